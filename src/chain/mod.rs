@@ -1,0 +1,116 @@
+//! What the chain is made of: heights, chains, headers, merkle trees. Pure, and under every other layer.
+
+pub mod header;
+pub mod merkle;
+
+use std::fmt;
+use std::str::FromStr;
+
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::{BlockHash, Network, Script};
+use serde::{Deserialize, Serialize};
+
+/// A block's height; genesis is 0.
+pub type Height = u32;
+
+/// A block on a chain: its height and its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct BlockId {
+    /// Height on its chain.
+    pub height: Height,
+    /// Hash of its header.
+    pub hash: BlockHash,
+}
+
+impl fmt::Display for BlockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.height, self.hash)
+    }
+}
+
+/// SHA-256 of a script, as in Electrum's protocol but in the digest's own byte order: the key of everything kept by script.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScriptHash(pub [u8; 32]);
+
+impl ScriptHash {
+    /// The hash of `script`.
+    pub fn of(script: &Script) -> Self {
+        Self(sha256::Hash::hash(script.as_bytes()).to_byte_array())
+    }
+}
+
+impl fmt::Debug for ScriptHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", const_hex::encode(self.0))
+    }
+}
+
+/// A Bitcoin chain, under the names bitcoind's `-chain` gives them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chain {
+    /// The main chain.
+    #[default]
+    Main,
+    /// The third test network.
+    Test,
+    /// The fourth test network (BIP94).
+    Testnet4,
+    /// The signed test network (BIP325), default or custom challenge.
+    Signet,
+    /// A private chain for tests.
+    Regtest,
+}
+
+impl Chain {
+    /// Every chain, in the order help texts list them.
+    pub const ALL: [Self; 5] = [Self::Main, Self::Test, Self::Testnet4, Self::Signet, Self::Regtest];
+
+    /// The name used in settings, paths and answers: bitcoind's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Test => "test",
+            Self::Testnet4 => "testnet4",
+            Self::Signet => "signet",
+            Self::Regtest => "regtest",
+        }
+    }
+
+    /// rust-bitcoin's word for it.
+    pub fn network(self) -> Network {
+        match self {
+            Self::Main => Network::Bitcoin,
+            Self::Test => Network::Testnet,
+            Self::Testnet4 => Network::Testnet4,
+            Self::Signet => Network::Signet,
+            Self::Regtest => Network::Regtest,
+        }
+    }
+
+    /// The hash of its first block. All signets share one.
+    pub fn genesis_hash(self) -> BlockHash {
+        bitcoin::constants::genesis_block(self.network()).block_hash()
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Chain {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "main" | "mainnet" | "bitcoin" => Ok(Self::Main),
+            "test" | "testnet" | "testnet3" => Ok(Self::Test),
+            "testnet4" => Ok(Self::Testnet4),
+            "signet" => Ok(Self::Signet),
+            "regtest" => Ok(Self::Regtest),
+            _ => Err(format!("no chain is called '{name}'; one of main, test, testnet4, signet, regtest")),
+        }
+    }
+}
