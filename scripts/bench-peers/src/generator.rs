@@ -217,7 +217,7 @@ impl Generator {
         if ends_here || rng.chance(17) {
             return Lock::new(Kind::dead(rng), rng);
         }
-        if rng.chance(36) {
+        if rng.chance(42) {
             return *rng.pick(&self.busy);
         }
         Lock::new(Kind::alive(rng), rng)

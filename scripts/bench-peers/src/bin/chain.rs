@@ -18,7 +18,7 @@ use bitcoincore_rpc::{Client, RpcApi};
 use serde_json::Value;
 
 /// Changing it makes another chain: bump [`FORMAT`] and the cached folder's name in `scripts/bench` with it.
-const SEED: u64 = 0x636f_696e_686f_756e;
+const SEED: u64 = 20_261_123;
 /// Filters looked at.
 const SAMPLED_FILTERS: u32 = 40;
 

@@ -1,0 +1,67 @@
+//! The stopwatch: `measure NODE_PID COMMAND…` runs one contestant and prints one line of JSON: wall time, CPU time and peak
+//! memory of the contestant and of the node, exit code, and what the contestant printed.
+
+use std::fs;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::unistd::{SysconfVar, sysconf};
+use serde_json::{Value, json};
+
+fn main() -> Result<ExitCode> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [pid, program, rest @ ..] = args.as_slice() else {
+        bail!("usage: measure NODE_PID COMMAND…");
+    };
+    // Writing 5 sets the peak back to what the node holds now. Where that isn't allowed, no peak is better than a stale one.
+    let peak_is_fresh = fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok();
+    let node_before = cpu_seconds(pid)?;
+    let start = Instant::now();
+    let output = Command::new(program)
+        .args(rest)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("could not run {program}"))?;
+    let wall = start.elapsed();
+    let node_cpu = cpu_seconds(pid)? - node_before;
+    // The one child of this process, and whatever it started.
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage failed")?;
+    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    let line = json!({
+        "wall_s": wall.as_secs_f64(),
+        "client_cpu_s": seconds(usage.user_time()) + seconds(usage.system_time()),
+        "client_peak_kib": usage.max_rss(),
+        "node_cpu_s": node_cpu,
+        "node_peak_kib": if peak_is_fresh { peak_kib(pid)? } else { Value::Null },
+        "exit": output.status.code(),
+        "answer": serde_json::from_slice::<Value>(&output.stdout).unwrap_or(Value::Null),
+    });
+    println!("{line}");
+    Ok(if output.status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// User and system time of process `pid` so far, all threads together.
+fn cpu_seconds(pid: &str) -> Result<f64> {
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}; has the node stopped?"))?;
+    // Fields 14 and 15; the second, the name in parentheses, may hold spaces.
+    let after_name = text.rsplit_once(')').with_context(|| format!("{path} has no name"))?.1;
+    let mut ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let (Some(Ok(user)), Some(Ok(system))) = (ticks.next(), ticks.next()) else {
+        bail!("{path} lacks utime and stime");
+    };
+    let a_second = sysconf(SysconfVar::CLK_TCK).context("sysconf failed")?.context("no clock tick on this system")?;
+    Ok((user + system) as f64 / a_second as f64)
+}
+
+/// The most memory that process `pid` has held, in KiB.
+fn peak_kib(pid: &str) -> Result<Value> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+    let kib = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    Ok(kib.into())
+}

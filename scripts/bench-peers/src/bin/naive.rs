@@ -1,0 +1,88 @@
+//! Peer (a), the loop that a user would write: `naive RPC_URL NODE_DATADIR LIST FROM TO`. bitcoincore-rpc's `get_block` on two
+//! threads, a `HashSet<ScriptBuf>` for the outputs, and afterwards a look at every input for the coins that were found.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use bench_peers::node::connect;
+use bitcoin::{OutPoint, ScriptBuf};
+use bitcoincore_rpc::RpcApi;
+
+const THREADS: usize = 2;
+
+/// What one thread saw.
+#[derive(Default)]
+struct Seen {
+    found: HashSet<OutPoint>,
+    inputs: Vec<OutPoint>,
+    blocks: u64,
+    bytes: u64,
+}
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [url, datadir, list, from, to] = args.as_slice() else {
+        bail!("usage: naive RPC_URL NODE_DATADIR LIST FROM TO");
+    };
+    let (from, to) = (from.parse().context("FROM is a height")?, to.parse().context("TO is a height")?);
+    let start = Instant::now();
+    let scripts = read_list(Path::new(list))?;
+    let next = AtomicU64::new(from);
+    let parts = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..THREADS).map(|_| scope.spawn(|| read(url, &PathBuf::from(datadir), &scripts, &next, to))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a reader doesn't panic")).collect::<Result<Vec<Seen>>>()
+    })?;
+    let found: HashSet<OutPoint> = parts.iter().flat_map(|part| part.found.iter().copied()).collect();
+    let spendings = parts.iter().flat_map(|part| &part.inputs).filter(|outpoint| found.contains(outpoint)).count();
+    let answer = serde_json::json!({
+        "blocks": parts.iter().map(|part| part.blocks).sum::<u64>(),
+        "bytes": parts.iter().map(|part| part.bytes).sum::<u64>(),
+        "fundings": found.len(),
+        "spendings": spendings,
+        "touches": found.len() + spendings,
+        "seconds": start.elapsed().as_secs_f64(),
+    });
+    println!("{answer}");
+    Ok(())
+}
+
+fn read(url: &str, datadir: &Path, scripts: &HashSet<ScriptBuf>, next: &AtomicU64, to: u64) -> Result<Seen> {
+    let client = connect(url, datadir)?;
+    let mut seen = Seen::default();
+    loop {
+        let height = next.fetch_add(1, Ordering::Relaxed);
+        if height > to {
+            return Ok(seen);
+        }
+        let hash = client.get_block_hash(height).with_context(|| format!("getblockhash {height} failed"))?;
+        let block = client.get_block(&hash).with_context(|| format!("getblock {hash} failed"))?;
+        seen.blocks += 1;
+        seen.bytes += block.total_size() as u64;
+        for transaction in &block.txdata {
+            seen.inputs.extend(transaction.input.iter().map(|input| input.previous_output));
+            for (vout, output) in (0..).zip(&transaction.output) {
+                if scripts.contains(&output.script_pubkey) {
+                    seen.found.insert(OutPoint { txid: transaction.compute_txid(), vout });
+                }
+            }
+        }
+    }
+}
+
+fn read_list(path: &Path) -> Result<HashSet<ScriptBuf>> {
+    let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    let script = |line: &str| -> Option<ScriptBuf> {
+        ScriptBuf::from_hex(line.strip_prefix("script:")?.split(' ').next()?).ok()
+    };
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| {
+            script(line).with_context(|| format!("line {number} of {} isn't a script", path.display()))
+        })
+        .collect()
+}
