@@ -112,6 +112,11 @@ impl Generator {
         Ok(Some(block))
     }
 
+    /// How many coins older than the last few blocks are left to spend: at 0 the mix of ages is no longer the main chain's.
+    pub fn old_coins(&self) -> usize {
+        self.coins.old()
+    }
+
     /// Splits the oldest reward: one transaction, then one more behind each of its outputs.
     fn fan_out(&mut self) -> Result<(Vec<Transaction>, u64)> {
         let reward = self.rewards.pop_front().context("no reward left to split")?;

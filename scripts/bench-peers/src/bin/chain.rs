@@ -77,12 +77,8 @@ fn generate(generator: &mut Generator, client: &Client) -> Result<(Vec<u64>, Str
             }
             if block_bytes.len() % 50 == 0 {
                 let mb = block_bytes.iter().sum::<u64>() / 1_000_000;
-                eprintln!(
-                    "  block {} of {}: {mb} MB, {} s",
-                    block_bytes.len() - 1,
-                    generator.last,
-                    start.elapsed().as_secs()
-                );
+                let (height, seconds, left) = (block_bytes.len() - 1, start.elapsed().as_secs(), generator.old_coins());
+                eprintln!("  block {height} of {}: {mb} MB, {seconds} s, {left} old coins left", generator.last);
             }
         }
         drop(sender);
@@ -106,7 +102,7 @@ fn write_list(out: &Path, watch: &Watch) -> Result<List> {
     let entries = watch.shape.entries;
     let mut text = String::new();
     for lock in &watch.entries {
-        writeln!(text, "script:{:x} bench {entries}", lock.script_pubkey())?;
+        writeln!(text, "script:{:x} bench-{entries}", lock.script_pubkey())?;
     }
     let file = format!("list-{entries}.txt");
     let path = out.join(&file);
