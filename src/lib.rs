@@ -17,5 +17,15 @@
 //! in one file, `rocksdb` only under `index/`, `clap` only in `cli.rs` and `command/`.
 
 pub mod chain;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod error;
+pub mod index;
+pub mod node;
+pub mod output;
+pub mod query;
+pub mod scan;
 pub mod stop;
-
+pub mod sync;
+pub mod watchlist;

@@ -21,7 +21,7 @@ pub struct Tree {
 impl Tree {
     /// Builds the tree over a block's transaction ids, in block order; `None` where there are none.
     pub fn new(txids: &[Txid]) -> Option<Self> {
-        let mut levels = vec![txids.iter().map(Txid::to_byte_array).collect::<Vec<_>>()];
+        let mut levels = vec![txids.iter().map(|txid| txid.to_byte_array()).collect::<Vec<_>>()];
         let mut mutated = false;
         loop {
             let level = levels.last()?;

@@ -33,6 +33,9 @@ impl fmt::Display for BlockId {
 pub struct ScriptHash(pub [u8; 32]);
 
 impl ScriptHash {
+    /// Bytes of one.
+    pub const LENGTH: usize = 32;
+
     /// The hash of `script`.
     pub fn of(script: &Script) -> Self {
         Self(sha256::Hash::hash(script.as_bytes()).to_byte_array())

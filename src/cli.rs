@@ -1,0 +1,251 @@
+//! The command line as typed: flags, commands, help texts. What it means is `config`'s and each command's.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Flags;
+use crate::error::{Error, Exit};
+use crate::output::{self, Format};
+
+/// Scans the chain of your own Bitcoin node for flagged scripts, and answers what came in, what went out, and what is left.
+#[derive(Debug, Parser)]
+#[command(name = "coinhound", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Settings of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings of every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct Global {
+    /// Read settings from FILE [default: $XDG_CONFIG_HOME/coinhound/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// main, test, testnet4, signet or regtest [default: main]
+    #[arg(long, global = true, value_name = "CHAIN")]
+    pub chain: Option<String>,
+    /// The node's directory, as bitcoind's -datadir
+    #[arg(long, global = true, value_name = "DIR")]
+    pub bitcoin_datadir: Option<String>,
+    /// The node's RPC [default: 127.0.0.1 and the chain's port]
+    #[arg(long, global = true, value_name = "URL")]
+    pub rpc_url: Option<String>,
+    /// The node's cookie [default: in the node's directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub rpc_cookie_file: Option<String>,
+    /// User and password instead of the cookie
+    #[arg(long, global = true, value_name = "NAME")]
+    pub rpc_user: Option<String>,
+    /// The file that holds the password
+    #[arg(long, global = true, value_name = "FILE")]
+    pub rpc_password_file: Option<String>,
+    /// How to get blocks: auto, rpc or rest [default: auto]
+    #[arg(long, global = true, value_name = "LANE")]
+    pub lane: Option<String>,
+    /// The index [default: $XDG_DATA_HOME/coinhound/CHAIN]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub index: Option<String>,
+    /// A list to watch: FILE[,role=service][,label=TEXT][,from=H]; may be given again
+    #[arg(long, global = true, value_name = "FILE")]
+    pub watch: Vec<String>,
+    /// Scanning threads [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<String>,
+    /// How the answer is printed: table, json, jsonl or csv
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+    /// More logs; twice for all of them
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Only warnings and errors, no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// How logs are printed: text or json
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl Cli {
+    /// Reads the command line; help, version and wrong usage end the process here.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            let typed: Vec<_> = std::env::args().collect();
+            let json = typed.windows(2).any(|pair| pair[0] == "--format" && pair[1].starts_with("json"))
+                || typed.iter().any(|word| word.starts_with("--format=json"));
+            if json && error.use_stderr() {
+                let message = error.render().to_string();
+                output::error(Format::Json, &Error::Usage(message.trim_end().to_owned()));
+                std::process::exit(Exit::Usage.code().into());
+            }
+            error.exit()
+        })
+    }
+}
+
+impl Global {
+    /// The flags under the keys of the file.
+    pub fn flags(&self) -> Flags {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => Some("warn".to_owned()),
+            (false, 0) => None,
+            (false, 1) => Some("debug".to_owned()),
+            (false, _) => Some("trace".to_owned()),
+        };
+        let values = [
+            ("node.chain", &self.chain),
+            ("node.datadir", &self.bitcoin_datadir),
+            ("node.rpc_url", &self.rpc_url),
+            ("node.rpc_cookie_file", &self.rpc_cookie_file),
+            ("node.rpc_user", &self.rpc_user),
+            ("node.rpc_password_file", &self.rpc_password_file),
+            ("node.lane", &self.lane),
+            ("index.path", &self.index),
+            ("scan.threads", &self.threads),
+            ("log.level", &level),
+            ("log.format", &self.log_format),
+        ];
+        let values: BTreeMap<_, _> = values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
+        Flags { config: self.config.clone(), values, watch: self.watch.clone() }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask node, index and lists what they are, and how to make them better
+    Check,
+    /// Read lists, or show what the index knows of them
+    #[command(subcommand)]
+    Watch(Watch),
+    /// Catch up with the node for what the lists ask, then exit
+    Backfill(Backfill),
+    /// Show how far the index is, and what it holds
+    Status,
+    /// What targets received, sent and hold
+    Balance(Question),
+    /// Every touch of a target, in chain order
+    History(Pages),
+    /// The coins of a target, and what became of each
+    Coins(Coins),
+    /// One transaction of the index, input by input
+    Tx(Transaction),
+    /// One SHA-256 over everything derived from the chain
+    Digest(Digest),
+    /// Copy the index, also while it is written to
+    Backup(Backup),
+}
+
+/// Lists.
+#[derive(Debug, Subcommand)]
+pub enum Watch {
+    /// Read lists and print what was accepted and what was not, and why
+    Check(WatchCheck),
+    /// The entries as the index knows them
+    List,
+}
+
+/// `watch check`.
+#[derive(Args, Debug)]
+pub struct WatchCheck {
+    /// Lists, as for --watch [default: those of the settings]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Exit with 1 if any row could not be read
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `backfill`.
+#[derive(Args, Debug)]
+pub struct Backfill {
+    /// Where new entries begin that their list gives no height [default: 0]
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u32>,
+    /// Where to stop [default: the node's tip]
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: Option<u32>,
+    /// Accept that rows which could not be read are not looked for
+    #[arg(long)]
+    pub accept_quarantined: bool,
+}
+
+/// What a question is about.
+#[derive(Args, Debug)]
+pub struct Targets {
+    /// Addresses, script:HEX, descriptors, label:TEXT, or all
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The children of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
+    /// The state after this block: a height, or a date (UTC)
+    #[arg(long, value_name = "HEIGHT|DATE")]
+    pub at: Option<String>,
+}
+
+/// `balance`.
+#[derive(Args, Debug)]
+pub struct Question {
+    /// What it is about.
+    #[command(flatten)]
+    pub about: Targets,
+}
+
+/// `history`.
+#[derive(Args, Debug)]
+pub struct Pages {
+    /// What it is about.
+    #[command(flatten)]
+    pub about: Targets,
+    /// Rows at most
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Go on after the cursor that the answer before gave as `next`
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
+}
+
+/// `coins`.
+#[derive(Args, Debug)]
+pub struct Coins {
+    /// What it is about, and which part.
+    #[command(flatten)]
+    pub pages: Pages,
+    /// Only those not spent
+    #[arg(long)]
+    pub unspent: bool,
+}
+
+/// `tx`.
+#[derive(Args, Debug)]
+pub struct Transaction {
+    /// The transaction's id
+    #[arg(value_name = "TXID")]
+    pub txid: String,
+    /// The state after this block: a height, or a date (UTC)
+    #[arg(long, value_name = "HEIGHT|DATE")]
+    pub at: Option<String>,
+}
+
+/// `digest`.
+#[derive(Args, Debug)]
+pub struct Digest {
+    /// The state after this block: a height, or a date (UTC)
+    #[arg(long, value_name = "HEIGHT|DATE")]
+    pub at: Option<String>,
+}
+
+/// `backup`.
+#[derive(Args, Debug)]
+pub struct Backup {
+    /// A new or empty folder for the copy
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+}

@@ -1,0 +1,195 @@
+//! `coinhound backfill`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Context, lists, signals};
+use crate::chain::{Chain, Height};
+use crate::cli;
+use crate::config::Settings;
+use crate::error::{Error, Exit};
+use crate::index::meta::{Identity, TakenLists};
+use crate::index::writer::{FolderState, folder_state};
+use crate::index::{IndexError, Reader, Writer};
+use crate::node::{Connection, Lane, Node, NodeError, NodeInfo};
+use crate::output;
+use crate::output::page::{Page, coverage_lines};
+use crate::output::progress::Progress;
+use crate::query::status::whole_coverage;
+use crate::query::{Coverage, Snapshot};
+use crate::stop::Stop;
+use crate::sync::SyncError;
+use crate::sync::backfill::{self, Pace};
+use crate::sync::interest::Needs;
+use crate::sync::lists::Entries;
+use crate::watchlist::entries::merge;
+
+#[derive(Serialize)]
+struct Answer {
+    coverage: Coverage,
+    from: Height,
+    through: Option<Height>,
+    blocks: u64,
+    blocks_read: u64,
+    lanes: Vec<&'static str>,
+    touches: u64,
+    seconds: f64,
+    stopped: bool,
+}
+
+pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
+    let settings = &context.settings;
+    let stop = Stop::default();
+    signals::listen(&stop)?;
+    let lists = read_lists(settings, args)?;
+    let node = Node::new(Connection::resolve(&settings.node)?, stop.clone());
+    signals::hang_up_on(&node)?;
+    let info = match node.info() {
+        Err(NodeError::Stopped) => return stopped_early(context),
+        info => info?,
+    };
+    let capabilities = node.capabilities(&info)?;
+    let lane = node.lane(settings.node.lane.value, &capabilities)?;
+    let identity = identity(&info);
+    let writer = match &lists {
+        Some((entries, taken)) => backfill::open(&settings.index, &identity, entries, taken)?,
+        None => open_existing(settings, &identity)?,
+    };
+    prepare(&writer, &info, &lane)?;
+    let mut progress = Progress::new(context.quiet);
+    let tip = || Ok(node.info().map_err(SyncError::from_node)?.blocks);
+    let pace = Pace { threads: settings.threads, batch_blocks: settings.batch_blocks };
+    let outcome = backfill::run(&writer, Arc::new(lane.clone()), tip, args.to, pace, &stop, &mut progress)?;
+    drop(writer);
+    let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
+    let answer = Answer {
+        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        from: outcome.from,
+        through: outcome.through,
+        blocks: outcome.tally.blocks,
+        blocks_read: outcome.tally.blocks_read,
+        lanes: vec![lane.name()],
+        touches: outcome.tally.touches,
+        seconds: outcome.seconds,
+        stopped: outcome.stopped,
+    };
+    output::object(context.format, &answer, || page(&answer))?;
+    Ok(Exit::of(!outcome.stopped))
+}
+
+/// The chain the node is on, as an index states it.
+fn identity(info: &NodeInfo) -> Identity {
+    let challenge = info.signet_challenge.clone().filter(|_| info.chain == Chain::Signet);
+    Identity { chain: info.chain, genesis: info.chain.genesis_hash(), challenge }
+}
+
+/// What the configured lists say; `None` where none is configured.
+fn read_lists(settings: &Settings, args: &cli::Backfill) -> Result<Option<(Entries, TakenLists)>, Error> {
+    if settings.watch.is_empty() {
+        return Ok(None);
+    }
+    let mut taken = TakenLists { files: Vec::new(), quarantine_accepted: args.accept_quarantined };
+    let mut read = Vec::new();
+    for file in &settings.watch {
+        let list = lists::read(file, settings.node.chain.value)?;
+        let report = &list.report;
+        tracing::info!("{}: {} rows taken in, {} of other chains", report.path, report.accepted, report.other_chain);
+        if !report.quarantined.is_empty() {
+            tracing::warn!(
+                "{}: {} rows could not be read and are not looked for; `coinhound watch check` shows them",
+                report.path,
+                report.quarantined.len()
+            );
+        }
+        taken.files.push(lists::taken(&list, file));
+        read.push(list);
+    }
+    Ok(Some((merge(read, args.from.unwrap_or(0)), taken)))
+}
+
+/// The index as it is, where no list is configured.
+fn open_existing(settings: &Settings, identity: &Identity) -> Result<Writer, Error> {
+    if folder_state(&settings.index)? == FolderState::Absent {
+        let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
+        return Err(Error::Usage(why.into()));
+    }
+    let writer = Writer::open(&settings.index)?;
+    let found = Identity::read(&writer)?;
+    if found != *identity {
+        let (found, expected) = (found.describe(), identity.describe());
+        return Err(IndexError::OtherChain { path: settings.index.clone(), found, expected }.into());
+    }
+    tracing::info!("no list is configured: going on with the entries that the index has");
+    Ok(writer)
+}
+
+/// Whether the node has what is missing, and what it will cost.
+fn prepare(writer: &Writer, info: &NodeInfo, lane: &Lane) -> Result<(), Error> {
+    let (next, _) = backfill::position(writer)?;
+    let needs = Needs::of(writer)?;
+    let Some(first) = needs.blocks_from.map(|from| from.max(next)) else {
+        tracing::warn!("no entry is flagged: only headers are read");
+        return Ok(());
+    };
+    if first <= info.blocks {
+        info.serves_from(first)?;
+    }
+    if info.ibd {
+        tracing::warn!("the node is still catching up: it is at height {} of {}", info.blocks, info.headers);
+    }
+    if let Some(from) = needs.spent_from.map(|from| from.max(next)).filter(|from| *from <= info.blocks)
+        && !lane.gives_spent_outputs_cheaply()
+    {
+        let blocks = info.blocks - from + 1;
+        tracing::warn!(
+            "some entries start above height 0, so the spent outputs of {blocks} blocks are needed, and this lane reads them by \
+             `getblock` verbosity 3: most of a second a block, some {} h in all. Faster: rest=1 in bitcoin.conf of Bitcoin Core 30 \
+             or Knots 29, or `--from 0`",
+            blocks.div_ceil(5000)
+        );
+    }
+    Ok(())
+}
+
+/// A stop that came while the node was waited for: nothing was done.
+fn stopped_early(context: &Context) -> Result<Exit, Error> {
+    let snapshot = match context.snapshot() {
+        Err(Error::Index(IndexError::Missing { .. })) => {
+            tracing::warn!("stopped before the node answered; nothing was scanned");
+            return Ok(Exit::Uncovered);
+        }
+        snapshot => snapshot?,
+    };
+    let answer = Answer {
+        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        from: snapshot.next,
+        through: snapshot.next.checked_sub(1),
+        blocks: 0,
+        blocks_read: 0,
+        lanes: Vec::new(),
+        touches: 0,
+        seconds: 0.0,
+        stopped: true,
+    };
+    output::object(context.format, &answer, || page(&answer))?;
+    Ok(Exit::Uncovered)
+}
+
+fn page(answer: &Answer) -> Page {
+    let mut page = Page::default();
+    let lanes = answer.lanes.join(", ");
+    match answer.through {
+        _ if answer.blocks == 0 && !answer.stopped => page.line("nothing to do: the index is at the node's tip"),
+        Some(through) if answer.blocks > 0 => page.line(format!(
+            "scanned heights {} to {through}: {} blocks read over {lanes}, {} touches, {:.1} s",
+            answer.from, answer.blocks_read, answer.touches, answer.seconds
+        )),
+        _ => page.line("nothing was scanned"),
+    }
+    if answer.stopped {
+        page.line("stopped before the end; run it again to go on");
+    }
+    page.lines(coverage_lines(&answer.coverage));
+    page
+}

@@ -1,0 +1,33 @@
+//! `coinhound backup`.
+
+use serde::Serialize;
+
+use super::Context;
+use crate::cli;
+use crate::error::{Error, Exit};
+use crate::index::copy::copy;
+use crate::output;
+use crate::output::page::{Page, coverage_lines};
+use crate::query::Coverage;
+use crate::query::status::whole_coverage;
+
+#[derive(Serialize)]
+struct Answer {
+    coverage: Coverage,
+    path: String,
+    rows: u64,
+}
+
+pub fn run(context: &Context, args: &cli::Backup) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let rows = copy(&snapshot.reader, &args.dir)?;
+    let coverage = whole_coverage(&snapshot, snapshot.asked())?;
+    let answer = Answer { coverage, path: args.dir.display().to_string(), rows };
+    output::object(context.format, &answer, || {
+        let mut page = Page::default();
+        page.line(format!("copied {} rows to {}; `--index {}` opens it", answer.rows, answer.path, answer.path));
+        page.lines(coverage_lines(&answer.coverage));
+        page
+    })?;
+    Ok(Exit::Answered)
+}

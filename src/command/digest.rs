@@ -1,0 +1,46 @@
+//! `coinhound digest`.
+
+use serde::Serialize;
+
+use super::{Context, open};
+use crate::chain::Height;
+use crate::cli;
+use crate::error::{Error, Exit};
+use crate::index::digest::digest;
+use crate::output;
+use crate::output::page::{Page, coverage_lines};
+use crate::query::Coverage;
+use crate::query::status::whole_coverage;
+
+#[derive(Serialize)]
+struct Answer {
+    coverage: Coverage,
+    at: Option<Height>,
+    digest: Option<String>,
+}
+
+pub fn run(context: &Context, args: &cli::Digest) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let settled = snapshot.tip.map(|tip| tip.height);
+    // Without a question there is only one: the settled height.
+    let at = match &args.at {
+        Some(at) => open::height(&snapshot, Some(at))?,
+        None => settled,
+    };
+    let hash = match at {
+        Some(at) => digest(&snapshot.reader, at)?,
+        None => None,
+    };
+    let coverage = whole_coverage(&snapshot, at)?;
+    let answer = Answer { coverage, at, digest: hash.map(|hash| hash.to_string()) };
+    output::object(context.format, &answer, || {
+        let mut page = Page::default();
+        match (&answer.digest, answer.at) {
+            (Some(digest), Some(at)) => page.line(format!("{digest}  after block {at}")),
+            _ => page.line("no digest: the index does not reach that height"),
+        }
+        page.lines(coverage_lines(&answer.coverage));
+        page
+    })?;
+    Ok(Exit::of(answer.digest.is_some()))
+}

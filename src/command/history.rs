@@ -1,0 +1,75 @@
+//! `coinhound history`.
+
+use std::cell::RefCell;
+
+use serde_json::{Map, Value};
+
+use super::{Context, open};
+use crate::chain::Height;
+use crate::cli::Pages;
+use crate::error::{Error, Exit};
+use crate::output::rows::column;
+use crate::output::{Column, Kind, Stream};
+use crate::query::history::{Cursor, Page, history};
+use crate::query::{QueryError, Rows};
+
+const COLUMNS: [Column; 13] = [
+    column("height", "height", Kind::Number),
+    column("time", "time (UTC)", Kind::Time),
+    column("kind", "kind", Kind::Text),
+    column("value_sat", "BTC", Kind::Btc),
+    column("balance_sat", "balance BTC", Kind::Btc),
+    column("txid", "txid", Kind::Text),
+    column("labels", "labels", Kind::Text),
+    column("address", "address", Kind::Text),
+    column("block", "", Kind::Text),
+    column("tx_index", "", Kind::Number),
+    column("outpoint", "", Kind::Text),
+    column("vin", "", Kind::Number),
+    column("script", "", Kind::Text),
+];
+
+pub fn run(context: &Context, args: &Pages) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let asked = open::asked(&snapshot, &args.about)?;
+    open::warn_unknown(&asked.targets);
+    let page = page(args)?;
+    let rows = history(&snapshot, &asked.targets, asked.at.unwrap_or(Height::MAX), &page)?;
+    let coverage = asked.targets.basis.coverage(&snapshot, asked.at);
+    let stream = Stream { coverage: &coverage, head: open::unknown_field(&asked.targets), columns: &COLUMNS };
+    print_page(context, &stream, rows, page.limit)?;
+    Ok(Exit::of(coverage.complete))
+}
+
+/// Which part is wanted.
+pub fn page(args: &Pages) -> Result<Page, QueryError> {
+    Ok(Page { limit: args.limit, after: args.after.as_deref().map(Cursor::parse).transpose()? })
+}
+
+/// Prints at most `limit` rows, and as `next` the cursor of the last if more follow.
+pub fn print_page<T: serde::Serialize>(
+    context: &Context,
+    stream: &Stream<'_>,
+    rows: Rows<'_, (Cursor, T)>,
+    limit: Option<u64>,
+) -> Result<(), Error> {
+    let next = RefCell::new(Value::Null);
+    let mut rows = rows.peekable();
+    let mut last: Option<Cursor> = None;
+    let mut left = limit.unwrap_or(u64::MAX);
+    let shown = std::iter::from_fn(|| {
+        if left == 0 {
+            // A cursor is only given if a row follows it.
+            let cursor = rows.peek().and(last).map(|cursor| cursor.to_string());
+            next.replace(cursor.map_or(Value::Null, Value::from));
+            return None;
+        }
+        left -= 1;
+        let row = rows.next()?;
+        Some(row.map_err(Error::from).map(|(cursor, row)| {
+            last = Some(cursor);
+            row
+        }))
+    });
+    stream.print(context.format, shown.fuse(), || Map::from_iter([("next".to_owned(), next.take())]))
+}

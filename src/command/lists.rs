@@ -1,0 +1,73 @@
+//! The configured lists: opens and reads their files, and tells whether they are still those an index took in.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use bitcoin::hashes::{Hash, HashEngine, sha256};
+
+use crate::chain::Chain;
+use crate::config::WatchFile;
+use crate::error::Error;
+use crate::index::meta::{TakenList, TakenLists};
+use crate::watchlist::{self, List};
+
+/// Reads one list. Reports and labels call it by its absolute path, wherever it was named from.
+///
+/// # Errors
+/// [`Error::ListFile`], [`Error::List`].
+pub fn read(file: &WatchFile, chain: Chain) -> Result<List, Error> {
+    let failed = |source| Error::ListFile { path: file.path.display().to_string(), source };
+    let path = file.path.canonicalize().map_err(failed)?;
+    let mut input = File::open(&path).map_err(failed)?;
+    Ok(watchlist::read(&mut input, &path.display().to_string(), chain, &file.options)?)
+}
+
+/// What an index remembers of a list that was read.
+pub fn taken(list: &List, file: &WatchFile) -> TakenList {
+    TakenList {
+        path: list.report.path.clone(),
+        sha256: list.report.sha256.clone(),
+        format: list.report.format.to_string(),
+        role: file.options.role,
+        label: file.options.label.clone(),
+        from: file.options.from,
+        accepted: list.report.accepted,
+        quarantined: list.report.quarantined.len() as u64,
+        other_chain: list.report.other_chain,
+    }
+}
+
+/// Whether the lists configured now say something else than those taken in; without any configured, whether the files taken in
+/// have changed since. A file that has gone says nothing.
+pub fn changed(configured: &[WatchFile], taken: &TakenLists) -> bool {
+    if configured.is_empty() {
+        let differs = |list: &TakenList| {
+            let path = Path::new(&list.path);
+            path.exists() && hash(path).map_or(true, |now| now != list.sha256)
+        };
+        return taken.files.iter().any(differs);
+    }
+    let mut known: Vec<_> = taken.files.iter().collect();
+    let unknown = configured.iter().any(|file| {
+        let now = hash(&file.path).unwrap_or_default();
+        let options = &file.options;
+        let same = |list: &&TakenList| {
+            list.sha256 == now && list.role == options.role && list.label == options.label && list.from == options.from
+        };
+        known.iter().position(same).map(|at| known.swap_remove(at)).is_none()
+    });
+    unknown || !known.is_empty()
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut engine = sha256::Hash::engine();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(sha256::Hash::from_engine(engine).to_string()),
+            count => engine.input(&buffer[..count]),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! One subcommand, one file: each turns what was typed into calls of the layers below, and its answer into output.
+
+mod backfill;
+mod backup;
+mod balance;
+mod check;
+mod coins;
+mod digest;
+mod history;
+mod lists;
+mod open;
+mod signals;
+mod status;
+mod tx;
+mod watch_check;
+mod watch_list;
+
+use crate::cli::{Cli, Command, Watch};
+use crate::config::Settings;
+use crate::error::{Error, Exit};
+use crate::output::Format;
+
+/// What every command gets.
+pub(crate) struct Context {
+    settings: Settings,
+    format: Format,
+    quiet: bool,
+}
+
+/// Runs what was typed.
+///
+/// # Errors
+/// Whatever the command fails with; its [`Error::exit`] is the exit code.
+pub fn run(cli: Cli) -> Result<Exit, Error> {
+    // Whatever is made from here on is nobody else's to read, RocksDB's files included.
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let settings = Settings::load(&cli.global.flags(), &|name| std::env::var(name).ok())?;
+    crate::output::log::start(settings.log_level, settings.log_format);
+    let context = Context { settings, format: cli.global.format, quiet: cli.global.quiet };
+    match cli.command {
+        Command::Check => check::run(&context),
+        Command::Watch(Watch::Check(args)) => watch_check::run(&context, &args),
+        Command::Watch(Watch::List) => watch_list::run(&context),
+        Command::Backfill(args) => backfill::run(&context, &args),
+        Command::Status => status::run(&context),
+        Command::Balance(args) => balance::run(&context, &args),
+        Command::History(args) => history::run(&context, &args),
+        Command::Coins(args) => coins::run(&context, &args),
+        Command::Tx(args) => tx::run(&context, &args),
+        Command::Digest(args) => digest::run(&context, &args),
+        Command::Backup(args) => backup::run(&context, &args),
+    }
+}

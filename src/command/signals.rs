@@ -1,0 +1,42 @@
+//! SIGINT and SIGTERM: the first asks for a stop at the next batch border, the second ends the process at once.
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{flag, iterator::Signals};
+
+use crate::error::Error;
+use crate::node::Node;
+use crate::stop::Stop;
+
+/// What a shell calls a process that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+
+/// Lets signals set `stop`.
+///
+/// # Errors
+/// [`Error::System`].
+pub fn listen(stop: &Stop) -> Result<(), Error> {
+    let system = |source| Error::System { what: "listening for signals", source };
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: a second signal finds the flag set by the first.
+        flag::register_conditional_shutdown(signal, INTERRUPTED, stop.flag()).map_err(system)?;
+        flag::register(signal, stop.flag()).map_err(system)?;
+    }
+    Ok(())
+}
+
+/// Breaks off requests under way when a signal comes, so that nobody sits out a deadline of a node that doesn't answer.
+///
+/// # Errors
+/// [`Error::System`].
+pub fn hang_up_on(node: &Node) -> Result<(), Error> {
+    let system = |source| Error::System { what: "listening for signals", source };
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(system)?;
+    let node = node.clone();
+    let wait = move || {
+        if signals.forever().next().is_some() {
+            node.hang_up();
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait).map_err(system)?;
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! `coinhound status`.
+
+use std::time::Duration;
+
+use super::Context;
+use crate::error::{Error, Exit};
+use crate::node::{Connection, Node};
+use crate::output;
+use crate::output::cell;
+use crate::output::page::{Page, coverage_lines};
+use crate::query::status::{NodeRow, StatusAnswer, status};
+use crate::stop::Stop;
+
+/// The answer is the index's; the node only adds how far behind it is.
+const NODE_PATIENCE: Duration = Duration::from_secs(2);
+
+pub fn run(context: &Context) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let mut settings = context.settings.node.clone();
+    settings.chain.value = snapshot.chain();
+    let node = Connection::resolve(&settings)
+        .and_then(|connection| Node::new(connection, Stop::default()).info_within(NODE_PATIENCE))
+        .inspect_err(|error| tracing::info!("the node tells nothing: {error}"));
+    let node = node.ok().map(|node| NodeRow { height: node.blocks, version: node.subversion });
+    let answer = status(&snapshot, node)?;
+    output::object(context.format, &answer, || page(&answer))?;
+    Ok(Exit::Answered)
+}
+
+fn page(answer: &StatusAnswer) -> Page {
+    let mut page = Page::default();
+    let tip = answer.tip.as_ref().map_or("– (no block yet)".into(), |tip| {
+        format!("{} ({}), {} UTC", tip.height, tip.hash, cell::time(i64::from(tip.time)))
+    });
+    let node = match (&answer.node, answer.lag) {
+        (Some(node), Some(lag)) => format!("{} at height {}; the index is {lag} blocks behind", node.version, node.height),
+        _ => "no answer".into(),
+    };
+    page.fields(&[
+        ("index", answer.index.path.clone()),
+        ("size", format!("{:.1} MB, format {}", megabytes(answer.index.bytes), answer.index.format)),
+        ("tip", tip),
+        ("node", node),
+        ("entries", format!("{} flagged, {} service", answer.entries.flagged, answer.entries.service)),
+        ("records", format!("{} transactions, {} touches", answer.records, answer.touches)),
+        ("coins", format!("{} looked for, {} of them not spent", answer.followed, answer.live)),
+    ]);
+    page.lines(coverage_lines(&answer.coverage));
+    page
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

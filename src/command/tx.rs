@@ -1,0 +1,56 @@
+//! `coinhound tx`.
+
+use super::{Context, open};
+use crate::chain::Height;
+use crate::cli::Transaction;
+use crate::error::{Error, Exit};
+use crate::output;
+use crate::output::page::{Page, coverage_lines};
+use crate::query::QueryError;
+use crate::query::tx::{TxAnswer, transaction};
+
+pub fn run(context: &Context, args: &Transaction) -> Result<Exit, Error> {
+    let txid = args.txid.parse().map_err(|_| {
+        QueryError::Usage(format!("'{}' is no transaction id: 64 hex digits are meant", args.txid.escape_debug()))
+    })?;
+    let snapshot = context.snapshot()?;
+    let at = open::height(&snapshot, args.at.as_deref())?;
+    let answer = transaction(&snapshot, txid, at.unwrap_or(Height::MAX))?;
+    output::object(context.format, &answer, || page(&answer))?;
+    Ok(Exit::of(answer.coverage.complete))
+}
+
+fn page(answer: &TxAnswer) -> Page {
+    use crate::output::cell::{btc, time};
+    let mut page = Page::default();
+    let (Some(height), Some(block)) = (answer.height, answer.block) else {
+        page.line(format!("{} is not in the index: it touches no flagged script there, or it does not exist", answer.txid));
+        page.lines(coverage_lines(&answer.coverage));
+        return page;
+    };
+    page.fields(&[
+        ("transaction", answer.txid.to_string()),
+        ("block", format!("{height} ({block})")),
+        ("time (UTC)", answer.time.map(|seconds| time(i64::from(seconds))).unwrap_or_default()),
+        ("fee BTC", answer.fee_sat.map_or("– (coinbase)".into(), btc)),
+    ]);
+    let script = |address: &Option<String>, script: &String| address.clone().unwrap_or_else(|| script.clone());
+    page.line("");
+    page.line("inputs");
+    let inputs = answer.inputs.iter().map(|input| {
+        let told = if input.proven { "proven" } else { "told by the node" };
+        vec![input.outpoint.clone(), btc(input.value_sat), script(&input.address, &input.script), input.labels.join("; "), told.into()]
+    });
+    page.grid(&["outpoint", "BTC", "script", "labels", "value"], &[false, true], inputs.collect());
+    page.line("");
+    page.line("outputs");
+    let outputs = answer.outputs.iter().map(|output| {
+        let spent = output.spent_by.as_ref().map(|by| format!("{} at {}", by.txid, by.height)).unwrap_or_default();
+        let script = script(&output.address, &output.script);
+        vec![output.vout.to_string(), btc(output.value_sat), script, output.labels.join("; "), output.state.into(), spent]
+    });
+    page.grid(&["vout", "BTC", "script", "labels", "state", "spent by"], &[true, true], outputs.collect());
+    page.line("");
+    page.lines(coverage_lines(&answer.coverage));
+    page
+}

@@ -1,0 +1,26 @@
+//! `coinhound watch list`.
+
+use serde_json::Map;
+
+use super::Context;
+use crate::error::{Error, Exit};
+use crate::output::rows::column;
+use crate::output::{Column, Kind, Stream};
+use crate::query::status::{entries, whole_coverage};
+
+const COLUMNS: [Column; 6] = [
+    column("address", "address", Kind::Text),
+    column("script", "script", Kind::Text),
+    column("roles", "roles", Kind::Text),
+    column("from", "from", Kind::Number),
+    column("through", "through", Kind::Number),
+    column("label_texts", "labels", Kind::Text),
+];
+
+pub fn run(context: &Context) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let coverage = whole_coverage(&snapshot, snapshot.asked())?;
+    let rows = entries(&snapshot).map(|row| row.map_err(Error::from));
+    Stream { coverage: &coverage, head: Map::new(), columns: &COLUMNS }.print(context.format, rows, Map::new)?;
+    Ok(Exit::Answered)
+}

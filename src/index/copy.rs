@@ -1,0 +1,50 @@
+//! A consistent copy of an index, also while another process writes to it.
+//!
+//! The rows of one proven read-only open are written to a new index beside the target, which gets its name when it is whole.
+
+use std::path::Path;
+
+use super::schema::Family;
+use super::writer::{FolderState, Step, folder_state, private_folder, remove_folder, rename_durably, sibling};
+use super::{IndexError, Reader, Result, View};
+
+/// Bytes per batch.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder; returns the rows.
+///
+/// # Errors
+/// [`IndexError::NotAnIndex`] where `target` holds something, [`IndexError::Full`], [`IndexError::Io`].
+pub fn copy(reader: &Reader, target: &Path) -> Result<u64> {
+    if folder_state(target)? != FolderState::Absent {
+        return Err(IndexError::NotAnIndex { path: target.to_owned() });
+    }
+    let unfinished = sibling(target, "copying");
+    remove_folder(&unfinished)?;
+    private_folder(&unfinished).map_err(|source| IndexError::Io { path: unfinished.clone(), source })?;
+    let copied = fill(reader, &unfinished);
+    if copied.is_err() {
+        remove_folder(&unfinished)?;
+    }
+    let rows = copied?;
+    rename_durably(&unfinished, target)?;
+    Ok(rows)
+}
+
+fn fill(reader: &Reader, folder: &Path) -> Result<u64> {
+    let copy = View::open_writable(folder, true)?;
+    let mut rows = 0;
+    let mut step = Step::of(&copy);
+    for family in Family::ALL {
+        for row in reader.range(family, &[], None) {
+            let (key, value) = row?;
+            step.put(family, &key, &value);
+            rows += 1;
+            if step.bytes() >= BATCH_BYTES {
+                std::mem::replace(&mut step, Step::of(&copy)).commit(false)?;
+            }
+        }
+    }
+    step.commit(true)?;
+    Ok(rows)
+}

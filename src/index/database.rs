@@ -1,0 +1,273 @@
+//! RocksDB's options, and typed reads over an open database: what the writer and the readers share.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bitcoin::Txid;
+use bitcoin::block::Header;
+use bitcoin::hashes::Hash;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode, LogLevel,
+    Options, ReadOptions, statistics,
+};
+
+use super::bytes::Malformed;
+use super::keys::{CoinKey, TxPosition, outpoint_key, txid_from_key};
+use super::schema::Family;
+use super::values::{Coin, EntryRow, MAIN_SWEEP, Record, Spender, Sweep, header_from_value};
+use super::{IndexError, Result};
+use crate::chain::{BlockId, Height, ScriptHash};
+
+/// Memtables in all: an open must stay quick, since it reads back what they hold.
+const MEMTABLE_BYTES: usize = 32 << 20;
+/// The write-ahead log in all.
+const WAL_BYTES: u64 = 64 << 20;
+const BLOCK_CACHE_BYTES: usize = 64 << 20;
+/// The writer's open tables; readers keep all open, so that a table the writer deletes stays readable.
+const WRITER_OPEN_FILES: i32 = 256;
+
+/// Options of the whole database; `open_files` is -1 for all.
+fn database_options(open_files: i32) -> Options {
+    let mut options = Options::default();
+    options.set_max_open_files(open_files);
+    options.set_db_write_buffer_size(MEMTABLE_BYTES);
+    options.set_max_total_wal_size(WAL_BYTES);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.set_statistics_level(statistics::StatsLevel::DisableAll);
+    // RocksDB's own LOG file would be rolled by every reader; its warnings go where ours go.
+    options.set_info_logger(rocksdb::InfoLogger::new_callback_logger(LogLevel::Warn, |_, message| {
+        tracing::debug!(target: "coinhound::rocksdb", "{}", message.trim_end());
+    }));
+    options
+}
+
+fn descriptors() -> Vec<ColumnFamilyDescriptor> {
+    let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+    let default = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, Options::default());
+    let family = |family: &Family| {
+        let mut blocks = BlockBasedOptions::default();
+        blocks.set_block_cache(&cache);
+        blocks.set_bloom_filter(10.0, false);
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&blocks);
+        options.set_compression_type(DBCompressionType::Lz4);
+        options.set_bottommost_compression_type(DBCompressionType::Zstd);
+        ColumnFamilyDescriptor::new(family.name(), options)
+    };
+    std::iter::once(default).chain(Family::ALL.iter().map(family)).collect()
+}
+
+/// An open index, read-only or not, as typed rows.
+pub struct View {
+    database: DB,
+    path: PathBuf,
+}
+
+impl View {
+    /// Opens an existing index for writing, or with `create` a new one in an empty folder.
+    pub(super) fn open_writable(path: &Path, create: bool) -> Result<Self> {
+        let mut options = database_options(WRITER_OPEN_FILES);
+        options.create_if_missing(create);
+        options.create_missing_column_families(create);
+        let database = DB::open_cf_descriptors(&options, path, descriptors()).map_err(|error| Self::error(path, error))?;
+        Ok(Self { database, path: path.to_owned() })
+    }
+
+    /// Opens an index without touching it. Not proven to be whole: see `reader`.
+    pub(super) fn open_read_only(path: &Path) -> Result<Self> {
+        let options = database_options(-1);
+        let database = DB::open_cf_descriptors_read_only(&options, path, descriptors(), false)
+            .map_err(|error| Self::error(path, error))?;
+        Ok(Self { database, path: path.to_owned() })
+    }
+
+    pub(super) fn error(path: &Path, error: rocksdb::Error) -> IndexError {
+        let path = path.to_owned();
+        let detail = error.to_string();
+        if detail.contains("No space left") {
+            return IndexError::Full { path };
+        }
+        if detail.contains("/LOCK:") || detail.contains("lock hold by") {
+            let holder = fs::read_to_string(path.join(super::writer::HOLDER_FILE)).unwrap_or_default();
+            let holder = if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
+            return IndexError::InUse { path, holder };
+        }
+        match error.kind() {
+            rocksdb::ErrorKind::Corruption => IndexError::Damaged { path, detail },
+            rocksdb::ErrorKind::InvalidArgument if detail.contains("olumn famil") => IndexError::Damaged { path, detail },
+            rocksdb::ErrorKind::IOError if detail.contains("No such file") => IndexError::Damaged { path, detail },
+            _ => IndexError::Storage { path, detail },
+        }
+    }
+
+    /// The error for a row that does not read.
+    pub fn corrupt(family: Family, key: &[u8]) -> IndexError {
+        IndexError::Corrupt { family: family.name(), key: const_hex::encode(key) }
+    }
+
+    /// The index's folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn database(&self) -> &DB {
+        &self.database
+    }
+
+    pub(super) fn handle(&self, family: Family) -> &ColumnFamily {
+        self.database.cf_handle(family.name()).expect("every family was opened")
+    }
+
+    /// One row's value.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`] where the disk doesn't give back what was written, as in all reads.
+    pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.database.get_cf(self.handle(family), key).map_err(|error| Self::error(&self.path, error))
+    }
+
+    fn typed<T>(&self, family: Family, key: &[u8], read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<Option<T>> {
+        let Some(value) = self.get(family, key)? else { return Ok(None) };
+        read(&value).map(Some).map_err(|_| Self::corrupt(family, key))
+    }
+
+    /// The rows of a family from `start` on, in key order, up to but without `end`.
+    pub fn range<'a>(&'a self, family: Family, start: &[u8], end: Option<Vec<u8>>) -> impl Iterator<Item = Result<Row>> + use<'a> {
+        let mut options = ReadOptions::default();
+        if let Some(end) = end {
+            options.set_iterate_upper_bound(end);
+        }
+        let rows = self.database.iterator_cf_opt(self.handle(family), options, IteratorMode::From(start, Direction::Forward));
+        rows.map(|row| row.map_err(|error| Self::error(&self.path, error)))
+    }
+
+    /// All rows of a family whose keys begin with `prefix`.
+    pub fn prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<Row>> + use<'a> {
+        self.range(family, prefix, after_prefix(prefix))
+    }
+
+    /// The last row of a family.
+    pub fn last(&self, family: Family) -> Result<Option<Row>> {
+        let mut rows = self.database.iterator_cf(self.handle(family), IteratorMode::End);
+        rows.next().transpose().map_err(|error| Self::error(&self.path, error))
+    }
+
+    /// How many rows a family has.
+    pub fn count(&self, family: Family) -> Result<u64> {
+        self.range(family, &[], None).try_fold(0, |count, row| row.map(|_| count + 1))
+    }
+
+    /// The header at `height`.
+    pub fn header(&self, height: Height) -> Result<Option<Header>> {
+        self.typed(Family::Headers, &height.to_be_bytes(), header_from_value)
+    }
+
+    /// The last block whose header is here.
+    pub fn tip(&self) -> Result<Option<BlockId>> {
+        let Some((key, value)) = self.last(Family::Headers)? else { return Ok(None) };
+        let height = <[u8; 4]>::try_from(&*key).map(Height::from_be_bytes);
+        match (height, header_from_value(&value)) {
+            (Ok(height), Ok(header)) => Ok(Some(BlockId { height, hash: header.block_hash() })),
+            _ => Err(Self::corrupt(Family::Headers, &key)),
+        }
+    }
+
+    /// The main sweep's position, if a first step was committed.
+    pub fn main_sweep(&self) -> Result<Option<Sweep>> {
+        self.typed(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), Sweep::from_value)
+    }
+
+    /// The record at a position.
+    pub fn record(&self, at: TxPosition) -> Result<Option<Record>> {
+        self.typed(Family::Records, &at.key(), Record::from_value)
+    }
+
+    /// Where a transaction is recorded, lowest height first: BIP30's twins are at two.
+    pub fn positions(&self, txid: Txid) -> Result<Vec<TxPosition>> {
+        let read = |row: Result<Row>| {
+            let (key, _) = row?;
+            txid_from_key(&key).map(|(_, at)| at).map_err(|_| Self::corrupt(Family::Txids, &key))
+        };
+        self.prefix(Family::Txids, txid.as_byte_array()).map(read).collect()
+    }
+
+    /// The entry of a script.
+    pub fn entry(&self, script: ScriptHash) -> Result<Option<EntryRow>> {
+        self.typed(Family::Entries, &script.0, EntryRow::from_value)
+    }
+
+    /// All entries, by script hash.
+    pub fn entries(&self) -> impl Iterator<Item = Result<(ScriptHash, EntryRow)>> + '_ {
+        self.range(Family::Entries, &[], None).map(|row| {
+            let (key, value) = row?;
+            let script = <[u8; 32]>::try_from(&*key).map_err(|_| Self::corrupt(Family::Entries, &key))?;
+            let entry = EntryRow::from_value(&value).map_err(|_| Self::corrupt(Family::Entries, &key))?;
+            Ok((ScriptHash(script), entry))
+        })
+    }
+
+    /// A coin.
+    pub fn coin(&self, key: &CoinKey) -> Result<Option<Coin>> {
+        self.typed(Family::Coins, &key.key(), Coin::from_value)
+    }
+
+    /// All coins, by outpoint; twins lowest height first.
+    pub fn coins(&self) -> impl Iterator<Item = Result<(CoinKey, Coin)>> + '_ {
+        self.range(Family::Coins, &[], None).map(|row| {
+            let (key, value) = row?;
+            let corrupt = |_| Self::corrupt(Family::Coins, &key);
+            Ok((CoinKey::from_key(&key).map_err(corrupt)?, Coin::from_value(&value).map_err(corrupt)?))
+        })
+    }
+
+    /// The heights at which an outpoint's coin was made, lowest first; more than one for BIP30's twins.
+    pub fn coin_heights(&self, outpoint: &bitcoin::OutPoint) -> Result<Vec<Height>> {
+        let read = |row: Result<Row>| {
+            let (key, _) = row?;
+            CoinKey::from_key(&key).map(|key| key.height).map_err(|_| Self::corrupt(Family::Coins, &key))
+        };
+        self.prefix(Family::Coins, &outpoint_key(outpoint)).map(read).collect()
+    }
+
+    /// The input that spent an output, if a record holds it.
+    pub fn spender(&self, outpoint: &bitcoin::OutPoint) -> Result<Option<Spender>> {
+        self.typed(Family::Spends, &outpoint_key(outpoint), Spender::from_value)
+    }
+
+    /// Bytes of its files on disk.
+    pub fn bytes_on_disk(&self) -> Result<u64> {
+        let io = |source| IndexError::Io { path: self.path.clone(), source };
+        let mut bytes = 0;
+        for file in fs::read_dir(&self.path).map_err(io)? {
+            // A file that went away meanwhile takes no space.
+            bytes += file.and_then(|file| file.metadata()).map_or(0, |file| file.len());
+        }
+        Ok(bytes)
+    }
+}
+
+/// Key and value.
+pub type Row = (Box<[u8]>, Box<[u8]>);
+
+/// The first key above all that begin with `prefix`; `None` where there is no such key.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let keep = prefix.iter().rposition(|byte| *byte != 0xff)?;
+    let mut end = prefix[..=keep].to_vec();
+    end[keep] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::after_prefix;
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_key_of_its_length_or_shorter() {
+        assert_eq!(after_prefix(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(after_prefix(&[1, 0xff]), Some(vec![2]));
+        assert_eq!(after_prefix(&[0xff, 0xff]), None);
+        assert_eq!(after_prefix(&[]), None);
+    }
+}

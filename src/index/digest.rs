@@ -1,0 +1,69 @@
+//! One SHA-256 over everything the index derives from the chain: two that agree hold the same data.
+
+use bitcoin::hashes::{Hash, HashEngine, sha256};
+
+use super::meta::{self, Identity};
+use super::schema::{FORMAT, Family};
+use super::{IndexError, Result, View};
+use crate::chain::Height;
+
+/// The digest of the state after block `height`. `None` where the index has no block at that height.
+///
+/// SHA-256 over these parts, each behind its length as a big-endian u64: format\[4\], genesis\[32\], hash of the block\[32\],
+/// trace parameters (JSON); per entry in key order script_pubkey, roles\[1\], from\[4\]; per family of [`Family::DIGESTED`] its
+/// name, then key and value of each row of a height up to `height`, in key order.
+///
+/// # Errors
+/// What reading reports.
+pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
+    let Some(header) = view.header(height)? else { return Ok(None) };
+    let mut engine = sha256::Hash::engine();
+    let mut part = |bytes: &[u8]| {
+        engine.input(&u64::try_from(bytes.len()).expect("a usize fits").to_be_bytes());
+        engine.input(bytes);
+    };
+    part(&FORMAT.to_be_bytes());
+    part(Identity::read(view)?.genesis.as_byte_array());
+    part(header.block_hash().as_byte_array());
+    part(&serde_json::to_vec(&meta::trace(view)?).expect("strings and numbers"));
+    for entry in view.entries() {
+        let (_, entry) = entry?;
+        part(entry.script.as_bytes());
+        part(&[entry.roles_byte()]);
+        part(&entry.from.to_be_bytes());
+    }
+    for family in Family::DIGESTED {
+        part(family.name().as_bytes());
+        for row in view.range(family, &[], None) {
+            let (key, value) = row?;
+            let at = row_height(family, &key, &value).ok_or_else(|| View::corrupt(family, &key))?;
+            if at <= height {
+                part(&key);
+                part(&value);
+            }
+        }
+    }
+    Ok(Some(sha256::Hash::from_engine(engine)))
+}
+
+/// The height of the block a row comes from; `None` for a row that is too short.
+fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Height> {
+    let (bytes, at) = match family {
+        Family::Headers | Family::Records => (key, 0),
+        Family::Txids | Family::Touches | Family::Scripts => (key, 32),
+        Family::Coins => (key, 36),
+        Family::Spends => (value, 0),
+        Family::Meta | Family::Entries | Family::Sweeps | Family::Events => return None,
+    };
+    Some(Height::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The digest, or why there is none.
+///
+/// # Errors
+/// [`IndexError::Damaged`] where the settled tip has no header.
+pub fn digest_at_tip(view: &View) -> Result<(Height, sha256::Hash)> {
+    let tip = view.tip()?.ok_or_else(|| IndexError::Damaged { path: view.path().to_owned(), detail: "it has no header".into() })?;
+    let hash = digest(view, tip.height)?.ok_or_else(|| View::corrupt(Family::Headers, &tip.height.to_be_bytes()))?;
+    Ok((tip.height, hash))
+}

@@ -1,0 +1,333 @@
+//! The values of all families: typed parts to bytes and back. Layouts: `schema`.
+
+use bitcoin::block::Header;
+use bitcoin::{Amount, ScriptBuf, Transaction, TxOut, Txid, consensus};
+
+use super::bytes::{Cursor, Malformed, push_sized};
+use super::keys::TxPosition;
+use crate::chain::{Height, ScriptHash};
+use crate::watchlist::{Label, Role};
+
+/// A touched transaction, with what proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Without its witness, which the merkle branch does not prove.
+    pub transaction: Transaction,
+    /// The output each input consumes, in input order; empty for a coinbase.
+    pub spent: Vec<TxOut>,
+    /// From the transaction to its block's merkle root, lowest sibling first.
+    pub branch: Vec<[u8; 32]>,
+}
+
+impl Record {
+    /// Its bytes.
+    pub fn value(&self) -> Vec<u8> {
+        let mut row = Vec::with_capacity(512);
+        push_sized(&mut row, &consensus::serialize(&self.transaction));
+        for output in &self.spent {
+            row.extend_from_slice(&output.value.to_sat().to_be_bytes());
+            push_sized(&mut row, output.script_pubkey.as_bytes());
+        }
+        row.extend(self.branch.iter().flatten());
+        row
+    }
+
+    /// Reads such a value.
+    ///
+    /// # Errors
+    /// [`Malformed`], as in all that follow, where the bytes are not such a value.
+    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let transaction: Transaction = consensus::deserialize(cursor.sized()?).map_err(|_| Malformed)?;
+        let inputs = if transaction.is_coinbase() { 0 } else { transaction.input.len() };
+        let mut spent = Vec::with_capacity(inputs);
+        for _ in 0..inputs {
+            let value = Amount::from_sat(cursor.u64()?);
+            spent.push(TxOut { value, script_pubkey: cursor.script()? });
+        }
+        let branch = cursor.rest();
+        let (hashes, []) = branch.as_chunks::<32>() else { return Err(Malformed) };
+        Ok(Self { transaction, spent, branch: hashes.to_vec() })
+    }
+
+    /// What its inputs bring less what its outputs take, in satoshis; `None` for a coinbase.
+    pub fn fee(&self) -> Option<u64> {
+        let sum = |outputs: &[TxOut]| outputs.iter().map(|output| output.value.to_sat()).sum::<u64>();
+        (!self.transaction.is_coinbase()).then(|| sum(&self.spent).saturating_sub(sum(&self.transaction.output)))
+    }
+
+    /// Its transaction's id.
+    pub fn txid(&self) -> Txid {
+        self.transaction.compute_txid()
+    }
+}
+
+/// What became of a tainted coin under one rule, as far as the block that made it decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its spend is looked for.
+    Followed,
+    /// On a service's script.
+    Service,
+    /// Can never be spent.
+    Unspendable,
+    /// On an empty script.
+    AnyoneCanSpend,
+    /// More hops from its source than asked for.
+    MaxHops,
+    /// Too little taint.
+    BelowMinTaint,
+}
+
+impl Fate {
+    const ALL: [Self; 6] = [
+        Self::Followed,
+        Self::Service,
+        Self::Unspendable,
+        Self::AnyoneCanSpend,
+        Self::MaxHops,
+        Self::BelowMinTaint,
+    ];
+
+    fn byte(self) -> u8 {
+        self as u8
+    }
+}
+
+/// A run of satoshis within a coin, all tainted or all clean (FIFO and LIFO).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// From a source, or clean.
+    pub tainted: bool,
+    /// Satoshis.
+    pub length: u64,
+}
+
+/// What one tracked rule says of a coin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceColumn {
+    /// Satoshis attributed to sources.
+    pub taint: u64,
+    /// Fewest spends from a source.
+    pub hops: u32,
+    /// Whether it is followed, or why not.
+    pub fate: Fate,
+    /// Empty where the coin is wholly tainted or wholly clean, and under rules that keep none.
+    pub segments: Vec<Segment>,
+}
+
+/// An output that is flagged or tainted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coin {
+    /// Satoshis.
+    pub value: u64,
+    /// The script that holds it.
+    pub script: ScriptHash,
+    /// Whether that transaction is the coinbase.
+    pub coinbase: bool,
+    /// One for each tracked rule, in the order of the index's parameters.
+    pub columns: Vec<TraceColumn>,
+}
+
+impl Coin {
+    /// Its bytes.
+    pub fn value(&self) -> Vec<u8> {
+        let mut row = Vec::with_capacity(64);
+        row.extend_from_slice(&self.value.to_be_bytes());
+        row.extend_from_slice(&self.script.0);
+        row.push(u8::from(self.coinbase));
+        for column in &self.columns {
+            row.extend_from_slice(&column.taint.to_be_bytes());
+            row.extend_from_slice(&column.hops.to_be_bytes());
+            row.push(column.fate.byte());
+            let count = u32::try_from(column.segments.len()).expect("a coin has fewer segments than satoshis");
+            row.extend_from_slice(&count.to_be_bytes());
+            for segment in &column.segments {
+                row.push(u8::from(segment.tainted));
+                row.extend_from_slice(&segment.length.to_be_bytes());
+            }
+        }
+        row
+    }
+
+    /// Reads such a value.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let value = cursor.u64()?;
+        let script = cursor.script_hash()?;
+        let coinbase = flag(cursor.u8()?)?;
+        let mut columns = Vec::new();
+        let mut cursor = Cursor::new(cursor.rest());
+        loop {
+            let rest = cursor.rest();
+            if rest.is_empty() {
+                return Ok(Self { value, script, coinbase, columns });
+            }
+            cursor = Cursor::new(rest);
+            let taint = cursor.u64()?;
+            let hops = cursor.u32()?;
+            let fate = *Fate::ALL.get(usize::from(cursor.u8()?)).ok_or(Malformed)?;
+            let mut segments = Vec::new();
+            for _ in 0..cursor.u32()? {
+                segments.push(Segment { tainted: flag(cursor.u8()?)?, length: cursor.u64()? });
+            }
+            columns.push(TraceColumn { taint, hops, fate, segments });
+        }
+    }
+}
+
+fn flag(byte: u8) -> Result<bool, Malformed> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
+    }
+}
+
+/// The input that spent an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spender {
+    /// The spending transaction.
+    pub at: TxPosition,
+    /// Its input.
+    pub vin: u32,
+}
+
+impl Spender {
+    /// height\[4\] tx_index\[4\] vin\[4\].
+    pub fn value(self) -> [u8; 12] {
+        let mut row = [0; 12];
+        row[..8].copy_from_slice(&self.at.key());
+        row[8..].copy_from_slice(&self.vin.to_be_bytes());
+        row
+    }
+
+    /// Reads such a value.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let at = TxPosition::take(&mut cursor)?;
+        let vin = cursor.u32()?;
+        cursor.end(Self { at, vin })
+    }
+}
+
+/// A script on the lists, as the index knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryRow {
+    /// The script itself.
+    pub script: ScriptBuf,
+    /// Money to find.
+    pub flagged: bool,
+    /// A place where tracing stops.
+    pub service: bool,
+    /// The first height it is complete from.
+    pub from: Height,
+    /// The sweep whose progress is its own.
+    pub sweep: u32,
+    /// Who says what about it.
+    pub labels: Vec<Label>,
+}
+
+impl EntryRow {
+    /// Its bytes.
+    pub fn value(&self) -> Vec<u8> {
+        let mut row = self.identity();
+        row.extend(serde_json::to_vec(&self.labels).expect("labels are strings and numbers"));
+        row
+    }
+
+    /// All but the labels, which say nothing of the chain.
+    fn identity(&self) -> Vec<u8> {
+        let mut row = vec![u8::from(self.flagged) | u8::from(self.service) << 1];
+        row.extend_from_slice(&self.from.to_be_bytes());
+        row.extend_from_slice(&self.sweep.to_be_bytes());
+        push_sized(&mut row, self.script.as_bytes());
+        row
+    }
+
+    /// Reads such a value.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let roles = cursor.u8()?;
+        if roles > 3 {
+            return Err(Malformed);
+        }
+        let from = cursor.u32()?;
+        let sweep = cursor.u32()?;
+        let script = cursor.script()?;
+        let labels = serde_json::from_slice(cursor.rest()).map_err(|_| Malformed)?;
+        Ok(Self { script, flagged: roles & 1 != 0, service: roles & 2 != 0, from, sweep, labels })
+    }
+
+    /// Whether it has `role`.
+    pub fn has(&self, role: Role) -> bool {
+        match role {
+            Role::Flagged => self.flagged,
+            Role::Service => self.service,
+        }
+    }
+
+    /// Its roles as the one byte the row starts with.
+    pub fn roles_byte(&self) -> u8 {
+        u8::from(self.flagged) | u8::from(self.service) << 1
+    }
+}
+
+/// How far a sweep got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// The next height it will look at.
+    pub next: Height,
+}
+
+/// The id of the main sweep.
+pub const MAIN_SWEEP: u32 = 0;
+
+impl Sweep {
+    /// next height\[4\] kind\[1\].
+    pub fn value(self) -> [u8; 5] {
+        let mut row = [0; 5];
+        row[..4].copy_from_slice(&self.next.to_be_bytes());
+        row
+    }
+
+    /// Reads such a value.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let next = cursor.u32()?;
+        if cursor.u8()? != 0 {
+            return Err(Malformed);
+        }
+        cursor.end(Self { next })
+    }
+}
+
+/// Reads a value of `headers`.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn header_from_value(value: &[u8]) -> Result<Header, Malformed> {
+    consensus::deserialize(value).map_err(|_| Malformed)
+}
+
+/// Reads a value of `touches`: satoshis.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn amount_from_value(value: &[u8]) -> Result<u64, Malformed> {
+    let mut cursor = Cursor::new(value);
+    let amount = cursor.u64()?;
+    cursor.end(amount)
+}

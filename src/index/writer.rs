@@ -1,0 +1,175 @@
+//! The one writer: makes an index whole or not at all, and commits steps, each an atomic batch.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use rocksdb::{WriteBatch, WriteOptions};
+
+use super::meta::Identity;
+use super::schema::Family;
+use super::{IndexError, Result, View};
+
+/// Names the process that has the index open; read only where RocksDB's own lock says that somebody has.
+pub(super) const HOLDER_FILE: &str = "HOLDER";
+
+/// What a folder holds, told from its file names alone.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FolderState {
+    /// Nothing, or there is no folder.
+    Absent,
+    /// An index, whole or not.
+    Index,
+}
+
+/// Looks at a folder before anything is opened in it.
+///
+/// # Errors
+/// [`IndexError::NotAnIndex`], [`IndexError::Damaged`] where the file that everything hangs on is gone, [`IndexError::Io`].
+pub fn folder_state(path: &Path) -> Result<FolderState> {
+    let names = match fs::read_dir(path) {
+        Ok(files) => files.filter_map(|file| Some(file.ok()?.file_name().to_string_lossy().into_owned())).collect::<Vec<_>>(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FolderState::Absent),
+        Err(source) => return Err(IndexError::Io { path: path.to_owned(), source }),
+    };
+    if names.is_empty() {
+        return Ok(FolderState::Absent);
+    }
+    if names.iter().any(|name| name == "CURRENT") {
+        return Ok(FolderState::Index);
+    }
+    let is_ours = |name: &String| name.starts_with("MANIFEST-") || name.ends_with(".sst");
+    if names.iter().any(is_ours) {
+        return Err(IndexError::Damaged { path: path.to_owned(), detail: "its file CURRENT is missing".into() });
+    }
+    Err(IndexError::NotAnIndex { path: path.to_owned() })
+}
+
+/// An index open for writing. Only one process at a time can hold it.
+pub struct Writer {
+    view: View,
+}
+
+impl Writer {
+    /// Opens the index at `path`.
+    ///
+    /// # Errors
+    /// [`IndexError::Missing`], [`IndexError::InUse`], and what is wrong with it where something is.
+    pub fn open(path: &Path) -> Result<Self> {
+        if folder_state(path)? == FolderState::Absent {
+            return Err(IndexError::Missing { path: path.to_owned() });
+        }
+        let view = View::open_writable(path, false)?;
+        // Best effort: it only words the message another process gets.
+        let _ = fs::write(path.join(HOLDER_FILE), format!("process {}\n", std::process::id()));
+        Ok(Self { view })
+    }
+
+    /// Makes an index at `path`, which must be absent or empty: in a folder beside it that gets its name once it states what
+    /// it is of, so that a run that is stopped meanwhile leaves nothing half-made. `fill` adds the first rows.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], [`IndexError::Full`], [`IndexError::Storage`].
+    pub fn create(path: &Path, identity: &Identity, fill: impl FnOnce(&mut Step<'_>)) -> Result<Self> {
+        let unfinished = sibling(path, "creating");
+        let io = |source| IndexError::Io { path: unfinished.clone(), source };
+        remove_folder(&unfinished)?;
+        private_folder(&unfinished).map_err(io)?;
+        let view = View::open_writable(&unfinished, true)?;
+        let writer = Self { view };
+        let mut step = writer.step();
+        identity.put(&mut step);
+        fill(&mut step);
+        step.commit(true)?;
+        drop(writer);
+        rename_durably(&unfinished, path)?;
+        Self::open(path)
+    }
+
+    /// Starts a step.
+    pub fn step(&self) -> Step<'_> {
+        Step::of(&self.view)
+    }
+}
+
+impl Deref for Writer {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+/// What changes together: a crash sees all of it or none.
+pub struct Step<'a> {
+    view: &'a View,
+    batch: WriteBatch,
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn of(view: &'a View) -> Self {
+        Self { view, batch: WriteBatch::default() }
+    }
+
+    /// Sets a row.
+    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.batch.put_cf(self.view.handle(family), key, value);
+    }
+
+    /// Removes a row.
+    pub fn delete(&mut self, family: Family, key: &[u8]) {
+        self.batch.delete_cf(self.view.handle(family), key);
+    }
+
+    /// Bytes gathered so far.
+    pub fn bytes(&self) -> usize {
+        self.batch.size_in_bytes()
+    }
+
+    /// Writes it all; with `durable` it has reached the disk when this returns.
+    ///
+    /// # Errors
+    /// [`IndexError::Full`], [`IndexError::Storage`]: then none of it was written.
+    pub fn commit(self, durable: bool) -> Result<()> {
+        let mut options = WriteOptions::default();
+        options.set_sync(durable);
+        let written = self.view.database().write_opt(self.batch, &options);
+        written.map_err(|error| View::error(self.view.path(), error))
+    }
+}
+
+/// The folder beside `path` that carries its name and a word.
+pub(super) fn sibling(path: &Path, word: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{word}"));
+    path.with_file_name(name)
+}
+
+/// Makes a folder only its owner can enter, with those above it.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Removes what an earlier run left half-made.
+pub(super) fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(IndexError::Io { path: path.to_owned(), source }),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a finished folder its name, and waits until the disk knows.
+pub(super) fn rename_durably(from: &Path, to: &Path) -> Result<()> {
+    let io = |source| IndexError::Io { path: to.to_owned(), source };
+    fs::rename(from, to).map_err(io)?;
+    #[cfg(unix)]
+    if let Some(parent) = to.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)?;
+    }
+    Ok(())
+}

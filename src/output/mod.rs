@@ -1,0 +1,141 @@
+//! The only code that prints: answers to stdout as a table, JSON, JSON lines or CSV; logs and errors to stderr.
+
+pub mod cell;
+pub mod log;
+pub mod page;
+pub mod progress;
+pub mod rows;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use page::Page;
+pub use rows::{Column, Kind, Stream};
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One object.
+    Json,
+    /// One object a line, the coverage first.
+    Jsonl,
+    /// Comma-separated values; the coverage goes to stderr.
+    Csv,
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "table" => Ok(Self::Table),
+            "json" => Ok(Self::Json),
+            "jsonl" => Ok(Self::Jsonl),
+            "csv" => Ok(Self::Csv),
+            _ => Err(format!("no format is called '{name}'; one of table, json, jsonl, csv")),
+        }
+    }
+}
+
+/// Why an answer couldn't be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// Nobody reads any more: no failure.
+    #[error("the reader closed the pipe")]
+    Closed,
+    /// Anything else.
+    #[error("the answer could not be written: {0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for OutputError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Prints an answer that is one object; `page` says how a table of it looks.
+///
+/// # Errors
+/// [`OutputError`].
+pub fn object(format: Format, answer: &impl Serialize, page: impl FnOnce() -> Page) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    object_to(&mut out, &mut io::stderr().lock(), format, answer, page)
+}
+
+fn object_to(
+    out: &mut impl Write,
+    side: &mut impl Write,
+    format: Format,
+    answer: &impl Serialize,
+    page: impl FnOnce() -> Page,
+) -> Result<(), OutputError> {
+    let value = || serde_json::to_value(answer).map_err(io::Error::other);
+    match format {
+        Format::Table => out.write_all(page().to_string().as_bytes())?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Format::Jsonl => {
+            let mut value = value()?;
+            if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
+                writeln!(out, "{}", serde_json::json!({ "coverage": coverage }))?;
+            }
+            writeln!(out, "{value}")?;
+        }
+        Format::Csv => {
+            let mut value = value()?;
+            if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
+                writeln!(side, "{coverage}")?;
+            }
+            let mut csv = csv::Writer::from_writer(&mut *out);
+            csv.write_record(["field", "value"]).map_err(io::Error::other)?;
+            let mut fields = Vec::new();
+            flatten("", &value, &mut fields);
+            for (field, value) in fields {
+                csv.write_record([field, cell::for_csv(&value)]).map_err(io::Error::other)?;
+            }
+            csv.flush()?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// An object's leaves with their paths: `tip.height`, `inputs.0.value_sat`.
+fn flatten(path: &str, value: &Value, fields: &mut Vec<(String, Value)>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(object) => object.iter().for_each(|(name, value)| flatten(&below(name), value, fields)),
+        Value::Array(values) if values.iter().any(|value| value.is_object() || value.is_array()) => {
+            values.iter().enumerate().for_each(|(index, value)| flatten(&below(&index.to_string()), value, fields));
+        }
+        leaf => fields.push((path.to_owned(), leaf.clone())),
+    }
+}
+
+/// Prints why there is no answer, with what lies behind it.
+#[expect(clippy::print_stderr, reason = "printing errors is this function's job")]
+pub fn error(format: Format, error: &(dyn std::error::Error + 'static)) {
+    let causes: Vec<String> = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
+    let message = error.to_string();
+    // A transparent variant tells the same twice.
+    let causes: Vec<_> = causes.into_iter().filter(|cause| !message.contains(cause.as_str())).collect();
+    if format == Format::Json || format == Format::Jsonl {
+        eprintln!("{}", serde_json::json!({ "error": { "message": message, "causes": causes } }));
+        return;
+    }
+    eprintln!("coinhound: {}", cell::escape(&message));
+    for cause in causes {
+        eprintln!("  because: {}", cell::escape(&cause));
+    }
+}

@@ -1,0 +1,84 @@
+//! What a person reads: lines, fields and grids, aligned; every text from outside escaped.
+
+use std::fmt;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::cell;
+use crate::query::Coverage;
+
+/// A page of text.
+#[derive(Default)]
+pub struct Page {
+    text: String,
+}
+
+impl Page {
+    /// Adds a line.
+    pub fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str(&cell::escape(line.as_ref()));
+        self.text.push('\n');
+    }
+
+    /// Adds lines.
+    pub fn lines(&mut self, lines: impl IntoIterator<Item = String>) {
+        lines.into_iter().for_each(|line| self.line(line));
+    }
+
+    /// Adds names with their values, aligned.
+    pub fn fields(&mut self, fields: &[(&str, String)]) {
+        let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+        for (name, value) in fields {
+            self.line(format!("{name:width$}  {value}"));
+        }
+    }
+
+    /// Adds a grid; `right` says which columns are aligned right.
+    pub fn grid(&mut self, titles: &[&str], right: &[bool], rows: Vec<Vec<String>>) {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(titles.iter().map(|title| Cell::new(title.to_uppercase())));
+        for row in rows {
+            table.add_row(row.iter().map(|text| Cell::new(cell::escape(text))));
+        }
+        for (column, right) in table.column_iter_mut().zip(right) {
+            column.set_padding((0, 2));
+            if *right {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for line in table.lines() {
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What an answer rests on, for the foot of a table.
+pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
+    let mut lines = Vec::new();
+    let heights = match (coverage.from, coverage.through) {
+        (Some(from), Some(through)) if from <= through => format!("heights {from} to {through}"),
+        _ => "no height".to_owned(),
+    };
+    let tip = coverage.tip.map(|tip| format!(", tip {tip}")).unwrap_or_default();
+    let word = if coverage.complete { "complete" } else { "NOT COMPLETE" };
+    lines.push(format!("coverage: {} {heights}{tip}: {word}", coverage.chain));
+    for gap in &coverage.gaps {
+        let lists = if gap.lists.is_empty() { "on no list".to_owned() } else { format!("of {}", gap.lists.join(", ")) };
+        lines.push(format!("  not scanned: heights {} to {} for {} entries {lists}", gap.from, gap.through, gap.entries));
+    }
+    if coverage.lists_changed {
+        lines.push("  the lists configured now are not those the index took in".to_owned());
+    }
+    if coverage.quarantined > 0 {
+        lines.push(format!("  {} rows of the lists could not be read; `coinhound watch check` shows them", coverage.quarantined));
+    }
+    lines
+}

@@ -1,0 +1,84 @@
+//! How a sweep goes on: a bar on a terminal, a log line now and then otherwise.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::chain::Height;
+use crate::sync::advance::Tally;
+use crate::sync::backfill::Observer;
+
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows progress.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    began: Instant,
+    logged: Instant,
+    first: Height,
+    last: Height,
+    bytes_before: u64,
+    tally: Tally,
+}
+
+impl Progress {
+    /// A bar if stderr is a terminal; nothing at all if `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let now = Instant::now();
+        Self { bar: None, quiet, began: now, logged: now, first: 0, last: 0, bytes_before: 0, tally: Tally::default() }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    fn rate(&self) -> f64 {
+        (self.tally.bytes - self.bytes_before) as f64 / 1e6 / self.began.elapsed().as_secs_f64().max(1e-3)
+    }
+}
+
+impl Observer for Progress {
+    fn begin(&mut self, first: Height, last: Height) {
+        self.began = Instant::now();
+        self.logged = self.began;
+        (self.first, self.last) = (first, last);
+        self.bytes_before = self.tally.bytes;
+        if self.quiet {
+            return;
+        }
+        if io::stderr().is_terminal() {
+            let bar = ProgressBar::with_draw_target(Some(u64::from(last - first) + 1), ProgressDrawTarget::stderr_with_hz(5));
+            let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} blocks, {msg}, ETA {eta}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar = Some(bar);
+        } else if last > first {
+            tracing::info!("scanning heights {first} to {last}");
+        }
+    }
+
+    fn passed(&mut self, height: Height, tally: &Tally) {
+        self.tally = *tally;
+        let done = u64::from(height - self.first) + 1;
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(format!("{:.0} MB/s, {} touches", self.rate(), tally.touches));
+        } else if !self.quiet && self.logged.elapsed() >= LOG_EVERY {
+            self.logged = Instant::now();
+            let left = u64::from(self.last - height);
+            let eta = self.began.elapsed().as_secs() * left / done;
+            tracing::info!(
+                "at height {height} of {}: {:.0} MB/s, {} touches, {} min {} s to go",
+                self.last,
+                self.rate(),
+                tally.touches,
+                eta / 60,
+                eta % 60
+            );
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! TARGET: what was typed, as the entries it names.
+
+use std::collections::BTreeSet;
+
+use bitcoin::ScriptBuf;
+
+use super::coverage::Basis;
+use super::{QueryError, Result, Snapshot, labels};
+use crate::chain::ScriptHash;
+use crate::index::values::EntryRow;
+use crate::watchlist::script::{Range, parse};
+
+/// The entries a question is about, each once, in the order they were asked for.
+pub struct Targets {
+    /// The flagged entries.
+    pub entries: Vec<(ScriptHash, EntryRow)>,
+    /// Scripts that are no flagged entry: nothing is known of them.
+    pub unknown: Vec<Unknown>,
+    /// What the coverage is computed from.
+    pub basis: Basis,
+}
+
+/// A script asked for that the index does not look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// What was typed.
+    pub target: String,
+    /// The script it means.
+    pub script: ScriptBuf,
+    /// Whether it is listed as a service, whose touches are not kept.
+    pub service: bool,
+}
+
+impl Targets {
+    /// Reads the targets.
+    ///
+    /// # Errors
+    /// [`QueryError::Usage`] for a malformed target, another chain's address, an unknown label.
+    pub fn resolve(snapshot: &Snapshot, texts: &[String], range: Option<Range>) -> Result<Self> {
+        let mut targets = Self { entries: Vec::new(), unknown: Vec::new(), basis: Basis::default() };
+        let mut seen = BTreeSet::new();
+        for text in texts {
+            if text == "all" {
+                targets.basis.whole = true;
+                targets.add_where(snapshot, &mut seen, |_| true)?;
+            } else if let Some(label) = text.strip_prefix("label:") {
+                let named = |entry: &EntryRow| entry.labels.iter().any(|of_entry| labels::text(of_entry) == label);
+                if targets.add_where(snapshot, &mut seen, named)? == 0 {
+                    return Err(QueryError::Usage(format!(
+                        "no flagged entry has the label '{label}'; `coinhound watch list` shows all labels"
+                    )));
+                }
+            } else {
+                let scripts = parse(text, snapshot.chain(), range).map_err(|reason| QueryError::Usage(format!("'{}': {reason}", shown(text, &reason))))?;
+                for script in scripts {
+                    targets.add_script(snapshot, &mut seen, text, script)?;
+                }
+            }
+        }
+        Ok(targets)
+    }
+
+    fn add_where(
+        &mut self,
+        snapshot: &Snapshot,
+        seen: &mut BTreeSet<ScriptHash>,
+        wanted: impl Fn(&EntryRow) -> bool,
+    ) -> Result<usize> {
+        let mut found = 0;
+        for entry in snapshot.reader.entries() {
+            let (hash, entry) = entry?;
+            if entry.flagged && wanted(&entry) {
+                found += 1;
+                self.add_entry(seen, hash, entry);
+            }
+        }
+        Ok(found)
+    }
+
+    fn add_entry(&mut self, seen: &mut BTreeSet<ScriptHash>, hash: ScriptHash, entry: EntryRow) {
+        if seen.insert(hash) {
+            self.basis.add(&entry);
+            self.entries.push((hash, entry));
+        }
+    }
+
+    fn add_script(&mut self, snapshot: &Snapshot, seen: &mut BTreeSet<ScriptHash>, text: &str, script: ScriptBuf) -> Result<()> {
+        let hash = ScriptHash::of(&script);
+        match snapshot.reader.entry(hash)? {
+            Some(entry) if entry.flagged => self.add_entry(seen, hash, entry),
+            listed => {
+                if seen.insert(hash) {
+                    self.basis.add_unknown();
+                    self.unknown.push(Unknown { target: text.to_owned(), script, service: listed.is_some() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The hashes of the entries, for walking their rows.
+    pub fn hashes(&self) -> Vec<ScriptHash> {
+        self.entries.iter().map(|(hash, _)| *hash).collect()
+    }
+
+    /// Whether coins older than what was read may exist.
+    pub fn has_older_coins(&self) -> bool {
+        self.entries.iter().any(|(_, entry)| entry.from > 0)
+    }
+}
+
+/// What was typed, unless it is a secret.
+fn shown<'a>(text: &'a str, reason: &crate::watchlist::script::Reason) -> &'a str {
+    if reason.is_secret() { "(not shown)" } else { text }
+}

@@ -1,0 +1,169 @@
+//! `tx`: one transaction of the index, input by input and output by output.
+
+use bitcoin::{BlockHash, OutPoint, Script, Txid};
+use serde::Serialize;
+
+use super::coverage::{Basis, Coverage};
+use super::{Result, Snapshot, SpentBy, labels, outpoint_text};
+use crate::chain::Height;
+use crate::index::keys::CoinKey;
+use crate::index::values::{EntryRow, Record};
+
+/// A transaction, or where the index holds none of that id, only the question.
+#[derive(Clone, Debug, Serialize)]
+pub struct TxAnswer {
+    /// What it rests on.
+    pub coverage: Coverage,
+    /// The transaction asked for.
+    pub txid: Txid,
+    /// Its block's height; `None` where the index holds no such transaction.
+    pub height: Option<Height>,
+    /// Its block.
+    pub block: Option<BlockHash>,
+    /// Its block's time, Unix seconds.
+    pub time: Option<u32>,
+    /// Its index in the block.
+    pub tx_index: Option<u32>,
+    /// Satoshis; `None` for a coinbase.
+    pub fee_sat: Option<u64>,
+    /// In order; a coinbase's is left out.
+    pub inputs: Vec<InputRow>,
+    /// In order.
+    pub outputs: Vec<OutputRow>,
+}
+
+/// One input.
+#[derive(Clone, Debug, Serialize)]
+pub struct InputRow {
+    /// The output it consumes.
+    pub outpoint: String,
+    /// Satoshis.
+    pub value_sat: u64,
+    /// The script of that output, hex.
+    pub script: String,
+    /// The same as an address, where it has one.
+    pub address: Option<String>,
+    /// What lists say of it.
+    pub labels: Vec<String>,
+    /// Whether the index holds the transaction that made it; else value and script are as the node told them.
+    pub proven: bool,
+    /// Taint by rule; `None` while nothing is traced.
+    pub taint_sat: Option<u64>,
+}
+
+/// One output.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputRow {
+    /// Its index.
+    pub vout: u32,
+    /// Satoshis.
+    pub value_sat: u64,
+    /// Its script, hex.
+    pub script: String,
+    /// The same as an address, where it has one.
+    pub address: Option<String>,
+    /// What lists say of it.
+    pub labels: Vec<String>,
+    /// Taint by rule; `None` while nothing is traced.
+    pub taint_sat: Option<u64>,
+    /// `spent`, `unspent`, `unspendable`, or `not_followed` where its spend isn't looked for.
+    pub state: &'static str,
+    /// The input that spent it, where a record tells.
+    pub spent_by: Option<SpentBy>,
+}
+
+/// The transaction as of the state after `at`; of BIP30's twins, the later one.
+///
+/// # Errors
+/// What reading reports.
+pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnswer> {
+    let mut basis = Basis::default();
+    for entry in snapshot.reader.entries() {
+        let (_, entry) = entry?;
+        if entry.flagged {
+            basis.add(&entry);
+        }
+    }
+    let position = snapshot.reader.positions(txid)?.into_iter().rfind(|position| position.height <= at);
+    let Some(position) = position else {
+        basis.add_unknown();
+        let coverage = basis.coverage(snapshot, Some(at));
+        let (inputs, outputs) = (Vec::new(), Vec::new());
+        return Ok(TxAnswer { coverage, txid, height: None, block: None, time: None, tx_index: None, fee_sat: None, inputs, outputs });
+    };
+    let record = snapshot.record(position)?;
+    let (block, time) = snapshot.block(position.height)?;
+    let inputs = (0..record.spent.len()).map(|vin| input_row(snapshot, &record, vin)).collect::<Result<_>>()?;
+    let outputs = (0..).zip(&record.transaction.output);
+    let outputs = outputs.map(|(vout, output)| output_row(snapshot, OutPoint { txid, vout }, output, position.height, at));
+    Ok(TxAnswer {
+        coverage: basis.coverage(snapshot, Some(at)),
+        txid,
+        height: Some(position.height),
+        block: Some(block),
+        time: Some(time),
+        tx_index: Some(position.tx_index),
+        fee_sat: record.fee(),
+        inputs,
+        outputs: outputs.collect::<Result<_>>()?,
+    })
+}
+
+fn input_row(snapshot: &Snapshot, record: &Record, vin: usize) -> Result<InputRow> {
+    let spent = &record.spent[vin];
+    let outpoint = record.transaction.input[vin].previous_output;
+    let shown = Shown::of(snapshot, &spent.script_pubkey)?;
+    Ok(InputRow {
+        outpoint: outpoint_text(&outpoint),
+        value_sat: spent.value.to_sat(),
+        script: shown.script,
+        address: shown.address,
+        labels: shown.labels,
+        proven: !snapshot.reader.positions(outpoint.txid)?.is_empty(),
+        taint_sat: None,
+    })
+}
+
+fn output_row(snapshot: &Snapshot, outpoint: OutPoint, output: &bitcoin::TxOut, height: Height, at: Height) -> Result<OutputRow> {
+    let shown = Shown::of(snapshot, &output.script_pubkey)?;
+    let coin = CoinKey { outpoint, height };
+    let unspendable = snapshot.is_unspendable(&coin, &output.script_pubkey, at)?;
+    let spent_by = if unspendable { None } else { snapshot.spent_by(&outpoint, at)? };
+    let looked_for = shown.entry.as_ref().is_some_and(|entry| entry.flagged && entry.from <= height);
+    let state = match (&spent_by, unspendable) {
+        (_, true) => "unspendable",
+        (Some(_), false) => "spent",
+        (None, false) if looked_for => "unspent",
+        (None, false) => "not_followed",
+    };
+    Ok(OutputRow {
+        vout: outpoint.vout,
+        value_sat: output.value.to_sat(),
+        script: shown.script,
+        address: shown.address,
+        labels: shown.labels,
+        taint_sat: None,
+        state,
+        spent_by,
+    })
+}
+
+/// A script as answers show it.
+struct Shown {
+    script: String,
+    address: Option<String>,
+    labels: Vec<String>,
+    entry: Option<EntryRow>,
+}
+
+impl Shown {
+    fn of(snapshot: &Snapshot, script: &Script) -> Result<Self> {
+        let entry = snapshot.entry(script)?;
+        Ok(Self {
+            script: script.to_hex_string(),
+            address: snapshot.address(script),
+            labels: labels::texts(entry.as_ref()),
+            entry,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! The set of scripts to look for: exact, compact, quick to miss.
+//!
+//! All scripts lie in one arena; a table of their numbers is probed by a keyed hash, so that nobody can make scripts collide.
+
+use std::hash::BuildHasher;
+
+use bitcoin::Script;
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
+
+/// A set of scripts, each with a number in order of insertion.
+#[derive(Default)]
+pub struct Scripts {
+    arena: Vec<u8>,
+    /// Where each script ends in the arena.
+    ends: Vec<usize>,
+    table: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Scripts {
+    /// The set of `scripts`.
+    pub fn new<'a>(scripts: impl IntoIterator<Item = &'a Script>) -> Self {
+        let mut set = Self::default();
+        for script in scripts {
+            set.insert(script);
+        }
+        set
+    }
+
+    /// Adds a script; returns its number, old or new.
+    pub fn insert(&mut self, script: &Script) -> u32 {
+        if let Some(number) = self.find(script.as_bytes()) {
+            return number;
+        }
+        let number = u32::try_from(self.ends.len()).expect("fewer than four thousand million scripts fit in memory");
+        let hash = self.hasher.hash_one(script.as_bytes());
+        self.arena.extend_from_slice(script.as_bytes());
+        self.ends.push(self.arena.len());
+        let (arena, ends, hasher) = (&self.arena, &self.ends, &self.hasher);
+        self.table.insert_unique(hash, number, |number| hasher.hash_one(slice(arena, ends, *number)));
+        number
+    }
+
+    /// The number of a script, if it is in the set.
+    pub fn find(&self, script: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(script);
+        self.table.find(hash, |number| slice(&self.arena, &self.ends, *number) == script).copied()
+    }
+
+    /// How many scripts there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+}
+
+fn slice<'a>(arena: &'a [u8], ends: &[usize], number: u32) -> &'a [u8] {
+    let number = number as usize;
+    let start = number.checked_sub(1).map_or(0, |before| ends[before]);
+    &arena[start..ends[number]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitcoin::ScriptBuf;
+
+    #[test]
+    fn finds_what_was_inserted_and_nothing_else() {
+        let scripts: Vec<_> = (0..2000u32).map(|n| ScriptBuf::from_bytes(n.to_be_bytes()[(n % 4) as usize..].to_vec())).collect();
+        let set = Scripts::new(scripts.iter().map(ScriptBuf::as_script));
+        let distinct: std::collections::BTreeSet<_> = scripts.iter().collect();
+        assert_eq!(set.len(), distinct.len());
+        for script in &scripts {
+            let number = set.find(script.as_bytes()).expect("inserted");
+            assert_eq!(slice(&set.arena, &set.ends, number), script.as_bytes());
+        }
+        assert_eq!(set.find(b"another"), None);
+    }
+
+    #[test]
+    fn an_empty_script_is_a_script() {
+        let mut set = Scripts::default();
+        assert_eq!(set.find(b""), None);
+        assert_eq!(set.insert(Script::new()), 0);
+        assert_eq!(set.insert(Script::new()), 0);
+        assert_eq!(set.find(b""), Some(0));
+        assert!(!set.is_empty());
+    }
+}

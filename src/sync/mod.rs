@@ -1,0 +1,82 @@
+//! Sweeps: from the node's blocks to the index's rows. Decides what to read, reads it in parallel, applies it in chain order.
+
+pub mod advance;
+pub mod backfill;
+pub mod interest;
+pub mod lists;
+pub mod pipeline;
+pub mod source;
+
+use bitcoin::OutPoint;
+
+use crate::chain::header::HeaderError;
+use crate::chain::{BlockId, Height};
+use crate::index::IndexError;
+use crate::node::NodeError;
+use crate::scan::ScanError;
+
+/// Why a sweep can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A block from the node isn't what its header says. Nothing of it was written.
+    #[error("block {block}: {source}; nothing of it was written. If it stays so, the node's data is damaged: restart the node with -reindex")]
+    Block {
+        /// Which.
+        block: BlockId,
+        /// What is wrong.
+        source: ScanError,
+    },
+    /// The node's headers don't make a chain.
+    #[error("the node's headers don't make a chain: {0}")]
+    Header(#[from] HeaderError),
+    /// The index's tip is not on the node's chain.
+    #[error("the node's chain lacks block {ours}, the index's tip: its chain was reorganised, or it is another node's index. This version can't undo blocks yet: make a new index with `--index DIR`")]
+    ChainDiffers {
+        /// The index's tip.
+        ours: BlockId,
+    },
+    /// The node has fewer blocks than the index.
+    #[error("the node is behind: it is at height {node}, the index at {index}; wait until it has caught up")]
+    NodeBehind {
+        /// The node's height.
+        node: Height,
+        /// The index's.
+        index: Height,
+    },
+    /// The node tells another spent output than the block that made it.
+    #[error("the node says that {outpoint}, spent in block {block}, was another output than the one its block holds; nothing of that block was written. The node's undo data is damaged: restart it with -reindex")]
+    SpentOutput {
+        /// The output.
+        outpoint: OutPoint,
+        /// Where it is spent.
+        block: BlockId,
+    },
+    /// The lists are not those the index was made with.
+    #[error("the lists changed since this index took them in: {summary}. This version can't sweep for what is new: put the lists back, or make a new index with `--index DIR`")]
+    ListsChanged {
+        /// In words: so many new, so many gone.
+        summary: String,
+    },
+    /// A thread of ours failed.
+    #[error("a worker failed unexpectedly ({0}); nothing of its block was written, and the next run goes on from the last batch. Please report this")]
+    Panic(String),
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl SyncError {
+    /// Folds the node's word for a stop into this layer's.
+    pub fn from_node(error: NodeError) -> Self {
+        match error {
+            NodeError::Stopped => Self::Stopped,
+            other => Self::Node(other),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Everything before chain order matters, in parallel: headers, fetching, parsing, matching; handed on by height.
+//!
+//! ```text
+//! headers ──jobs──▶ fetch-N ──▶ scan-N (rayon) ──results──▶ the caller, by height
+//!    ▲                                                          │
+//!    └──────────────── tokens: one for each block handed on ◀───┘
+//! ```
+//!
+//! A token is taken for each height before it is asked for, so that no more than [`WINDOW`] blocks are in memory, however fast
+//! the node or slow the disk.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bitcoin::BlockHash;
+use bitcoin::block::Header;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::SyncError;
+use super::interest::{Interest, WINDOW};
+use super::source::{Connection, Source, Spent};
+use crate::chain::{BlockId, Height, header};
+use crate::scan::block::Proof;
+use crate::scan::{BlockScan, scan};
+use crate::stop::Stop;
+
+/// Headers asked for in one call; Core's REST gives no more.
+const HEADERS_AT_ONCE: usize = 2000;
+
+/// What to read.
+pub struct Order {
+    /// Every height of these is handed on.
+    pub heights: RangeInclusive<Height>,
+    /// The block before the first.
+    pub previous: BlockHash,
+    /// Below this, headers suffice.
+    pub blocks_from: Height,
+    /// From here on, the spent outputs of every block are needed.
+    pub spent_from: Option<Height>,
+}
+
+/// One height, in chain order.
+pub struct Arrived {
+    /// Which block.
+    pub id: BlockId,
+    /// Its header, linked and with its work.
+    pub header: Header,
+    /// The block, where it was asked for.
+    pub content: Option<Content>,
+}
+
+/// A block, scanned.
+pub struct Content {
+    /// Its candidates.
+    pub scan: BlockScan,
+    /// Its transaction ids, proven; there if it has candidates.
+    pub proof: Option<Proof>,
+    /// Spent outputs, of the candidates at least, if it has any.
+    pub spent: Option<Spent>,
+    /// The publication of coins it was scanned with.
+    pub version: u64,
+}
+
+struct Job {
+    id: BlockId,
+    header: Header,
+    all_spent: bool,
+}
+
+type Outcome = Result<Arrived, SyncError>;
+
+/// Connections for whoever needs one now and then.
+pub struct ConnectionPool {
+    source: Arc<dyn Source>,
+    idle: Mutex<Vec<Box<dyn Connection>>>,
+}
+
+impl ConnectionPool {
+    /// Of a source.
+    pub fn new(source: Arc<dyn Source>) -> Self {
+        Self { source, idle: Mutex::default() }
+    }
+
+    /// Lends a connection to `call`.
+    pub fn with<T>(&self, call: impl FnOnce(&mut dyn Connection) -> T) -> T {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = idle.unwrap_or_else(|| self.source.connect());
+        let result = call(connection.as_mut());
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result
+    }
+}
+
+/// Reads what `order` says and hands it to `consume` by height, until something fails or a stop is requested.
+///
+/// # Errors
+/// The first failure of any stage; [`SyncError::Stopped`] where a stop was requested before the last height.
+pub fn run(
+    pool: &Arc<ConnectionPool>,
+    interest: &Arc<Interest>,
+    order: &Order,
+    threads: usize,
+    stop: &Stop,
+    mut consume: impl FnMut(Arrived) -> Result<(), SyncError>,
+) -> Result<(), SyncError> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("scan-{n}"));
+    let scanners = builder.build().map_err(|error| SyncError::Panic(error.to_string()))?;
+    let (tokens, taken) = bounded(WINDOW);
+    let (job_sender, jobs) = bounded(WINDOW);
+    let (results, arrivals) = bounded(WINDOW + 1);
+    for _ in 0..WINDOW {
+        tokens.send(()).expect("the channel was made for as many");
+    }
+    std::thread::scope(|scope| {
+        let spawn = |name: String, body: Box<dyn FnOnce() + Send + '_>| {
+            std::thread::Builder::new().name(name).spawn_scoped(scope, body).map(drop)
+        };
+        let mut spawned = {
+            let results = results.clone();
+            let feed = move || {
+                guarded(&results, || feed_headers(pool, order, &taken, &job_sender, &results));
+            };
+            spawn("headers".into(), Box::new(feed))
+        };
+        for number in 0..pool.source.connections(threads) {
+            let (jobs, results, scanners) = (jobs.clone(), results.clone(), &scanners);
+            let work = move || fetch(pool, interest, &jobs, &results, scanners);
+            spawned = spawned.and_then(|()| spawn(format!("fetch-{number}"), Box::new(work)));
+        }
+        drop((jobs, results));
+        let outcome = match spawned {
+            Ok(()) => in_order(order, arrivals, tokens, stop, &mut consume),
+            Err(error) => Err(SyncError::Panic(format!("no thread could be started: {error}"))),
+        };
+        if outcome.is_err() {
+            // Whoever waits for the node to come back must not wait any longer.
+            stop.request();
+        }
+        outcome
+    })
+}
+
+/// Runs a stage; what it fails with, a panic included, becomes a result.
+fn guarded(results: &Sender<Outcome>, stage: impl FnOnce() -> Result<(), SyncError>) {
+    let outcome = catch_unwind(AssertUnwindSafe(stage)).unwrap_or_else(|panic| Err(SyncError::Panic(words(panic.as_ref()))));
+    if let Err(error) = outcome {
+        // Nobody listens any more once another failure was handed on.
+        let _ = results.send(Err(error));
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+/// Walks the headers, checks that they link and carry their work, and asks for the blocks that matter.
+fn feed_headers(
+    pool: &ConnectionPool,
+    order: &Order,
+    tokens: &Receiver<()>,
+    jobs: &Sender<Job>,
+    results: &Sender<Outcome>,
+) -> Result<(), SyncError> {
+    let (mut next, last) = (*order.heights.start(), *order.heights.end());
+    let mut previous = order.previous;
+    while next <= last {
+        let wanted = HEADERS_AT_ONCE.min((last - next) as usize + 1);
+        let headers = pool.with(|node| node.headers(next, wanted)).map_err(SyncError::from_node)?;
+        if headers.is_empty() {
+            return Err(SyncError::NodeBehind { node: next.saturating_sub(1), index: last });
+        }
+        for header in headers.into_iter().take(wanted) {
+            let hash = header::check(&header, next, previous)?;
+            let id = BlockId { height: next, hash };
+            if tokens.recv().is_err() {
+                return Ok(());
+            }
+            let sent = if next < order.blocks_from {
+                results.send(Ok(Arrived { id, header, content: None })).is_ok()
+            } else {
+                let all_spent = order.spent_from.is_some_and(|from| from <= next);
+                jobs.send(Job { id, header, all_spent }).is_ok()
+            };
+            if !sent {
+                return Ok(());
+            }
+            previous = hash;
+            next += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Fetches blocks and leaves the rest to the scanners.
+fn fetch(
+    pool: &Arc<ConnectionPool>,
+    interest: &Arc<Interest>,
+    jobs: &Receiver<Job>,
+    results: &Sender<Outcome>,
+    scanners: &rayon::ThreadPool,
+) {
+    guarded(results, || {
+        let mut connection = pool.source.connect();
+        for job in jobs {
+            let raw = connection.block(job.id).map_err(SyncError::from_node)?;
+            let spent = match job.all_spent {
+                true => Some(connection.all_spent(job.id).map_err(SyncError::from_node)?),
+                false => None,
+            };
+            let (pool, interest, results) = (Arc::clone(pool), Arc::clone(interest), results.clone());
+            scanners.spawn_fifo(move || {
+                guarded(&results, || {
+                    let arrived = scan_block(&pool, &interest, &job, raw, spent)?;
+                    // Nobody listens any more once a failure was handed on.
+                    let _ = results.send(Ok(arrived));
+                    Ok(())
+                });
+            });
+        }
+        Ok(())
+    });
+}
+
+/// Parses and matches one block; where something may touch, proves its transaction ids and asks for the spent outputs.
+fn scan_block(
+    pool: &ConnectionPool,
+    interest: &Interest,
+    job: &Job,
+    raw: Vec<u8>,
+    spent: Option<Vec<Vec<bitcoin::TxOut>>>,
+) -> Result<Arrived, SyncError> {
+    let wrong = |source| SyncError::Block { block: job.id, source };
+    let published = interest.published();
+    let scan = scan(raw, &job.header, spent.as_deref(), &interest.scripts, &published.coins, &interest.hasher).map_err(wrong)?;
+    let mut content = Content { scan, proof: None, spent: spent.map(Spent::All), version: published.version };
+    if !content.scan.candidates().is_empty() {
+        let proof = content.scan.prove(&job.header).map_err(wrong)?;
+        if content.spent.is_none() {
+            let spending = content.scan.candidates().iter().filter(|tx_index| **tx_index > 0);
+            let wanted: Vec<_> = spending.map(|tx_index| (*tx_index, proof.txid(*tx_index))).collect();
+            if !wanted.is_empty() {
+                content.spent = Some(pool.with(|node| node.spent(job.id, &wanted)).map_err(SyncError::from_node)?);
+            }
+        }
+        content.proof = Some(proof);
+    }
+    Ok(Arrived { id: job.id, header: job.header, content: Some(content) })
+}
+
+/// Puts what arrives in order of height and hands it on.
+fn in_order(
+    order: &Order,
+    arrivals: Receiver<Outcome>,
+    tokens: Sender<()>,
+    stop: &Stop,
+    consume: &mut impl FnMut(Arrived) -> Result<(), SyncError>,
+) -> Result<(), SyncError> {
+    let (mut next, last) = (*order.heights.start(), *order.heights.end());
+    let mut early = BTreeMap::new();
+    while next <= last {
+        if stop.requested() {
+            return Err(SyncError::Stopped);
+        }
+        match arrivals.recv_timeout(Duration::from_millis(100)) {
+            Ok(arrived) => {
+                let arrived = arrived?;
+                early.insert(arrived.id.height, arrived);
+            }
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Err(SyncError::Panic("the readers ended early".into())),
+        }
+        while let Some(arrived) = early.remove(&next) {
+            consume(arrived)?;
+            // The feeder may have sent its last job already.
+            let _ = tokens.send(());
+            next += 1;
+            if stop.requested() {
+                return Err(SyncError::Stopped);
+            }
+        }
+    }
+    Ok(())
+}
