@@ -18,4 +18,5 @@
 
 pub mod chain;
 pub mod stop;
+pub mod watchlist;
 
