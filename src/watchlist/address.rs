@@ -93,6 +93,9 @@ fn diagnose_base58(text: &str) -> Reason {
     if text.len() > 50 {
         return if text.bytes().all(is_base58) { Reason::Overlong } else { Reason::NotUnderstood };
     }
+    if is_one_case(text) && (25..=36).contains(&text.len()) {
+        return Reason::BadChecksum(Cause::CaseLost);
+    }
     let Ok(bytes) = base58::decode(text) else {
         let about = (25..=36).contains(&text.len());
         return if about { Reason::BadChecksum(Cause::Character) } else { Reason::NotUnderstood };
@@ -105,7 +108,6 @@ fn diagnose_base58(text: &str) -> Reason {
     }
     match base58::decode_check(text) {
         Ok(payload) => payload.first().map_or(Reason::NotUnderstood, |version| Reason::UnknownVersion(*version)),
-        Err(_) if is_one_case(text) => Reason::BadChecksum(Cause::CaseLost),
         Err(_) => Reason::BadChecksum(Cause::Mistyped),
     }
 }
@@ -142,9 +144,21 @@ mod tests {
             ("BC1SW50QGDZ25J", Chain::Main, "6002751e"),
             ("bc1zw508d6qejxtdg4y5r3zarvaryvaxxpcs", Chain::Main, "5210751e76e8199196d454941c45d1b3a323"),
             ("mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn", Chain::Test, "76a914243f1394f44554f4ce3fd68649c19adc483ce92488ac"),
-            ("mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn", Chain::Regtest, "76a914243f1394f44554f4ce3fd68649c19adc483ce92488ac"),
-            ("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx", Chain::Signet, "0014751e76e8199196d454941c45d1b3a323f1433bd6"),
-            ("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx", Chain::Testnet4, "0014751e76e8199196d454941c45d1b3a323f1433bd6"),
+            (
+                "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn",
+                Chain::Regtest,
+                "76a914243f1394f44554f4ce3fd68649c19adc483ce92488ac",
+            ),
+            (
+                "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",
+                Chain::Signet,
+                "0014751e76e8199196d454941c45d1b3a323f1433bd6",
+            ),
+            (
+                "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",
+                Chain::Testnet4,
+                "0014751e76e8199196d454941c45d1b3a323f1433bd6",
+            ),
         ];
         for (text, chain, script) in table {
             assert_eq!(parse(text, chain).map(|script| script.to_hex_string()), Ok(script.to_owned()), "{text}");
@@ -160,7 +174,7 @@ mod tests {
             ("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx".to_owned(), wrong("a test network")),
             ("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080".to_owned(), wrong("regtest")),
             (format!("{}b", &P2PKH[..33]), bad(Cause::Mistyped)),
-            (P2PKH.to_lowercase().replace('l', "j"), bad(Cause::CaseLost)),
+            (P2PKH.to_lowercase(), bad(Cause::CaseLost)),
             (P2PKH.to_uppercase(), bad(Cause::CaseLost)),
             (P2PKH.replace('G', "0"), bad(Cause::Character)),
             (P2PKH.replace('e', "\u{435}"), bad(Cause::NonAscii)),
@@ -172,7 +186,10 @@ mod tests {
             ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kV8f3t4".to_owned(), Reason::MixedCase),
             ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kvbf3t4".to_owned(), bad(Cause::Character)),
             // A version 1 program with version 0's checksum, as written before BIP350.
-            ("bc1pw508d6qejxtdg4y5r3zarvary0c5xw7kw508d6qejxtdg4y5r3zarvary0c5xw7k7grplx".to_owned(), Reason::BadProgram),
+            (
+                "bc1pw508d6qejxtdg4y5r3zarvary0c5xw7kw508d6qejxtdg4y5r3zarvary0c5xw7k7grplx".to_owned(),
+                Reason::BadProgram,
+            ),
             ("hello".to_owned(), Reason::NotUnderstood),
             ("123456789".to_owned(), Reason::NotUnderstood),
         ];

@@ -91,7 +91,8 @@ fn derive(forms: &[(String, Make)], chain: Chain, range: Option<Range>) -> Resul
     for (text, make) in forms {
         let descriptor = read(text)?;
         check_network(&descriptor, chain)?;
-        let paths = descriptor.into_single_descriptors().map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
+        let paths =
+            descriptor.into_single_descriptors().map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
         parsed.extend(paths.into_iter().map(|path| (path, *make)));
     }
     let mut total = 0;
@@ -107,8 +108,9 @@ fn derive(forms: &[(String, Make)], chain: Chain, range: Option<Range>) -> Resul
     let mut scripts = Vec::new();
     for (descriptor, make, indexes) in plan {
         for index in indexes.start()..=indexes.end() {
-            let definite =
-                descriptor.at_derivation_index(index).map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
+            let definite = descriptor
+                .at_derivation_index(index)
+                .map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
             let script = make(&definite.derived_descriptor(&SECP));
             scripts.push(script.ok_or_else(|| Reason::Descriptor("it takes one key and nothing else".to_owned()))?);
         }
@@ -167,19 +169,23 @@ mod tests {
             ),
             ("raw(6a)".to_owned(), vec!["6a".to_owned()]),
             ("raw()".to_owned(), vec![String::new()]),
-            ("addr(1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa)".to_owned(), vec![
-                "76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac".to_owned(),
-            ]),
-            (format!("combo({LONG})"), vec![
-                format!("41{LONG}ac"),
-                "76a91491b24bf9f5288532960ac687abb035127b1d28a588ac".to_owned(),
-            ]),
-            (format!("combo({KEY})"), vec![
-                format!("21{KEY}ac"),
-                format!("76a914{hash}88ac"),
-                format!("0014{hash}"),
-                "a914bcfeb728b584253d5f3f70bcb780e9ef218a68f487".to_owned(),
-            ]),
+            (
+                "addr(1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa)".to_owned(),
+                vec!["76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac".to_owned()],
+            ),
+            (
+                format!("combo({LONG})"),
+                vec![format!("41{LONG}ac"), "76a91491b24bf9f5288532960ac687abb035127b1d28a588ac".to_owned()],
+            ),
+            (
+                format!("combo({KEY})"),
+                vec![
+                    format!("21{KEY}ac"),
+                    format!("76a914{hash}88ac"),
+                    format!("0014{hash}"),
+                    "a914bcfeb728b584253d5f3f70bcb780e9ef218a68f487".to_owned(),
+                ],
+            ),
         ];
         for (text, scripts) in table {
             assert_eq!(hex(&text), Ok(scripts), "{text}");

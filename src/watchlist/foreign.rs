@@ -54,8 +54,12 @@ const BECH32: [(&str, &str); 21] = [
 ];
 
 /// Prefixes of cash addresses.
-const CASH: [(&str, &str); 4] =
-    [("bitcoincash", "Bitcoin Cash"), ("bchtest", "Bitcoin Cash"), ("simpleledger", "Bitcoin Cash"), ("ecash", "eCash")];
+const CASH: [(&str, &str); 4] = [
+    ("bitcoincash", "Bitcoin Cash"),
+    ("bchtest", "Bitcoin Cash"),
+    ("simpleledger", "Bitcoin Cash"),
+    ("ecash", "eCash"),
+];
 
 /// What lists call currencies, in lower case, and the name other chains are counted under.
 const CURRENCIES: [(&str, &str); 43] = [
@@ -228,7 +232,10 @@ fn cash_checksum(prefix: &str, data: &str) -> bool {
 
 /// Forms that no bitcoin address comes near: Monero (95 or 106 characters), Solana (32 bytes), Liquid's blinded segwit.
 fn unlike(text: &str) -> Option<&'static str> {
-    if text.len() >= 90 && text.to_ascii_lowercase().starts_with("lq1") && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    if text.len() >= 90
+        && text.to_ascii_lowercase().starts_with("lq1")
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    {
         return Some("Liquid");
     }
     if !text.bytes().all(is_base58) {

@@ -14,7 +14,9 @@ pub enum Reason {
     #[error("an address of {0}, not of bitcoin")]
     OtherChain(&'static str),
     /// A private key, seed phrase or the like, by its shape.
-    #[error("holds what looks like a private key or seed phrase; take it out of the file, and list the address instead")]
+    #[error(
+        "holds what looks like a private key or seed phrase; take it out of the file, and list the address instead"
+    )]
     PrivateKey,
     /// 64 hex digits: a private key, a transaction id, an x-only key or a hash.
     #[error(
@@ -43,7 +45,9 @@ pub enum Reason {
     #[error("mixes upper and lower case, which a bech32 address must not; copy it again from the source")]
     MixedCase,
     /// A segwit address with the other of the two bech32 checksums (BIP350), or a program length that doesn't exist.
-    #[error("no valid segwit address: version, program length and kind of checksum don't go together; check it at the source")]
+    #[error(
+        "no valid segwit address: version, program length and kind of checksum don't go together; check it at the source"
+    )]
     BadProgram,
     /// Base58Check is fine, but no network known here has this version byte.
     #[error("version byte 0x{0:02x} belongs to no bitcoin network; if it is another chain's, take it out of the list")]
@@ -116,7 +120,9 @@ pub enum Reason {
         expected: usize,
     },
     /// Anything else.
-    #[error("no address, script:HEX, output script or descriptor; remarks start with #, labels follow after white space")]
+    #[error(
+        "no address, script:HEX, output script or descriptor; remarks start with #, labels follow after white space"
+    )]
     NotUnderstood,
 }
 

@@ -231,7 +231,8 @@ fn holds_bare_hash(row: &Row) -> bool {
     named.into_iter().flatten().chain(row.currencies.iter().copied()).any(secret::holds_bare_hash)
         || row.extra.iter().any(|(name, cell)| {
             let name = name.to_ascii_lowercase();
-            !["tx", "transaction", "hash", "block"].iter().any(|word| name.contains(word)) && secret::holds_bare_hash(cell)
+            !["tx", "transaction", "hash", "block"].iter().any(|word| name.contains(word))
+                && secret::holds_bare_hash(cell)
         })
 }
 

@@ -97,7 +97,8 @@ impl Columns {
         let meaning = |name: &String| NAMES.iter().position(|(known, _)| known == name);
         let is_target = |column: &Column| matches!(column, Column::Target | Column::Script);
         let strong = names.iter().filter_map(meaning).any(|place| is_target(&NAMES[place].1));
-        if !strong && !(names.len() > 1 && names.iter().any(|name| WEAK.contains(&name.as_str()))) {
+        let weak = names.len() > 1 && names.iter().any(|name| WEAK.contains(&name.as_str()));
+        if !strong && !weak {
             return None;
         }
         let mut columns = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
 use super::columns::Columns;
-use super::record::Record;
+use super::record::{self, Record};
 use super::{Format, head_lines};
 use crate::chain::Chain;
 use crate::watchlist::lines::{Line, Lines, MAX_LINE};
@@ -39,7 +39,8 @@ fn shape(head: &[u8]) -> Option<Shape> {
     let mut rows = lines.iter().map(String::as_str).filter(|line| !is_passed_over(line));
     let first = rows.next()?;
     if let Some(delimiter) = announced(first) {
-        let header = rows.next().is_some_and(|line| Columns::of_header(&Record::split(line, delimiter).cells).is_some());
+        let header =
+            rows.next().is_some_and(|line| Columns::of_header(&Record::split(line, delimiter).cells).is_some());
         return Some(Shape { delimiter, header });
     }
     let known = |delimiter: u8| Columns::of_header(&Record::split(first, delimiter).cells).map_or(0, |c| c.known());
@@ -128,7 +129,8 @@ fn take(first: &Line, columns: &Columns, delimiter: u8, source: &mut Source, row
     let mut further = Vec::new();
     while further.len() < MAX_LINES && text.len() < MAX_LINE {
         let Some(line) = source.next()? else { break };
-        let next = std::str::from_utf8(&line.bytes).ok().filter(|next| !line.cut && !is_row(next, columns, delimiter, rows));
+        let next =
+            std::str::from_utf8(&line.bytes).ok().filter(|next| !line.cut && !is_row(next, columns, delimiter, rows));
         let Some(next) = next else {
             further.push(line);
             break;
@@ -151,9 +153,9 @@ fn take(first: &Line, columns: &Columns, delimiter: u8, source: &mut Source, row
     Ok(())
 }
 
-/// Whether a line that a quoted cell runs into is itself a row.
+/// Whether what a quoted cell takes of a line is itself a row.
 fn is_row(line: &str, columns: &Columns, delimiter: u8, rows: &Rows) -> bool {
-    let record = Record::split(line, delimiter);
+    let record = Record::split(record::inside(line), delimiter);
     columns.first_target(&record.cells).is_some_and(|cell| script::parse(cell, rows.chain(), None).is_ok())
 }
 
