@@ -1,0 +1,256 @@
+//! Output descriptors to scripts: miniscript's, and those it lacks (`addr`, `raw`, `combo`, `rawtr`, top-level `sortedmulti`).
+
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use bitcoin::opcodes::all::OP_PUSHNUM_1;
+use bitcoin::secp256k1::{Secp256k1, VerifyOnly};
+use bitcoin::{NetworkKind, PublicKey, ScriptBuf, script};
+use miniscript::descriptor::{DescriptorPublicKey, XKeyNetwork, checksum};
+use miniscript::{Descriptor, ForEachKey};
+
+use super::reason::Reason;
+use super::script::{LIMIT, Range};
+use super::{address, secret};
+use crate::chain::Chain;
+
+static SECP: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
+
+/// What is made of a parsed descriptor at one index.
+type Make = fn(&Descriptor<PublicKey>) -> Option<ScriptBuf>;
+
+/// The scripts of a descriptor, with or without `#checksum`; `range` (both ends included) for those with a wildcard.
+///
+/// Paths in angle brackets (BIP389) give each path's scripts; `combo` gives up to four scripts a key. The caller has made
+/// sure that no private key is in the text.
+///
+/// # Errors
+/// [`Reason::DescriptorChecksum`], [`Reason::NeedsRange`], [`Reason::TooMany`], [`Reason::WrongNetwork`] for an extended key
+/// or address of another network, [`Reason::Descriptor`] with miniscript's words for the rest.
+pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+    let body = checksum::verify_checksum(text).map_err(|error| match error {
+        checksum::Error::InvalidCharacter { .. } => Reason::Descriptor("it has characters beyond ASCII".to_owned()),
+        checksum::Error::InvalidChecksumLength { .. } | checksum::Error::InvalidChecksum { .. } => {
+            Reason::DescriptorChecksum
+        }
+    })?;
+    let (name, inner) = split(body).ok_or(Reason::NotUnderstood)?;
+    match name {
+        "addr" => address::parse(inner, chain).map(|script| vec![script]),
+        "raw" => super::script::from_hex(inner).map(|script| vec![script]),
+        "combo" => combo(inner, chain, range),
+        "rawtr" => derive(&[(format!("tr({inner})"), internal_key)], chain, range),
+        // Not in miniscript at top level: the script that the same expression has within sh().
+        "sortedmulti" => derive(&[(format!("sh({body})"), redeem_script)], chain, range),
+        _ => derive(&[(body.to_owned(), script_pubkey)], chain, range),
+    }
+}
+
+/// Name and content of `name(content)`.
+fn split(body: &str) -> Option<(&str, &str)> {
+    let (name, rest) = body.split_once('(')?;
+    Some((name, rest.strip_suffix(')')?))
+}
+
+/// P2PK and P2PKH, and for a compressed key P2WPKH, also within P2SH.
+fn combo(key: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+    let legacy = read(&format!("pkh({key})"))?;
+    let mut forms: Vec<(String, Make)> =
+        vec![(format!("pk({key})"), script_pubkey), (format!("pkh({key})"), script_pubkey)];
+    if !legacy.for_any_key(miniscript::MiniscriptKey::is_uncompressed) {
+        forms.push((format!("wpkh({key})"), script_pubkey));
+        forms.push((format!("sh(wpkh({key}))"), script_pubkey));
+    }
+    derive(&forms, chain, range)
+}
+
+fn script_pubkey(descriptor: &Descriptor<PublicKey>) -> Option<ScriptBuf> {
+    Some(descriptor.script_pubkey())
+}
+
+fn redeem_script(descriptor: &Descriptor<PublicKey>) -> Option<ScriptBuf> {
+    descriptor.explicit_script().ok()
+}
+
+/// The taproot output whose key is the descriptor's own, without a tweak.
+fn internal_key(descriptor: &Descriptor<PublicKey>) -> Option<ScriptBuf> {
+    if descriptor.tap_tree().is_some() {
+        return None;
+    }
+    let (key, _) = descriptor.internal_key()?.inner.x_only_public_key();
+    Some(script::Builder::new().push_opcode(OP_PUSHNUM_1).push_slice(key.serialize()).into_script())
+}
+
+fn read(text: &str) -> Result<Descriptor<DescriptorPublicKey>, Reason> {
+    Descriptor::from_str(text).map_err(|error| Reason::Descriptor(worded(&error.to_string())))
+}
+
+/// The scripts of all `forms`, over their paths and the range.
+fn derive(forms: &[(String, Make)], chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+    let mut parsed = Vec::new();
+    for (text, make) in forms {
+        let descriptor = read(text)?;
+        check_network(&descriptor, chain)?;
+        let paths =
+            descriptor.into_single_descriptors().map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
+        parsed.extend(paths.into_iter().map(|path| (path, *make)));
+    }
+    let mut total = 0;
+    let mut plan = Vec::new();
+    for (descriptor, make) in parsed {
+        let indexes = if descriptor.has_wildcard() { range.ok_or(Reason::NeedsRange)? } else { Range::ONE };
+        total += indexes.count();
+        plan.push((descriptor, make, indexes));
+    }
+    if total > LIMIT {
+        return Err(Reason::TooMany { scripts: total, limit: LIMIT });
+    }
+    let mut scripts = Vec::new();
+    for (descriptor, make, indexes) in plan {
+        for index in indexes.start()..=indexes.end() {
+            let definite = descriptor
+                .at_derivation_index(index)
+                .map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
+            let script = make(&definite.derived_descriptor(&SECP));
+            scripts.push(script.ok_or_else(|| Reason::Descriptor("it takes one key and nothing else".to_owned()))?);
+        }
+    }
+    Ok(scripts)
+}
+
+/// Extended keys say whether they are of the main chain or of a test network.
+fn check_network(descriptor: &Descriptor<DescriptorPublicKey>, chain: Chain) -> Result<(), Reason> {
+    let wanted = if chain == Chain::Main { NetworkKind::Main } else { NetworkKind::Test };
+    match descriptor.xkey_network() {
+        XKeyNetwork::NoXKeys => Ok(()),
+        XKeyNetwork::Single(kind) if kind == wanted => Ok(()),
+        XKeyNetwork::Single(NetworkKind::Main) => Err(Reason::WrongNetwork { found: "the main chain", chain }),
+        XKeyNetwork::Single(NetworkKind::Test) => Err(Reason::WrongNetwork { found: "a test network", chain }),
+        XKeyNetwork::Mixed => Err(Reason::Descriptor("its extended keys are of different networks".to_owned())),
+    }
+}
+
+/// Miniscript's message, short and without key material.
+fn worded(message: &str) -> String {
+    let message = secret::masked(message);
+    if message.chars().count() <= 160 { message } else { message.chars().take(160).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    const X: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    const LONG: &str = "0479be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
+                        483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+    const OTHER: &str = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
+    const XPUB: &str = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8";
+
+    fn hex(text: &str) -> Result<Vec<String>, Reason> {
+        Ok(parse(text, Chain::Main, None)?.iter().map(|script| script.to_hex_string()).collect())
+    }
+
+    #[test]
+    fn every_kind_gives_its_scripts() {
+        let hash = "751e76e8199196d454941c45d1b3a323f1433bd6";
+        let table = [
+            (format!("pk({KEY})"), vec![format!("21{KEY}ac")]),
+            (format!("pk({LONG})"), vec![format!("41{LONG}ac")]),
+            (format!("pkh({KEY})"), vec![format!("76a914{hash}88ac")]),
+            (format!("wpkh({KEY})"), vec![format!("0014{hash}")]),
+            (format!("sh(wpkh({KEY}))"), vec!["a914bcfeb728b584253d5f3f70bcb780e9ef218a68f487".to_owned()]),
+            (format!("multi(1,{OTHER},{KEY})"), vec![format!("5121{OTHER}21{KEY}52ae")]),
+            (format!("sortedmulti(1,{OTHER},{KEY})"), vec![format!("5121{KEY}21{OTHER}52ae")]),
+            (format!("rawtr({X})"), vec![format!("5120{X}")]),
+            (
+                format!("tr({X})"),
+                vec!["5120da4710964f7852695de2da025290e24af6d8c281de5a0b902b7135fd9fd74d21".to_owned()],
+            ),
+            ("raw(6a)".to_owned(), vec!["6a".to_owned()]),
+            ("raw()".to_owned(), vec![String::new()]),
+            (
+                "addr(1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa)".to_owned(),
+                vec!["76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac".to_owned()],
+            ),
+            (
+                format!("combo({LONG})"),
+                vec![format!("41{LONG}ac"), "76a91491b24bf9f5288532960ac687abb035127b1d28a588ac".to_owned()],
+            ),
+            (
+                format!("combo({KEY})"),
+                vec![
+                    format!("21{KEY}ac"),
+                    format!("76a914{hash}88ac"),
+                    format!("0014{hash}"),
+                    "a914bcfeb728b584253d5f3f70bcb780e9ef218a68f487".to_owned(),
+                ],
+            ),
+        ];
+        for (text, scripts) in table {
+            assert_eq!(hex(&text), Ok(scripts), "{text}");
+        }
+        for text in [
+            format!("wsh(pk({KEY}))"),
+            format!("sh(sortedmulti(1,{KEY},{OTHER}))"),
+            format!("wsh(and_v(v:pk({KEY}),older(144)))"),
+            format!("tr({X},pk({}))", &OTHER[2..]),
+            format!("tr({X},multi_a(1,{},{X}))", &OTHER[2..]),
+            format!("wpkh([d34db33f/84h/0h/0h]{XPUB}/0/1)"),
+        ] {
+            assert_eq!(hex(&text).map(|scripts| scripts.len()), Ok(1), "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_and_paths_multiply_up_to_a_limit() {
+        let count = |text: &str, range: Option<&str>| {
+            let range = range.map(|range| range.parse().unwrap());
+            parse(text, Chain::Main, range).map(|scripts| scripts.len())
+        };
+        let wild = format!("wpkh({XPUB}/0/*)");
+        assert_eq!(count(&wild, None), Err(Reason::NeedsRange));
+        assert_eq!(count(&wild, Some("0-9")), Ok(10));
+        assert_eq!(count(&wild, Some("7-7")), Ok(1));
+        assert_eq!(count(&format!("wpkh({XPUB}/<0;1>/*)"), Some("0-9")), Ok(20));
+        assert_eq!(count(&format!("wpkh({XPUB}/<0;1;5>)"), None), Ok(3));
+        assert_eq!(count(&format!("combo({XPUB}/<0;1>/*)"), Some("0-1")), Ok(16));
+        assert_eq!(count(&format!("tr({XPUB}/*)"), Some("0-3")), Ok(4));
+        assert_eq!(count(&format!("pkh({KEY})"), Some("0-9")), Ok(1), "a range means nothing without a wildcard");
+        assert_eq!(count(&wild, Some("0-1000000")), Err(Reason::TooMany { scripts: 1_000_001, limit: LIMIT }));
+        let one = parse(&wild, Chain::Main, Some("7-7".parse().unwrap())).unwrap();
+        let ten = parse(&wild, Chain::Main, Some("0-9".parse().unwrap())).unwrap();
+        assert_eq!(one[0], ten[7]);
+        assert_eq!(vec![one[0].clone()], parse(&format!("wpkh({XPUB}/0/7)"), Chain::Main, None).unwrap());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert_eq!(hex(&format!("pkh({KEY})#aaaaaaaa")), Err(Reason::DescriptorChecksum));
+        assert_eq!(hex(&format!("pkh({KEY})#aaa")), Err(Reason::DescriptorChecksum));
+        assert_eq!(hex("raw(6)"), Err(Reason::BadHex));
+        let wrong = |chain| Reason::WrongNetwork { found: "the main chain", chain };
+        assert_eq!(parse(&format!("pkh({XPUB})"), Chain::Signet, None), Err(wrong(Chain::Signet)));
+        for text in [
+            "pkh()".to_owned(),
+            "foo(bar)".to_owned(),
+            format!("wpkh({LONG})"),
+            format!("wpkh({X})"),
+            format!("pkh({XPUB}/0h/1)"),
+            format!("combo(pkh({KEY}))"),
+            format!("rawtr({X},pk({X}))"),
+            format!("sortedmulti(3,{KEY},{OTHER})"),
+            format!("pkh({KEY}) "),
+            "pkh(é)".to_owned(),
+        ] {
+            assert!(matches!(hex(&text), Err(Reason::Descriptor(_) | Reason::NotUnderstood)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_is_verified_over_the_text_as_written() {
+        let text = "raw(deadbeef)#89f8spxm";
+        assert_eq!(hex(text), Ok(vec!["deadbeef".to_owned()]));
+        assert_eq!(hex("raw(deadbeee)#89f8spxm"), Err(Reason::DescriptorChecksum));
+    }
+}

@@ -1,0 +1,257 @@
+//! Where formats put their rows: each is judged here, once, as accepted, a duplicate, another chain's, or quarantined.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+
+use bitcoin::ScriptBuf;
+use foldhash::quality::RandomState;
+
+use super::foreign::{self, Currency};
+use super::reason::Reason;
+use super::script::{self, Range};
+use super::{Label, ListOptions, Listing, Quarantined, Report, Role, secret};
+use crate::chain::{Chain, Height};
+
+/// Most characters of a quarantined row that are shown.
+const SHOWN: usize = 120;
+
+/// One row as a format understood it, still as text. Empty and absent cells mean the same.
+#[derive(Clone, Debug, Default)]
+pub struct Row<'t> {
+    /// The line it starts on, from 1.
+    pub line: u64,
+    /// All of it as it stands in the file: searched for private keys, and shown if the row is quarantined.
+    pub text: &'t str,
+    /// The cells that name scripts. Where there are several, they must name the same.
+    pub targets: Vec<Target<'t>>,
+    /// Label.
+    pub label: Option<&'t str>,
+    /// Where the listing comes from.
+    pub source: Option<&'t str>,
+    /// Category.
+    pub category: Option<&'t str>,
+    /// `flagged` or `service`.
+    pub role: Option<&'t str>,
+    /// A height.
+    pub from: Option<&'t str>,
+    /// `A-B`, for a descriptor with a wildcard.
+    pub range: Option<&'t str>,
+    /// What the row says of its currency or chain.
+    pub currencies: Vec<&'t str>,
+    /// Other cells, by the names of their columns.
+    pub extra: Vec<(&'t str, &'t str)>,
+}
+
+/// A cell that names scripts.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'t> {
+    /// The cell's text.
+    pub text: &'t str,
+    /// Whether its column holds scripts, so that hex needs no `script:`.
+    pub is_script: bool,
+}
+
+/// The rows of one file, and what has become of them.
+pub struct Rows<'o> {
+    chain: Chain,
+    options: &'o ListOptions,
+    report: Report,
+    listings: Vec<Listing>,
+    /// Keyed hash of a listing, without line and extra cells → places in `listings`.
+    seen: HashMap<u64, Vec<usize>, RandomState>,
+}
+
+/// What is to be done with a row.
+enum Verdict {
+    Accept(Vec<ScriptBuf>, Label),
+    OtherChain(String),
+    Refuse(Reason),
+}
+
+impl<'o> Rows<'o> {
+    /// None yet.
+    pub fn new(report: Report, chain: Chain, options: &'o ListOptions) -> Self {
+        Self { chain, options, report, listings: Vec::new(), seen: HashMap::default() }
+    }
+
+    /// The report and the listings so far.
+    pub fn finish(self) -> (Report, Vec<Listing>) {
+        (self.report, self.listings)
+    }
+
+    /// The chain that the rows are read for.
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Judges a row.
+    pub fn take(&mut self, row: &Row) {
+        match self.judge(row) {
+            Verdict::Accept(scripts, label) => self.accept(scripts, &label),
+            Verdict::OtherChain(name) => {
+                self.report.other_chain += 1;
+                *self.report.other_chains.entry(name).or_default() += 1;
+            }
+            Verdict::Refuse(reason) => self.refuse(row.line, row.text, reason),
+        }
+    }
+
+    /// Quarantines a row that a format can't make sense of. `text` is looked through for private keys first.
+    pub fn refuse(&mut self, line: u64, text: &str, reason: Reason) {
+        let reason = if secret::holds_key(text) { Reason::PrivateKey } else { reason };
+        let text = match reason {
+            Reason::PrivateKey => "(not shown: a private key)".to_owned(),
+            Reason::BareHash => "(not shown: maybe a private key)".to_owned(),
+            _ => shown(text),
+        };
+        self.report.quarantined.push(Quarantined { line, text, reason: reason.to_string() });
+    }
+
+    fn judge(&self, row: &Row) -> Verdict {
+        if secret::holds_key(row.text) {
+            return Verdict::Refuse(Reason::PrivateKey);
+        }
+        if row.text.contains('\0') {
+            return Verdict::Refuse(Reason::Nul);
+        }
+        if holds_bare_hash(row) {
+            return Verdict::Refuse(Reason::BareHash);
+        }
+        let range = row.range.and_then(filled).map(str::parse::<Range>).transpose();
+        let scripts = self.scripts(row, range.as_ref().ok().copied().flatten());
+        if let Some(verdict) = other_chain(row, &scripts) {
+            return verdict;
+        }
+        let result = range.and(scripts).and_then(|scripts| Ok((scripts, self.label(row)?)));
+        match result {
+            Ok((scripts, label)) => Verdict::Accept(scripts, label),
+            Err(reason) => Verdict::Refuse(reason),
+        }
+    }
+
+    /// The scripts that the row's cells name, all the same ones.
+    fn scripts(&self, row: &Row, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+        let mut found: Option<Vec<ScriptBuf>> = None;
+        for target in row.targets.iter().filter(|target| filled(target.text).is_some()) {
+            let mut scripts = if target.is_script {
+                script::from_script_cell(target.text, self.chain, range)?
+            } else {
+                script::parse(target.text, self.chain, range)?
+            };
+            scripts.sort_unstable();
+            scripts.dedup();
+            match &found {
+                Some(before) if *before != scripts => return Err(Reason::Contradiction),
+                _ => found = Some(scripts),
+            }
+        }
+        found.ok_or(Reason::NoTarget)
+    }
+
+    fn label(&self, row: &Row) -> Result<Label, Reason> {
+        let own = |cell: Option<&str>| cell.and_then(filled).map(str::to_owned);
+        let role = match row.role.and_then(filled) {
+            Some(role) => role.to_ascii_lowercase().parse().map_err(|_| Reason::BadRole)?,
+            None => self.options.role.unwrap_or(Role::Flagged),
+        };
+        let from = match row.from.and_then(filled) {
+            Some(from) => Some(height(from).ok_or(Reason::BadFrom)?),
+            None => self.options.from,
+        };
+        let mut extra = BTreeMap::new();
+        for (name, cell) in &row.extra {
+            if let Some(cell) = filled(cell) {
+                extra.insert((*name).to_owned(), cell.to_owned());
+            }
+        }
+        Ok(Label {
+            list: self.report.path.clone(),
+            label: own(row.label).or_else(|| self.options.label.clone()),
+            source: own(row.source),
+            category: own(row.category),
+            role,
+            from,
+            line: row.line,
+            extra,
+        })
+    }
+
+    fn accept(&mut self, scripts: Vec<ScriptBuf>, label: &Label) {
+        let mut new = false;
+        for script in scripts {
+            let hash = self.seen.hasher().hash_one(identity(&script, label));
+            let places = self.seen.entry(hash).or_default();
+            let known = places.iter().any(|place| {
+                let listing = &self.listings[*place];
+                identity(&listing.script, &listing.label) == identity(&script, label)
+            });
+            if !known {
+                places.push(self.listings.len());
+                self.listings.push(Listing { script, label: label.clone() });
+                new = true;
+            }
+        }
+        if new {
+            self.report.accepted += 1;
+        } else {
+            self.report.duplicates += 1;
+        }
+    }
+}
+
+/// What makes two listings of a file one: the script and what is said of it, on whatever line. A role or an earlier height
+/// is not lost to a row that came first.
+fn identity<'l>(script: &'l ScriptBuf, label: &'l Label) -> impl std::hash::Hash + PartialEq + use<'l> {
+    (script, &label.label, &label.source, &label.category, label.role, label.from)
+}
+
+/// What the row's currency and its address's form say together, if they say that it is another chain's.
+fn other_chain(row: &Row, scripts: &Result<Vec<ScriptBuf>, Reason>) -> Option<Verdict> {
+    if matches!(scripts, Err(Reason::PrivateKey | Reason::BareHash | Reason::NoTarget)) {
+        return None;
+    }
+    let said = row.currencies.iter().find_map(|cell| match foreign::currency(cell) {
+        Currency::Other { name, looks_alike } => Some((name, looks_alike)),
+        Currency::Bitcoin | Currency::Token => None,
+    });
+    match (said, scripts) {
+        (None, Err(Reason::OtherChain(name))) => Some(Verdict::OtherChain((*name).to_owned())),
+        (None, _) => None,
+        (Some((name, _)), Err(_)) => Some(Verdict::OtherChain(name)),
+        (Some((name, true)), Ok(scripts)) if scripts.iter().all(|script| script.is_p2pkh() || script.is_p2sh()) => {
+            Some(Verdict::OtherChain(name))
+        }
+        (Some(_), Ok(_)) => Some(Verdict::Refuse(Reason::OtherCurrency)),
+    }
+}
+
+/// Whether a cell beside the target may be a private key in hex. Columns of transaction ids say so in their names.
+fn holds_bare_hash(row: &Row) -> bool {
+    let named = [row.label, row.source, row.category, row.role, row.from, row.range];
+    named.into_iter().flatten().chain(row.currencies.iter().copied()).any(secret::holds_bare_hash)
+        || row.extra.iter().any(|(name, cell)| {
+            let name = name.to_ascii_lowercase();
+            !["tx", "transaction", "hash", "block"].iter().any(|word| name.contains(word))
+                && secret::holds_bare_hash(cell)
+        })
+}
+
+/// The cell's text without margins, if any is left.
+fn filled(cell: &str) -> Option<&str> {
+    Some(cell.trim_matches(script::is_margin)).filter(|cell| !cell.is_empty())
+}
+
+fn height(text: &str) -> Option<Height> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// A quarantined row's text as it may be shown: without what could be a key, not too long, without zero bytes.
+fn shown(text: &str) -> String {
+    let masked = secret::masked(text).replace('\0', "\u{fffd}");
+    let masked = masked.trim();
+    if masked.chars().nth(SHOWN).is_none() {
+        masked.to_owned()
+    } else {
+        masked.chars().take(SHOWN).chain(['…']).collect()
+    }
+}

@@ -1,0 +1,350 @@
+//! One piece of text to the output scripts it names: an address, `script:HEX`, an unmistakable script in hex, a descriptor.
+
+use std::str::FromStr;
+
+use bitcoin::opcodes::all::{OP_CHECKMULTISIG, OP_PUSHNUM_1};
+use bitcoin::script::Instruction;
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::{Script, ScriptBuf};
+
+use super::reason::Reason;
+use super::{address, descriptor, foreign, secret};
+use crate::chain::Chain;
+
+/// Most scripts that one text may stand for.
+pub const LIMIT: u64 = 1_000_000;
+
+/// Indexes of a ranged descriptor, both ends included, below 2^31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    start: u32,
+    end: u32,
+}
+
+impl Range {
+    /// What a descriptor without a wildcard is derived at.
+    pub const ONE: Self = Self { start: 0, end: 0 };
+
+    /// From `start` to `end`, both included.
+    ///
+    /// # Errors
+    /// [`Reason::BadRange`] if `start` is above `end`, or `end` is no unhardened index (BIP32: below 2^31).
+    pub fn new(start: u32, end: u32) -> Result<Self, Reason> {
+        if start > end || end >= 1 << 31 { Err(Reason::BadRange) } else { Ok(Self { start, end }) }
+    }
+
+    /// First index.
+    pub fn start(self) -> u32 {
+        self.start
+    }
+
+    /// Last index.
+    pub fn end(self) -> u32 {
+        self.end
+    }
+
+    /// How many indexes.
+    pub fn count(self) -> u64 {
+        u64::from(self.end) - u64::from(self.start) + 1
+    }
+}
+
+impl FromStr for Range {
+    type Err = Reason;
+
+    fn from_str(text: &str) -> Result<Self, Reason> {
+        let (start, end) = text.split_once('-').ok_or(Reason::BadRange)?;
+        let number = |text: &str| match text.trim() {
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| Reason::BadRange),
+            _ => Err(Reason::BadRange),
+        };
+        Self::new(number(start)?, number(end)?)
+    }
+}
+
+/// The scripts that `text` names on `chain`: one, or several for `combo()`, paths and ranges.
+///
+/// Takes addresses (also as a `bitcoin:` link), `script:HEX` (any bytes, none too), the usual output scripts in bare hex,
+/// and descriptors; a `range` counts only for descriptors with a wildcard.
+///
+/// # Errors
+/// The reason, which never repeats the text.
+pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+    let text = text.trim_matches(is_margin);
+    if text.is_empty() {
+        return Err(Reason::NoTarget);
+    }
+    if text.contains('\0') {
+        return Err(if secret::holds_key(text) { Reason::PrivateKey } else { Reason::Nul });
+    }
+    if let Some(hex) = strip_prefix(text, "script:") {
+        return if secret::holds_key(hex) { Err(Reason::PrivateKey) } else { Ok(vec![from_hex(hex)?]) };
+    }
+    if secret::holds_key(text) || secret::is_mini_key_shape(text) {
+        return Err(Reason::PrivateKey);
+    }
+    if text.contains('(') {
+        return descriptor::parse(text, chain, range);
+    }
+    let text = match strip_prefix(text, "bitcoin:") {
+        Some(link) => link.split_once('?').map_or(link, |(address, _)| address),
+        None => text,
+    };
+    let reason = match address::parse(text, chain) {
+        Ok(script) => return Ok(vec![script]),
+        Err(reason @ Reason::WrongNetwork { .. }) => return Err(reason),
+        Err(reason) => reason,
+    };
+    if let Some(name) = foreign::recognise(text) {
+        return Err(Reason::OtherChain(name));
+    }
+    let digits = strip_prefix(text, "0x").unwrap_or(text);
+    if secret::is_hex(digits) {
+        return bare_hex(digits).map(|script| vec![script]);
+    }
+    if is_extended_key(text) {
+        return Err(Reason::ExtendedKey);
+    }
+    Err(reason)
+}
+
+/// Any script in hex, also an empty one.
+///
+/// # Errors
+/// [`Reason::BadHex`] unless it is an even number of hex digits.
+pub fn from_hex(hex: &str) -> Result<ScriptBuf, Reason> {
+    // No `0x` here: const_hex would take it.
+    if !secret::is_hex(hex) {
+        return Err(Reason::BadHex);
+    }
+    const_hex::decode(hex).map(ScriptBuf::from_bytes).map_err(|_| Reason::BadHex)
+}
+
+/// A script in hex from a cell that is said to hold scripts: any but those that might be a key by their length.
+///
+/// # Errors
+/// As [`parse`].
+pub fn from_script_cell(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+    let hex = text.trim_matches(is_margin);
+    match parse(text, chain, range) {
+        Err(Reason::BareHex) => from_hex(strip_prefix(hex, "0x").unwrap_or(hex)).map(|script| vec![script]),
+        result => result,
+    }
+}
+
+/// White space, and what copying from documents leaves unseen around an address.
+pub fn is_margin(letter: char) -> bool {
+    letter.is_whitespace()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Hex that nothing introduces: only what can't be a key, a hash or a transaction id.
+fn bare_hex(hex: &str) -> Result<ScriptBuf, Reason> {
+    if hex.len() == 64 {
+        return Err(Reason::BareHash);
+    }
+    let script = from_hex(hex).map_err(|_| Reason::Truncated)?;
+    let bytes = script.as_bytes();
+    match bytes.len() {
+        33 | 64 | 65 => Err(Reason::BareKey),
+        _ if is_usual(&script) => Ok(script),
+        _ => Err(Reason::BareHex),
+    }
+}
+
+/// P2PKH, P2SH, a witness program of any version, P2PK with a key on the curve, or bare multisig.
+fn is_usual(script: &Script) -> bool {
+    script.is_p2pkh() || script.is_p2sh() || script.is_witness_program() || is_p2pk(script) || is_multisig(script)
+}
+
+fn is_p2pk(script: &Script) -> bool {
+    let bytes = script.as_bytes();
+    script.is_p2pk() && bytes.get(1..bytes.len() - 1).is_some_and(|key| PublicKey::from_slice(key).is_ok())
+}
+
+/// `M <key>… N OP_CHECKMULTISIG` with pushes as long as keys. They need not be on the curve: data has been kept in them.
+fn is_multisig(script: &Script) -> bool {
+    // 20 keys are the consensus limit; beyond 16 the count is no single opcode.
+    if script.len() > 3 + 16 * 66 {
+        return false;
+    }
+    let Ok(parts) = script.instructions().collect::<Result<Vec<_>, _>>() else {
+        return false;
+    };
+    let [first, keys @ .., last, check] = parts.as_slice() else {
+        return false;
+    };
+    let number = |part: &Instruction| {
+        let number = part.opcode()?.to_u8().checked_sub(OP_PUSHNUM_1.to_u8())?;
+        (number < 16).then_some(usize::from(number) + 1)
+    };
+    let key = |part: &Instruction| part.push_bytes().is_some_and(|push| matches!(push.len(), 33 | 65));
+    check.opcode() == Some(OP_CHECKMULTISIG)
+        && number(last) == Some(keys.len())
+        && number(first).is_some_and(|wanted| (1..=keys.len()).contains(&wanted))
+        && keys.iter().all(key)
+}
+
+fn is_extended_key(text: &str) -> bool {
+    text.len() > 50 && text.is_ascii() && text[1..4].eq_ignore_ascii_case("pub") && text.bytes().all(secret::is_base58)
+}
+
+fn strip_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let start = text.get(..prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    const LONG: &str = "0411db93e1dcdb8a016b49840f8c53bc1eb68a382e97b1482ecad7b148a6909a5cb2e0eaddfb84ccf9744464f82e160bfa9b8b64f9d4c03f999b8643f656b412a3";
+
+    fn one(text: &str) -> Result<String, Reason> {
+        let scripts = parse(text, Chain::Main, None)?;
+        assert_eq!(scripts.len(), 1, "{text}");
+        Ok(scripts[0].to_hex_string())
+    }
+
+    #[test]
+    fn usual_scripts_are_taken_in_bare_hex() {
+        for hex in [
+            "76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac".to_owned(),
+            "a914e9c3dd0c07aac76179ebc76a6c78d4d67c6c160a87".to_owned(),
+            "0014751e76e8199196d454941c45d1b3a323f1433bd6".to_owned(),
+            format!("0020{}", "ab".repeat(32)),
+            format!("5120{}", "ab".repeat(32)),
+            "51024e73".to_owned(),
+            format!("6028{}", "ab".repeat(40)),
+            format!("21{KEY}ac"),
+            format!("41{LONG}ac"),
+            format!("5121{KEY}41{LONG}52ae"),
+            format!("5121{}51ae", "ff".repeat(33)),
+        ] {
+            assert_eq!(one(&hex), Ok(hex.clone()));
+            assert_eq!(one(&hex.to_uppercase()), Ok(hex));
+        }
+    }
+
+    #[test]
+    fn hex_that_may_be_something_else_is_asked_about() {
+        let table = [
+            ("ab".repeat(32), Reason::BareHash),
+            (KEY.to_owned(), Reason::BareKey),
+            (LONG.to_owned(), Reason::BareKey),
+            ("ab".repeat(64), Reason::BareKey),
+            ("ab".repeat(33), Reason::BareKey),
+            (format!("21{}ac", "ff".repeat(33)), Reason::BareHex),
+            ("751e76e8199196d454941c45d1b3a323f1433bd6".to_owned(), Reason::BareHex),
+            ("6a".to_owned(), Reason::BareHex),
+            (format!("5221{KEY}51ae"), Reason::BareHex),
+            (format!("51{}ae", format!("21{KEY}").repeat(300)), Reason::BareHex),
+            ("76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888a".to_owned(), Reason::Truncated),
+        ];
+        for (text, reason) in table {
+            assert_eq!(one(&text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn script_hex_is_any_bytes() {
+        for hex in [String::new(), "6a".to_owned(), KEY.to_owned(), "ab".repeat(32), "ff".repeat(10_001)] {
+            assert_eq!(one(&format!("script:{hex}")), Ok(hex.clone()));
+        }
+        assert_eq!(one("SCRIPT:6A"), Ok("6a".to_owned()));
+        for text in ["script:6", "script:0x6a", "script:xyz", "script: 6a"] {
+            assert_eq!(one(text), Err(Reason::BadHex), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_cell_takes_unusual_scripts_but_no_keys() {
+        let cell = |text: &str| from_script_cell(text, Chain::Main, None).map(|scripts| scripts[0].to_hex_string());
+        assert_eq!(cell("6a"), Ok("6a".to_owned()));
+        assert_eq!(cell(&"ab".repeat(32)), Err(Reason::BareHash));
+        assert_eq!(cell(KEY), Err(Reason::BareKey));
+        assert_eq!(cell("script:"), Ok(String::new()));
+    }
+
+    #[test]
+    fn other_texts_get_their_reason() {
+        let xpub = "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs";
+        let table = [
+            ("", Reason::NoTarget),
+            ("   ", Reason::NoTarget),
+            ("a\0b", Reason::Nul),
+            ("TEAqwfMhXLaomXhZ8KeMhx3njGmQEDnsUR", Reason::OtherChain("TRON")),
+            ("0x175d44451403Edf28469dF03A9280c1197ADb92c", Reason::OtherChain("Ethereum")),
+            (xpub, Reason::ExtendedKey),
+            ("KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn", Reason::PrivateKey),
+            ("pkh(KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn)", Reason::PrivateKey),
+            ("S6c56bnXQiBjk9mqSYE7ykVQ7NzrRz", Reason::PrivateKey),
+            ("hello", Reason::NotUnderstood),
+        ];
+        for (text, reason) in table {
+            assert_eq!(one(text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn links_and_unseen_margins_are_taken_off() {
+        let script = Ok("0014751e76e8199196d454941c45d1b3a323f1433bd6".to_owned());
+        for text in [
+            "bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4?amount=1&label=x",
+            "BITCOIN:BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+            "\u{200b}bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\u{feff} ",
+        ] {
+            assert_eq!(one(text), script, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_read_strictly() {
+        assert_eq!("0-9".parse(), Range::new(0, 9));
+        assert_eq!(" 3 - 3 ".parse(), Range::new(3, 3));
+        for text in ["", "9", "9-0", "-1-5", "+1-5", "0-2147483648", "0-99999999999", "a-b", "0-", "0-1-2"] {
+            assert_eq!(text.parse::<Range>(), Err(Reason::BadRange), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_causes_a_panic(text in any::<String>(), chain in prop::sample::select(Chain::ALL.to_vec())) {
+            let _ = parse(&text, chain, Some(Range::ONE));
+        }
+
+        #[test]
+        fn no_descriptor_like_text_causes_a_panic(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "wsh(", "sh(", "tr(", "pk(", "pkh(", "wpkh(", "combo(", "multi(", "sortedmulti(", "multi_a(", "and_v(",
+                "v:", "older(", "after(", "thresh(", "raw(", "rawtr(", "addr(", ")", ")", ")", "))", ",", "{", "}", "1",
+                "2", "0", "144", "*", "/", "/*", "/<0;1>", "/0h", "[d34db33f/0h]", "#", "é", " ", "6a",
+                KEY, &KEY[2..], LONG, "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8",
+            ]), 0..12),
+        ) {
+            let _ = parse(&parts.concat(), Chain::Main, Some(Range::ONE));
+        }
+
+        #[test]
+        fn no_address_with_one_wrong_letter_is_taken_or_called_another_chains(
+            hash in any::<[u8; 20]>(), at in 0usize..42, letter in "[0-9a-zA-Z]", segwit in any::<bool>(),
+        ) {
+            let script = if segwit {
+                ScriptBuf::from_hex(&format!("0014{}", const_hex::encode(hash))).unwrap()
+            } else {
+                ScriptBuf::from_hex(&format!("76a914{}88ac", const_hex::encode(hash))).unwrap()
+            };
+            let address = bitcoin::Address::from_script(&script, bitcoin::Network::Bitcoin).unwrap().to_string();
+            prop_assert_eq!(parse(&address, Chain::Main, None), Ok(vec![script]));
+            let at = at % address.len();
+            let mut wrong = address.clone();
+            wrong.replace_range(at..=at, &letter);
+            prop_assume!(wrong != address);
+            let result = parse(&wrong, Chain::Main, None);
+            prop_assert!(matches!(result, Err(ref reason) if !matches!(reason, Reason::OtherChain(_))), "{wrong} {result:?}");
+        }
+    }
+}
