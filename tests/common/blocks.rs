@@ -129,6 +129,13 @@ impl Chain {
         self.coins.iter().filter(|(_, coin)| ready(coin) && own(coin)).map(|(at, coin)| (*at, coin.clone())).collect()
     }
 
+    /// The median time of the last eleven blocks: the next header's time must be greater.
+    pub fn median_time(&self) -> u32 {
+        let mut times: Vec<u32> = self.blocks.iter().rev().take(11).map(|block| block.header.time).collect();
+        times.sort_unstable();
+        times[times.len() / 2]
+    }
+
     /// The script of this shape for key `n`.
     pub fn script(&self, shape: Shape, n: u32) -> ScriptBuf {
         self.wallet.script(shape, n)
@@ -187,13 +194,13 @@ impl Chain {
         }
     }
 
-    /// The `count` oldest coins of coinbases that can be spent in the next block; mines as many blocks as that takes.
-    ///
-    /// It hands out the same coins again until they are spent in a block.
+    /// The `count` oldest coins that coinbases paid to the miner and the next block may spend; mines as many blocks as that
+    /// takes. It hands out the same coins again until they are spent in a block.
     pub fn mature(&mut self, count: usize) -> Vec<OutPoint> {
         loop {
             let spendable = self.spendable();
-            let ready = spendable.iter().filter(|(_, coin)| coin.coinbase && coin.output.value > Amount::ZERO);
+            let miners = |coin: &Coin| coin.coinbase && coin.output.script_pubkey == self.miner();
+            let ready = spendable.iter().filter(|(_, coin)| miners(coin) && coin.output.value > Amount::ZERO);
             let mut ready: Vec<_> = ready.map(|(at, coin)| (coin.height, *at)).collect();
             if ready.len() >= count {
                 ready.sort_unstable();

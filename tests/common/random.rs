@@ -119,8 +119,8 @@ fn grow_with(chain: &mut Chain, rng: &mut Rng, again: &mut Vec<Transaction>) {
     }
     let height = chain.height() + 1;
     let previous = chain.blocks()[chain.height() as usize].header.time;
-    // Real headers' times go back now and then; the median of the last eleven is well below.
-    let back = height > 20 && rng.once_in(8);
+    // Real headers' times go back now and then.
+    let back = rng.once_in(8) && previous - 300 > chain.median_time();
     let template = Template {
         transactions,
         coinbase: draw_coinbase(chain, rng, subsidy(height)),

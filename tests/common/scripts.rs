@@ -60,7 +60,7 @@ pub enum Shape {
     Anchor,
     /// OP_TRUE alone. One script for all keys.
     True,
-    /// A pushed number, OP_DROP, OP_TRUE: nonstandard, anyone can spend it.
+    /// A push, OP_DROP, OP_TRUE: nonstandard, anyone can spend it.
     Drop,
     /// The SHA-256 of a secret: nonstandard.
     HashLock,
@@ -238,7 +238,7 @@ impl Wallet {
             Shape::Anchor => ScriptBuf::from_bytes(vec![0x51, 0x02, 0x4e, 0x73]),
             Shape::True => Builder::new().push_opcode(OP_PUSHNUM_1).into_script(),
             Shape::Drop => {
-                let number = push(Builder::new(), &n.to_be_bytes());
+                let number = push(Builder::new(), &unique[..4]);
                 number.push_opcode(OP_DROP).push_opcode(OP_PUSHNUM_1).into_script()
             }
             Shape::HashLock => {
@@ -249,14 +249,14 @@ impl Wallet {
             Shape::Longest => longest(&unique),
             Shape::OpReturn => push(Builder::new().push_opcode(OP_RETURN), &unique).into_script(),
             Shape::OpReturnBroken => {
-                ScriptBuf::from_bytes([&[OP_RETURN.to_u8(), 0x4d, 0xff][..], &n.to_be_bytes()].concat())
+                ScriptBuf::from_bytes([&[OP_RETURN.to_u8(), 0x4d, 0xff][..], &unique[..4]].concat())
             }
             Shape::Oversized => {
                 let mut bytes = longest(&self.bytes("oversized", n)).into_bytes();
                 bytes.push(OP_NOP.to_u8());
                 ScriptBuf::from_bytes(bytes)
             }
-            Shape::TruncatedPush => ScriptBuf::from_bytes([&[33][..], &n.to_be_bytes()].concat()),
+            Shape::TruncatedPush => ScriptBuf::from_bytes([&[33][..], &unique[..4]].concat()),
         }
     }
 }
