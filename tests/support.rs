@@ -1,20 +1,24 @@
 //! Proves the tests' own support: blocks against a real node, the naive model against hand-known facts.
 
+#![allow(clippy::unwrap_used, reason = "an unwrap in the helpers of a test is the failure of that test")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use bitcoin::{Amount, Block, Network, OutPoint, ScriptBuf, Transaction, TxIn, TxOut};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use common::blocks::{Chain, MATURITY, Template, mainnet, outputs, read_records, subsidy};
-use common::cli::Cli;
-use common::model::{Kind, Model, State};
+use common::blocks::{Chain, MATURITY, Template, outputs, subsidy};
+use common::cli::{Cli, Running};
+use common::model::{Kind, Model, State, Touch};
 use common::node::Node;
 use common::random::{self, Rng};
+use common::records::{mainnet, read_records};
 use common::scripts::{MAX_SCRIPT_SIZE, Shape};
 
-fn sat(value: &serde_json::Value) -> u64 {
+fn sat(value: &Value) -> u64 {
     Amount::from_btc(value.as_f64().unwrap()).unwrap().to_sat()
 }
 
@@ -121,7 +125,8 @@ fn a_node_refuses_a_spend_without_the_right_signature() {
         }
         let block = branch.mine(vec![spend]).clone();
         let refused = node.submit_raw(&bitcoin::consensus::encode::serialize_hex(&block));
-        assert!(refused.is_err(), "{shape:?}: the node took it");
+        let reason = refused.expect_err("the node took it");
+        assert!(reason.contains("script-verify"), "{shape:?}: {reason}");
         assert_eq!(node.best(), chain.tip(), "{shape:?}");
     }
 }
@@ -156,6 +161,7 @@ fn a_block_holds_what_its_template_says() {
     chain.submit_to(&node);
     assert_same_coins(&node, &chain, "after the chain within a block");
     assert_eq!(node.block(chain.tip()), block, "and it comes back as it was made");
+    assert_eq!(node.rpc("getblockchaininfo", json!([]))["initialblockdownload"], false);
     chain.mine_empty(50);
     chain.submit_to(&node);
     assert_eq!(subsidy(chain.height()), 25 * Amount::ONE_BTC.to_sat(), "past the halving at 150");
@@ -211,7 +217,7 @@ fn rest_is_on_unless_it_is_switched_off() {
     let mut node = Node::regtest();
     let (status, body) = node.rest("/rest/chaininfo.json");
     assert_eq!(status, 200);
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["blocks"], 0);
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["blocks"], 0);
     let port = node.rpc_port();
     node.restart_with(&["-rest=0", "-blockfilterindex=1"]);
     assert_eq!(node.rest("/rest/chaininfo.json").0, 404);
@@ -278,25 +284,48 @@ fn all_outputs(blocks: &[Block]) -> impl Iterator<Item = (OutPoint, TxOut)> + '_
     transactions.flat_map(|transaction| outputs(transaction).map(|(at, output)| (at, output.clone())))
 }
 
-/// What the model calls unspent is what the node finds in its own UTXO set, script by script.
+/// What the model says of a chain is what the node says of it: touches from its blocks and their spent outputs, one by one;
+/// and what is unspent, script by script, from its own UTXO set.
 fn assert_model_agrees_with(node: &Node, chain: &Chain, seed: u64) {
-    let mut list = random::watchlist(chain, &mut Rng::new(seed), 40);
-    list.iter_mut().for_each(|(_, from)| *from = 0);
+    let list = random::watchlist(chain, &mut Rng::new(seed), 40);
     let model = Model::new(chain.blocks(), &list);
-    let mut touched = 0;
-    for balance in model.balances() {
-        let target = json!([{"desc": format!("raw({})", balance.script.to_hex_string())}]);
-        // An empty raw() is no descriptor.
-        if balance.script.is_empty() {
-            continue;
+    let from: HashMap<&ScriptBuf, u32> = list.iter().map(|(script, from)| (script, *from)).collect();
+    let mut touches = Vec::new();
+    for height in 0..=chain.height() {
+        let block = node.rpc("getblock", json!([node.hash_at(height), 3]));
+        for (tx_index, transaction) in (0..).zip(block["tx"].as_array().unwrap()) {
+            let txid = transaction["txid"].as_str().unwrap().parse().unwrap();
+            let mut touch = |kind, io_index, outpoint, output: &Value, script: &Value| {
+                let script = ScriptBuf::from_hex(script["hex"].as_str().unwrap()).unwrap();
+                if from.get(&script).is_some_and(|from| *from <= height) {
+                    let value_sat = sat(&output["value"]);
+                    touches.push(Touch { height, tx_index, kind, io_index, txid, outpoint, value_sat, script });
+                }
+            };
+            for (vin, input) in (0..).zip(transaction["vin"].as_array().unwrap()) {
+                if let Some(prevout) = input.get("prevout") {
+                    let txid = input["txid"].as_str().unwrap().parse().unwrap();
+                    let vout = input["vout"].as_u64().unwrap().try_into().unwrap();
+                    touch(Kind::Spending, vin, OutPoint { txid, vout }, prevout, &prevout["scriptPubKey"]);
+                }
+            }
+            for (vout, output) in (0..).zip(transaction["vout"].as_array().unwrap()) {
+                touch(Kind::Funding, vout, OutPoint { txid, vout }, output, &output["scriptPubKey"]);
+            }
         }
+    }
+    assert_eq!(model.touches, touches, "seed {seed}");
+    assert!(touches.iter().any(|touch| touch.kind == Kind::Spending), "seed {seed}: too quiet a chain");
+
+    let whole: Vec<_> = list.into_iter().map(|(script, _)| (script, 0)).collect();
+    // An empty raw() is no descriptor.
+    let balances = Model::new(chain.blocks(), &whole).balances();
+    for balance in balances.iter().filter(|balance| !balance.script.is_empty()) {
+        let target = json!([{"desc": format!("raw({})", balance.script.to_hex_string())}]);
         let scan = node.rpc("scantxoutset", json!(["start", target]));
-        // A truncated push and the like: the node keeps them, and the model calls them unspent.
         assert_eq!(scan["unspents"].as_array().unwrap().len(), balance.unspent, "seed {seed}: {balance:?}");
         assert_eq!(sat(&scan["total_amount"]), balance.unspent_sat, "seed {seed}: {balance:?}");
-        touched += balance.coins;
     }
-    assert!(touched > 0);
 }
 
 #[test]
@@ -512,6 +541,21 @@ fn the_model_gives_a_hand_written_table() {
     assert!(model.history(&[flagged, late]).iter().all(|(_, after)| after.is_none()));
 }
 
+/// The twins that no node of regtest takes, through the same builder.
+#[test]
+fn a_coinbase_comes_again_where_a_test_wants_it() {
+    let mut chain = Chain::regtest(6);
+    let script = chain.script(Shape::P2pk, 1);
+    let twin = chain.mine_paying(Vec::new(), &[(script.clone(), 40)]).txdata[0].clone();
+    chain.mine_empty(3);
+    chain.mine_template(Template { twin: Some(twin.clone()), ..Template::default() });
+    let at = OutPoint { txid: twin.compute_txid(), vout: 0 };
+    assert_eq!(chain.coins()[&at].height, 5);
+    let model = Model::new(chain.blocks(), &[(script, 0)]);
+    let coins: Vec<_> = model.coins.iter().map(|coin| (coin.outpoint, coin.height, coin.state)).collect();
+    assert_eq!(coins, [(at, 1, State::Unspendable), (at, 5, State::Unspent)]);
+}
+
 #[test]
 fn records_are_read_to_their_end() {
     let block = bitcoin::constants::genesis_block(Network::Regtest);
@@ -533,4 +577,43 @@ fn the_binary_runs_in_an_environment_of_its_own() {
     let path = cli.watchlist(&[(&one, "a label of words"), (&none, "nothing")]);
     let text = std::fs::read_to_string(path).unwrap();
     assert_eq!(text, format!("script:{} a label of words\nscript: nothing\n", one.to_hex_string()));
+}
+
+#[test]
+fn runs_are_read_as_text_and_as_json_and_are_told_to_stop() {
+    let node = Node::regtest();
+    let cli = Cli::new(&node, "/nowhere/index").with_env("COINHOUND_LOG_LEVEL", "debug").with_script(
+        r#"for last; do :; done
+        case $last in
+        do-answer) echo "{\"arguments\":\"$*\"}" ;;
+        do-fail) echo 'not json' >&2; echo '{"error":{"message":"no","causes":[]}}' >&2; exit 2 ;;
+        do-lines) echo '{"n":1}'; echo '{"n":2}'; exit 3 ;;
+        do-env) env ;;
+        do-follow) trap 'echo stopped; echo log >&2; exit 0' TERM INT; echo started; while :; do sleep 0.02; done ;;
+        esac"#,
+    );
+    let (datadir, url) = (node.datadir().display(), node.rpc_url());
+    let settings = format!("--chain regtest --bitcoin-datadir {datadir} --rpc-url {url} --index /nowhere/index");
+    let answer = json!({"arguments": format!("{settings} --format json backfill do-answer")});
+    assert_eq!(cli.json(&["backfill", "do-answer"]), (0, answer));
+    assert_eq!(cli.json(&["do-fail"]), (2, json!({"error": {"message": "no", "causes": []}})));
+    assert_eq!(cli.jsonl(&["do-lines"]), (3, vec![json!({"n": 1}), json!({"n": 2})]));
+    let variables = cli.run(&["do-env"]).stdout;
+    assert!(variables.contains("COINHOUND_LOG_LEVEL=debug\n"));
+    assert!(variables.contains(&format!("HOME={}\n", cli.home().display())));
+    assert!(!variables.contains("CARGO"), "nothing of the test's own: {variables}");
+
+    let patience = Duration::from_secs(20);
+    for stop in [Running::term as fn(&Running), Running::int] {
+        let mut running = cli.spawn(&["do-follow"]);
+        assert_eq!(running.line(patience).as_deref(), Some("started"));
+        assert_eq!(running.line(Duration::from_millis(50)), None);
+        assert!(running.is_running());
+        stop(&running);
+        let out = running.wait(patience);
+        assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (0, "started\nstopped\n", "log\n"));
+    }
+    let running = cli.spawn(&["do-follow"]);
+    running.kill();
+    assert_eq!(running.wait(patience).code, -9);
 }

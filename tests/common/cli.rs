@@ -27,6 +27,7 @@ pub struct Out {
 
 /// The binary with the settings of one node and one index.
 pub struct Cli {
+    program: PathBuf,
     globals: Vec<String>,
     environment: Vec<(String, String)>,
     index: PathBuf,
@@ -43,19 +44,28 @@ impl Cli {
         let pairs = [("--chain", node.chain().to_owned()), ("--bitcoin-datadir", datadir), ("--rpc-url", url)];
         let pairs = pairs.into_iter().chain([("--index", path(&index))]);
         let globals = pairs.flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
-        let home = tempfile::Builder::new().prefix("coinhound-home-").tempdir().expect("a folder for the runs");
-        Self { globals, environment: Vec::new(), index, home }
+        Self { globals, index, ..Self::bare() }
     }
 
     /// Without any setting, for tests that give all of them.
     pub fn bare() -> Self {
         let home = tempfile::Builder::new().prefix("coinhound-home-").tempdir().expect("a folder for the runs");
-        Self { globals: Vec::new(), environment: Vec::new(), index: home.path().join("index"), home }
+        let (program, index) = (PathBuf::from(env!("CARGO_BIN_EXE_coinhound")), home.path().join("index"));
+        Self { program, globals: Vec::new(), environment: Vec::new(), index, home }
     }
 
-    /// One more flag for all runs, before the command.
+    /// More flags for all runs, before the command.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.globals.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// A shell script of this text in the binary's place.
+    pub fn with_script(mut self, text: &str) -> Self {
+        let path = self.home.path().join("script.sh");
+        std::fs::write(&path, text).expect("the folder is ours");
+        self.globals.insert(0, path.to_str().expect("tests use plain paths").to_owned());
+        self.program = PathBuf::from("sh");
         self
     }
 
@@ -77,7 +87,7 @@ impl Cli {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let home = self.home.path();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_coinhound"));
+        let mut command = Command::new(&self.program);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("HOME", home).env("XDG_CONFIG_HOME", home.join("config")).env("XDG_DATA_HOME", home.join("data"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -5,6 +5,7 @@
 //!   └─ blocks ── assembles valid regtest blocks           cli ─── runs the coinhound binary
 //!        ├─ scripts ── an output script of every shape
 //!        └─ sign ───── how each of them is spent          node ── a real bitcoind
+//!                                                        records ── real blocks
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
@@ -13,5 +14,6 @@ pub mod cli;
 pub mod model;
 pub mod node;
 pub mod random;
+pub mod records;
 pub mod scripts;
 pub mod sign;

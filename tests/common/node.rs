@@ -12,7 +12,7 @@ use bitcoin::{Block, BlockHash};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::blocks::mainnet;
+use super::records::mainnet;
 
 /// How long a node may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,10 +50,12 @@ impl Node {
 
     /// A regtest node with more arguments. Of two that say the same the last counts, so `-rest=0` takes REST away.
     pub fn regtest_with(arguments: &[&str]) -> Self {
-        Self::launch("regtest", arguments)
+        // Else a node with blocks of 2011 at its tip says that it is still in its initial download.
+        Self::launch("regtest", &[&["-maxtipage=10000000000"], arguments].concat())
     }
 
-    /// A node of the main chain that talks to nobody, at height 0; see `feed_mainnet`.
+    /// A node of the main chain that talks to nobody, at height 0; see `feed_mainnet`. It says that it is in its initial
+    /// download, unless it is given a `-maxtipage` of decades.
     pub fn mainnet_offline() -> Self {
         Self::mainnet_offline_with(&[])
     }
@@ -95,8 +97,8 @@ impl Node {
             .arg(format!("-rpcport={}", self.rpc_port))
             .args(["-listen=0", "-connect=0", "-dnsseed=0", "-fixedseeds=0", "-disablewallet", "-persistmempool=0"])
             .args(["-rest=1", "-dbcache=16", "-par=1", "-checkblocks=1", "-checklevel=0", "-printtoconsole=0"])
-            // Else a node with blocks of 2011 at its tip says that it is still in its initial download.
-            .arg("-maxtipage=10000000000")
+            // Else it is content with ::1 where the port is taken on 127.0.0.1.
+            .args(["-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"])
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("the same file twice"))
@@ -145,10 +147,10 @@ impl Node {
         self.start();
     }
 
-    /// The same, with these arguments in place of those it was made with.
+    /// The same, with these arguments added; of two that say the same the last counts.
     pub fn restart_with(&mut self, arguments: &[&str]) {
         self.stop();
-        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
         self.start();
     }
 

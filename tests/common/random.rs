@@ -127,6 +127,7 @@ fn grow_with(chain: &mut Chain, rng: &mut Rng, again: &mut Vec<Transaction>) {
         claim_rest: !rng.once_in(10),
         commitment: !rng.once_in(3),
         time: Some(if back { previous - 300 } else { previous + 600 }),
+        twin: None,
     };
     chain.mine_template(template);
 }
