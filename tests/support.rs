@@ -249,7 +249,10 @@ fn random_chains_are_accepted_whole() {
         let genesis = chain.blocks()[1].block_hash();
         chain.submit_to(&node);
         assert_same_coins(&node, &chain, &format!("seed {seed}"));
-        assert_model_agrees_with(&node, &chain, seed);
+        // Its reading of whole blocks with their spent outputs is most of this test's time.
+        if seed % 2 == 0 {
+            assert_model_agrees_with(&node, &chain, seed);
+        }
         node.invalidate(genesis);
         for block in chain.blocks() {
             let mut here = BTreeSet::new();
