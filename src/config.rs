@@ -285,7 +285,9 @@ fn scalar(table: &toml::Table, key: &str) -> Option<String> {
     let (section, name) = key.split_once('.')?;
     match table.get(section)?.get(name)? {
         toml::Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
+        _ => None,
     }
 }
 

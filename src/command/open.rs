@@ -55,10 +55,7 @@ pub fn height(snapshot: &Snapshot, at: Option<&str>) -> Result<Option<Height>, E
 }
 
 fn range(text: &str) -> Result<Range, Error> {
-    let usage = |why: String| QueryError::Usage(format!("--range '{text}': {why}"));
-    let ends = text.split_once('-').and_then(|(start, end)| Some((start.parse().ok()?, end.parse().ok()?)));
-    let (start, end) = ends.ok_or_else(|| usage("two numbers are meant, A-B".into()))?;
-    Ok(Range::new(start, end).map_err(|reason| usage(reason.to_string()))?)
+    Ok(text.parse().map_err(|reason| QueryError::Usage(format!("--range '{text}': {reason}")))?)
 }
 
 /// The fields that name what nothing is known of.

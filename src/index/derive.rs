@@ -29,7 +29,7 @@ pub fn rows(at: TxPosition, txid: Txid, record: &Record, flagged: &impl Flagged)
         (Family::Txids, txid_key(txid, at).to_vec(), Vec::new()),
     ];
     let coinbase = record.transaction.is_coinbase();
-    let mut touch = |script: ScriptHash, kind, io_index, value: u64| {
+    let touch = |script: ScriptHash, kind, io_index, value: u64| {
         let key = TouchKey { script, at, kind, io_index };
         (Family::Touches, key.key().to_vec(), value.to_be_bytes().to_vec())
     };

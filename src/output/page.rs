@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle};
 
 use super::cell;
 use crate::query::Coverage;
@@ -36,7 +36,7 @@ impl Page {
     /// Adds a grid; `right` says which columns are aligned right.
     pub fn grid(&mut self, titles: &[&str], right: &[bool], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(titles.iter().map(|title| Cell::new(title.to_uppercase())));
         for row in rows {
             table.add_row(row.iter().map(|text| Cell::new(cell::escape(text))));

@@ -8,6 +8,7 @@ use super::coverage::Basis;
 use super::{QueryError, Result, Snapshot, labels};
 use crate::chain::ScriptHash;
 use crate::index::values::EntryRow;
+use crate::watchlist::reason::Reason;
 use crate::watchlist::script::{Range, parse};
 
 /// The entries a question is about, each once, in the order they were asked for.
@@ -110,6 +111,6 @@ impl Targets {
 }
 
 /// What was typed, unless it is a secret.
-fn shown<'a>(text: &'a str, reason: &crate::watchlist::script::Reason) -> &'a str {
-    if reason.is_secret() { "(not shown)" } else { text }
+fn shown<'a>(text: &'a str, reason: &Reason) -> &'a str {
+    if matches!(reason, Reason::PrivateKey | Reason::BareHash) { "(not shown)" } else { text }
 }

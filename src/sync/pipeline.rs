@@ -116,20 +116,16 @@ pub fn run(
         tokens.send(()).expect("the channel was made for as many");
     }
     std::thread::scope(|scope| {
-        let spawn = |name: String, body: Box<dyn FnOnce() + Send + '_>| {
-            std::thread::Builder::new().name(name).spawn_scoped(scope, body).map(drop)
-        };
+        let thread = |name: String| std::thread::Builder::new().name(name);
         let mut spawned = {
             let results = results.clone();
-            let feed = move || {
-                guarded(&results, || feed_headers(pool, order, &taken, &job_sender, &results));
-            };
-            spawn("headers".into(), Box::new(feed))
+            let feed = move || guarded(&results, || feed_headers(pool, order, &taken, &job_sender, &results));
+            thread("headers".into()).spawn_scoped(scope, feed).map(drop)
         };
         for number in 0..pool.source.connections(threads) {
             let (jobs, results, scanners) = (jobs.clone(), results.clone(), &scanners);
             let work = move || fetch(pool, interest, &jobs, &results, scanners);
-            spawned = spawned.and_then(|()| spawn(format!("fetch-{number}"), Box::new(work)));
+            spawned = spawned.and_then(|()| thread(format!("fetch-{number}")).spawn_scoped(scope, work).map(drop));
         }
         drop((jobs, results));
         let outcome = match spawned {
