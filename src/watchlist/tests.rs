@@ -327,7 +327,9 @@ fn files_that_cannot_be_used_stop_the_run() {
     assert!(matches!(failed, ListError::Unreadable { .. }));
     let unknown = with(A, &ListOptions { format: Some("ods".to_owned()), ..ListOptions::default() }).unwrap_err();
     assert_eq!(unknown.to_string(), "no list format is called 'ods' (for list); one of csv, plain");
-    assert!(matches!(error("<?xml version=\"1.0\"?><a/>"), ListError::Unrecognised { .. }));
+    for marked_up in ["<?xml version=\"1.0\"?><a/>", "[\n\"1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa\",\n\"x\"]"] {
+        assert!(matches!(error(marked_up), ListError::Unrecognised { .. }));
+    }
     for (text, says) in [
         ("", "has no row at all"),
         ("# only a remark\n", "has no row at all"),
