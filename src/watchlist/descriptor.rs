@@ -132,7 +132,7 @@ fn check_network(descriptor: &Descriptor<DescriptorPublicKey>, chain: Chain) -> 
 
 /// Miniscript's message, short and without key material.
 fn worded(message: &str) -> String {
-    let message = secret::masked(message);
+    let message = secret::masked(&message.split_whitespace().collect::<Vec<_>>().join(" "));
     if message.chars().count() <= 160 { message } else { message.chars().take(160).chain(['…']).collect() }
 }
 

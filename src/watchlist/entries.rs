@@ -1,10 +1,10 @@
 //! Listings of all files to one entry per script, with everything that anybody says of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use bitcoin::ScriptBuf;
 
-use super::{Label, List, Role};
+use super::{Label, List, Listing, Role};
 use crate::chain::{Height, ScriptHash};
 
 /// One script on the lists.
@@ -25,16 +25,17 @@ pub struct Entry {
 pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTreeMap<ScriptHash, Entry> {
     let mut entries = BTreeMap::new();
     for listing in lists.into_iter().flat_map(|list| list.listings) {
-        entries
-            .entry(ScriptHash::of(&listing.script))
-            .or_insert_with(|| Entry {
-                script: listing.script,
-                roles: BTreeSet::new(),
-                from: default_from,
-                labels: Vec::new(),
-            })
-            .labels
-            .push(listing.label);
+        let Listing { script, label } = listing;
+        match entries.entry(ScriptHash::of(&script)) {
+            btree_map::Entry::Occupied(mut entry) => {
+                let entry: &mut Entry = entry.get_mut();
+                entry.labels.push(label);
+            }
+            btree_map::Entry::Vacant(place) => {
+                // Most scripts have one label, and there may be millions: room for one, where a push makes room for four.
+                place.insert(Entry { script, roles: BTreeSet::new(), from: default_from, labels: vec![label] });
+            }
+        }
     }
     for entry in entries.values_mut() {
         entry.labels.sort_unstable();

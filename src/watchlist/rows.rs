@@ -57,8 +57,8 @@ pub struct Rows<'o> {
     options: &'o ListOptions,
     report: Report,
     listings: Vec<Listing>,
-    /// Keyed hash of a listing, without line and extra cells → places in `listings`.
-    seen: HashMap<u64, Vec<usize>, RandomState>,
+    /// Keyed hash of a listing, without line and extra cells → place of the first such in `listings`.
+    seen: HashMap<u64, usize, RandomState>,
 }
 
 /// What is to be done with a row.
@@ -87,7 +87,7 @@ impl<'o> Rows<'o> {
     /// Judges a row.
     pub fn take(&mut self, row: &Row) {
         match self.judge(row) {
-            Verdict::Accept(scripts, label) => self.accept(scripts, &label),
+            Verdict::Accept(scripts, label) => self.accept(scripts, label),
             Verdict::OtherChain(name) => {
                 self.report.other_chain += 1;
                 *self.report.other_chains.entry(name).or_default() += 1;
@@ -176,18 +176,19 @@ impl<'o> Rows<'o> {
         })
     }
 
-    fn accept(&mut self, scripts: Vec<ScriptBuf>, label: &Label) {
+    fn accept(&mut self, scripts: Vec<ScriptBuf>, label: Label) {
         let mut new = false;
-        for script in scripts {
-            let hash = self.seen.hasher().hash_one(identity(&script, label));
-            let places = self.seen.entry(hash).or_default();
-            let known = places.iter().any(|place| {
-                let listing = &self.listings[*place];
-                identity(&listing.script, &listing.label) == identity(&script, label)
-            });
+        let labels = std::iter::repeat_n(label, scripts.len());
+        for (script, label) in scripts.into_iter().zip(labels) {
+            let hash = self.seen.hasher().hash_one(identity(&script, &label));
+            let place = *self.seen.entry(hash).or_insert(self.listings.len());
+            // Were two listings to share a hash, the second would be kept each time: nothing is taken for known unseen.
+            let known = self
+                .listings
+                .get(place)
+                .is_some_and(|listing| identity(&listing.script, &listing.label) == identity(&script, &label));
             if !known {
-                places.push(self.listings.len());
-                self.listings.push(Listing { script, label: label.clone() });
+                self.listings.push(Listing { script, label });
                 new = true;
             }
         }

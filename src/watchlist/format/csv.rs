@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 
 use super::columns::Columns;
 use super::record::{self, Record};
-use super::{Format, head_lines};
+use super::{Format, head_lines, is_marked_up};
 use crate::chain::Chain;
 use crate::watchlist::lines::{Line, Lines, MAX_LINE};
 use crate::watchlist::reason::Reason;
@@ -36,6 +36,9 @@ fn detects(head: &[u8]) -> bool {
 /// name scripts than under white space, so that commas in the labels of plain text don't make it CSV.
 fn shape(head: &[u8]) -> Option<Shape> {
     let lines = head_lines(head);
+    if is_marked_up(&lines) {
+        return None;
+    }
     let mut rows = lines.iter().map(String::as_str).filter(|line| !is_passed_over(line));
     let first = rows.next()?;
     if let Some(delimiter) = announced(first) {
@@ -213,6 +216,7 @@ mod tests {
             (format!("{A}\ta label\n"), None),
             (format!("# address,label\n{A}\n"), None),
             ("label,source\n".to_owned(), None),
+            (format!("[\n  \"{A}\",\n  \"{A}\"\n]\n"), None),
             (String::new(), None),
         ];
         for (text, expected) in table {

@@ -9,6 +9,7 @@ use std::io::{self, BufRead};
 
 use super::ListError;
 use super::rows::Rows;
+use super::script::is_margin;
 
 /// Bytes at a file's start by which its format is told.
 pub const HEAD: u64 = 64 * 1024;
@@ -44,6 +45,12 @@ pub fn choose(path: &str, name: Option<&str>, head: &[u8]) -> Result<&'static Fo
             .find(|format| (format.detects)(head))
             .ok_or_else(|| ListError::Unrecognised { path: path.to_owned(), known: known() }),
     }
+}
+
+/// Whether a file starts like XML, JSON or a YAML document. Taken line by line, a JSON array of addresses looks like CSV.
+fn is_marked_up(lines: &[String]) -> bool {
+    let first = lines.iter().map(|line| line.trim_matches(is_margin)).find(|line| !line.is_empty());
+    first.is_some_and(|line| line.starts_with(['<', '{', '[']) || line == "---" || line.starts_with("%YAML"))
 }
 
 /// The whole lines of the head, for detection, as text. A line that the head's end may have cut is left out.

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use super::{Format, head_lines};
+use super::{Format, head_lines, is_marked_up};
 use crate::watchlist::lines::{Lines, MAX_LINE};
 use crate::watchlist::reason::Reason;
 use crate::watchlist::rows::{Row, Rows, Target};
@@ -11,11 +11,9 @@ use crate::watchlist::script::is_margin;
 /// Plain text.
 pub const FORMAT: Format = Format { name: "plain", detects, read };
 
-/// Anything that doesn't start like XML, JSON or a YAML document.
+/// Anything that doesn't start like another format.
 fn detects(head: &[u8]) -> bool {
-    let lines = head_lines(head);
-    let first = lines.iter().map(|line| line.trim_matches(is_margin)).find(|line| !line.is_empty());
-    first.is_none_or(|line| !line.starts_with(['<', '{', '[']) && line != "---" && !line.starts_with("%YAML"))
+    !is_marked_up(&head_lines(head))
 }
 
 fn read(_head: &[u8], input: &mut dyn BufRead, rows: &mut Rows) -> io::Result<()> {
