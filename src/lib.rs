@@ -17,5 +17,5 @@
 //! in one file, `rocksdb` only under `index/`, `clap` only in `cli.rs` and `command/`.
 
 pub mod chain;
+pub mod node;
 pub mod stop;
-
