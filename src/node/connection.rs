@@ -175,10 +175,11 @@ fn find_directory(
         Some(dir) => (home, dir.origin.clone()),
         None => conf.get(chain, "datadir").map_or((home, Origin::Default), |line| ((&line.value).into(), origin(line))),
     };
-    if let Origin::BitcoinConf(path, line) = &origin {
-        if needed && !root.is_dir() {
-            return refuse(format!("the datadir {} of {} line {line} is not there", root.display(), path.display()));
-        }
+    if let Origin::BitcoinConf(path, line) = &origin
+        && needed
+        && !root.is_dir()
+    {
+        return refuse(format!("the datadir {} of {} line {line} is not there", root.display(), path.display()));
     }
     Ok((Some(root), origin, conf, Some(conf_path)))
 }

@@ -16,6 +16,8 @@ use crate::chain::{BlockId, Height};
 
 /// Headers in one batch over RPC: two batches each, of calls that take the node some 20 µs.
 const RPC_HEADERS_A_CALL: usize = 500;
+/// Core's heights are signed.
+const HIGHEST: Height = Height::MAX / 2;
 /// A block that is on the node's chain and that it says it cannot read: so often it is asked before it counts as damage.
 const TRIES: u32 = 5;
 
@@ -88,7 +90,8 @@ impl Worker {
         let a_call = if self.ways.rest { rest::HEADERS_A_CALL } else { RPC_HEADERS_A_CALL };
         let mut headers: Vec<Header> = Vec::new();
         while headers.len() < count {
-            let Some(at) = u32::try_from(headers.len()).ok().and_then(|got| first.checked_add(got)) else { break };
+            let at = u32::try_from(headers.len()).ok().and_then(|got| first.checked_add(got));
+            let Some(at) = at.filter(|at| *at <= HIGHEST) else { break };
             let wanted = a_call.min(count - headers.len());
             let what = || format!("headers from {at} on");
             let some = self.link.persist(Patience::ENDLESS, what, || self.some_headers(at, wanted))?;
@@ -227,7 +230,7 @@ impl Worker {
 }
 
 fn headers_by_rpc(rpc: &Rpc, first: Height, count: usize) -> Result<Vec<Header>, Problem> {
-    let heights = (first..=Height::MAX).take(count);
+    let heights = (first..=HIGHEST).take(count);
     let mut hashes: Vec<BlockHash> = Vec::with_capacity(count);
     for answer in rpc.batch("getblockhash", &heights.map(|height| vec![json!(height)]).collect::<Vec<_>>())? {
         match answer {
