@@ -309,6 +309,28 @@ fn a_wrong_password_fails_at_once_and_the_right_one_serves() {
 }
 
 #[test]
+fn a_node_is_found_from_its_directory_alone() {
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    let conf = format!("rpcport=1\nincludeconf=more.conf\n[regtest]\nrpcport={port} # here\n");
+    std::fs::write(dir.path().join("bitcoin.conf"), conf).unwrap();
+    std::fs::write(dir.path().join("more.conf"), "rpccookiefile=my.cookie\nregtest.rest=1\n").unwrap();
+    let mut child = spawn(dir.path(), Chain::Regtest, port, &[]);
+    let settings = Settings {
+        datadir: Some(Given::new(dir.path().to_owned(), Origin::Flag)),
+        ..Settings::for_chain(Chain::Regtest)
+    };
+    let node = node(&settings);
+    let open = node.info_within(60 * SECOND).and_then(|info| node.capabilities_within(&info, 5 * SECOND));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(open.unwrap().rest);
+    let report = node.connection().report();
+    let cookie = report.iter().find(|setting| setting.name == "node.rpc_cookie_file").unwrap();
+    assert_eq!(cookie.value, dir.path().join("regtest/my.cookie").display().to_string());
+    assert!(cookie.origin.to_string().ends_with("more.conf line 1"), "{}", cookie.origin);
+}
+
+#[test]
 fn another_chain_is_an_error_at_once_and_says_which() {
     let bitcoind = Bitcoind::start(Chain::Regtest, &[]);
     let settings = Settings {

@@ -16,8 +16,9 @@ use crate::chain::Height;
 pub(super) const HEADERS_A_CALL: usize = 2000;
 /// A block has at most 4 MB: that is what its weight allows.
 const BLOCK_CAP: usize = 4_000_000 + 4096;
-/// A block's inputs (41 bytes at least) could each spend an output of 10,000 bytes, were they not each paid for once.
-const SPENT_CAP: usize = 512 << 20;
+/// A block has room for some 24,000 inputs (41 bytes, without their witness), each of which can spend a script of 10,000
+/// bytes; real ones stay below a few MB.
+const SPENT_CAP: usize = 256 << 20;
 const SMALL_CAP: usize = 1 << 20;
 
 /// The REST interface of one node.
