@@ -1,0 +1,275 @@
+//! What node this is, what it can do, and what that means for the lanes, in words its operator can act on.
+
+use bitcoin::BlockHash;
+use serde::Serialize;
+
+use super::answers::{ChainInfo, Indexes, NetworkInfo};
+use super::error::NodeError;
+use super::lane::Ways;
+use super::settings::LaneChoice;
+use crate::chain::{Chain, Height};
+
+/// The oldest version that serves: `getblock` verbosity 3 came with it.
+pub(super) const OLDEST: u64 = 230_000;
+/// `getrawtransaction` verbosity 2 came with it.
+const RAW_TRANSACTION_PREVOUTS: u64 = 250_000;
+/// Core's name for it in `getindexinfo`.
+pub(super) const FILTER_INDEX: &str = "basic block filter index";
+
+/// What node this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeInfo {
+    /// As the node counts: 290400 is 29.4.
+    pub version: u64,
+    /// What it calls itself among its peers.
+    pub subversion: String,
+    /// The chain it is on, which is the one asked for.
+    pub chain: Chain,
+    /// Height of its tip.
+    pub blocks: Height,
+    /// Height of the best header it knows: above `blocks` while it catches up.
+    pub headers: Height,
+    /// Hash of its tip.
+    pub best: BlockHash,
+    /// Whether it deletes old blocks.
+    pub pruned: bool,
+    /// The lowest block it still has, if it has deleted any.
+    pub prune_height: Option<Height>,
+    /// Whether it is in its initial block download: far behind, by its own judgement.
+    pub ibd: bool,
+    /// Bytes of its blocks and undo data.
+    pub size_on_disk: u64,
+    /// What it warns its operator of.
+    pub warnings: Vec<String>,
+    /// The script that signs the blocks of a signet, in hex; where the node says it (28 and later).
+    pub signet_challenge: Option<String>,
+}
+
+impl NodeInfo {
+    pub(super) fn new(chain: Chain, network: NetworkInfo, info: ChainInfo) -> Self {
+        Self {
+            version: network.version,
+            subversion: network.subversion,
+            chain,
+            blocks: info.blocks,
+            headers: info.headers,
+            best: info.bestblockhash,
+            pruned: info.pruned,
+            prune_height: info.pruneheight.filter(|_| info.pruned),
+            ibd: info.initialblockdownload,
+            size_on_disk: info.size_on_disk,
+            warnings: info.warnings.into_vec(),
+            signet_challenge: info.signet_challenge,
+        }
+    }
+
+    /// Whether the node still has every block from `first` on.
+    ///
+    /// # Errors
+    /// [`NodeError::Pruned`], with the lowest height that would do.
+    pub fn serves_from(&self, first: Height) -> Result<(), NodeError> {
+        match self.prune_height {
+            Some(lowest) if first < lowest => Err(NodeError::Pruned { height: first, lowest: Some(lowest) }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the node can do beyond what every node does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// The node's version: some paths depend on it.
+    pub version: u64,
+    /// Whether REST is open.
+    pub rest: bool,
+    /// Whether REST gives spent outputs (Core 30, Knots 29).
+    pub rest_spent_outputs: bool,
+    /// Whether `getrawtransaction` tells what a transaction spends (25).
+    pub transaction_prevouts: bool,
+    /// The index of BIP158 basic filters.
+    pub filter_index: FilterIndex,
+}
+
+/// How far the node's index of BIP158 basic filters is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum FilterIndex {
+    /// It keeps none.
+    Absent,
+    /// It is being built.
+    Building {
+        /// The height it has come to.
+        through: Height,
+    },
+    /// It is at the tip.
+    Synced {
+        /// The tip's height.
+        through: Height,
+    },
+}
+
+impl FilterIndex {
+    pub(super) fn of(indexes: &Indexes) -> Self {
+        match indexes.get(FILTER_INDEX) {
+            None => Self::Absent,
+            Some(index) if index.synced => Self::Synced { through: index.best_block_height },
+            Some(index) => Self::Building { through: index.best_block_height },
+        }
+    }
+}
+
+impl Capabilities {
+    pub(super) fn new(version: u64, rest: bool, rest_spent_outputs: bool, indexes: &Indexes) -> Self {
+        let transaction_prevouts = version >= RAW_TRANSACTION_PREVOUTS;
+        Self { version, rest, rest_spent_outputs, transaction_prevouts, filter_index: FilterIndex::of(indexes) }
+    }
+
+    /// How a lane would be served; `conf` is where the operator would open it.
+    pub(super) fn ways(&self, choice: LaneChoice, conf: &str) -> Result<Ways, NodeError> {
+        let rest = match choice {
+            LaneChoice::Auto => self.rest,
+            LaneChoice::Rpc => false,
+            LaneChoice::Rest if self.rest => true,
+            LaneChoice::Rest => {
+                let why =
+                    format!("the node does not offer REST; add rest=1 to {conf} and restart it, or use --lane rpc");
+                return Err(NodeError::LaneCannotServe { lane: "rest", why });
+            }
+            LaneChoice::Filters => {
+                let why = "this version of coinhound has no such lane yet; use --lane auto, rest or rpc".into();
+                return Err(NodeError::LaneCannotServe { lane: "filters", why });
+            }
+        };
+        Ok(Ways {
+            rest,
+            rest_spent: rest && self.rest_spent_outputs,
+            prevouts: self.transaction_prevouts,
+            version: self.version,
+        })
+    }
+
+    /// The lanes, the best first.
+    pub(super) fn lanes(&self, info: &NodeInfo, conf: &str) -> Vec<LaneReport> {
+        let spent = match (self.rest_spent_outputs, self.transaction_prevouts) {
+            (true, _) => "with spent outputs",
+            (false, true) => {
+                "spent outputs of whole blocks come slowly, over getblock: Core 30 or Knots 29 have them in REST"
+            }
+            (false, false) => "spent outputs come slowly, over getblock: update the node to version 25 or later",
+        };
+        let pruned = match info.prune_height {
+            Some(lowest) => format!("; the node is pruned and has blocks from {lowest} on"),
+            None => String::new(),
+        };
+        let filters = match self.filter_index {
+            FilterIndex::Absent => "the node keeps no filter index".to_owned(),
+            FilterIndex::Building { through } => format!("the node's filter index has come to height {through}"),
+            FilterIndex::Synced { .. } => "the node's filter index is complete".to_owned(),
+        };
+        let rest = if self.rest {
+            LaneReport::open("rest", format!("raw blocks, {spent}{pruned}"))
+        } else {
+            let how = vec![format!("in {conf}:"), "rest=1".into(), "then restart the node".into()];
+            LaneReport::closed(
+                "rest",
+                "the node does not offer REST, which is tens of times faster than rpc".into(),
+                how,
+            )
+        };
+        let rpc_spent = if self.transaction_prevouts { "" } else { "; spent outputs come slowly, over getblock" };
+        vec![
+            LaneReport::closed("filters", format!("not in this version of coinhound; {filters}"), Vec::new()),
+            rest,
+            LaneReport::open("rpc", format!("every block as hex, slow in the node itself{rpc_spent}{pruned}")),
+        ]
+    }
+}
+
+/// What `check` says of a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneReport {
+    /// `filters`, `rest` or `rpc`.
+    pub lane: &'static str,
+    /// Whether it can serve.
+    pub open: bool,
+    /// What it gives, or why it is closed.
+    pub why: String,
+    /// How to open it, line by line; empty where it is open or nothing can be done.
+    pub how_to_open: Vec<String>,
+}
+
+impl LaneReport {
+    fn open(lane: &'static str, why: String) -> Self {
+        Self { lane, open: true, why, how_to_open: Vec::new() }
+    }
+
+    fn closed(lane: &'static str, why: String, how_to_open: Vec<String>) -> Self {
+        Self { lane, open: false, why, how_to_open }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use LaneChoice::{Auto, Filters, Rest, Rpc};
+
+    fn node(version: u64, rest: bool, spent: bool) -> Capabilities {
+        Capabilities::new(version, rest, spent, &Indexes::new())
+    }
+
+    fn info(prune_height: Option<Height>) -> NodeInfo {
+        NodeInfo {
+            version: 290_000,
+            subversion: String::new(),
+            chain: Chain::Main,
+            blocks: 9,
+            headers: 9,
+            best: Chain::Main.genesis_hash(),
+            pruned: prune_height.is_some(),
+            prune_height,
+            ibd: false,
+            size_on_disk: 0,
+            warnings: Vec::new(),
+            signet_challenge: None,
+        }
+    }
+
+    #[test]
+    fn the_best_open_lane_is_taken_and_one_that_cannot_serve_is_refused() {
+        // version, REST, its spent outputs, choice → REST, its spent outputs, prevouts by transaction
+        let cases = [
+            (290_000, true, true, Auto, Ok((true, true, true))),
+            (290_000, true, true, Rpc, Ok((false, false, true))),
+            (240_000, true, false, Rest, Ok((true, false, false))),
+            (310_000, false, false, Auto, Ok((false, false, true))),
+            (310_000, false, false, Rest, Err("rest=1")),
+            (310_000, true, true, Filters, Err("--lane auto")),
+        ];
+        for (version, rest, spent, choice, expected) in cases {
+            match (node(version, rest, spent).ways(choice, "/n/bitcoin.conf"), expected) {
+                (Ok(ways), Ok(expected)) => assert_eq!((ways.rest, ways.rest_spent, ways.prevouts), expected),
+                (Err(error), Err(part)) => assert!(error.is_usage() && error.to_string().contains(part), "{error}"),
+                (other, _) => panic!("{version} {choice}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_lane_says_how_to_open_it() {
+        let lanes = node(290_000, false, false).lanes(&info(None), "/n/bitcoin.conf");
+        let rest = lanes.iter().find(|lane| lane.lane == "rest").unwrap();
+        assert!(!rest.open);
+        assert!(rest.how_to_open.contains(&"rest=1".to_owned()), "{rest:?}");
+        assert!(rest.how_to_open[0].contains("/n/bitcoin.conf"), "{rest:?}");
+        assert!(lanes.iter().any(|lane| lane.lane == "rpc" && lane.open));
+    }
+
+    #[test]
+    fn a_pruned_node_serves_from_its_lowest_block_on() {
+        for (prune_height, first, serves) in
+            [(None, 0, true), (Some(5), 4, false), (Some(5), 5, true), (Some(0), 0, true)]
+        {
+            assert_eq!(info(prune_height).serves_from(first).is_ok(), serves, "{prune_height:?} {first}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Passwords and cookies: a type that does not show them, and the files they are read from.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::error::NodeError;
+
+/// More than any password or cookie: a file beyond it was named by mistake.
+const CAP: u64 = 4096;
+
+/// A text that must not be seen: neither `Debug` nor `Display` shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// The first line of a password file, without its line end.
+///
+/// # Errors
+/// [`NodeError::Settings`] where the file cannot be read, is no text, has more than 4 KiB or an empty first line.
+pub(super) fn read_password(path: &Path) -> Result<Secret, NodeError> {
+    let refuse = |why: &str| NodeError::Settings(format!("the password file {}: {why}", path.display()));
+    let text = match read_small(path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(refuse("has more than 4 KiB, or is no text; its first line should be the password")),
+        Err(error) => return Err(refuse(&format!("cannot be read: {error}"))),
+    };
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(refuse("its first line, which should be the password, is empty"));
+    }
+    warn_if_others_can_read(path);
+    Ok(Secret::new(line))
+}
+
+/// The content of the node's cookie file, `user:password`; `None` where there is none, as before the node is up.
+///
+/// # Errors
+/// [`NodeError::Settings`] where it is there but cannot be read, with what to do about it.
+pub(super) fn read_cookie(path: &Path) -> Result<Option<Secret>, NodeError> {
+    let refuse = |why: String| NodeError::Settings(format!("the cookie file {}: {why}", path.display()));
+    match read_small(path) {
+        // bitcoind writes the cookie beside and renames it; an empty one is not the node's last word.
+        Ok(Some(text)) if text.trim().is_empty() => Ok(None),
+        Ok(Some(text)) if text.contains(':') => Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n'])))),
+        Ok(_) => Err(refuse("is not a cookie of Bitcoin Core (user:password)".into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(refuse(
+            "cannot be read by this user: run as the node's user, or join its group and set rpccookieperms=group in \
+             bitcoin.conf, or give --rpc-user with --rpc-password-file"
+                .into(),
+        )),
+        Err(error) => Err(refuse(format!("cannot be read: {error}"))),
+    }
+}
+
+/// The text of a small file; `None` where it is too big or no UTF-8.
+fn read_small(path: &Path) -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(CAP + 1).read_to_end(&mut bytes)?;
+    let small = u64::try_from(bytes.len()).is_ok_and(|len| len <= CAP);
+    Ok(String::from_utf8(bytes).ok().filter(|_| small))
+}
+
+#[cfg(unix)]
+fn warn_if_others_can_read(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o044 != 0) {
+        tracing::warn!("the password file {} can be read by others: chmod 600 it", path.display());
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_others_can_read(_: &Path) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_in_neither_debug_nor_display() {
+        let secret = Secret::new("canary");
+        let nested = Some(("user", secret.clone()));
+        for text in [format!("{secret}"), format!("{secret:?}"), format!("{nested:#?}")] {
+            assert!(!text.contains("canary"), "{text}");
+        }
+        assert_eq!(secret.expose(), "canary");
+    }
+
+    #[test]
+    fn a_password_is_the_first_line_without_its_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        for (content, password) in
+            [("pass", "pass"), ("pass\n", "pass"), ("pass\r\n", "pass"), (" p a ss \nrest\n", " p a ss ")]
+        {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(read_password(&path).unwrap().expose(), password, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_file_that_cannot_serve_is_named_and_its_content_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        let big = "canary".repeat(1000);
+        for content in ["".as_bytes(), b"\ncanary\n", big.as_bytes(), b"canary\xff"] {
+            std::fs::write(&path, content).unwrap();
+            let error = read_password(&path).unwrap_err();
+            assert!(error.is_usage());
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            assert!(!error.to_string().contains("canary"), "{error}");
+        }
+        assert!(read_password(&dir.path().join("none")).unwrap_err().is_usage());
+    }
+
+    #[test]
+    fn a_missing_or_empty_cookie_is_a_node_not_up_yet_and_a_strange_one_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".cookie");
+        assert_eq!(read_cookie(&path).unwrap(), None);
+        std::fs::write(&path, "\n").unwrap();
+        assert_eq!(read_cookie(&path).unwrap(), None);
+        std::fs::write(&path, "__cookie__:abc").unwrap();
+        assert_eq!(read_cookie(&path).unwrap(), Some(Secret::new("__cookie__:abc")));
+        std::fs::write(&path, "something").unwrap();
+        assert!(read_cookie(&path).unwrap_err().is_usage());
+    }
+}
