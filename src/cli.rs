@@ -111,7 +111,8 @@ impl Global {
             ("log.level", &level),
             ("log.format", &self.log_format),
         ];
-        let values: BTreeMap<_, _> = values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
+        let values: BTreeMap<_, _> =
+            values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
         Flags { config: self.config.clone(), values, watch: self.watch.clone() }
     }
 }

@@ -164,8 +164,11 @@ impl Settings {
         for key in KEYS {
             let variable = format!("COINHOUND_{}", key.replace('.', "_").to_uppercase());
             let flag = flags.values.get(key).map(|value| Given::new(value.clone(), Origin::Flag));
-            let variable_value = environment(&variable).map(|value| Given::new(value, Origin::Environment(variable.clone())));
-            let in_file = file.as_ref().and_then(|(table, path)| Some(Given::new(scalar(table, key)?, Origin::File(path.clone()))));
+            let variable_value =
+                environment(&variable).map(|value| Given::new(value, Origin::Environment(variable.clone())));
+            let in_file = file
+                .as_ref()
+                .and_then(|(table, path)| Some(Given::new(scalar(table, key)?, Origin::File(path.clone()))));
             if let Some(given) = flag.or(variable_value).or(in_file) {
                 values.insert(key, given);
             }
@@ -216,7 +219,9 @@ impl Settings {
             watch,
             threads: positive("scan.threads")?.unwrap_or(cores),
             batch_blocks: positive("scan.batch_blocks")?.unwrap_or(BATCH_BLOCKS),
-            log_level: layers.parse("log.level")?.map_or(tracing::level_filters::LevelFilter::INFO, |given| given.value),
+            log_level: layers
+                .parse("log.level")?
+                .map_or(tracing::level_filters::LevelFilter::INFO, |given| given.value),
             log_format: layers.parse("log.format")?.map(|given| given.value).unwrap_or_default(),
         })
     }
@@ -239,7 +244,9 @@ pub fn watch_flag(typed: &str) -> Result<WatchFile, ConfigError> {
     for pair in borders.windows(2) {
         let (key, value) = typed[pair[0] + 1..pair[1]].split_once('=').unwrap_or_default();
         match key {
-            "role" => options.role = Some(value.parse().map_err(|problem| wrong(format!("role '{value}': {problem}")))?),
+            "role" => {
+                options.role = Some(value.parse().map_err(|problem| wrong(format!("role '{value}': {problem}")))?)
+            }
             "label" => options.label = Some(value.to_owned()),
             "from" => options.from = Some(value.parse().map_err(|_| wrong(format!("from '{value}' is no height")))?),
             _ => options.format = Some(value.to_owned()),
@@ -300,7 +307,8 @@ fn file_lists(table: &toml::Table, file: &Path, base: &Path) -> Result<Vec<Watch
         if let Some(key) = inner.keys().find(|key| !WATCHLIST_KEYS.contains(&key.as_str())) {
             return Err(wrong(unknown(key, WATCHLIST_KEYS.iter().copied())));
         }
-        let list: FileList = list.clone().try_into().map_err(|error: toml::de::Error| wrong(format!("[[watchlist]]: {error}")))?;
+        let list: FileList =
+            list.clone().try_into().map_err(|error: toml::de::Error| wrong(format!("[[watchlist]]: {error}")))?;
         let options = ListOptions { format: list.format, role: list.role, label: list.label, from: list.from };
         Ok(WatchFile { path: from_folder(base, &list.path), options })
     };
@@ -329,5 +337,6 @@ fn config_home(environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> 
 }
 
 fn data_home(environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    absolute(environment("XDG_DATA_HOME")).or_else(|| absolute(environment("HOME")).map(|home| home.join(".local/share")))
+    absolute(environment("XDG_DATA_HOME"))
+        .or_else(|| absolute(environment("HOME")).map(|home| home.join(".local/share")))
 }

@@ -1,7 +1,7 @@
 //! The request to stop: set by a signal, polled at block borders and in every wait.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A flag shared by all threads; once requested it stays so.

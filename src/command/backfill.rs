@@ -111,7 +111,8 @@ fn read_lists(settings: &Settings, args: &cli::Backfill) -> Result<Option<(Entri
 /// The index as it is, where no list is configured.
 fn open_existing(settings: &Settings, identity: &Identity) -> Result<Writer, Error> {
     if folder_state(&settings.index)? == FolderState::Absent {
-        let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
+        let why =
+            "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
         return Err(Error::Usage(why.into()));
     }
     let writer = Writer::open(&settings.index)?;

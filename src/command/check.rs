@@ -80,7 +80,8 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let mut next = 0;
     match folder_state(&settings.index) {
         Ok(FolderState::Absent) if settings.watch.is_empty() => problems.push(
-            "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]".into(),
+            "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]"
+                .into(),
         ),
         Ok(FolderState::Absent) => {}
         Ok(FolderState::Index) => match context.snapshot() {
@@ -138,7 +139,10 @@ fn estimate(info: &NodeInfo, lane: &Lane, next: Height) -> Result<Estimate, Erro
 fn page(answer: &Answer) -> Page {
     let mut page = Page::default();
     page.line("settings");
-    let settings = answer.settings.iter().map(|setting| vec![setting.name.into(), setting.value.clone(), setting.origin.to_string()]);
+    let settings = answer
+        .settings
+        .iter()
+        .map(|setting| vec![setting.name.into(), setting.value.clone(), setting.origin.to_string()]);
     page.grid(&["setting", "value", "from"], &[], settings.collect());
     page.line("");
     if let Some(node) = &answer.node {
@@ -170,7 +174,10 @@ fn page(answer: &Answer) -> Page {
     }
     for report in &answer.lists {
         let (accepted, quarantined) = (report.accepted, report.quarantined.len());
-        page.line(format!("list {}: {accepted} rows, {quarantined} quarantined, {} of other chains", report.path, report.other_chain));
+        page.line(format!(
+            "list {}: {accepted} rows, {quarantined} quarantined, {} of other chains",
+            report.path, report.other_chain
+        ));
     }
     if let Some(estimate) = &answer.estimate {
         page.line(format!(

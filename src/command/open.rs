@@ -21,7 +21,9 @@ impl Context {
         let expected = self.settings.node.chain.value;
         if self.settings.chain_said && found != expected {
             let path = self.settings.index.clone();
-            return Err(IndexError::OtherChain { path, found: found.to_string(), expected: expected.to_string() }.into());
+            return Err(
+                IndexError::OtherChain { path, found: found.to_string(), expected: expected.to_string() }.into()
+            );
         }
         Ok(Snapshot::new(reader, |taken| lists::changed(&self.settings.watch, taken))?)
     }

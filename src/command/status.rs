@@ -33,7 +33,9 @@ fn page(answer: &StatusAnswer) -> Page {
         format!("{} ({}), {} UTC", tip.height, tip.hash, cell::time(i64::from(tip.time)))
     });
     let node = match (&answer.node, answer.lag) {
-        (Some(node), Some(lag)) => format!("{} at height {}; the index is {lag} blocks behind", node.version, node.height),
+        (Some(node), Some(lag)) => {
+            format!("{} at height {}; the index is {lag} blocks behind", node.version, node.height)
+        }
         _ => "no answer".into(),
     };
     page.fields(&[

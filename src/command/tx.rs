@@ -24,7 +24,10 @@ fn page(answer: &TxAnswer) -> Page {
     use crate::output::cell::{btc, time};
     let mut page = Page::default();
     let (Some(height), Some(block)) = (answer.height, answer.block) else {
-        page.line(format!("{} is not in the index: it touches no flagged script there, or it does not exist", answer.txid));
+        page.line(format!(
+            "{} is not in the index: it touches no flagged script there, or it does not exist",
+            answer.txid
+        ));
         page.lines(coverage_lines(&answer.coverage));
         return page;
     };
@@ -39,7 +42,13 @@ fn page(answer: &TxAnswer) -> Page {
     page.line("inputs");
     let inputs = answer.inputs.iter().map(|input| {
         let told = if input.proven { "proven" } else { "told by the node" };
-        vec![input.outpoint.clone(), btc(input.value_sat), script(&input.address, &input.script), input.labels.join("; "), told.into()]
+        vec![
+            input.outpoint.clone(),
+            btc(input.value_sat),
+            script(&input.address, &input.script),
+            input.labels.join("; "),
+            told.into(),
+        ]
     });
     page.grid(&["outpoint", "BTC", "script", "labels", "value"], &[false, true], inputs.collect());
     page.line("");
@@ -47,7 +56,14 @@ fn page(answer: &TxAnswer) -> Page {
     let outputs = answer.outputs.iter().map(|output| {
         let spent = output.spent_by.as_ref().map(|by| format!("{} at {}", by.txid, by.height)).unwrap_or_default();
         let script = script(&output.address, &output.script);
-        vec![output.vout.to_string(), btc(output.value_sat), script, output.labels.join("; "), output.state.into(), spent]
+        vec![
+            output.vout.to_string(),
+            btc(output.value_sat),
+            script,
+            output.labels.join("; "),
+            output.state.into(),
+            spent,
+        ]
     });
     page.grid(&["vout", "BTC", "script", "labels", "state", "spent by"], &[true, true], outputs.collect());
     page.line("");

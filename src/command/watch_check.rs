@@ -19,7 +19,10 @@ pub fn run(context: &Context, args: &WatchCheck) -> Result<Exit, Error> {
     let named = args.files.iter().map(|typed| watch_flag(typed)).collect::<Result<Vec<_>, _>>()?;
     let files = if named.is_empty() { &context.settings.watch } else { &named };
     if files.is_empty() {
-        return Err(Error::Usage("no list is named: `coinhound watch check FILE`, `--watch FILE`, or [[watchlist]] in the configuration".into()));
+        return Err(Error::Usage(
+            "no list is named: `coinhound watch check FILE`, `--watch FILE`, or [[watchlist]] in the configuration"
+                .into(),
+        ));
     }
     let mut reports = Vec::new();
     let mut useless = false;

@@ -7,8 +7,8 @@ use bitcoin::Txid;
 use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode, LogLevel,
-    Options, ReadOptions, statistics,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode,
+    LogLevel, Options, ReadOptions, statistics,
 };
 
 use super::bytes::Malformed;
@@ -71,7 +71,8 @@ impl View {
         let mut options = database_options(WRITER_OPEN_FILES);
         options.create_if_missing(create);
         options.create_missing_column_families(create);
-        let database = DB::open_cf_descriptors(&options, path, descriptors()).map_err(|error| Self::error(path, error))?;
+        let database =
+            DB::open_cf_descriptors(&options, path, descriptors()).map_err(|error| Self::error(path, error))?;
         Ok(Self { database, path: path.to_owned() })
     }
 
@@ -96,7 +97,9 @@ impl View {
         }
         match error.kind() {
             rocksdb::ErrorKind::Corruption => IndexError::Damaged { path, detail },
-            rocksdb::ErrorKind::InvalidArgument if detail.contains("olumn famil") => IndexError::Damaged { path, detail },
+            rocksdb::ErrorKind::InvalidArgument if detail.contains("olumn famil") => {
+                IndexError::Damaged { path, detail }
+            }
             rocksdb::ErrorKind::IOError if detail.contains("No such file") => IndexError::Damaged { path, detail },
             _ => IndexError::Storage { path, detail },
         }
@@ -134,12 +137,18 @@ impl View {
     }
 
     /// The rows of a family from `start` on, in key order, up to but without `end`.
-    pub fn range<'a>(&'a self, family: Family, start: &[u8], end: Option<Vec<u8>>) -> impl Iterator<Item = Result<Row>> + use<'a> {
+    pub fn range<'a>(
+        &'a self,
+        family: Family,
+        start: &[u8],
+        end: Option<Vec<u8>>,
+    ) -> impl Iterator<Item = Result<Row>> + use<'a> {
         let mut options = ReadOptions::default();
         if let Some(end) = end {
             options.set_iterate_upper_bound(end);
         }
-        let rows = self.database.iterator_cf_opt(self.handle(family), options, IteratorMode::From(start, Direction::Forward));
+        let rows =
+            self.database.iterator_cf_opt(self.handle(family), options, IteratorMode::From(start, Direction::Forward));
         rows.map(|row| row.map_err(|error| Self::error(&self.path, error)))
     }
 

@@ -34,7 +34,11 @@ pub fn rows(at: TxPosition, txid: Txid, record: &Record, flagged: &impl Flagged)
         (Family::Touches, key.key().to_vec(), value.to_be_bytes().to_vec())
     };
     for ((vin, input), spent) in (0..).zip(&record.transaction.input).zip(&record.spent) {
-        rows.push((Family::Spends, outpoint_key(&input.previous_output).to_vec(), Spender { at, vin }.value().to_vec()));
+        rows.push((
+            Family::Spends,
+            outpoint_key(&input.previous_output).to_vec(),
+            Spender { at, vin }.value().to_vec(),
+        ));
         if flagged.is_flagged(&spent.script_pubkey, at.height) {
             let script = ScriptHash::of(&spent.script_pubkey);
             rows.push(touch(script, TouchKind::Spending, vin, spent.value.to_sat()));

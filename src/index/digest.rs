@@ -63,7 +63,9 @@ fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Height> {
 /// # Errors
 /// [`IndexError::Damaged`] where the settled tip has no header.
 pub fn digest_at_tip(view: &View) -> Result<(Height, sha256::Hash)> {
-    let tip = view.tip()?.ok_or_else(|| IndexError::Damaged { path: view.path().to_owned(), detail: "it has no header".into() })?;
+    let tip = view
+        .tip()?
+        .ok_or_else(|| IndexError::Damaged { path: view.path().to_owned(), detail: "it has no header".into() })?;
     let hash = digest(view, tip.height)?.ok_or_else(|| View::corrupt(Family::Headers, &tip.height.to_be_bytes()))?;
     Ok((tip.height, hash))
 }

@@ -1,7 +1,7 @@
 //! What an index is of: its chain, its trace parameters, the lists that were taken in.
 
-use bitcoin::hashes::Hash;
 use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
 use serde::{Deserialize, Serialize};
 
 use super::schema::{FORMAT, Family};
@@ -55,12 +55,14 @@ impl Identity {
         let damaged = |detail: &str| IndexError::Damaged { path: view.path().to_owned(), detail: detail.to_owned() };
         let format = view.get(Family::Meta, FORMAT_KEY)?.ok_or_else(|| damaged("it states no format"))?;
         if format != FORMAT.to_be_bytes() {
-            let found = format.try_into().map_or_else(|_| "unknown".to_owned(), |bytes| u32::from_be_bytes(bytes).to_string());
+            let found =
+                format.try_into().map_or_else(|_| "unknown".to_owned(), |bytes| u32::from_be_bytes(bytes).to_string());
             return Err(IndexError::OtherFormat { path: view.path().to_owned(), found });
         }
         let genesis = view.get(Family::Meta, GENESIS_KEY)?.and_then(|bytes| BlockHash::from_slice(&bytes).ok());
         let chain = view.get(Family::Meta, CHAIN_KEY)?.and_then(|name| String::from_utf8(name).ok()?.parse().ok());
-        let challenge = view.get(Family::Meta, CHALLENGE_KEY)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let challenge =
+            view.get(Family::Meta, CHALLENGE_KEY)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self {
             chain: chain.ok_or_else(|| damaged("it states no chain"))?,
             genesis: genesis.ok_or_else(|| damaged("it states no genesis block"))?,
@@ -125,7 +127,8 @@ pub struct TakenLists {
 impl TakenLists {
     /// SHA-256, hex, over what the files say and what the settings say of them; not over their paths or order.
     pub fn version(&self) -> String {
-        let mut parts: Vec<_> = self.files.iter().map(|file| (&file.sha256, file.role, &file.label, file.from)).collect();
+        let mut parts: Vec<_> =
+            self.files.iter().map(|file| (&file.sha256, file.role, &file.label, file.from)).collect();
         parts.sort();
         let text = serde_json::to_vec(&parts).expect("strings and numbers");
         bitcoin::hashes::sha256::Hash::hash(&text).to_string()

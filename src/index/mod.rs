@@ -75,7 +75,9 @@ pub enum IndexError {
         path: PathBuf,
     },
     /// A row is not what the schema says.
-    #[error("a row of {family} (key {key}) is not laid out as format {FORMAT} says: the index is damaged; restore a backup, or move its folder away and run `coinhound backfill` again")]
+    #[error(
+        "a row of {family} (key {key}) is not laid out as format {FORMAT} says: the index is damaged; restore a backup, or move its folder away and run `coinhound backfill` again"
+    )]
     Corrupt {
         /// Its family.
         family: &'static str,

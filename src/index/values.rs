@@ -80,14 +80,8 @@ pub enum Fate {
 }
 
 impl Fate {
-    const ALL: [Self; 6] = [
-        Self::Followed,
-        Self::Service,
-        Self::Unspendable,
-        Self::AnyoneCanSpend,
-        Self::MaxHops,
-        Self::BelowMinTaint,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Followed, Self::Service, Self::Unspendable, Self::AnyoneCanSpend, Self::MaxHops, Self::BelowMinTaint];
 
     fn byte(self) -> u8 {
         self as u8

@@ -29,7 +29,9 @@ pub enum FolderState {
 /// [`IndexError::NotAnIndex`], [`IndexError::Damaged`] where the file that everything hangs on is gone, [`IndexError::Io`].
 pub fn folder_state(path: &Path) -> Result<FolderState> {
     let names = match fs::read_dir(path) {
-        Ok(files) => files.filter_map(|file| Some(file.ok()?.file_name().to_string_lossy().into_owned())).collect::<Vec<_>>(),
+        Ok(files) => {
+            files.filter_map(|file| Some(file.ok()?.file_name().to_string_lossy().into_owned())).collect::<Vec<_>>()
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FolderState::Absent),
         Err(source) => return Err(IndexError::Io { path: path.to_owned(), source }),
     };
@@ -158,7 +160,9 @@ pub(super) fn private_folder(path: &Path) -> io::Result<()> {
 /// Removes what an earlier run left half-made.
 pub(super) fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(IndexError::Io { path: path.to_owned(), source }),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(IndexError::Io { path: path.to_owned(), source })
+        }
         _ => Ok(()),
     }
 }

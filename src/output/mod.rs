@@ -126,7 +126,8 @@ fn flatten(path: &str, value: &Value, fields: &mut Vec<(String, Value)>) {
 /// Prints why there is no answer, with what lies behind it.
 #[expect(clippy::print_stderr, reason = "printing errors is this function's job")]
 pub fn error(format: Format, error: &(dyn std::error::Error + 'static)) {
-    let causes: Vec<String> = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
+    let causes: Vec<String> =
+        std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
     let message = error.to_string();
     // A transparent variant tells the same twice.
     let causes: Vec<_> = causes.into_iter().filter(|cause| !message.contains(cause.as_str())).collect();

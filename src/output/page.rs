@@ -72,13 +72,19 @@ pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
     lines.push(format!("coverage: {} {heights}{tip}: {word}", coverage.chain));
     for gap in &coverage.gaps {
         let lists = if gap.lists.is_empty() { "on no list".to_owned() } else { format!("of {}", gap.lists.join(", ")) };
-        lines.push(format!("  not scanned: heights {} to {} for {} entries {lists}", gap.from, gap.through, gap.entries));
+        lines.push(format!(
+            "  not scanned: heights {} to {} for {} entries {lists}",
+            gap.from, gap.through, gap.entries
+        ));
     }
     if coverage.lists_changed {
         lines.push("  the lists configured now are not those the index took in".to_owned());
     }
     if coverage.quarantined > 0 {
-        lines.push(format!("  {} rows of the lists could not be read; `coinhound watch check` shows them", coverage.quarantined));
+        lines.push(format!(
+            "  {} rows of the lists could not be read; `coinhound watch check` shows them",
+            coverage.quarantined
+        ));
     }
     lines
 }

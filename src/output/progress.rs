@@ -46,7 +46,8 @@ impl Observer for Progress {
             return;
         }
         if io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(Some(u64::from(last - first) + 1), ProgressDrawTarget::stderr_with_hz(5));
+            let bar =
+                ProgressBar::with_draw_target(Some(u64::from(last - first) + 1), ProgressDrawTarget::stderr_with_hz(5));
             let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} blocks, {msg}, ETA {eta}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             self.bar = Some(bar);

@@ -57,7 +57,10 @@ pub fn coins<'a>(
     let made = made.map(move |row| made_coin(snapshot, targets, &row?, at));
     let after = page.after;
     let rows = older.chain(made).filter(move |row| match row {
-        Ok((cursor, row)) => after.is_none_or(|after| cursor.among_coins() > after.among_coins()) && !(only_unspent && row.state != "unspent"),
+        Ok((cursor, row)) => {
+            after.is_none_or(|after| cursor.among_coins() > after.among_coins())
+                && !(only_unspent && row.state != "unspent")
+        }
         Err(_) => true,
     });
     Ok(Box::new(rows))
@@ -79,7 +82,8 @@ fn made_coin(snapshot: &Snapshot, targets: &Targets, row: &MergedRow, at: Height
         (None, false) => "unspent",
     };
     let cursor = Cursor::made(key.at, key.vout);
-    let row = coin_row(snapshot, entry, &outpoint, coin.value, (Some(key.at.height), Some(coin.coinbase)), state, spent_by);
+    let row =
+        coin_row(snapshot, entry, &outpoint, coin.value, (Some(key.at.height), Some(coin.coinbase)), state, spent_by);
     Ok((cursor, row))
 }
 

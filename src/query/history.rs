@@ -73,7 +73,9 @@ impl Cursor {
             Some(Self { at, kind, io_index: number(parts.next())? })
         })();
         let cursor = cursor.filter(|_| parts.next().is_none());
-        cursor.ok_or_else(|| QueryError::Usage(format!("'{text}' is no cursor; take it from `next` of the answer before")))
+        cursor.ok_or_else(|| {
+            QueryError::Usage(format!("'{text}' is no cursor; take it from `next` of the answer before"))
+        })
     }
 
     /// The place of a coin known by its spend only.
@@ -92,7 +94,6 @@ impl Cursor {
     }
 
     const MADE: u8 = 2;
-
 }
 
 impl std::fmt::Display for Cursor {
@@ -105,7 +106,12 @@ impl std::fmt::Display for Cursor {
 ///
 /// # Errors
 /// What reading reports, also from the rows.
-pub fn history<'a>(snapshot: &'a Snapshot, targets: &'a Targets, at: Height, page: &Page) -> Result<Rows<'a, (Cursor, HistoryRow)>> {
+pub fn history<'a>(
+    snapshot: &'a Snapshot,
+    targets: &'a Targets,
+    at: Height,
+    page: &Page,
+) -> Result<Rows<'a, (Cursor, HistoryRow)>> {
     let merge = Merge::new(&snapshot.reader, Family::Touches, &targets.hashes(), at)?;
     let after = page.after;
     let mut balance = (!targets.has_older_coins()).then_some(0u64);

@@ -164,7 +164,8 @@ fn entry_answer(snapshot: &Snapshot, entry: EntryRow) -> EntryAnswer {
 /// # Errors
 /// What reading reports.
 pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Coverage> {
-    let mut basis = Basis { whole: true, ..Basis::default() };
+    let mut basis = Basis::default();
+    basis.whole = true;
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
         if entry.flagged {

@@ -52,7 +52,8 @@ impl Targets {
                     )));
                 }
             } else {
-                let scripts = parse(text, snapshot.chain(), range).map_err(|reason| QueryError::Usage(format!("'{}': {reason}", shown(text, &reason))))?;
+                let scripts = parse(text, snapshot.chain(), range)
+                    .map_err(|reason| QueryError::Usage(format!("'{}': {reason}", shown(text, &reason))))?;
                 for script in scripts {
                     targets.add_script(snapshot, &mut seen, text, script)?;
                 }
@@ -85,7 +86,13 @@ impl Targets {
         }
     }
 
-    fn add_script(&mut self, snapshot: &Snapshot, seen: &mut BTreeSet<ScriptHash>, text: &str, script: ScriptBuf) -> Result<()> {
+    fn add_script(
+        &mut self,
+        snapshot: &Snapshot,
+        seen: &mut BTreeSet<ScriptHash>,
+        text: &str,
+        script: ScriptBuf,
+    ) -> Result<()> {
         let hash = ScriptHash::of(&script);
         match snapshot.reader.entry(hash)? {
             Some(entry) if entry.flagged => self.add_entry(seen, hash, entry),

@@ -89,13 +89,24 @@ pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnsw
         basis.add_unknown();
         let coverage = basis.coverage(snapshot, Some(at));
         let (inputs, outputs) = (Vec::new(), Vec::new());
-        return Ok(TxAnswer { coverage, txid, height: None, block: None, time: None, tx_index: None, fee_sat: None, inputs, outputs });
+        return Ok(TxAnswer {
+            coverage,
+            txid,
+            height: None,
+            block: None,
+            time: None,
+            tx_index: None,
+            fee_sat: None,
+            inputs,
+            outputs,
+        });
     };
     let record = snapshot.record(position)?;
     let (block, time) = snapshot.block(position.height)?;
     let inputs = (0..record.spent.len()).map(|vin| input_row(snapshot, &record, vin)).collect::<Result<_>>()?;
     let outputs = (0..).zip(&record.transaction.output);
-    let outputs = outputs.map(|(vout, output)| output_row(snapshot, OutPoint { txid, vout }, output, position.height, at));
+    let outputs =
+        outputs.map(|(vout, output)| output_row(snapshot, OutPoint { txid, vout }, output, position.height, at));
     Ok(TxAnswer {
         coverage: basis.coverage(snapshot, Some(at)),
         txid,
@@ -124,7 +135,13 @@ fn input_row(snapshot: &Snapshot, record: &Record, vin: usize) -> Result<InputRo
     })
 }
 
-fn output_row(snapshot: &Snapshot, outpoint: OutPoint, output: &bitcoin::TxOut, height: Height, at: Height) -> Result<OutputRow> {
+fn output_row(
+    snapshot: &Snapshot,
+    outpoint: OutPoint,
+    output: &bitcoin::TxOut,
+    height: Height,
+    at: Height,
+) -> Result<OutputRow> {
     let shown = Shown::of(snapshot, &output.script_pubkey)?;
     let coin = CoinKey { outpoint, height };
     let unspendable = snapshot.is_unspendable(&coin, &output.script_pubkey, at)?;

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn finds_what_was_inserted_and_nothing_else() {
-        let scripts: Vec<_> = (0..2000u32).map(|n| ScriptBuf::from_bytes(n.to_be_bytes()[(n % 4) as usize..].to_vec())).collect();
+        let scripts: Vec<_> =
+            (0..2000u32).map(|n| ScriptBuf::from_bytes(n.to_be_bytes()[(n % 4) as usize..].to_vec())).collect();
         let set = Scripts::new(scripts.iter().map(ScriptBuf::as_script));
         let distinct: std::collections::BTreeSet<_> = scripts.iter().collect();
         assert_eq!(set.len(), distinct.len());

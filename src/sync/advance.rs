@@ -123,7 +123,12 @@ impl<'a> Advance<'a> {
     }
 
     /// Applies one candidate, if it touches; returns the fingerprints of the live coins it made.
-    fn apply_transaction(&mut self, arrived: &Arrived, block: &mut Block<'_>, tx_index: u32) -> Result<Vec<u64>, SyncError> {
+    fn apply_transaction(
+        &mut self,
+        arrived: &Arrived,
+        block: &mut Block<'_>,
+        tx_index: u32,
+    ) -> Result<Vec<u64>, SyncError> {
         let height = arrived.id.height;
         let wrong = |source| SyncError::Block { block: arrived.id, source };
         let transaction = block.content.scan.transaction(tx_index).map_err(wrong)?;

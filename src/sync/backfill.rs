@@ -177,7 +177,13 @@ pub fn run(
         }
     }
     let (next, _) = position(writer)?;
-    Ok(Outcome { from, through: next.checked_sub(1), tally: advance.tally, seconds: start.elapsed().as_secs_f64(), stopped })
+    Ok(Outcome {
+        from,
+        through: next.checked_sub(1),
+        tally: advance.tally,
+        seconds: start.elapsed().as_secs_f64(),
+        stopped,
+    })
 }
 
 /// Whether the node's chain holds the index's tip.

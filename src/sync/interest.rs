@@ -51,8 +51,7 @@ impl Interest {
                 from.push(entry.from);
             }
         }
-        let interest =
-            Self { scripts, from, hasher: OutPointHasher::default(), published: RwLock::default() };
+        let interest = Self { scripts, from, hasher: OutPointHasher::default(), published: RwLock::default() };
         let mut live = LiveCoins::default();
         for coin in view.coins() {
             let (CoinKey { outpoint, .. }, coin) = coin?;

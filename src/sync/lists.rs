@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::chain::ScriptHash;
 use crate::index::values::{EntryRow, MAIN_SWEEP};
 use crate::index::{Result, View};
-use crate::watchlist::entries::Entry;
 use crate::watchlist::Role;
+use crate::watchlist::entries::Entry;
 
 /// Entries by the hash of their script.
 pub type Entries = BTreeMap<ScriptHash, Entry>;
@@ -88,8 +88,10 @@ impl Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts = [(self.new, "new"), (self.gone, "gone"), (self.changed, "changed"), (self.relabelled, "with other labels")];
-        let words: Vec<_> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let parts =
+            [(self.new, "new"), (self.gone, "gone"), (self.changed, "changed"), (self.relabelled, "with other labels")];
+        let words: Vec<_> =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
         write!(f, "{} (entries)", words.join(", "))
     }
 }

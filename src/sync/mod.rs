@@ -25,7 +25,9 @@ pub enum SyncError {
     #[error(transparent)]
     Index(#[from] IndexError),
     /// A block from the node isn't what its header says. Nothing of it was written.
-    #[error("block {block}: {source}; nothing of it was written. If it stays so, the node's data is damaged: restart the node with -reindex")]
+    #[error(
+        "block {block}: {source}; nothing of it was written. If it stays so, the node's data is damaged: restart the node with -reindex"
+    )]
     Block {
         /// Which.
         block: BlockId,
@@ -36,7 +38,9 @@ pub enum SyncError {
     #[error("the node's headers don't make a chain: {0}")]
     Header(#[from] HeaderError),
     /// The index's tip is not on the node's chain.
-    #[error("the node's chain lacks block {ours}, the index's tip: its chain was reorganised, or it is another node's index. This version can't undo blocks yet: make a new index with `--index DIR`")]
+    #[error(
+        "the node's chain lacks block {ours}, the index's tip: its chain was reorganised, or it is another node's index. This version can't undo blocks yet: make a new index with `--index DIR`"
+    )]
     ChainDiffers {
         /// The index's tip.
         ours: BlockId,
@@ -50,7 +54,9 @@ pub enum SyncError {
         index: Height,
     },
     /// The node tells another spent output than the block that made it.
-    #[error("the node says that {outpoint}, spent in block {block}, was another output than the one its block holds; nothing of that block was written. The node's undo data is damaged: restart it with -reindex")]
+    #[error(
+        "the node says that {outpoint}, spent in block {block}, was another output than the one its block holds; nothing of that block was written. The node's undo data is damaged: restart it with -reindex"
+    )]
     SpentOutput {
         /// The output.
         outpoint: OutPoint,
@@ -58,13 +64,17 @@ pub enum SyncError {
         block: BlockId,
     },
     /// The lists are not those the index was made with.
-    #[error("the lists changed since this index took them in: {summary}. This version can't sweep for what is new: put the lists back, or make a new index with `--index DIR`")]
+    #[error(
+        "the lists changed since this index took them in: {summary}. This version can't sweep for what is new: put the lists back, or make a new index with `--index DIR`"
+    )]
     ListsChanged {
         /// In words: so many new, so many gone.
         summary: String,
     },
     /// A thread of ours failed.
-    #[error("a worker failed unexpectedly ({0}); nothing of its block was written, and the next run goes on from the last batch. Please report this")]
+    #[error(
+        "a worker failed unexpectedly ({0}); nothing of its block was written, and the next run goes on from the last batch. Please report this"
+    )]
     Panic(String),
     /// Somebody asked to stop.
     #[error("stopped")]

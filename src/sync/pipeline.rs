@@ -142,7 +142,8 @@ pub fn run(
 
 /// Runs a stage; what it fails with, a panic included, becomes a result.
 fn guarded(results: &Sender<Outcome>, stage: impl FnOnce() -> Result<(), SyncError>) {
-    let outcome = catch_unwind(AssertUnwindSafe(stage)).unwrap_or_else(|panic| Err(SyncError::Panic(words(panic.as_ref()))));
+    let outcome =
+        catch_unwind(AssertUnwindSafe(stage)).unwrap_or_else(|panic| Err(SyncError::Panic(words(panic.as_ref()))));
     if let Err(error) = outcome {
         // Nobody listens any more once another failure was handed on.
         let _ = results.send(Err(error));
@@ -232,7 +233,8 @@ fn scan_block(
 ) -> Result<Arrived, SyncError> {
     let wrong = |source| SyncError::Block { block: job.id, source };
     let published = interest.published();
-    let scan = scan(raw, &job.header, spent.as_deref(), &interest.scripts, &published.coins, &interest.hasher).map_err(wrong)?;
+    let scan = scan(raw, &job.header, spent.as_deref(), &interest.scripts, &published.coins, &interest.hasher)
+        .map_err(wrong)?;
     let mut content = Content { scan, proof: None, spent: spent.map(Spent::All), version: published.version };
     if !content.scan.candidates().is_empty() {
         let proof = content.scan.prove(&job.header).map_err(wrong)?;

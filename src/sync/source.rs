@@ -83,9 +83,7 @@ impl Connection for LaneConnection {
         if self.whole {
             return self.worker.spent_outputs(id).map(Spent::All);
         }
-        let of = |&(tx_index, txid): &(u32, Txid)| {
-            Ok((tx_index, self.worker.prevouts(id, txid, tx_index as usize)?))
-        };
+        let of = |&(tx_index, txid): &(u32, Txid)| Ok((tx_index, self.worker.prevouts(id, txid, tx_index as usize)?));
         wanted.iter().map(of).collect::<Result<_, NodeError>>().map(Spent::Some)
     }
 }
