@@ -189,3 +189,72 @@ pub fn outpoint_key(outpoint: &OutPoint) -> [u8; 36] {
     key[32..].copy_from_slice(&outpoint.vout.to_be_bytes());
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn txid() -> Txid {
+        Txid::from_byte_array(std::array::from_fn(|n| u8::try_from(n).unwrap()))
+    }
+
+    const SCRIPT: ScriptHash = ScriptHash([0xab; 32]);
+    const AT: TxPosition = TxPosition { height: 0x0102_0304, tx_index: 0x0506_0708 };
+    const ID: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    #[test]
+    fn keys_are_laid_out_as_the_schema_says() {
+        let script = "ab".repeat(32);
+        let touch = |kind| TouchKey { script: SCRIPT, at: AT, kind, io_index: 9 };
+        let outpoint = OutPoint { txid: txid(), vout: 2 };
+        let cases = [
+            (AT.key().to_vec(), "0102030405060708".to_owned()),
+            (touch(TouchKind::Spending).key().to_vec(), format!("{script}01020304050607080000000009")),
+            (touch(TouchKind::Funding).key().to_vec(), format!("{script}01020304050607080100000009")),
+            (CoinKey { outpoint, height: 5 }.key().to_vec(), format!("{ID}0000000200000005")),
+            (ScriptKey { script: SCRIPT, at: AT, vout: 3 }.key().to_vec(), format!("{script}010203040506070800000003")),
+            (txid_key(txid(), AT).to_vec(), format!("{ID}0102030405060708")),
+            (outpoint_key(&outpoint).to_vec(), format!("{ID}00000002")),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(const_hex::encode(key), expected);
+        }
+    }
+
+    fn position() -> impl Strategy<Value = TxPosition> {
+        any::<(u32, u32)>().prop_map(|(height, tx_index)| TxPosition { height, tx_index })
+    }
+
+    proptest! {
+        #[test]
+        fn keys_read_back_as_written_and_sort_as_the_chain_does(
+            a in position(), b in position(), kinds in any::<(bool, bool)>(), io in any::<(u32, u32)>(), id in any::<[u8; 32]>()
+        ) {
+            let kind = |funding| if funding { TouchKind::Funding } else { TouchKind::Spending };
+            let first = TouchKey { script: ScriptHash(id), at: a, kind: kind(kinds.0), io_index: io.0 };
+            let second = TouchKey { script: ScriptHash(id), at: b, kind: kind(kinds.1), io_index: io.1 };
+            prop_assert_eq!(TouchKey::from_key(&first.key()), Ok(first));
+            prop_assert_eq!(first.cmp(&second), first.key().cmp(&second.key()));
+            prop_assert_eq!(a.cmp(&b), a.key().cmp(&b.key()));
+            prop_assert_eq!(TxPosition::from_key(&a.key()), Ok(a));
+            let coin = CoinKey { outpoint: OutPoint { txid: Txid::from_byte_array(id), vout: io.0 }, height: io.1 };
+            prop_assert_eq!(CoinKey::from_key(&coin.key()), Ok(coin));
+            let script = ScriptKey { script: ScriptHash(id), at: a, vout: io.0 };
+            prop_assert_eq!(ScriptKey::from_key(&script.key()), Ok(script));
+            let txid = Txid::from_byte_array(id);
+            prop_assert_eq!(txid_from_key(&txid_key(txid, a)), Ok((txid, a)));
+        }
+
+        #[test]
+        fn no_bytes_make_a_key_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let read = [
+                TouchKey::from_key(&bytes).is_ok(), CoinKey::from_key(&bytes).is_ok(), ScriptKey::from_key(&bytes).is_ok(),
+                TxPosition::from_key(&bytes).is_ok(), txid_from_key(&bytes).is_ok(),
+            ];
+            prop_assert!(!read[0] || bytes.len() == 45);
+            prop_assert!(!read[1] || bytes.len() == 40);
+            prop_assert!(!read[2] || bytes.len() == 44);
+        }
+    }
+}

@@ -325,3 +325,143 @@ pub fn amount_from_value(value: &[u8]) -> Result<u64, Malformed> {
     let amount = cursor.u64()?;
     cursor.end(amount)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitcoin::absolute::LockTime;
+    use bitcoin::hashes::Hash;
+    use bitcoin::{OutPoint, Sequence, TxIn, Witness, transaction};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn transaction(inputs: usize) -> Transaction {
+        let input = |n: usize| TxIn {
+            previous_output: OutPoint { txid: Txid::from_byte_array([7; 32]), vout: u32::try_from(n).unwrap() },
+            script_sig: ScriptBuf::new(),
+            sequence: Sequence::MAX,
+            witness: Witness::new(),
+        };
+        let output = TxOut { value: Amount::from_sat(1), script_pubkey: ScriptBuf::from_bytes(vec![0x51]) };
+        Transaction {
+            version: transaction::Version::ONE,
+            lock_time: LockTime::ZERO,
+            input: (0..inputs).map(input).collect(),
+            output: vec![output],
+        }
+    }
+
+    #[test]
+    fn values_are_laid_out_as_the_schema_says() {
+        let spent =
+            vec![TxOut { value: Amount::from_sat(0x0102), script_pubkey: ScriptBuf::from_bytes(vec![0xac, 0xad]) }];
+        let record = Record { transaction: transaction(1), spent, branch: vec![[0xcc; 32], [0xdd; 32]] };
+        let transaction = format!(
+            "01000000{}{}",
+            format!("01{}0000000000ffffffff", "07".repeat(32)),
+            "0101000000000000000151".to_owned() + "00000000"
+        );
+        let record_hex = format!("3d{transaction}000000000000010202acad{}{}", "cc".repeat(32), "dd".repeat(32));
+        let column = TraceColumn {
+            taint: 3,
+            hops: 2,
+            fate: Fate::BelowMinTaint,
+            segments: vec![Segment { tainted: true, length: 3 }, Segment { tainted: false, length: 4 }],
+        };
+        let coin = Coin { value: 7, script: ScriptHash([0xab; 32]), coinbase: true, columns: vec![column] };
+        let coin_hex = format!(
+            "0000000000000007{}01{}{}{}",
+            "ab".repeat(32),
+            "00000000000000030000000205",
+            "00000002010000000000000003",
+            "000000000000000004"
+        );
+        let label = crate::watchlist::Label {
+            list: "/l".into(),
+            label: Some("x".into()),
+            source: None,
+            category: None,
+            role: Role::Flagged,
+            from: None,
+            line: 1,
+            extra: std::collections::BTreeMap::new(),
+        };
+        let entry = EntryRow {
+            script: ScriptBuf::from_bytes(vec![0x51]),
+            flagged: true,
+            service: true,
+            from: 9,
+            sweep: MAIN_SWEEP,
+            labels: vec![label],
+        };
+        let labels = const_hex::encode(r#"[{"list":"/l","label":"x","role":"flagged","line":1}]"#);
+        let spender = Spender { at: TxPosition { height: 1, tx_index: 2 }, vin: 3 };
+        let cases = [
+            (record.value(), record_hex),
+            (coin.value(), coin_hex),
+            (entry.value(), format!("0300000009000000000151{labels}")),
+            (spender.value().to_vec(), "000000010000000200000003".to_owned()),
+            (Sweep { next: 600 }.value().to_vec(), "0000025800".to_owned()),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(const_hex::encode(value), expected);
+        }
+    }
+
+    fn fate() -> impl Strategy<Value = Fate> {
+        proptest::sample::select(Fate::ALL.to_vec())
+    }
+
+    fn column() -> impl Strategy<Value = TraceColumn> {
+        let segments = vec(any::<(bool, u64)>().prop_map(|(tainted, length)| Segment { tainted, length }), 0..4);
+        (any::<(u64, u32)>(), fate(), segments).prop_map(|((taint, hops), fate, segments)| TraceColumn {
+            taint,
+            hops,
+            fate,
+            segments,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn values_read_back_as_written(
+            inputs in 1..4usize, scripts in vec(vec(any::<u8>(), 0..300), 3), branch in vec(any::<[u8; 32]>(), 0..14),
+            value in any::<u64>(), id in any::<[u8; 32]>(), coinbase in any::<bool>(), columns in vec(column(), 0..4),
+            numbers in any::<(u32, u32, u32)>()
+        ) {
+            let output = |script: &Vec<u8>| {
+                TxOut { value: Amount::from_sat(value), script_pubkey: ScriptBuf::from_bytes(script.clone()) }
+            };
+            let record = Record { transaction: transaction(inputs), spent: scripts.iter().take(inputs).map(output).collect(), branch };
+            prop_assert_eq!(Record::from_value(&record.value()), Ok(record));
+            let coin = Coin { value, script: ScriptHash(id), coinbase, columns };
+            prop_assert_eq!(Coin::from_value(&coin.value()), Ok(coin));
+            let spender = Spender { at: TxPosition { height: numbers.0, tx_index: numbers.1 }, vin: numbers.2 };
+            prop_assert_eq!(Spender::from_value(&spender.value()), Ok(spender));
+            let sweep = Sweep { next: numbers.0 };
+            prop_assert_eq!(Sweep::from_value(&sweep.value()), Ok(sweep));
+        }
+
+        #[test]
+        fn no_bytes_make_a_value_reader_panic(bytes in vec(any::<u8>(), 0..400)) {
+            // Whatever reads as a value is the value that writes those bytes: no row has two readings.
+            if let Ok(coin) = Coin::from_value(&bytes) {
+                prop_assert_eq!(coin.value(), bytes.clone());
+            }
+            if let Ok(record) = Record::from_value(&bytes) {
+                prop_assert_eq!(record.value(), bytes.clone());
+            }
+            let _ = (EntryRow::from_value(&bytes), Spender::from_value(&bytes), header_from_value(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_record_cut_short_anywhere_is_malformed() {
+        let spent = vec![TxOut { value: Amount::from_sat(5), script_pubkey: ScriptBuf::new() }];
+        let value = Record { transaction: transaction(1), spent, branch: vec![[1; 32]] }.value();
+        for end in 0..value.len() {
+            let whole_branch = value.len() - end == 32;
+            assert_eq!(Record::from_value(&value[..end]).is_ok(), whole_branch, "{end} bytes");
+        }
+    }
+}
