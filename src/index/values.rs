@@ -356,11 +356,8 @@ mod tests {
         let spent =
             vec![TxOut { value: Amount::from_sat(0x0102), script_pubkey: ScriptBuf::from_bytes(vec![0xac, 0xad]) }];
         let record = Record { transaction: transaction(1), spent, branch: vec![[0xcc; 32], [0xdd; 32]] };
-        let transaction = format!(
-            "01000000{}{}",
-            format!("01{}0000000000ffffffff", "07".repeat(32)),
-            "0101000000000000000151".to_owned() + "00000000"
-        );
+        let input = format!("{}0000000000ffffffff", "07".repeat(32));
+        let transaction = format!("0100000001{input}0101000000000000000151{}", "00000000");
         let record_hex = format!("3d{transaction}000000000000010202acad{}{}", "cc".repeat(32), "dd".repeat(32));
         let column = TraceColumn {
             taint: 3,
