@@ -20,6 +20,7 @@ mod rest;
 mod rpc;
 mod secret;
 mod settings;
+mod tip;
 mod url;
 
 use std::sync::Arc;
