@@ -10,7 +10,7 @@ use super::interest::{Interest, LiveCoin, LiveCoins};
 use super::pipeline::{Arrived, ConnectionPool, Content};
 use super::source::Spent;
 use crate::chain::{BlockId, Height};
-use crate::index::derive::{self, Flagged};
+use crate::index::derive::{self, DerivedRow, Flagged};
 use crate::index::keys::TxPosition;
 use crate::index::values::{MAIN_SWEEP, Record, Sweep};
 use crate::index::{Family, Step, Writer};
@@ -40,6 +40,8 @@ pub struct Advance<'a> {
     live: LiveCoins,
     pool: Arc<ConnectionPool>,
     step: Step<'a>,
+    /// The rows of the block at hand, which go into the step when it is done: a block that fails halfway leaves none.
+    rows: Vec<DerivedRow>,
     blocks_in_step: usize,
     batch_blocks: usize,
     /// The outputs of the records that this step holds, which reads can't see yet.
@@ -64,6 +66,7 @@ impl<'a> Advance<'a> {
             live,
             pool,
             step: writer.step(),
+            rows: Vec::new(),
             blocks_in_step: 0,
             batch_blocks: batch_blocks.max(1),
             pending: HashMap::default(),
@@ -75,13 +78,18 @@ impl<'a> Advance<'a> {
     /// Applies the next block.
     ///
     /// # Errors
-    /// What is wrong with the block, the node or the index; then nothing of this block is written.
+    /// What is wrong with the block, the node or the index; then nothing of this block is written, and no further block may be
+    /// applied.
     pub fn apply(&mut self, arrived: Arrived) -> Result<(), SyncError> {
         let height = arrived.id.height;
         if let Some(content) = &arrived.content {
             self.tally.blocks_read += 1;
             self.tally.bytes += content.scan.bytes() as u64;
             self.apply_content(&arrived, content)?;
+        }
+        for (family, key, value) in self.rows.drain(..) {
+            self.tally.touches += u64::from(family == Family::Touches);
+            self.step.put(family, &key, &value);
         }
         self.step.put(Family::Headers, &height.to_be_bytes(), &bitcoin::consensus::serialize(&arrived.header));
         self.live.end_block(&self.interest);
@@ -151,11 +159,7 @@ impl<'a> Advance<'a> {
         self.check_spent(arrived.id, &transaction, &spent)?;
         let at = TxPosition { height, tx_index };
         let record = Record { transaction, spent, branch };
-        let rows = derive::rows(at, txid, &record, self.interest.as_ref());
-        for (family, key, value) in rows {
-            self.tally.touches += u64::from(family == Family::Touches);
-            self.step.put(family, &key, &value);
-        }
+        self.rows.extend(derive::rows(at, txid, &record, self.interest.as_ref()));
         Ok(self.update_coins(txid, height, record))
     }
 

@@ -6,11 +6,16 @@
 //!        ├─ scripts ── an output script of every shape
 //!        └─ sign ───── how each of them is spent          node ── a real bitcoind
 //!                                                        records ── real blocks
+//! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
+//! gate ───── a slow or stuck way to the node
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
+pub mod answers;
+pub mod asker;
 pub mod blocks;
 pub mod cli;
+pub mod gate;
 pub mod model;
 pub mod node;
 pub mod random;
