@@ -206,7 +206,7 @@ pub struct Pages {
     #[command(flatten)]
     pub about: Targets,
     /// Rows at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// Go on after the cursor that the answer before gave as `next`
     #[arg(long, value_name = "CURSOR")]

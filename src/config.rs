@@ -294,7 +294,7 @@ fn scalar(table: &toml::Table, key: &str) -> Option<String> {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
         toml::Value::Boolean(truth) => Some(truth.to_string()),
-        _ => None,
+        other => Some(format!("a {}", other.type_str())),
     }
 }
 

@@ -19,10 +19,10 @@ use crate::output::progress::Progress;
 use crate::query::status::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
-use crate::sync::SyncError;
-use crate::sync::backfill::{self, Pace};
+use crate::sync::backfill::{self, Pace, Sweeper};
 use crate::sync::interest::Needs;
 use crate::sync::lists::Entries;
+use crate::sync::source::NodeSource;
 use crate::watchlist::entries::merge;
 
 #[derive(Serialize)]
@@ -49,18 +49,28 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
         Err(NodeError::Stopped) => return stopped_early(context),
         info => info?,
     };
-    let capabilities = node.capabilities(&info)?;
+    let capabilities = match node.capabilities(&info) {
+        Err(NodeError::Stopped) => return stopped_early(context),
+        capabilities => capabilities?,
+    };
     let lane = node.lane(settings.node.lane.value, &capabilities)?;
     let identity = identity(&info);
     let writer = match &lists {
-        Some((entries, taken)) => backfill::open(&settings.index, &identity, entries, taken)?,
+        Some((entries, taken)) => {
+            if folder_state(&settings.index)? == FolderState::Absent {
+                // Before anything is made: a run that can't start leaves nothing behind.
+                info_serves(&info, Needs::of_entries(entries), 0)?;
+            }
+            backfill::open(&settings.index, &identity, entries, taken)?
+        }
         None => open_existing(settings, &identity)?,
     };
     prepare(&writer, &info, &lane)?;
+    let name = lane.name();
     let mut progress = Progress::new(context.quiet);
-    let tip = || Ok(node.info().map_err(SyncError::from_node)?.blocks);
     let pace = Pace { threads: settings.threads, batch_blocks: settings.batch_blocks };
-    let outcome = backfill::run(&writer, Arc::new(lane.clone()), tip, args.to, pace, &stop, &mut progress)?;
+    let source = Arc::new(NodeSource { node, lane, stop: stop.clone() });
+    let outcome = Sweeper::new(&writer, source, pace, &stop).run(args.to, &mut progress)?;
     drop(writer);
     let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
     let answer = Answer {
@@ -69,13 +79,13 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
         through: outcome.through,
         blocks: outcome.tally.blocks,
         blocks_read: outcome.tally.blocks_read,
-        lanes: vec![lane.name()],
+        lanes: vec![name],
         touches: outcome.tally.touches,
         seconds: outcome.seconds,
         stopped: outcome.stopped,
     };
     output::object(context.format, &answer, || page(&answer))?;
-    Ok(Exit::of(!outcome.stopped))
+    Ok(Exit::of(answer.coverage.complete && !outcome.stopped))
 }
 
 /// The chain the node is on, as an index states it.
@@ -115,12 +125,7 @@ fn open_existing(settings: &Settings, identity: &Identity) -> Result<Writer, Err
             "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
         return Err(Error::Usage(why.into()));
     }
-    let writer = Writer::open(&settings.index)?;
-    let found = Identity::read(&writer)?;
-    if found != *identity {
-        let (found, expected) = (found.describe(), identity.describe());
-        return Err(IndexError::OtherChain { path: settings.index.clone(), found, expected }.into());
-    }
+    let writer = backfill::open_existing(&settings.index, identity)?;
     tracing::info!("no list is configured: going on with the entries that the index has");
     Ok(writer)
 }
@@ -129,13 +134,10 @@ fn open_existing(settings: &Settings, identity: &Identity) -> Result<Writer, Err
 fn prepare(writer: &Writer, info: &NodeInfo, lane: &Lane) -> Result<(), Error> {
     let (next, _) = backfill::position(writer)?;
     let needs = Needs::of(writer)?;
-    let Some(first) = needs.blocks_from.map(|from| from.max(next)) else {
+    if needs.blocks_from.is_none() {
         tracing::warn!("no entry is flagged: only headers are read");
-        return Ok(());
-    };
-    if first <= info.blocks {
-        info.serves_from(first)?;
     }
+    info_serves(info, needs, next)?;
     if info.ibd {
         tracing::warn!("the node is still catching up: it is at height {} of {}", info.blocks, info.headers);
     }
@@ -151,6 +153,14 @@ fn prepare(writer: &Writer, info: &NodeInfo, lane: &Lane) -> Result<(), Error> {
         );
     }
     Ok(())
+}
+
+/// Whether the node still has every block that is missing from height `next` on.
+fn info_serves(info: &NodeInfo, needs: Needs, next: Height) -> Result<(), NodeError> {
+    match needs.blocks_from.map(|from| from.max(next)) {
+        Some(first) if first <= info.blocks => info.serves_from(first),
+        _ => Ok(()),
+    }
 }
 
 /// A stop that came while the node was waited for: nothing was done.

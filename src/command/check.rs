@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Context, lists};
 use crate::chain::{BlockId, Height};
 use crate::error::{Error, Exit};
+use crate::index::IndexError;
 use crate::index::writer::{FolderState, folder_state};
 use crate::node::{Connection, Lane, LaneReport, Node, NodeInfo, SettingReport};
 use crate::output;
@@ -14,7 +15,11 @@ use crate::output::page::Page;
 use crate::query::Coverage;
 use crate::query::status::whole_coverage;
 use crate::stop::Stop;
+use crate::sync::SyncError;
+use crate::sync::interest::Needs;
+use crate::sync::lists::{Difference, Entries, keep_known_heights};
 use crate::watchlist::Report;
+use crate::watchlist::entries::merge;
 
 /// A node that is down is an answer too.
 const NODE_PATIENCE: Duration = Duration::from_secs(5);
@@ -23,6 +28,8 @@ const SAMPLE: u32 = 5;
 
 #[derive(Serialize)]
 struct Answer {
+    /// Of the index, if there is one.
+    coverage: Option<Coverage>,
     /// Whether a backfill could start.
     ready: bool,
     /// What stands in its way.
@@ -40,13 +47,12 @@ struct Answer {
 struct IndexAnswer {
     path: String,
     exists: bool,
-    coverage: Option<Coverage>,
 }
 
 /// What a backfill would take.
 #[derive(Serialize)]
 struct Estimate {
-    /// Heights to pass.
+    /// Blocks to read.
     blocks: u32,
     /// About so many seconds, from a few blocks read just now.
     seconds: u64,
@@ -61,40 +67,33 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let report = connection.report().to_vec();
     let node = Node::new(connection, Stop::default());
     let mut answer = Answer {
+        coverage: None,
         ready: false,
         problems: Vec::new(),
         settings: report,
         node: None,
         lanes: Vec::new(),
         lane: None,
-        index: IndexAnswer { path: settings.index.display().to_string(), exists: false, coverage: None },
+        index: IndexAnswer { path: settings.index.display().to_string(), exists: false },
         lists: Vec::new(),
         estimate: None,
     };
+    let mut read = Vec::new();
     for file in &settings.watch {
         match lists::read(file, settings.node.chain.value) {
-            Ok(list) => answer.lists.push(list.report),
+            Ok(list) => {
+                answer.lists.push(list.report.clone());
+                read.push(list);
+            }
             Err(error) => problems.push(error.to_string()),
         }
     }
-    let mut next = 0;
-    match folder_state(&settings.index) {
-        Ok(FolderState::Absent) if settings.watch.is_empty() => problems.push(
-            "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]"
-                .into(),
-        ),
-        Ok(FolderState::Absent) => {}
-        Ok(FolderState::Index) => match context.snapshot() {
-            Ok(snapshot) => {
-                answer.index.exists = true;
-                next = snapshot.next;
-                answer.index.coverage = Some(whole_coverage(&snapshot, snapshot.asked())?);
-            }
-            Err(error) => problems.push(error.to_string()),
-        },
-        Err(error) => problems.push(error.to_string()),
-    }
-    if let Err(error) = ask_node(context, &node, next, &mut answer) {
+    let entries = merge(read, 0);
+    let missing = look_at_index(context, &entries, &mut answer).unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        Missing::default()
+    });
+    if let Err(error) = ask_node(context, &node, missing, &mut answer) {
         problems.push(error.to_string());
     }
     answer.ready = problems.is_empty();
@@ -103,28 +102,64 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     Ok(if answer.ready { Exit::Answered } else { Exit::Failed })
 }
 
-fn ask_node(context: &Context, node: &Node, next: Height, answer: &mut Answer) -> Result<(), Error> {
+/// What a backfill would begin with: the height, and the first block it would read.
+#[derive(Clone, Copy, Default)]
+struct Missing {
+    next: Height,
+    block: Height,
+}
+
+/// What the index says to a backfill with these lists.
+fn look_at_index(context: &Context, entries: &Entries, answer: &mut Answer) -> Result<Missing, Error> {
+    let settings = &context.settings;
+    if folder_state(&settings.index)? == FolderState::Absent {
+        if settings.watch.is_empty() {
+            let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
+            return Err(Error::Usage(why.into()));
+        }
+        return Ok(Missing { next: 0, block: Needs::of_entries(entries).blocks_from.unwrap_or(0) });
+    }
+    let snapshot = context.snapshot()?;
+    answer.index.exists = true;
+    answer.coverage = Some(whole_coverage(&snapshot, snapshot.asked())?);
+    let (found, expected) = (snapshot.chain(), settings.node.chain.value);
+    if found != expected {
+        let (found, expected) = (found.to_string(), expected.to_string());
+        return Err(IndexError::OtherChain { path: settings.index.clone(), found, expected }.into());
+    }
+    if !settings.watch.is_empty() && snapshot.next > 0 {
+        let entries = keep_known_heights(entries, &snapshot.reader)?;
+        let difference = Difference::between(&entries, &snapshot.reader)?;
+        if difference.needs_sweep() {
+            return Err(SyncError::ListsChanged { summary: difference.to_string() }.into());
+        }
+    }
+    let block = Needs::of(&snapshot.reader)?.blocks_from.unwrap_or(0).max(snapshot.next);
+    Ok(Missing { next: snapshot.next, block })
+}
+
+fn ask_node(context: &Context, node: &Node, missing: Missing, answer: &mut Answer) -> Result<(), Error> {
     let info = node.info_within(NODE_PATIENCE)?;
     answer.node = Some(info.clone());
     let capabilities = node.capabilities_within(&info, NODE_PATIENCE)?;
     answer.lanes = node.lanes(&info, &capabilities);
     let lane = node.lane(context.settings.node.lane.value, &capabilities)?;
     answer.lane = Some(lane.name());
-    if next <= info.blocks {
-        info.serves_from(next)?;
+    if missing.block <= info.blocks {
+        info.serves_from(missing.block)?;
     }
-    answer.estimate = Some(estimate(&info, &lane, next)?);
+    answer.estimate = Some(estimate(&info, &lane, missing)?);
     Ok(())
 }
 
 /// Reads a few blocks, spread over what is missing, and multiplies.
-fn estimate(info: &NodeInfo, lane: &Lane, next: Height) -> Result<Estimate, Error> {
-    let blocks = (info.blocks + 1).saturating_sub(next);
+fn estimate(info: &NodeInfo, lane: &Lane, missing: Missing) -> Result<Estimate, Error> {
+    let blocks = (info.blocks + 1).saturating_sub(missing.block);
     let mut worker = lane.worker();
     let start = Instant::now();
     let mut read = 0;
     for part in 0..SAMPLE.min(blocks) {
-        let height = next + (blocks - 1) / SAMPLE.min(blocks) * part;
+        let height = missing.block + (blocks - 1) / SAMPLE.min(blocks) * part;
         if let Some(header) = worker.headers(height, 1)?.first() {
             worker.block(BlockId { height, hash: header.block_hash() })?;
             read += 1;
@@ -133,7 +168,8 @@ fn estimate(info: &NodeInfo, lane: &Lane, next: Height) -> Result<Estimate, Erro
     let each = start.elapsed().checked_div(read).unwrap_or_default();
     // Several connections share the work; two is what a node on the same machine gives.
     let seconds = (each * blocks).as_secs() / 2;
-    Ok(Estimate { blocks, seconds, bytes: u64::from(blocks) * 84 })
+    let headers = u64::from((info.blocks + 1).saturating_sub(missing.next));
+    Ok(Estimate { blocks, seconds, bytes: headers * 84 })
 }
 
 fn page(answer: &Answer) -> Page {
@@ -169,7 +205,7 @@ fn page(answer: &Answer) -> Page {
     page.line("");
     let index = if answer.index.exists { "" } else { " (not made yet)" };
     page.line(format!("index {}{index}", answer.index.path));
-    if let Some(coverage) = &answer.index.coverage {
+    if let Some(coverage) = &answer.coverage {
         page.lines(crate::output::page::coverage_lines(coverage));
     }
     for report in &answer.lists {
@@ -181,7 +217,7 @@ fn page(answer: &Answer) -> Page {
     }
     if let Some(estimate) = &answer.estimate {
         page.line(format!(
-            "a backfill would pass {} blocks in about {} min, and take {} MB for headers and some 1 to 2 kB a touched transaction",
+            "a backfill would read {} blocks in about {} min, and take {} MB for headers and some 1 to 2 kB a touched transaction",
             estimate.blocks,
             estimate.seconds.div_ceil(60),
             estimate.bytes.div_ceil(1_000_000)

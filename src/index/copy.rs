@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::schema::Family;
-use super::writer::{FolderState, Step, folder_state, private_folder, remove_folder, rename_durably, sibling};
+use super::writer::{FolderState, Step, folder_state, remove_folder, rename_durably, unfinished_folder};
 use super::{IndexError, Reader, Result, View};
 
 /// Bytes per batch.
@@ -19,9 +19,7 @@ pub fn copy(reader: &Reader, target: &Path) -> Result<u64> {
     if folder_state(target)? != FolderState::Absent {
         return Err(IndexError::NotAnIndex { path: target.to_owned() });
     }
-    let unfinished = sibling(target, "copying");
-    remove_folder(&unfinished)?;
-    private_folder(&unfinished).map_err(|source| IndexError::Io { path: unfinished.clone(), source })?;
+    let unfinished = unfinished_folder(target, "copying")?;
     let copied = fill(reader, &unfinished);
     if copied.is_err() {
         remove_folder(&unfinished)?;

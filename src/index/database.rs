@@ -7,8 +7,8 @@ use bitcoin::Txid;
 use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode,
-    LogLevel, Options, ReadOptions, statistics,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DEFAULT_COLUMN_FAMILY_NAME,
+    Direction, IteratorMode, LogLevel, Options, ReadOptions, SliceTransform, statistics,
 };
 
 use super::bytes::Malformed;
@@ -45,7 +45,7 @@ fn database_options(open_files: i32) -> Options {
 
 fn descriptors() -> Vec<ColumnFamilyDescriptor> {
     let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-    let default = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, Options::default());
+    let default = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, Options::default());
     let family = |family: &Family| {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(&cache);
@@ -54,9 +54,21 @@ fn descriptors() -> Vec<ColumnFamilyDescriptor> {
         options.set_block_based_table_factory(&blocks);
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
+        if let Some(length) = prefix_length(*family) {
+            options.set_prefix_extractor(SliceTransform::create_fixed_prefix(length));
+        }
         ColumnFamilyDescriptor::new(family.name(), options)
     };
     std::iter::once(default).chain(Family::ALL.iter().map(family)).collect()
+}
+
+/// The part of a family's key by which rows are looked up one by one, mostly in vain: its bloom filter answers for that.
+fn prefix_length(family: Family) -> Option<usize> {
+    match family {
+        Family::Txids => Some(32),
+        Family::Coins => Some(36),
+        _ => None,
+    }
 }
 
 /// An open index, read-only or not, as typed rows.
@@ -82,6 +94,33 @@ impl View {
         let database = DB::open_cf_descriptors_read_only(&options, path, descriptors(), false)
             .map_err(|error| Self::error(path, error))?;
         Ok(Self { database, path: path.to_owned() })
+    }
+
+    /// Looks at the families of a database before it is opened as one of ours: another format may have others.
+    ///
+    /// # Errors
+    /// [`IndexError::NotAnIndex`], [`IndexError::OtherFormat`], [`IndexError::Damaged`].
+    pub(super) fn check_families(path: &Path) -> Result<()> {
+        let found = DB::list_cf(&database_options(-1), path).map_err(|error| Self::error(path, error))?;
+        let is_ours = |name: &String| {
+            Family::ALL.iter().any(|family| family.name() == name) || name == DEFAULT_COLUMN_FAMILY_NAME
+        };
+        if found.len() == Family::ALL.len() + 1 && found.iter().all(is_ours) {
+            return Ok(());
+        }
+        let path = path.to_owned();
+        if !found.iter().any(|name| name == Family::Meta.name()) {
+            return Err(IndexError::NotAnIndex { path });
+        }
+        let names = [DEFAULT_COLUMN_FAMILY_NAME, Family::Meta.name()];
+        let opened = DB::open_cf_for_read_only(&database_options(-1), &path, names, false);
+        let database = opened.map_err(|error| Self::error(&path, error))?;
+        let meta = database.cf_handle(Family::Meta.name()).expect("it was opened");
+        let format = database.get_cf(meta, super::meta::FORMAT_KEY).map_err(|error| Self::error(&path, error))?;
+        match format.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes) {
+            Some(format) if format != super::FORMAT => Err(IndexError::OtherFormat { path, found: format.to_string() }),
+            _ => Err(IndexError::Damaged { path, detail: "it lacks a column family".into() }),
+        }
     }
 
     pub(super) fn error(path: &Path, error: rocksdb::Error) -> IndexError {
@@ -144,6 +183,17 @@ impl View {
         end: Option<Vec<u8>>,
     ) -> impl Iterator<Item = Result<Row>> + use<'a> {
         let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        self.rows(family, start, end, options)
+    }
+
+    fn rows<'a>(
+        &'a self,
+        family: Family,
+        start: &[u8],
+        end: Option<Vec<u8>>,
+        mut options: ReadOptions,
+    ) -> impl Iterator<Item = Result<Row>> + use<'a> {
         if let Some(end) = end {
             options.set_iterate_upper_bound(end);
         }
@@ -154,12 +204,20 @@ impl View {
 
     /// All rows of a family whose keys begin with `prefix`.
     pub fn prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<Row>> + use<'a> {
-        self.range(family, prefix, after_prefix(prefix))
+        let mut options = ReadOptions::default();
+        if prefix_length(family) == Some(prefix.len()) {
+            options.set_prefix_same_as_start(true);
+        } else {
+            options.set_total_order_seek(true);
+        }
+        self.rows(family, prefix, after_prefix(prefix), options)
     }
 
     /// The last row of a family.
     pub fn last(&self, family: Family) -> Result<Option<Row>> {
-        let mut rows = self.database.iterator_cf(self.handle(family), IteratorMode::End);
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        let mut rows = self.database.iterator_cf_opt(self.handle(family), options, IteratorMode::End);
         rows.next().transpose().map_err(|error| Self::error(&self.path, error))
     }
 
@@ -243,6 +301,11 @@ impl View {
     /// The input that spent an output, if a record holds it.
     pub fn spender(&self, outpoint: &bitcoin::OutPoint) -> Result<Option<Spender>> {
         self.typed(Family::Spends, &outpoint_key(outpoint), Spender::from_value)
+    }
+
+    /// The input that spent a coin. A spend below the coin's height was of its BIP30 twin.
+    pub fn spender_of(&self, coin: &CoinKey) -> Result<Option<Spender>> {
+        Ok(self.spender(&coin.outpoint)?.filter(|spender| spender.at.height >= coin.height))
     }
 
     /// Bytes of its files on disk.

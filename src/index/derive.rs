@@ -59,22 +59,18 @@ pub fn rows(at: TxPosition, txid: Txid, record: &Record, flagged: &impl Flagged)
     rows
 }
 
-/// Whether a transaction touches a flagged script: one of its outputs pays it, or one of its inputs spent a coin of it.
-pub fn touches(record: &Record, height: Height, flagged: &impl Flagged) -> bool {
-    let mut outputs = record.transaction.output.iter().chain(&record.spent);
-    outputs.any(|output| flagged.is_flagged(&output.script_pubkey, height))
-}
-
-/// Adds the rows of a record.
-pub fn put(step: &mut Step<'_>, at: TxPosition, txid: Txid, record: &Record, flagged: &impl Flagged) {
-    for (family, key, value) in rows(at, txid, record, flagged) {
-        step.put(family, &key, &value);
+/// Removes all rows that a record may have brought, whatever is flagged now.
+pub fn delete(step: &mut Step<'_>, at: TxPosition, txid: Txid, record: &Record) {
+    for (family, key, _) in rows(at, txid, record, &Everything) {
+        step.delete(family, &key);
     }
 }
 
-/// Removes the rows of a record.
-pub fn delete(step: &mut Step<'_>, at: TxPosition, txid: Txid, record: &Record, flagged: &impl Flagged) {
-    for (family, key, _) in rows(at, txid, record, flagged) {
-        step.delete(family, &key);
+/// As if every script were flagged from the first block on.
+struct Everything;
+
+impl Flagged for Everything {
+    fn flagged_from(&self, _script: &Script) -> Option<Height> {
+        Some(0)
     }
 }

@@ -4,7 +4,7 @@ use bitcoin::hashes::{Hash, HashEngine, sha256};
 
 use super::meta::{self, Identity};
 use super::schema::{FORMAT, Family};
-use super::{IndexError, Result, View};
+use super::{Result, View};
 use crate::chain::Height;
 
 /// The digest of the state after block `height`. `None` where the index has no block at that height.
@@ -56,16 +56,4 @@ fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Height> {
         Family::Meta | Family::Entries | Family::Sweeps | Family::Events => return None,
     };
     Some(Height::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// The digest, or why there is none.
-///
-/// # Errors
-/// [`IndexError::Damaged`] where the settled tip has no header.
-pub fn digest_at_tip(view: &View) -> Result<(Height, sha256::Hash)> {
-    let tip = view
-        .tip()?
-        .ok_or_else(|| IndexError::Damaged { path: view.path().to_owned(), detail: "it has no header".into() })?;
-    let hash = digest(view, tip.height)?.ok_or_else(|| View::corrupt(Family::Headers, &tip.height.to_be_bytes()))?;
-    Ok((tip.height, hash))
 }

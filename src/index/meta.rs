@@ -9,7 +9,7 @@ use super::{IndexError, Result, Step, View};
 use crate::chain::{Chain, Height};
 use crate::watchlist::Role;
 
-const FORMAT_KEY: &[u8] = b"format";
+pub(super) const FORMAT_KEY: &[u8] = b"format";
 const GENESIS_KEY: &[u8] = b"genesis";
 const CHAIN_KEY: &[u8] = b"chain";
 const CHALLENGE_KEY: &[u8] = b"challenge";
@@ -35,6 +35,12 @@ impl Identity {
             Some(challenge) => format!("{} with challenge {challenge}", self.chain),
             None => self.chain.to_string(),
         }
+    }
+
+    /// Whether both are of one chain. A node before version 28 doesn't tell its signet's challenge: then the genesis must do.
+    pub fn is_same_chain(&self, other: &Self) -> bool {
+        let challenges = self.challenge.as_ref().zip(other.challenge.as_ref());
+        self.chain == other.chain && self.genesis == other.genesis && challenges.is_none_or(|(one, two)| one == two)
     }
 
     /// The rows that state it, with the format.

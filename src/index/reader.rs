@@ -35,7 +35,7 @@ impl Reader {
         let mut pause = Duration::from_millis(2);
         loop {
             let before = manifest(path);
-            let opened = View::open_read_only(path);
+            let opened = View::check_families(path).and_then(|()| View::open_read_only(path));
             let quiet = before.is_some() && before == manifest(path);
             match opened {
                 Ok(view) if quiet => {

@@ -18,7 +18,8 @@
 //! | `events` | seq\[8\] | – (nothing is logged in this version) |
 //!
 //! An entry's interval is `[from, through]`, where `through` is its sweep's next height less one: one row to move per batch,
-//! whatever the number of entries. FIFO's segments are left out (0 of them) where the coin is wholly tainted or wholly clean.
+//! whatever the number of entries. A `spends` row tells the last spend of an outpoint: only a BIP30 twin, made again after its
+//! elder was spent, could be spent twice. FIFO's segments are left out (0 of them) where the coin is wholly tainted or wholly clean.
 
 /// The version of all of the above.
 pub const FORMAT: u32 = 1;

@@ -52,7 +52,8 @@ impl Record {
 
     /// What its inputs bring less what its outputs take, in satoshis; `None` for a coinbase.
     pub fn fee(&self) -> Option<u64> {
-        let sum = |outputs: &[TxOut]| outputs.iter().map(|output| output.value.to_sat()).sum::<u64>();
+        let sum =
+            |outputs: &[TxOut]| outputs.iter().fold(0u64, |sum, output| sum.saturating_add(output.value.to_sat()));
         (!self.transaction.is_coinbase()).then(|| sum(&self.spent).saturating_sub(sum(&self.transaction.output)))
     }
 

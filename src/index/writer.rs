@@ -62,6 +62,7 @@ impl Writer {
         if folder_state(path)? == FolderState::Absent {
             return Err(IndexError::Missing { path: path.to_owned() });
         }
+        View::check_families(path)?;
         let view = View::open_writable(path, false)?;
         // Best effort: it only words the message another process gets.
         let _ = fs::write(path.join(HOLDER_FILE), format!("process {}\n", std::process::id()));
@@ -69,20 +70,17 @@ impl Writer {
     }
 
     /// Makes an index at `path`, which must be absent or empty: in a folder beside it that gets its name once it states what
-    /// it is of, so that a run that is stopped meanwhile leaves nothing half-made. `fill` adds the first rows.
+    /// it is of, so that a run that is stopped meanwhile leaves nothing half-made. `fill` writes the first rows.
     ///
     /// # Errors
-    /// [`IndexError::Io`], [`IndexError::Full`], [`IndexError::Storage`].
-    pub fn create(path: &Path, identity: &Identity, fill: impl FnOnce(&mut Step<'_>)) -> Result<Self> {
-        let unfinished = sibling(path, "creating");
-        let io = |source| IndexError::Io { path: unfinished.clone(), source };
-        remove_folder(&unfinished)?;
-        private_folder(&unfinished).map_err(io)?;
-        let view = View::open_writable(&unfinished, true)?;
-        let writer = Self { view };
+    /// [`IndexError::InUse`] where another process is making it, [`IndexError::Io`], [`IndexError::Full`],
+    /// [`IndexError::Storage`].
+    pub fn create(path: &Path, identity: &Identity, fill: impl FnOnce(&Self) -> Result<()>) -> Result<Self> {
+        let unfinished = unfinished_folder(path, "creating")?;
+        let writer = Self { view: View::open_writable(&unfinished, true)? };
+        fill(&writer)?;
         let mut step = writer.step();
         identity.put(&mut step);
-        fill(&mut step);
         step.commit(true)?;
         drop(writer);
         rename_durably(&unfinished, path)?;
@@ -142,14 +140,29 @@ impl<'a> Step<'a> {
 }
 
 /// The folder beside `path` that carries its name and a word.
-pub(super) fn sibling(path: &Path, word: &str) -> PathBuf {
+fn sibling(path: &Path, word: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{word}"));
     path.with_file_name(name)
 }
 
+/// An empty folder beside `path` to make something in, without what a run that was stopped left there; not while another run is
+/// at work in it, and not if it holds anything else.
+pub(super) fn unfinished_folder(path: &Path, word: &str) -> Result<PathBuf> {
+    let unfinished = sibling(path, word);
+    if folder_state(&unfinished)? == FolderState::Index {
+        // Only to see whether somebody holds its lock: what it lacks doesn't matter.
+        if let Err(error @ IndexError::InUse { .. }) = View::open_writable(&unfinished, true) {
+            return Err(error);
+        }
+    }
+    remove_folder(&unfinished)?;
+    private_folder(&unfinished).map_err(|source| IndexError::Io { path: unfinished.clone(), source })?;
+    Ok(unfinished)
+}
+
 /// Makes a folder only its owner can enter, with those above it.
-pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -7,10 +7,10 @@ use bitcoin::{BlockHash, consensus};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Node;
 use super::error::{NodeError, Problem};
 use super::link::Patience;
 use super::rpc::{Rpc, code};
-use super::Node;
 use crate::chain::{BlockId, Height};
 
 /// Core's `RPC_MISC_ERROR`: what a call with too many arguments is answered with.
@@ -42,24 +42,28 @@ impl Node {
     pub fn wait_for_tip(&self, known: BlockHash, limit: Duration) -> Result<BlockHash, NodeError> {
         let rpc = Rpc::new(&self.link, Patience::ENDLESS);
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.link.persist(Patience::ENDLESS, || "waitfornewblock".into(), || {
-            match rpc.call::<NewTip>("waitfornewblock", &[json!(milliseconds(limit)), json!(known)]) {
-                // Before version 30 it takes no tip.
-                Err(Problem::Said { code: MISC | code::OUT_OF_RANGE, .. }) => {}
-                answer => return answer.map(|tip| tip.hash),
-            }
-            let now: BlockHash = rpc.call("getbestblockhash", &[])?;
-            if now != known {
-                return Ok(now);
-            }
-            match rpc.call::<NewTip>("waitfornewblock", &[json!(milliseconds(limit.min(BLIND_WAIT)))]) {
-                Err(Problem::Said { .. }) => {
-                    self.link.stop.wait(limit.min(BLIND_WAIT));
-                    rpc.call("getbestblockhash", &[])
+        self.link.persist(
+            Patience::ENDLESS,
+            || "waitfornewblock".into(),
+            || {
+                match rpc.call::<NewTip>("waitfornewblock", &[json!(milliseconds(limit)), json!(known)]) {
+                    // Before version 30 it takes no tip.
+                    Err(Problem::Said { code: MISC | code::OUT_OF_RANGE, .. }) => {}
+                    answer => return answer.map(|tip| tip.hash),
                 }
-                answer => answer.map(|tip| tip.hash),
-            }
-        })
+                let now: BlockHash = rpc.call("getbestblockhash", &[])?;
+                if now != known {
+                    return Ok(now);
+                }
+                match rpc.call::<NewTip>("waitfornewblock", &[json!(milliseconds(limit.min(BLIND_WAIT)))]) {
+                    Err(Problem::Said { .. }) => {
+                        self.link.stop.wait(limit.min(BLIND_WAIT));
+                        rpc.call("getbestblockhash", &[])
+                    }
+                    answer => answer.map(|tip| tip.hash),
+                }
+            },
+        )
     }
 
     /// Whether the node holds the branch that `block` is on for invalid, as after `invalidateblock`. A node that doesn't know the

@@ -53,6 +53,15 @@ pub enum OutputError {
     Io(io::Error),
 }
 
+impl From<csv::Error> for OutputError {
+    fn from(error: csv::Error) -> Self {
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => Self::from(error),
+            other => Self::Io(io::Error::other(format!("{other:?}"))),
+        }
+    }
+}
+
 impl From<io::Error> for OutputError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -98,11 +107,11 @@ fn object_to(
                 writeln!(side, "{coverage}")?;
             }
             let mut csv = csv::Writer::from_writer(&mut *out);
-            csv.write_record(["field", "value"]).map_err(io::Error::other)?;
+            csv.write_record(["field", "value"])?;
             let mut fields = Vec::new();
             flatten("", &value, &mut fields);
             for (field, value) in fields {
-                csv.write_record([field, cell::for_csv(&value)]).map_err(io::Error::other)?;
+                csv.write_record([field, cell::for_csv(&value)])?;
             }
             csv.flush()?;
         }

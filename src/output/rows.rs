@@ -153,16 +153,12 @@ impl Stream<'_> {
         rows: impl Iterator<Item = Result<Value, E>>,
         tail: impl FnOnce() -> Map<String, Value>,
     ) -> Result<(), E> {
-        let io = |error: csv::Error| match error.into_kind() {
-            csv::ErrorKind::Io(error) => OutputError::from(error),
-            other => OutputError::Io(io::Error::other(format!("{other:?}"))),
-        };
         let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(self.columns.iter().map(|column| column.field)).map_err(io)?;
+        csv.write_record(self.columns.iter().map(|column| column.field)).map_err(OutputError::from)?;
         for row in rows {
             let row = row?;
             let cells = self.columns.iter().map(|column| cell::for_csv(at_path(&row, column.field)));
-            csv.write_record(cells).map_err(io)?;
+            csv.write_record(cells).map_err(OutputError::from)?;
         }
         csv.flush().map_err(OutputError::from)?;
         let mut fields = self.first_fields()?;

@@ -95,7 +95,7 @@ fn held(snapshot: &Snapshot, key: &TouchKey, entry: &EntryRow, at: Height) -> Re
     if snapshot.is_unspendable(&coin, &entry.script, at)? {
         return Ok(Held::Unspendable);
     }
-    let spent = snapshot.reader.spender(&outpoint)?.is_some_and(|spender| spender.at.height <= at);
+    let spent = snapshot.reader.spender_of(&coin)?.is_some_and(|spender| spender.at.height <= at);
     Ok(if spent { Held::Spent } else { Held::Unspent })
 }
 

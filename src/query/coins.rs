@@ -75,7 +75,7 @@ fn made_coin(snapshot: &Snapshot, targets: &Targets, row: &MergedRow, at: Height
     let coin_key = CoinKey { outpoint, height: key.at.height };
     let coin = snapshot.reader.coin(&coin_key)?.ok_or_else(|| View::corrupt(Family::Coins, &coin_key.key()))?;
     let unspendable = snapshot.is_unspendable(&coin_key, &entry.script, at)?;
-    let spent_by = if unspendable { None } else { snapshot.spent_by(&outpoint, at)? };
+    let spent_by = if unspendable { None } else { snapshot.spent_by(&coin_key, at)? };
     let state = match (&spent_by, unspendable) {
         (_, true) => "unspendable",
         (Some(_), false) => "spent",

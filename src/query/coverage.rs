@@ -1,6 +1,6 @@
 //! What an answer rests on: heights, tip, lists, trace. "Not scanned" must never look like "clean".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::BlockHash;
 use serde::Serialize;
@@ -64,22 +64,26 @@ pub struct Gap {
 /// What the coverage of one answer is computed from.
 #[derive(Clone, Debug, Default)]
 pub struct Basis {
-    from: Option<Height>,
-    entries: u64,
+    /// The entries, by the height they start from.
+    by_from: BTreeMap<Height, Share>,
     unknown: u64,
-    lists: BTreeMap<String, u64>,
     /// Whether the answer speaks for every flagged entry, so that a row that could not be read is a hole in it.
     pub whole: bool,
+}
+
+/// Some entries: how many, and the lists they are on.
+#[derive(Clone, Debug, Default)]
+struct Share {
+    entries: u64,
+    lists: BTreeSet<String>,
 }
 
 impl Basis {
     /// Adds an entry that the answer rests on.
     pub fn add(&mut self, entry: &EntryRow) {
-        self.from = self.from.max(Some(entry.from));
-        self.entries += 1;
-        for label in &entry.labels {
-            *self.lists.entry(list_name(label)).or_default() += 1;
-        }
+        let share = self.by_from.entry(entry.from).or_default();
+        share.entries += 1;
+        share.lists.extend(entry.labels.iter().map(list_name));
     }
 
     /// Adds a script asked for that is no entry: nothing is known of it.
@@ -87,28 +91,46 @@ impl Basis {
         self.unknown += 1;
     }
 
+    /// What is missing of the entries up to height `asked`, when all of them are swept below `next`.
+    fn gaps(&self, next: Height, asked: Height) -> Vec<Gap> {
+        let mut shares: BTreeMap<(Height, Height), Share> = BTreeMap::new();
+        for (from, share) in &self.by_from {
+            let missing = if asked < *from {
+                // The entry was never to be looked for down there.
+                (0, asked)
+            } else if next.max(*from) <= asked {
+                (next.max(*from), asked)
+            } else {
+                continue;
+            };
+            let sum = shares.entry(missing).or_default();
+            sum.entries += share.entries;
+            sum.lists.extend(share.lists.iter().cloned());
+        }
+        if self.unknown > 0 {
+            shares.entry((0, asked)).or_default().entries += self.unknown;
+        }
+        let gap = |((from, through), share): ((Height, Height), Share)| Gap {
+            from,
+            through,
+            entries: share.entries,
+            lists: share.lists.into_iter().collect(),
+        };
+        shares.into_iter().map(gap).collect()
+    }
+
     /// The coverage, for the state after `asked`.
     pub fn coverage(&self, snapshot: &Snapshot, asked: Option<Height>) -> Coverage {
         let through = snapshot.next.checked_sub(1);
-        let mut gaps = Vec::new();
-        if let Some(asked) = asked {
-            let first = through.map_or(0, |through| through + 1);
-            if self.entries > 0 && first <= asked {
-                let lists = self.lists.keys().cloned().collect();
-                gaps.push(Gap { from: first, through: asked, entries: self.entries, lists });
-            }
-            if self.unknown > 0 {
-                gaps.push(Gap { from: 0, through: asked, entries: self.unknown, lists: Vec::new() });
-            }
-        }
+        let gaps = asked.map(|asked| self.gaps(snapshot.next, asked)).unwrap_or_default();
         let quarantined = snapshot.lists.quarantined();
         let unread = self.whole && quarantined > 0 && !snapshot.lists.quarantine_accepted;
-        let known = self.entries > 0 && self.unknown == 0;
+        let known = !self.by_from.is_empty() && self.unknown == 0;
         let complete = known && asked.is_some() && gaps.is_empty() && !snapshot.lists_changed && !unread;
         Coverage {
             chain: snapshot.chain().name(),
-            from: self.from,
-            through: through.filter(|_| self.entries > 0),
+            from: self.by_from.keys().next_back().copied(),
+            through: through.filter(|_| !self.by_from.is_empty()),
             tip: snapshot.tip.map(|tip| tip.hash),
             complete,
             lists: snapshot.lists.version(),
@@ -121,6 +143,39 @@ impl Basis {
                 settled: through,
             },
             gaps,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basis(from: &[Height], unknown: u64) -> Basis {
+        let mut basis = Basis { unknown, ..Basis::default() };
+        for from in from {
+            basis.by_from.entry(*from).or_default().entries += 1;
+        }
+        basis
+    }
+
+    #[test]
+    fn gaps_are_what_is_missing_of_each_entry_and_nothing_else() {
+        // entries' from, unknown targets, next height, height asked about → (from, through, entries)
+        let cases: [(&[Height], u64, Height, Height, &[(Height, Height, u64)]); 8] = [
+            (&[0, 0], 0, 600, 599, &[]),
+            (&[0, 0], 0, 301, 599, &[(301, 599, 2)]),
+            (&[0], 0, 0, 599, &[(0, 599, 1)]),
+            (&[0, 100], 0, 600, 50, &[(0, 50, 1)]),
+            (&[1000], 0, 301, 600, &[(0, 600, 1)]),
+            (&[0, 400, 500], 0, 301, 599, &[(301, 599, 1), (400, 599, 1), (500, 599, 1)]),
+            (&[0, 100, 200], 0, 301, 599, &[(301, 599, 3)]),
+            (&[0], 2, 600, 599, &[(0, 599, 2)]),
+        ];
+        for (from, unknown, next, asked, expected) in cases {
+            let gaps = basis(from, unknown).gaps(next, asked);
+            let found: Vec<_> = gaps.iter().map(|gap| (gap.from, gap.through, gap.entries)).collect();
+            assert_eq!(found, expected, "from {from:?}, next {next}, asked {asked}");
         }
     }
 }

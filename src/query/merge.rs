@@ -44,7 +44,7 @@ impl<'a> Merge<'a> {
     /// # Errors
     /// What reading reports.
     pub fn new(view: &'a View, family: Family, scripts: &[ScriptHash], at: Height) -> Result<Self> {
-        let chunk = (BUFFERED_ROWS / scripts.len().max(1)).clamp(16, 4096);
+        let chunk = (BUFFERED_ROWS / scripts.len().max(1)).clamp(1, 4096);
         let lane =
             |script: &ScriptHash| Lane { script: *script, buffer: VecDeque::new(), next: Some(script.0.to_vec()) };
         let lanes = scripts.iter().map(lane).collect();

@@ -1,6 +1,6 @@
 //! One moment of the index, with what every answer needs of it.
 
-use bitcoin::{Address, BlockHash, OutPoint, Script};
+use bitcoin::{Address, BlockHash, Script};
 
 use super::{QueryError, Result, SpentBy};
 use crate::chain::{BlockId, Chain, Height, ScriptHash};
@@ -37,10 +37,14 @@ impl Snapshot {
     /// [`IndexError::Corrupt`] where the index lacks a row that each has.
     pub fn new(reader: Reader, lists_changed: impl FnOnce(&TakenLists) -> bool) -> Result<Self> {
         let sweep = reader.main_sweep()?.ok_or_else(|| View::corrupt(Family::Sweeps, &[0; 4]))?;
+        let tip = reader.tip()?;
+        if tip.map_or(0, |tip| tip.height + 1) != sweep.next {
+            return Err(View::corrupt(Family::Sweeps, &[0; 4]).into());
+        }
         let lists = meta::lists(&reader)?;
         let lists_changed = lists_changed(&lists);
         Ok(Self {
-            tip: reader.tip()?,
+            tip,
             next: sweep.next,
             goal: meta::goal(&reader)?,
             trace: meta::trace(&reader)?,
@@ -96,8 +100,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// What reading reports.
-    pub fn spent_by(&self, outpoint: &OutPoint, at: Height) -> Result<Option<SpentBy>> {
-        let Some(spender) = self.reader.spender(outpoint)?.filter(|spender| spender.at.height <= at) else {
+    pub fn spent_by(&self, coin: &CoinKey, at: Height) -> Result<Option<SpentBy>> {
+        let Some(spender) = self.reader.spender_of(coin)?.filter(|spender| spender.at.height <= at) else {
             return Ok(None);
         };
         let txid = self.record(spender.at)?.txid();
@@ -116,7 +120,7 @@ impl Snapshot {
         let mut twins = self.reader.coin_heights(&coin.outpoint)?.into_iter();
         let Some(later) = twins.find(|height| *height > coin.height && *height <= at) else { return Ok(false) };
         // The twin took its place, unless it had been spent by then.
-        let spender = self.reader.spender(&coin.outpoint)?;
+        let spender = self.reader.spender_of(coin)?;
         Ok(spender.is_none_or(|spender| spender.at.height >= later))
     }
 }

@@ -94,7 +94,7 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
     for coin in snapshot.reader.coins() {
         let (key, _) = coin?;
         followed += 1;
-        live += u64::from(snapshot.reader.spender(&key.outpoint)?.is_none());
+        live += u64::from(snapshot.reader.spender_of(&key)?.is_none());
     }
     let tip = match snapshot.tip {
         Some(tip) => Some(TipRow { height: tip.height, hash: tip.hash, time: snapshot.block(tip.height)?.1 }),

@@ -145,7 +145,7 @@ fn output_row(
     let shown = Shown::of(snapshot, &output.script_pubkey)?;
     let coin = CoinKey { outpoint, height };
     let unspendable = snapshot.is_unspendable(&coin, &output.script_pubkey, at)?;
-    let spent_by = if unspendable { None } else { snapshot.spent_by(&outpoint, at)? };
+    let spent_by = if unspendable { None } else { snapshot.spent_by(&coin, at)? };
     let looked_for = shown.entry.as_ref().is_some_and(|entry| entry.flagged && entry.from <= height);
     let state = match (&spent_by, unspendable) {
         (_, true) => "unspendable",

@@ -107,7 +107,8 @@ impl<'a> Advance<'a> {
     /// # Errors
     /// What the index reports.
     pub fn commit(&mut self, durable: bool) -> Result<(), SyncError> {
-        let Some(last) = self.last else { return Ok(()) };
+        // Taken, so that no later batch moves the position past rows that this one fails to write.
+        let Some(last) = self.last.take() else { return Ok(()) };
         let mut step = std::mem::replace(&mut self.step, self.writer.step());
         step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep { next: last + 1 }.value());
         step.commit(durable)?;

@@ -1,25 +1,31 @@
 //! The main sweep from where the index stands to the node's tip, once.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
 use super::SyncError;
 use super::advance::{Advance, Tally};
+use super::disconnect::disconnect;
+use super::fork::{self, Standing};
 use super::interest::Interest;
 use super::lists::{self, Difference, Entries, row};
 use super::pipeline::{self, ConnectionPool, Order};
 use super::source::Source;
-use crate::chain::{BlockId, Height};
+use crate::chain::Height;
 use crate::index::meta::{self, Identity, TakenLists, TraceParameters};
 use crate::index::values::MAIN_SWEEP;
 use crate::index::values::Sweep;
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{Family, IndexError, Writer};
 use crate::stop::Stop;
+
+/// How often a node that is behind is looked at again.
+const BEHIND_WAIT: Duration = Duration::from_secs(1);
 
 /// Hears how a sweep goes on; called by the one thread that advances.
 pub trait Observer {
@@ -55,46 +61,67 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
-/// Opens the index at `path` for what the lists say, or makes it.
+/// Opens the index at `path` for what the lists say, or makes it. An index without a block takes the lists in afresh.
 ///
 /// # Errors
 /// [`IndexError::OtherChain`]; [`SyncError::ListsChanged`]; what is wrong with the index where something is.
 pub fn open(path: &Path, identity: &Identity, entries: &Entries, taken: &TakenLists) -> Result<Writer, SyncError> {
     if folder_state(path)? == FolderState::Absent {
-        let writer = Writer::create(path, identity, |step| {
-            meta::put_trace(step, &TraceParameters::default());
-            meta::put_lists(step, taken);
-            for (script, entry) in entries {
-                step.put(Family::Entries, &script.0, &row(entry).value());
-            }
+        let writer = Writer::create(path, identity, |writer| {
+            let mut step = writer.step();
+            meta::put_trace(&mut step, &TraceParameters::default());
             step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep { next: 0 }.value());
+            step.commit(false)?;
+            take_in(writer, entries, taken)
         })?;
         return Ok(writer);
     }
-    let writer = Writer::open(path)?;
-    let found = Identity::read(&writer)?;
-    if found != *identity {
-        return Err(IndexError::OtherChain {
-            path: path.to_owned(),
-            found: found.describe(),
-            expected: identity.describe(),
-        }
-        .into());
+    let writer = open_existing(path, identity)?;
+    if writer.tip()?.is_none() {
+        take_in(&writer, entries, taken)?;
+        return Ok(writer);
     }
     let entries = lists::keep_known_heights(entries, &writer)?;
     let difference = Difference::between(&entries, &writer)?;
     if difference.needs_sweep() {
         return Err(SyncError::ListsChanged { summary: difference.to_string() });
     }
-    if difference.relabelled > 0 || meta::lists(&writer)? != *taken {
-        let mut step = writer.step();
-        for (script, entry) in &entries {
-            step.put(Family::Entries, &script.0, &row(entry).value());
-        }
-        meta::put_lists(&mut step, &taken.clone().keeping(&meta::lists(&writer)?));
-        step.commit(true)?;
+    let known = meta::lists(&writer)?;
+    let taken = taken.clone().keeping(&known);
+    if difference.relabelled > 0 || known != taken {
+        take_in(&writer, &entries, &taken)?;
     }
     Ok(writer)
+}
+
+/// Opens the index at `path`, which must be of that chain.
+///
+/// # Errors
+/// [`IndexError::OtherChain`], and what is wrong with it where something is.
+pub fn open_existing(path: &Path, identity: &Identity) -> Result<Writer, IndexError> {
+    let writer = Writer::open(path)?;
+    let found = Identity::read(&writer)?;
+    if !found.is_same_chain(identity) {
+        let (found, expected) = (found.describe(), identity.describe());
+        return Err(IndexError::OtherChain { path: path.to_owned(), found, expected });
+    }
+    Ok(writer)
+}
+
+/// Writes the entries as the lists have them now, and takes out those that they don't name.
+fn take_in(writer: &Writer, entries: &Entries, taken: &TakenLists) -> Result<(), IndexError> {
+    let mut step = writer.step();
+    for known in writer.entries() {
+        let (script, _) = known?;
+        if !entries.contains_key(&script) {
+            step.delete(Family::Entries, &script.0);
+        }
+    }
+    for (script, entry) in entries {
+        step.put(Family::Entries, &script.0, &row(entry).value());
+    }
+    meta::put_lists(&mut step, taken);
+    step.commit(true)
 }
 
 /// Where the main sweep stands: the next height and the block before it.
@@ -112,90 +139,121 @@ pub fn position(writer: &Writer) -> Result<(Height, BlockHash), IndexError> {
     }
 }
 
-/// Sweeps up to the node's tip, or to height `to`, and again for what came meanwhile. `tip` tells the node's height, waiting
-/// for a node that is away.
-///
-/// # Errors
-/// [`SyncError`]; batches written before stay. A stop is no error.
-pub fn run(
-    writer: &Writer,
+/// The main sweep, at work on one index.
+pub struct Sweeper<'a> {
+    writer: &'a Writer,
     source: Arc<dyn Source>,
-    mut tip: impl FnMut() -> Result<Height, SyncError>,
-    to: Option<Height>,
+    pool: Arc<ConnectionPool>,
     pace: Pace,
-    stop: &Stop,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, SyncError> {
-    let start = Instant::now();
-    let (from, _) = position(writer)?;
-    let (interest, live) = Interest::load(writer)?;
-    let (needs, interest) = (interest.needs(), Arc::new(interest));
-    let pool = Arc::new(ConnectionPool::new(source));
-    let mut advance = Advance::new(writer, Arc::clone(&interest), live, Arc::clone(&pool), pace.batch_blocks);
-    let mut stopped = false;
-    loop {
-        let (next, previous) = position(writer)?;
-        let node = match tip() {
-            Err(SyncError::Stopped) => {
-                stopped = true;
-                break;
+    stop: &'a Stop,
+}
+
+impl<'a> Sweeper<'a> {
+    /// Ready to go on where the index stands.
+    pub fn new(writer: &'a Writer, source: Arc<dyn Source>, pace: Pace, stop: &'a Stop) -> Self {
+        let pool = Arc::new(ConnectionPool::new(Arc::clone(&source)));
+        Self { writer, source, pool, pace, stop }
+    }
+
+    /// Sweeps up to the node's tip, or to height `to`, and again for what came meanwhile. Blocks that the node's chain gave up are
+    /// undone first; a node that is behind is waited for.
+    ///
+    /// # Errors
+    /// [`SyncError`]; batches written before stay. A stop is no error.
+    pub fn run(&self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
+        let start = Instant::now();
+        let (from, _) = position(self.writer)?;
+        let mut outcome = Outcome { from, through: None, tally: Tally::default(), seconds: 0.0, stopped: false };
+        loop {
+            match self.once(to, observer, &mut outcome) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break,
+                Err(SyncError::ChainMoved) => {
+                    tracing::info!("the node's chain changed while it was read: looking again")
+                }
+                Err(SyncError::Stopped) => {
+                    outcome.stopped = true;
+                    break;
+                }
+                Err(error) => return Err(error),
             }
-            node => node?,
-        };
-        check_tip(&pool, next, previous, node)?;
+        }
+        outcome.through = position(self.writer)?.0.checked_sub(1);
+        outcome.seconds = start.elapsed().as_secs_f64();
+        Ok(outcome)
+    }
+
+    /// One way up to the node's tip as it is now, or back to the fork; breaks where nothing is left to do.
+    fn once(
+        &self,
+        to: Option<Height>,
+        observer: &mut dyn Observer,
+        outcome: &mut Outcome,
+    ) -> Result<ControlFlow<()>, SyncError> {
+        self.settle_tip(outcome)?;
+        let (next, previous) = position(self.writer)?;
+        let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
         if next > last {
-            break;
+            return Ok(ControlFlow::Break(()));
         }
+        let mut step = self.writer.step();
+        meta::put_goal(&mut step, to.unwrap_or(node));
+        step.commit(false)?;
+        let (interest, live) = Interest::load(self.writer)?;
+        let (needs, interest) = (interest.needs(), Arc::new(interest));
         let order = Order {
             heights: next..=last,
             previous,
             blocks_from: needs.blocks_from.unwrap_or(Height::MAX),
             spent_from: needs.spent_from,
         };
-        let mut step = writer.step();
-        meta::put_goal(&mut step, last);
-        step.commit(false)?;
+        let pool = Arc::clone(&self.pool);
+        let mut advance = Advance::new(self.writer, Arc::clone(&interest), live, pool, self.pace.batch_blocks);
+        advance.tally = outcome.tally;
         observer.begin(next, last);
-        let swept = pipeline::run(&pool, &interest, &order, pace.threads, stop, |arrived| {
+        let swept = pipeline::run(&self.pool, &interest, &order, self.pace.threads, self.stop, |arrived| {
             let height = arrived.id.height;
             advance.apply(arrived)?;
             observer.passed(height, &advance.tally);
             Ok(())
         });
         observer.end();
-        // What was applied is whole and in order, whatever failed after it.
+        // The blocks that were applied are whole and in order, whatever failed after them.
         let written = advance.commit(true);
-        match swept {
-            Err(SyncError::Stopped) => {
-                written?;
-                stopped = true;
-                break;
-            }
-            Err(error) => return Err(error),
-            Ok(()) => written?,
-        }
+        outcome.tally = advance.tally;
+        swept?;
+        written?;
+        Ok(ControlFlow::Continue(()))
     }
-    let (next, _) = position(writer)?;
-    Ok(Outcome {
-        from,
-        through: next.checked_sub(1),
-        tally: advance.tally,
-        seconds: start.elapsed().as_secs_f64(),
-        stopped,
-    })
-}
 
-/// Whether the node's chain holds the index's tip.
-fn check_tip(pool: &ConnectionPool, next: Height, previous: BlockHash, node: Height) -> Result<(), SyncError> {
-    let Some(height) = next.checked_sub(1) else { return Ok(()) };
-    if node < height {
-        return Err(SyncError::NodeBehind { node, index: height });
-    }
-    let headers = pool.with(|node| node.headers(height, 1)).map_err(SyncError::from_node)?;
-    match headers.first() {
-        Some(header) if header.block_hash() == previous => Ok(()),
-        Some(_) => Err(SyncError::ChainDiffers { ours: BlockId { height, hash: previous } }),
-        None => Err(SyncError::NodeBehind { node, index: height }),
+    /// Brings the index's tip onto the node's chain: undoes what the node gave up, waits for a node that is behind.
+    fn settle_tip(&self, outcome: &mut Outcome) -> Result<(), SyncError> {
+        let mut told = false;
+        while let Some(tip) = self.writer.tip()? {
+            match fork::standing(self.writer, self.source.as_ref(), &self.pool, tip)? {
+                Standing::Ahead => return Ok(()),
+                Standing::Left { fork } => {
+                    tracing::warn!(
+                        "the node's chain left block {tip}: undoing {} blocks, down to {fork}",
+                        tip.height - fork
+                    );
+                    disconnect(self.writer, tip.height, fork)?;
+                    outcome.from = outcome.from.min(fork + 1);
+                }
+                Standing::Behind => {
+                    if !told {
+                        tracing::warn!(
+                            "the node lacks block {tip}, the index's tip, and has nothing better: waiting for it"
+                        );
+                        told = true;
+                    }
+                    if self.stop.wait(BEHIND_WAIT) {
+                        return Err(SyncError::Stopped);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -10,9 +10,10 @@ use bitcoin::{OutPoint, Script};
 
 use crate::chain::{Height, ScriptHash};
 use crate::index::derive::Flagged;
-use crate::index::keys::CoinKey;
 use crate::index::{IndexError, Result, View};
 use crate::scan::{Fingerprints, OutPointHasher, Scripts};
+use crate::sync::lists::Entries;
+use crate::watchlist::Role;
 
 /// The flagged scripts of an index, and the published coins.
 pub struct Interest {
@@ -54,14 +55,15 @@ impl Interest {
         let interest = Self { scripts, from, hasher: OutPointHasher::default(), published: RwLock::default() };
         let mut live = LiveCoins::default();
         for coin in view.coins() {
-            let (CoinKey { outpoint, .. }, coin) = coin?;
+            let (key, coin) = coin?;
+            let outpoint = key.outpoint;
             // Entries come in the order of their hashes, so a script's number is its place among them.
             let number = hashes.binary_search(&coin.script).map_err(|_| IndexError::Damaged {
                 path: view.path().to_owned(),
                 detail: format!("coin {outpoint} is on a script that is no entry"),
             })?;
             let script = u32::try_from(number).expect("scripts are numbered by u32");
-            if view.spender(&outpoint)?.is_none() {
+            if view.spender_of(&key)?.is_none() {
                 live.coins.insert(outpoint, LiveCoin { value: coin.value, script });
             }
         }
@@ -103,6 +105,12 @@ impl Needs {
         Ok(Self::from_heights(heights.into_iter()))
     }
 
+    /// Those of lists that no index has taken in yet.
+    pub fn of_entries(entries: &Entries) -> Self {
+        let flagged = entries.values().filter(|entry| entry.roles.contains(&Role::Flagged));
+        Self::from_heights(flagged.map(|entry| entry.from))
+    }
+
     fn from_heights(heights: impl Iterator<Item = Height> + Clone) -> Self {
         Self { blocks_from: heights.clone().min(), spent_from: heights.filter(|from| *from > 0).min() }
     }
@@ -138,7 +146,7 @@ pub struct LiveCoins {
 /// A scanner may be this many blocks ahead; a publication must be older than that before the next.
 pub const WINDOW: usize = 48;
 /// Below this it isn't worth publishing.
-const RECENT_AT_LEAST: usize = 4096;
+const RECENT_AT_LEAST: usize = 16;
 
 impl LiveCoins {
     /// A coin, if it is live.

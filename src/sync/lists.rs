@@ -31,12 +31,8 @@ pub fn row(entry: &Entry) -> EntryRow {
 pub fn keep_known_heights(entries: &Entries, view: &View) -> Result<Entries> {
     let mut entries = entries.clone();
     for (script, entry) in &mut entries {
-        let flagged = entry.roles.contains(&Role::Flagged);
-        let mut asking = entry.labels.iter().filter(|label| !flagged || label.role == Role::Flagged);
-        if asking.all(|label| label.from.is_none())
-            && let Some(known) = view.entry(*script)?
-        {
-            entry.from = known.from;
+        if let Some(known) = view.entry(*script)? {
+            entry.from = entry.from_with(known.from);
         }
     }
     Ok(entries)

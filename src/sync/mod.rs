@@ -2,6 +2,8 @@
 
 pub mod advance;
 pub mod backfill;
+pub mod disconnect;
+pub mod fork;
 pub mod interest;
 pub mod lists;
 pub mod pipeline;
@@ -9,8 +11,8 @@ pub mod source;
 
 use bitcoin::OutPoint;
 
+use crate::chain::BlockId;
 use crate::chain::header::HeaderError;
-use crate::chain::{BlockId, Height};
 use crate::index::IndexError;
 use crate::node::NodeError;
 use crate::scan::ScanError;
@@ -37,22 +39,9 @@ pub enum SyncError {
     /// The node's headers don't make a chain.
     #[error("the node's headers don't make a chain: {0}")]
     Header(#[from] HeaderError),
-    /// The index's tip is not on the node's chain.
-    #[error(
-        "the node's chain lacks block {ours}, the index's tip: its chain was reorganised, or it is another node's index. This version can't undo blocks yet: make a new index with `--index DIR`"
-    )]
-    ChainDiffers {
-        /// The index's tip.
-        ours: BlockId,
-    },
-    /// The node has fewer blocks than the index.
-    #[error("the node is behind: it is at height {node}, the index at {index}; wait until it has caught up")]
-    NodeBehind {
-        /// The node's height.
-        node: Height,
-        /// The index's.
-        index: Height,
-    },
+    /// The node moved to another branch while it was read. Whoever reads begins again at the fork.
+    #[error("the node's chain changed while it was read")]
+    ChainMoved,
     /// The node tells another spent output than the block that made it.
     #[error(
         "the node says that {outpoint}, spent in block {block}, was another output than the one its block holds; nothing of that block was written. The node's undo data is damaged: restart it with -reindex"
@@ -86,6 +75,7 @@ impl SyncError {
     pub fn from_node(error: NodeError) -> Self {
         match error {
             NodeError::Stopped => Self::Stopped,
+            NodeError::NotOnChain(_) => Self::ChainMoved,
             other => Self::Node(other),
         }
     }

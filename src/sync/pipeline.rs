@@ -23,7 +23,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::SyncError;
 use super::interest::{Interest, WINDOW};
 use super::source::{Connection, Source, Spent};
-use crate::chain::{BlockId, Height, header};
+use crate::chain::header::{self, HeaderError};
+use crate::chain::{BlockId, Height};
 use crate::scan::block::Proof;
 use crate::scan::{BlockScan, scan};
 use crate::stop::Stop;
@@ -119,7 +120,7 @@ pub fn run(
         let thread = |name: String| std::thread::Builder::new().name(name);
         let mut spawned = {
             let results = results.clone();
-            let feed = move || guarded(&results, || feed_headers(pool, order, &taken, &job_sender, &results));
+            let feed = move || guarded(&results, || feed_headers(pool, interest, order, &taken, &job_sender, &results));
             thread("headers".into()).spawn_scoped(scope, feed).map(drop)
         };
         for number in 0..pool.source.connections(threads) {
@@ -128,16 +129,29 @@ pub fn run(
             spawned = spawned.and_then(|()| thread(format!("fetch-{number}")).spawn_scoped(scope, work).map(drop));
         }
         drop((jobs, results));
+        let mut rescue = GiveUp { source: pool.source.as_ref(), armed: true };
         let outcome = match spawned {
             Ok(()) => in_order(order, arrivals, tokens, stop, &mut consume),
             Err(error) => Err(SyncError::Panic(format!("no thread could be started: {error}"))),
         };
-        if outcome.is_err() {
-            // Whoever waits for the node to come back must not wait any longer.
-            stop.request();
-        }
+        rescue.armed = !matches!(outcome, Ok(()) | Err(SyncError::ChainMoved));
         outcome
     })
+}
+
+/// Unless disarmed, ends the readers' calls and waits when it is dropped, also by a panic: else they would wait for a node that
+/// may be gone, and whoever joins them with them.
+struct GiveUp<'a> {
+    source: &'a dyn Source,
+    armed: bool,
+}
+
+impl Drop for GiveUp<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.source.give_up();
+        }
+    }
 }
 
 /// Runs a stage; what it fails with, a panic included, becomes a result.
@@ -158,6 +172,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
 /// Walks the headers, checks that they link and carry their work, and asks for the blocks that matter.
 fn feed_headers(
     pool: &ConnectionPool,
+    interest: &Interest,
     order: &Order,
     tokens: &Receiver<()>,
     jobs: &Sender<Job>,
@@ -168,29 +183,42 @@ fn feed_headers(
     while next <= last {
         let wanted = HEADERS_AT_ONCE.min((last - next) as usize + 1);
         let headers = pool.with(|node| node.headers(next, wanted)).map_err(SyncError::from_node)?;
-        if headers.is_empty() {
-            return Err(SyncError::NodeBehind { node: next.saturating_sub(1), index: last });
+        if headers.is_empty() || headers.len() > wanted {
+            // The height was the node's own a moment ago.
+            return Err(SyncError::ChainMoved);
         }
-        for header in headers.into_iter().take(wanted) {
-            let hash = header::check(&header, next, previous)?;
-            let id = BlockId { height: next, hash };
+        let mut ids = Vec::with_capacity(headers.len());
+        for header in &headers {
+            let id = BlockId { height: next, hash: linked(header, next, previous)? };
+            ids.push(id);
+            previous = id.hash;
+            next += 1;
+        }
+        let wanted = pool.with(|node| node.select(&ids, &interest.scripts)).map_err(SyncError::from_node)?;
+        for ((id, header), wanted) in ids.into_iter().zip(headers).zip(wanted) {
             if tokens.recv().is_err() {
                 return Ok(());
             }
-            let sent = if next < order.blocks_from {
-                results.send(Ok(Arrived { id, header, content: None })).is_ok()
-            } else {
-                let all_spent = order.spent_from.is_some_and(|from| from <= next);
+            let sent = if wanted && id.height >= order.blocks_from {
+                let all_spent = order.spent_from.is_some_and(|from| from <= id.height);
                 jobs.send(Job { id, header, all_spent }).is_ok()
+            } else {
+                results.send(Ok(Arrived { id, header, content: None })).is_ok()
             };
             if !sent {
                 return Ok(());
             }
-            previous = hash;
-            next += 1;
         }
     }
     Ok(())
+}
+
+/// A header's hash, if it follows the block `previous` and has its work. One that follows another is of another branch.
+fn linked(header: &Header, height: Height, previous: BlockHash) -> Result<BlockHash, SyncError> {
+    match header::check(header, height, previous) {
+        Err(HeaderError::Unlinked { .. }) => Err(SyncError::ChainMoved),
+        checked => Ok(checked?),
+    }
 }
 
 /// Fetches blocks and leaves the rest to the scanners.
@@ -277,7 +305,7 @@ fn in_order(
             // The feeder may have sent its last job already.
             let _ = tokens.send(());
             next += 1;
-            if stop.requested() {
+            if stop.requested() && next <= last {
                 return Err(SyncError::Stopped);
             }
         }

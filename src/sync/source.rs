@@ -6,7 +6,9 @@ use bitcoin::block::Header;
 use bitcoin::{TxOut, Txid};
 
 use crate::chain::{BlockId, Height};
-use crate::node::{Lane, NodeError, Worker};
+use crate::node::{Lane, Node, NodeError, Worker};
+use crate::scan::Scripts;
+use crate::stop::Stop;
 
 /// Something that hands out blocks by any number of connections.
 pub trait Source: Send + Sync {
@@ -15,6 +17,15 @@ pub trait Source: Send + Sync {
 
     /// How many connections serve best.
     fn connections(&self, threads: usize) -> usize;
+
+    /// The height of its tip. Waits while it is away.
+    fn height(&self) -> Result<Height, NodeError>;
+
+    /// Whether it holds the branch that `block` is on for invalid.
+    fn calls_invalid(&self, block: BlockId) -> Result<bool, NodeError>;
+
+    /// Ends every call and every wait, for good: something failed, and nobody will ask again.
+    fn give_up(&self);
 }
 
 /// The spent outputs of some or all transactions of a block.
@@ -40,6 +51,11 @@ pub trait Connection: Send {
     /// Headers of the active chain from `first` on, at most `count`; fewer at the tip.
     fn headers(&mut self, first: Height, count: usize) -> Result<Vec<Header>, NodeError>;
 
+    /// Which of these blocks can matter to `scripts`: a lane that can't tell without reading them says all.
+    fn select(&mut self, blocks: &[BlockId], _scripts: &Scripts) -> Result<Vec<bool>, NodeError> {
+        Ok(vec![true; blocks.len()])
+    }
+
     /// The raw block.
     fn block(&mut self, id: BlockId) -> Result<Vec<u8>, NodeError>;
 
@@ -50,9 +66,32 @@ pub trait Connection: Send {
     fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<Spent, NodeError>;
 }
 
-impl Source for Lane {
+/// A node, by one of its lanes.
+pub struct NodeSource {
+    /// For what every lane needs.
+    pub node: Node,
+    /// For blocks.
+    pub lane: Lane,
+    /// What ends the node's waits.
+    pub stop: Stop,
+}
+
+impl Source for NodeSource {
     fn connect(&self) -> Box<dyn Connection> {
-        Box::new(LaneConnection { worker: self.worker(), whole: self.gives_spent_outputs_cheaply() })
+        Box::new(LaneConnection { worker: self.lane.worker(), whole: self.lane.gives_spent_outputs_cheaply() })
+    }
+
+    fn height(&self) -> Result<Height, NodeError> {
+        Ok(self.node.info()?.blocks)
+    }
+
+    fn calls_invalid(&self, block: BlockId) -> Result<bool, NodeError> {
+        self.node.calls_invalid(block)
+    }
+
+    fn give_up(&self) {
+        self.stop.request();
+        self.node.hang_up();
     }
 
     fn connections(&self, threads: usize) -> usize {

@@ -20,6 +20,16 @@ pub struct Entry {
     pub labels: Vec<Label>,
 }
 
+impl Entry {
+    /// The least height that a flagged label asks for (without one, that any label does), where a label without a height asks
+    /// for `default`.
+    pub fn from_with(&self, default: Height) -> Height {
+        let flagged = self.roles.contains(&Role::Flagged);
+        let asking = self.labels.iter().filter(|label| !flagged || label.role == Role::Flagged);
+        asking.map(|label| label.from.unwrap_or(default)).min().unwrap_or(default)
+    }
+}
+
 /// One entry per script. Its `from` is the least that a flagged label asks for (without one, that any label does), where a
 /// label without a height asks for `default_from`.
 pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTreeMap<ScriptHash, Entry> {
@@ -41,9 +51,7 @@ pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTr
         entry.labels.sort_unstable();
         entry.labels.dedup();
         entry.roles = entry.labels.iter().map(|label| label.role).collect();
-        let flagged = entry.roles.contains(&Role::Flagged);
-        let asking = entry.labels.iter().filter(|label| !flagged || label.role == Role::Flagged);
-        entry.from = asking.map(|label| label.from.unwrap_or(default_from)).min().unwrap_or(default_from);
+        entry.from = entry.from_with(default_from);
     }
     entries
 }
