@@ -8,6 +8,7 @@
 //!                                                        records ── real blocks
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node
+//! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
@@ -16,9 +17,11 @@ pub mod asker;
 pub mod blocks;
 pub mod cli;
 pub mod gate;
+pub mod memory;
 pub mod model;
 pub mod node;
 pub mod random;
 pub mod records;
 pub mod scripts;
 pub mod sign;
+pub mod swept;
