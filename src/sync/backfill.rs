@@ -26,6 +26,10 @@ use crate::stop::Stop;
 
 /// How often a node that is behind is looked at again.
 const BEHIND_WAIT: Duration = Duration::from_secs(1);
+/// How often in a row a node's chain may change under a run that stands still; more than that is no reorg any more.
+const MOVES: u32 = 10;
+/// The wait after the first change; as much longer after each that follows it.
+const MOVED_WAIT: Duration = Duration::from_millis(100);
 
 /// Hears how a sweep goes on; called by the one thread that advances.
 pub trait Observer {
@@ -164,12 +168,23 @@ impl<'a> Sweeper<'a> {
         let start = Instant::now();
         let (from, _) = position(self.writer)?;
         let mut outcome = Outcome { from, through: None, tally: Tally::default(), seconds: 0.0, stopped: false };
+        let (mut moves, mut stood) = (0, from);
         loop {
             match self.once(to, observer, &mut outcome) {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => break,
                 Err(SyncError::ChainMoved) => {
-                    tracing::info!("the node's chain changed while it was read: looking again")
+                    let (next, _) = position(self.writer)?;
+                    moves = if next == stood { moves + 1 } else { 1 };
+                    stood = next;
+                    if moves >= MOVES {
+                        return Err(SyncError::Unsteady { moves, next });
+                    }
+                    tracing::info!("the node's chain changed while it was read: looking again");
+                    outcome.stopped = self.stop.wait(MOVED_WAIT * moves);
+                    if outcome.stopped {
+                        break;
+                    }
                 }
                 Err(SyncError::Stopped) => {
                     outcome.stopped = true;

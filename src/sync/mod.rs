@@ -11,8 +11,8 @@ pub mod source;
 
 use bitcoin::OutPoint;
 
-use crate::chain::BlockId;
 use crate::chain::header::HeaderError;
+use crate::chain::{BlockId, Height};
 use crate::index::IndexError;
 use crate::node::NodeError;
 use crate::scan::ScanError;
@@ -42,6 +42,16 @@ pub enum SyncError {
     /// The node moved to another branch while it was read. Whoever reads begins again at the fork.
     #[error("the node's chain changed while it was read")]
     ChainMoved,
+    /// That happened again and again, with no block between.
+    #[error(
+        "the node's answers don't fit together: {moves} times in a row its chain was another one while blocks from height {next} on were read. If it stays so, the node's data is damaged: restart the node with -reindex"
+    )]
+    Unsteady {
+        /// How often.
+        moves: u32,
+        /// The height that the run didn't get beyond.
+        next: Height,
+    },
     /// The node tells another spent output than the block that made it.
     #[error(
         "the node says that {outpoint}, spent in block {block}, was another output than the one its block holds; nothing of that block was written. The node's undo data is damaged: restart it with -reindex"
