@@ -76,7 +76,7 @@ impl Case {
 
 /// Draws cases of a property.
 fn each(property: u64, check: impl Fn(&mut Case)) {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
     for number in 0..cases {
         let mut case = Case::draw(property, number);
         watched(&case.name.clone(), || check(&mut case));

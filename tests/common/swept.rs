@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use super::answers::{Answers, List, assert_rows, csv, scripts};
 use super::asker::Asker;
 use super::memory::{Branch, Memory, Shared};
+use super::model::Model;
 
 /// One thread, one block in a batch: what every other pace must equal.
 pub const SLOWEST: Pace = Pace { threads: 1, batch_blocks: 1 };
@@ -120,6 +121,12 @@ impl Swept {
         }) {
             assert_eq!(asker.tx(record.txid, height), expected.tx(record.txid), "{what}");
         }
+        self.assert_counts(blocks, list, what);
+    }
+
+    /// Panics unless every family has as many rows as the model says.
+    pub fn assert_counts(&self, blocks: &[Block], list: &List, what: &str) {
+        let model = Model::new(blocks, list);
         let spends: usize = model.records.iter().map(|record| record.spent.len()).sum();
         let (records, touches, coins) = (model.records.len(), model.touches.len(), model.coins.len());
         let counts = [
