@@ -210,6 +210,7 @@ impl<'a> Sweeper<'a> {
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
         if next > last {
+            self.lower_goal(to.map_or(node, |to| to.max(node)))?;
             return Ok(ControlFlow::Break(()));
         }
         let mut step = self.writer.step();
@@ -240,6 +241,16 @@ impl<'a> Sweeper<'a> {
         swept?;
         written?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Forgets what an earlier run set out for above `height`: the node's chain got shorter, and there is nothing to miss there.
+    fn lower_goal(&self, height: Height) -> Result<(), SyncError> {
+        if meta::goal(self.writer)?.is_some_and(|goal| goal > height) {
+            let mut step = self.writer.step();
+            meta::put_goal(&mut step, height);
+            step.commit(true)?;
+        }
+        Ok(())
     }
 
     /// Brings the index's tip onto the node's chain: undoes what the node gave up, waits for a node that is behind.
