@@ -11,7 +11,7 @@ use bitcoin::{Block, Network};
 use coinhound::chain::Chain;
 use coinhound::index::digest::digest;
 use coinhound::index::meta::{Identity, TakenLists};
-use coinhound::index::{Family, Writer};
+use coinhound::index::{Family, View, Writer};
 use coinhound::sync::SyncError;
 use coinhound::sync::advance::Tally;
 use coinhound::sync::backfill::{Observer, Outcome, Pace, Sweeper, open};
@@ -95,14 +95,7 @@ impl Swept {
 
     /// All rows but those of `meta`.
     pub fn rows(&self) -> Rows {
-        let families = Family::ALL.into_iter().filter(|family| *family != Family::Meta);
-        let of = |family: Family| {
-            self.writer().range(family, &[], None).map(move |row| {
-                let (key, value) = row.expect("the index reads");
-                ((family.name(), key.into_vec()), value.into_vec())
-            })
-        };
-        families.flat_map(of).collect()
+        rows(self.writer())
     }
 
     /// Panics unless touches, coins, spends and records are the model's after the last of these blocks, and nothing is left over.
@@ -145,6 +138,18 @@ impl Swept {
             assert_eq!(self.writer().count(family).expect("the index reads"), rows as u64, "{what}: {}", family.name());
         }
     }
+}
+
+/// All rows of an index but those of `meta`.
+pub fn rows(view: &View) -> Rows {
+    let families = Family::ALL.into_iter().filter(|family| *family != Family::Meta);
+    let of = |family: Family| {
+        view.range(family, &[], None).map(move |row| {
+            let (key, value) = row.expect("the index reads");
+            ((family.name(), key.into_vec()), value.into_vec())
+        })
+    };
+    families.flat_map(of).collect()
 }
 
 /// Panics, naming a row that differs, unless both have the same rows.
