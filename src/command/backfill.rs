@@ -139,7 +139,12 @@ fn prepare(writer: &Writer, info: &NodeInfo, lane: &Lane) -> Result<(), Error> {
     }
     info_serves(info, needs, next)?;
     if info.ibd {
-        tracing::warn!("the node is still catching up: it is at height {} of {}", info.blocks, info.headers);
+        tracing::warn!(
+            "the node is in its initial block download: it has blocks through height {} and headers through {}; what it has is \
+             scanned",
+            info.blocks,
+            info.headers
+        );
     }
     if let Some(from) = needs.spent_from.map(|from| from.max(next)).filter(|from| *from <= info.blocks)
         && !lane.gives_spent_outputs_cheaply()
@@ -191,7 +196,7 @@ fn page(answer: &Answer) -> Page {
     let mut page = Page::default();
     let lanes = answer.lanes.join(", ");
     match answer.through {
-        _ if answer.blocks == 0 && !answer.stopped => page.line("nothing to do: the index is at the node's tip"),
+        _ if answer.blocks == 0 && !answer.stopped => page.line("nothing to do: no block is missing"),
         Some(through) if answer.blocks > 0 => page.line(format!(
             "scanned heights {} to {through}: {} blocks read over {lanes}, {} touches, {:.1} s",
             answer.from, answer.blocks_read, answer.touches, answer.seconds
