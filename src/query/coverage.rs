@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn gaps_are_what_is_missing_of_each_entry_and_nothing_else() {
         // entries' from, unknown targets, next height, height asked about → (from, through, entries)
-        let cases: [(&[Height], u64, Height, Height, &[(Height, Height, u64)]); 8] = [
+        type Case = (&'static [Height], u64, Height, Height, &'static [(Height, Height, u64)]);
+        let cases: [Case; 8] = [
             (&[0, 0], 0, 600, 599, &[]),
             (&[0, 0], 0, 301, 599, &[(301, 599, 2)]),
             (&[0], 0, 0, 599, &[(0, 599, 1)]),
