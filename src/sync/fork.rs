@@ -7,7 +7,7 @@ use bitcoin::block::Header;
 use bitcoin::{BlockHash, Work};
 
 use super::SyncError;
-use super::pipeline::ConnectionPool;
+use super::pipeline::{ConnectionPool, linked};
 use super::source::Source;
 use crate::chain::{BlockId, Height};
 use crate::index::{Family, View};
@@ -92,8 +92,7 @@ fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId)
             return Ok(false);
         }
         for header in &headers {
-            // A node that moved between two calls is looked at again by whoever asked.
-            previous = crate::chain::header::check(header, next, previous)?;
+            previous = linked(header, next, previous)?;
             found = Some(found.map_or(header.work(), |sum| sum + header.work()));
             if found > needed {
                 return Ok(true);

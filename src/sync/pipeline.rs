@@ -214,7 +214,7 @@ fn feed_headers(
 }
 
 /// A header's hash, if it follows the block `previous` and has its work. One that follows another is of another branch.
-fn linked(header: &Header, height: Height, previous: BlockHash) -> Result<BlockHash, SyncError> {
+pub(super) fn linked(header: &Header, height: Height, previous: BlockHash) -> Result<BlockHash, SyncError> {
     match header::check(header, height, previous) {
         Err(HeaderError::Unlinked { .. }) => Err(SyncError::ChainMoved),
         checked => Ok(checked?),
