@@ -234,10 +234,12 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
     let dir = tempfile::tempdir().expect("a folder for the index");
     let path = dir.path().join("index");
     let identity = Identity { chain: Chain::Regtest, genesis: Chain::Regtest.genesis_hash(), challenge: None };
-    let writer = Writer::create(&path, &identity, |step| {
-        put_trace(step, &TraceParameters::default());
-        put_lists(step, &TakenLists::default());
+    let writer = Writer::create(&path, &identity, |writer| {
+        let mut step = writer.step();
+        put_trace(&mut step, &TraceParameters::default());
+        put_lists(&mut step, &TakenLists::default());
         step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep { next: 0 }.value());
+        step.commit(true)
     });
     let writer = writer.expect("an empty folder");
     // Some 120 KB a height; 3,000 of them fill the memtables a dozen times.

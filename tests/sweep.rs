@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use common::answers::{Answers, List, assert_rows, scripts};
 use common::asker::Asker;
 use common::blocks::{Chain, Template, outputs};
-use common::memory::{Lie, Memory};
 use common::model::{Kind, State};
 use common::random::{self, Rng};
 use common::scripts::Shape;
+use common::told::{Lie, Memory};
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder for indexes")

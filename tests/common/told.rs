@@ -13,7 +13,7 @@ use coinhound::node::NodeError;
 use coinhound::stop::Stop;
 use coinhound::sync::SyncError;
 use coinhound::sync::advance::Tally;
-use coinhound::sync::backfill::{self, Observer, Outcome, Pace};
+use coinhound::sync::backfill::{self, Observer, Outcome, Pace, Sweeper};
 use coinhound::sync::lists::Entries;
 use coinhound::sync::source::{Connection, Source, Spent};
 use coinhound::watchlist::entries::Entry;
@@ -94,8 +94,8 @@ impl Memory {
     ) -> Result<Outcome, SyncError> {
         let identity = Identity { chain: Chain::Regtest, genesis: Chain::Regtest.genesis_hash(), challenge: None };
         let writer = backfill::open(path, &identity, &entries(list), &TakenLists::default())?;
-        let tip = || Ok(self.tip());
-        backfill::run(&writer, Arc::new(self.clone()), tip, to, pace, &Stop::default(), &mut Nobody)
+        let stop = Stop::default();
+        Sweeper::new(&writer, Arc::new(self.clone()), pace, &stop).run(to, &mut Nobody)
     }
 }
 
@@ -138,6 +138,16 @@ impl Source for Memory {
     fn connections(&self, threads: usize) -> usize {
         threads
     }
+
+    fn height(&self) -> Result<Height, NodeError> {
+        Ok(self.tip())
+    }
+
+    fn calls_invalid(&self, _: BlockId) -> Result<bool, NodeError> {
+        Ok(false)
+    }
+
+    fn give_up(&self) {}
 }
 
 impl Connection for Memory {
