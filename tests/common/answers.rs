@@ -17,15 +17,20 @@ pub fn label(script: &Script) -> String {
     format!("case {}", &sha256::Hash::hash(script.as_bytes()).to_string()[..8])
 }
 
-/// Writes a list as CSV with a column `from`, each script with its `label`; gives the value of `--watch`.
-pub fn write_list(cli: &Cli, list: &[(ScriptBuf, u32)]) -> String {
+/// A list as CSV with a column `from`, each script with its `label`.
+pub fn csv(list: &[(ScriptBuf, u32)]) -> String {
     let line =
         |(script, from): &(ScriptBuf, u32)| format!("script:{},{from},{}\n", script.to_hex_string(), label(script));
     let text: String = list.iter().map(line).collect();
+    format!("address,from,label\n{text}")
+}
+
+/// Writes a list as CSV; gives the value of `--watch`.
+pub fn write_list(cli: &Cli, list: &[(ScriptBuf, u32)]) -> String {
     let folder = cli.home();
     let named = tempfile::Builder::new().prefix("list-").suffix(".csv").tempfile_in(folder);
     let (_, path) = named.expect("a file for the list").keep().expect("the file is ours");
-    std::fs::write(&path, format!("address,from,label\n{text}")).expect("the file is ours");
+    std::fs::write(&path, csv(list)).expect("the file is ours");
     path.to_str().expect("tests use plain paths").to_owned()
 }
 
