@@ -125,7 +125,7 @@ impl Memory {
             invalid: Mutex::default(),
             hook: Mutex::new(hook),
             calls: AtomicUsize::new(0),
-            whole: active.height() % 2 == 0,
+            whole: active.height().is_multiple_of(2),
             stop: Stop::default(),
         })
     }
