@@ -104,28 +104,35 @@ fn an_overwritten_twin_is_lost_and_its_successor_lives() {
 
 #[test]
 fn more_coins_than_scanners_are_told_of_at_once_are_all_followed() {
-    // Scanners learn of new coins only when thousands have come; until then whoever advances looks for them.
+    // Scanners learn of new coins only when thousands have come; until then whoever advances looks for them. Scripts from 90 on
+    // are on no list: a spend that pays only these is found by its coin alone.
     let mut chain = Chain::regtest(8);
     let mut rng = Rng::new(8);
-    let script = |chain: &Chain, n: u32| chain.script(Shape::Drop, n);
     let money = chain.mature(1);
-    let pays: Vec<_> = (0..200).map(|n| (script(&chain, n % 90), 1_000_000)).collect();
-    let mut made = chain.spend(&money, &pays);
+    let pays: Vec<_> = (0..200).map(|n| (chain.script(Shape::Drop, n % 90), 1_000_000)).collect();
+    let mut block = vec![chain.spend(&money, &pays)];
     let mut coins: Vec<OutPoint> = Vec::new();
-    for height in 0..420 {
-        coins.extend(outputs(&made).filter(|(_, output)| output.value.to_sat() > 1_000).map(|(at, _)| at));
-        chain.mine(vec![made]);
-        // Old and new coins alike, each into several, some of them to scripts on no list.
+    for _ in 0..420 {
+        coins.extend(
+            block.iter().flat_map(outputs).filter(|(_, output)| output.value.to_sat() > 1_000).map(|(at, _)| at),
+        );
+        chain.mine(block);
+        let worth = |at: &OutPoint| chain.coins()[at].output.value.to_sat();
+        // Old and new coins alike, into several.
         let inputs: Vec<_> = (0..20).map(|_| coins.swap_remove(rng.index(coins.len()))).collect();
-        let worth: u64 = inputs.iter().map(|at| chain.coins()[at].output.value.to_sat()).sum();
-        let count = 60;
-        let value = worth / count;
-        let draw = |_| (script(&chain, u32::try_from(rng.below(100)).expect("below 100")), value);
-        let pays: Vec<_> = (0..count).map(draw).collect();
-        made = chain.spend(&inputs, &pays);
-        assert!(coins.len() > 20, "at {height}");
+        let value = inputs.iter().map(worth).sum::<u64>() / 70;
+        let mut draw = |_| (chain.script(Shape::Drop, u32::try_from(rng.below(100)).expect("below 100")), value);
+        let pays: Vec<_> = (0..70).map(&mut draw).collect();
+        block = vec![chain.spend(&inputs, &pays)];
+        // One by one, most of them made a few blocks ago.
+        for turn in 0..12 {
+            let at =
+                if turn % 4 == 0 { rng.index(coins.len()) } else { coins.len() - 1 - rng.index(coins.len().min(500)) };
+            let at = coins.remove(at);
+            block.push(chain.spend(&[at], &[(chain.script(Shape::Drop, 95), worth(&at).min(1_000))]));
+        }
     }
-    let list: List = (0..90).map(|n| (script(&chain, n), 0)).collect();
+    let list: List = (0..90).map(|n| (chain.script(Shape::Drop, n), 0)).collect();
     let (folder, memory) = (folder(), Memory::new(chain.blocks()));
     let mut digests = Vec::new();
     for (number, (threads, batch_blocks)) in [(1, 1), (8, 500)].into_iter().enumerate() {
