@@ -123,8 +123,11 @@ fn a_run_that_is_told_to_stop_says_so_and_the_next_one_goes_on() {
         let through = through.unwrap_or_default();
         assert_eq!(answer["through"], through, "{what}");
         let gaps = &answer["coverage"]["gaps"];
-        let missing = ["from", "through", "entries"].map(|name| gaps[0][name].clone());
-        assert_eq!(missing, [json!(through + 1), json!(TIP), json!(scene.list.len())], "{what}: {gaps}");
+        let missing = ["from", "through"].map(|name| gaps[0][name].clone());
+        assert_eq!(missing, [json!(through + 1), json!(TIP)], "{what}: {gaps}");
+        let gaps = gaps.as_array().expect("a list of gaps");
+        let entries: u64 = gaps.iter().filter_map(|gap| gap["entries"].as_u64()).sum();
+        assert_eq!(entries, scene.list.len() as u64, "{what}: each entry misses something once");
 
         // Questions are answered, but as what they are.
         let one = scene.flagged_from_start();
@@ -228,11 +231,13 @@ fn a_repeated_run_does_nothing_and_a_partial_one_is_whole_up_to_its_height() {
     let (code, answer) = cli.json(&["backfill", "--to", "10"]);
     assert_eq!((code, &answer["blocks"], &answer["through"]), (0, &json!(0), &json!(149)), "{answer}");
     for run in 0..3 {
-        // Beyond the tip means the tip.
-        let arguments: &[&str] = if run == 1 { &["backfill", "--to", "9999"] } else { &["backfill"] };
+        // Beyond the tip means the tip, and says that it wasn't reached.
+        let (arguments, expected): (&[&str], _) =
+            if run == 1 { (&["backfill", "--to", "9999"], 3) } else { (&["backfill"], 0) };
         let (code, answer) = cli.json(arguments);
         let blocks = u32::from(run == 0);
-        assert_eq!((code, &answer["blocks"], &answer["through"]), (0, &json!(blocks), &json!(TIP)), "{answer}");
+        assert_eq!((code, &answer["blocks"], &answer["through"]), (expected, &json!(blocks), &json!(TIP)), "{answer}");
+        assert_eq!(answer["coverage"]["complete"], true, "every block there is was scanned: {answer}");
         assert_eq!(answer["stopped"], false);
         scene.assert_finished(&cli, &format!("run {run}"));
     }

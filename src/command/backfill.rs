@@ -84,8 +84,9 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
         seconds: outcome.seconds,
         stopped: outcome.stopped,
     };
-    output::object(context.format, &answer, || page(&answer))?;
-    Ok(Exit::of(answer.coverage.complete && !outcome.stopped))
+    output::object(context.format, &answer, || page(&answer, args.to))?;
+    let reached = args.to.is_none_or(|to| answer.through.is_some_and(|through| through >= to));
+    Ok(Exit::of(answer.coverage.complete && reached && !outcome.stopped))
 }
 
 /// The chain the node is on, as an index states it.
@@ -188,11 +189,11 @@ fn stopped_early(context: &Context) -> Result<Exit, Error> {
         seconds: 0.0,
         stopped: true,
     };
-    output::object(context.format, &answer, || page(&answer))?;
+    output::object(context.format, &answer, || page(&answer, None))?;
     Ok(Exit::Uncovered)
 }
 
-fn page(answer: &Answer) -> Page {
+fn page(answer: &Answer, to: Option<Height>) -> Page {
     let mut page = Page::default();
     let lanes = answer.lanes.join(", ");
     match answer.through {
@@ -202,6 +203,9 @@ fn page(answer: &Answer) -> Page {
             answer.from, answer.blocks_read, answer.touches, answer.seconds
         )),
         _ => page.line("nothing was scanned"),
+    }
+    if let Some(to) = to.filter(|to| answer.through.is_none_or(|through| through < *to) && !answer.stopped) {
+        page.line(format!("the node has no block {to} yet"));
     }
     if answer.stopped {
         page.line("stopped before the end; run it again to go on");

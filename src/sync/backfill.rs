@@ -194,11 +194,10 @@ impl<'a> Sweeper<'a> {
         let (next, previous) = position(self.writer)?;
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
-        let goal = to.unwrap_or(node);
         // A height already passed is no goal; without one, the node's tip is, also where a reorg lowered it.
-        if (to.is_none() || goal >= next) && meta::goal(self.writer)? != Some(goal) {
+        if (to.is_none() || last >= next) && meta::goal(self.writer)? != Some(last) {
             let mut step = self.writer.step();
-            meta::put_goal(&mut step, goal);
+            meta::put_goal(&mut step, last);
             step.commit(false)?;
         }
         if next > last {
