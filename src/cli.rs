@@ -80,7 +80,8 @@ impl Cli {
             let json = typed.windows(2).any(|pair| pair[0] == "--format" && pair[1].starts_with("json"))
                 || typed.iter().any(|word| word.starts_with("--format=json"));
             if json && error.use_stderr() {
-                let message = error.render().to_string();
+                let text = error.render().to_string();
+                let message = text.strip_prefix("error: ").unwrap_or(&text);
                 output::error(Format::Json, &Error::Usage(message.trim_end().to_owned()));
                 std::process::exit(Exit::Usage.code().into());
             }

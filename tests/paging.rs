@@ -73,8 +73,8 @@ fn pages_of_any_size_hold_every_row_once() {
             }
             assert_rows(&found, &expected[..found.len()], &format!("{command} by {limit}"));
         }
-        let (_, answer) = scene.cli.json(&[command, "all", "--limit", "0"]);
-        assert_eq!(rows(&answer), [] as [Value; 0], "{command}: no row is a page too");
+        // A page of nothing has no cursor, and would look like the end.
+        assert_eq!(scene.cli.json(&[command, "all", "--limit", "0"]).0, 2, "{command} by 0");
     }
 }
 

@@ -43,7 +43,7 @@ impl Case {
             _ => 5 + rng.index(60),
         };
         let mut list = random::watchlist(&chain, &mut rng, count);
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             list.iter_mut().for_each(|(_, from)| *from = 0);
         }
         let branch = Branch::new(chain.blocks());

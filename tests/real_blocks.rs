@@ -217,7 +217,7 @@ fn a_listed_script_is_found_where_it_is_spent() {
 fn root(txid: Txid, mut index: usize, branch: &[[u8; 32]]) -> TxMerkleNode {
     let mut node = txid.to_byte_array();
     for sibling in branch {
-        let pair = if index % 2 == 0 { [node, *sibling] } else { [*sibling, node] };
+        let pair = if index.is_multiple_of(2) { [node, *sibling] } else { [*sibling, node] };
         node = bitcoin::hashes::sha256d::Hash::hash(&pair.concat()).to_byte_array();
         index /= 2;
     }

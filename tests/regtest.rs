@@ -179,7 +179,8 @@ fn a_script_listed_from_a_height_misses_what_was_before_and_says_so() {
         }
         // A list that starts above the tip was never looked for there.
         let (code, answer) = cli.json(&["history", "all"]);
-        assert_eq!((code, &answer["coverage"]["from"]), (0, &json!(from + 50)), "through {tip}");
+        let expected = if from + 50 <= tip { 0 } else { 3 };
+        assert_eq!((code, &answer["coverage"]["from"]), (expected, &json!(from + 50)), "through {tip}");
     }
     assert_eq!(digests.len(), 1);
 }

@@ -84,8 +84,9 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
         seconds: outcome.seconds,
         stopped: outcome.stopped,
     };
-    output::object(context.format, &answer, || page(&answer))?;
-    Ok(Exit::of(answer.coverage.complete && !outcome.stopped))
+    output::object(context.format, &answer, || page(&answer, args.to))?;
+    let reached = args.to.is_none_or(|to| answer.through.is_some_and(|through| through >= to));
+    Ok(Exit::of(answer.coverage.complete && reached && !outcome.stopped))
 }
 
 /// The chain the node is on, as an index states it.
@@ -139,7 +140,12 @@ fn prepare(writer: &Writer, info: &NodeInfo, lane: &Lane) -> Result<(), Error> {
     }
     info_serves(info, needs, next)?;
     if info.ibd {
-        tracing::warn!("the node is still catching up: it is at height {} of {}", info.blocks, info.headers);
+        tracing::warn!(
+            "the node is in its initial block download: it has blocks through height {} and headers through {}; what it has is \
+             scanned",
+            info.blocks,
+            info.headers
+        );
     }
     if let Some(from) = needs.spent_from.map(|from| from.max(next)).filter(|from| *from <= info.blocks)
         && !lane.gives_spent_outputs_cheaply()
@@ -183,20 +189,23 @@ fn stopped_early(context: &Context) -> Result<Exit, Error> {
         seconds: 0.0,
         stopped: true,
     };
-    output::object(context.format, &answer, || page(&answer))?;
+    output::object(context.format, &answer, || page(&answer, None))?;
     Ok(Exit::Uncovered)
 }
 
-fn page(answer: &Answer) -> Page {
+fn page(answer: &Answer, to: Option<Height>) -> Page {
     let mut page = Page::default();
     let lanes = answer.lanes.join(", ");
     match answer.through {
-        _ if answer.blocks == 0 && !answer.stopped => page.line("nothing to do: the index is at the node's tip"),
+        _ if answer.blocks == 0 && !answer.stopped => page.line("nothing to do: no block is missing"),
         Some(through) if answer.blocks > 0 => page.line(format!(
             "scanned heights {} to {through}: {} blocks read over {lanes}, {} touches, {:.1} s",
             answer.from, answer.blocks_read, answer.touches, answer.seconds
         )),
         _ => page.line("nothing was scanned"),
+    }
+    if let Some(to) = to.filter(|to| answer.through.is_none_or(|through| through < *to) && !answer.stopped) {
+        page.line(format!("the node has no block {to} yet"));
     }
     if answer.stopped {
         page.line("stopped before the end; run it again to go on");

@@ -14,7 +14,7 @@ use crate::query::balance::balances;
 
 const COLUMNS: [Column; 12] = [
     column("address", "address", Kind::Text),
-    column("script", "script", Kind::Text),
+    column("script", "script", Kind::Script),
     column("received_sat", "received BTC", Kind::Btc),
     column("sent_sat", "sent BTC", Kind::Btc),
     column("balance_sat", "balance BTC", Kind::Btc),

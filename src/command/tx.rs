@@ -21,7 +21,7 @@ pub fn run(context: &Context, args: &Transaction) -> Result<Exit, Error> {
 }
 
 fn page(answer: &TxAnswer) -> Page {
-    use crate::output::cell::{btc, time};
+    use crate::output::cell::{btc, short_script, time};
     let mut page = Page::default();
     let (Some(height), Some(block)) = (answer.height, answer.block) else {
         page.line(format!(
@@ -37,7 +37,7 @@ fn page(answer: &TxAnswer) -> Page {
         ("time (UTC)", answer.time.map(|seconds| time(i64::from(seconds))).unwrap_or_default()),
         ("fee BTC", answer.fee_sat.map_or("– (coinbase)".into(), btc)),
     ]);
-    let script = |address: &Option<String>, script: &String| address.clone().unwrap_or_else(|| script.clone());
+    let script = |address: &Option<String>, script: &String| address.clone().unwrap_or_else(|| short_script(script));
     page.line("");
     page.line("inputs");
     let inputs = answer.inputs.iter().map(|input| {

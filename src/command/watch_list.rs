@@ -10,7 +10,7 @@ use crate::query::status::{entries, whole_coverage};
 
 const COLUMNS: [Column; 6] = [
     column("address", "address", Kind::Text),
-    column("script", "script", Kind::Text),
+    column("script", "script", Kind::Script),
     column("roles", "roles", Kind::Text),
     column("from", "from", Kind::Number),
     column("through", "through", Kind::Number),

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bitcoin::Txid;
 use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
+use bitcoin::{ScriptBuf, Txid};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DEFAULT_COLUMN_FAMILY_NAME,
-    Direction, IteratorMode, LogLevel, Options, ReadOptions, SliceTransform, statistics,
+    Direction, InfoLogger, IteratorMode, LogLevel, Options, ReadOptions, SliceTransform, statistics,
 };
 
 use super::bytes::Malformed;
@@ -37,8 +37,11 @@ fn database_options(open_files: i32) -> Options {
     options.set_stats_persist_period_sec(0);
     options.set_statistics_level(statistics::StatsLevel::DisableAll);
     // RocksDB's own LOG file would be rolled by every reader; its warnings go where ours go.
-    options.set_info_logger(rocksdb::InfoLogger::new_callback_logger(LogLevel::Warn, |_, message| {
-        tracing::debug!(target: "coinhound::rocksdb", "{}", message.trim_end());
+    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, |level, message| {
+        // Every open also tells all its options, under a level of their own.
+        if matches!(level, LogLevel::Warn | LogLevel::Error | LogLevel::Fatal) {
+            tracing::debug!(target: "coinhound::rocksdb", "{}", message.trim_end());
+        }
     }));
     options
 }
@@ -273,6 +276,18 @@ impl View {
             let entry = EntryRow::from_value(&value).map_err(|_| Self::corrupt(Family::Entries, &key))?;
             Ok((ScriptHash(script), entry))
         })
+    }
+
+    /// The scripts of all flagged entries with their hashes and the heights they start from, by hash.
+    pub fn flagged(&self) -> impl Iterator<Item = Result<(ScriptHash, ScriptBuf, Height)>> + '_ {
+        let read = |row: Result<Row>| {
+            let (key, value) = row?;
+            let corrupt = || Self::corrupt(Family::Entries, &key);
+            let hash = <[u8; 32]>::try_from(&*key).map_err(|_| corrupt())?;
+            let head = EntryRow::head(&value).map_err(|_| corrupt())?;
+            Ok(head.flagged.then_some((ScriptHash(hash), head.script, head.from)))
+        };
+        self.range(Family::Entries, &[], None).filter_map(move |row| read(row).transpose())
     }
 
     /// A coin.

@@ -252,6 +252,20 @@ impl EntryRow {
     /// [`Malformed`].
     pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(value);
+        let head = Self::take_head(&mut cursor)?;
+        let labels = serde_json::from_slice(cursor.rest()).map_err(|_| Malformed)?;
+        Ok(Self { labels, ..head })
+    }
+
+    /// Reads all but the labels, which take most of the time and say nothing of the chain.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn head(value: &[u8]) -> Result<Self, Malformed> {
+        Self::take_head(&mut Cursor::new(value))
+    }
+
+    fn take_head(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let roles = cursor.u8()?;
         if roles > 3 {
             return Err(Malformed);
@@ -259,8 +273,7 @@ impl EntryRow {
         let from = cursor.u32()?;
         let sweep = cursor.u32()?;
         let script = cursor.script()?;
-        let labels = serde_json::from_slice(cursor.rest()).map_err(|_| Malformed)?;
-        Ok(Self { script, flagged: roles & 1 != 0, service: roles & 2 != 0, from, sweep, labels })
+        Ok(Self { script, flagged: roles & 1 != 0, service: roles & 2 != 0, from, sweep, labels: Vec::new() })
     }
 
     /// Whether it has `role`.

@@ -47,6 +47,14 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
+/// A script in hex, its middle left out where it is longer than most addresses; the other formats have it whole.
+pub fn short_script(hex: &str) -> String {
+    match (hex.get(..30), hex.get(hex.len().saturating_sub(16)..)) {
+        (Some(head), Some(tail)) if hex.len() > 70 => format!("{head}…{tail}"),
+        _ => hex.to_owned(),
+    }
+}
+
 /// Satoshis as bitcoins with eight decimals.
 pub fn btc(satoshis: u64) -> String {
     format!("{}.{:08}", satoshis / 100_000_000, satoshis % 100_000_000)

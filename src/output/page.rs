@@ -41,9 +41,9 @@ impl Page {
         for row in rows {
             table.add_row(row.iter().map(|text| Cell::new(cell::escape(text))));
         }
-        for (column, right) in table.column_iter_mut().zip(right) {
+        for (number, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));
-            if *right {
+            if right.get(number).is_some_and(|right| *right) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
@@ -72,8 +72,9 @@ pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
     lines.push(format!("coverage: {} {heights}{tip}: {word}", coverage.chain));
     for gap in &coverage.gaps {
         let lists = if gap.lists.is_empty() { "on no list".to_owned() } else { format!("of {}", gap.lists.join(", ")) };
+        let entries = if gap.entries == 1 { "entry" } else { "entries" };
         lines.push(format!(
-            "  not scanned: heights {} to {} for {} entries {lists}",
+            "  not scanned: heights {} to {} for {} {entries} {lists}",
             gap.from, gap.through, gap.entries
         ));
     }

@@ -10,13 +10,14 @@ use crate::sync::advance::Tally;
 use crate::sync::backfill::Observer;
 
 const LOG_EVERY: Duration = Duration::from_secs(10);
+const DRAW_EVERY: Duration = Duration::from_millis(200);
 
 /// Shows progress.
 pub struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
     began: Instant,
-    logged: Instant,
+    told: Instant,
     first: Height,
     last: Height,
     bytes_before: u64,
@@ -27,7 +28,7 @@ impl Progress {
     /// A bar if stderr is a terminal; nothing at all if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let now = Instant::now();
-        Self { bar: None, quiet, began: now, logged: now, first: 0, last: 0, bytes_before: 0, tally: Tally::default() }
+        Self { bar: None, quiet, began: now, told: now, first: 0, last: 0, bytes_before: 0, tally: Tally::default() }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -39,7 +40,7 @@ impl Progress {
 impl Observer for Progress {
     fn begin(&mut self, first: Height, last: Height) {
         self.began = Instant::now();
-        self.logged = self.began;
+        self.told = self.began;
         (self.first, self.last) = (first, last);
         self.bytes_before = self.tally.bytes;
         if self.quiet {
@@ -58,12 +59,15 @@ impl Observer for Progress {
 
     fn passed(&mut self, height: Height, tally: &Tally) {
         self.tally = *tally;
+        if self.quiet || self.told.elapsed() < if self.bar.is_some() { DRAW_EVERY } else { LOG_EVERY } {
+            return;
+        }
+        self.told = Instant::now();
         let done = u64::from(height - self.first) + 1;
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             bar.set_message(format!("{:.0} MB/s, {} touches", self.rate(), tally.touches));
-        } else if !self.quiet && self.logged.elapsed() >= LOG_EVERY {
-            self.logged = Instant::now();
+        } else {
             let left = u64::from(self.last - height);
             let eta = self.began.elapsed().as_secs() * left / done;
             tracing::info!(

@@ -24,6 +24,8 @@ pub enum Kind {
     Time,
     /// A number, aligned right.
     Number,
+    /// A script, shortened where it is longer than an address.
+    Script,
 }
 
 /// A column: the field of the row it shows, dots leading inwards; its title in tables; how it looks there.
@@ -223,6 +225,7 @@ fn shown(value: &Value, kind: Kind) -> String {
     let number = match kind {
         Kind::Btc => value.as_u64().map(cell::btc),
         Kind::Time => value.as_i64().map(cell::time),
+        Kind::Script => value.as_str().map(cell::short_script),
         Kind::Text | Kind::Number => None,
     };
     number.unwrap_or_else(|| if value.is_null() { "–".into() } else { cell::plain(value) })

@@ -69,6 +69,8 @@ pub struct Basis {
     unknown: u64,
     /// Whether the answer speaks for every flagged entry, so that a row that could not be read is a hole in it.
     pub whole: bool,
+    /// Whether the answer is about how far the index got: then an entry that starts above the height asked about misses nothing.
+    progress: bool,
 }
 
 /// Some entries: how many, and the lists they are on.
@@ -79,6 +81,11 @@ struct Share {
 }
 
 impl Basis {
+    /// For an answer about how far the index got with everything.
+    pub fn of_progress() -> Self {
+        Self { whole: true, progress: true, ..Self::default() }
+    }
+
     /// Adds an entry that the answer rests on.
     pub fn add(&mut self, entry: &EntryRow) {
         let share = self.by_from.entry(entry.from).or_default();
@@ -95,7 +102,7 @@ impl Basis {
     fn gaps(&self, next: Height, asked: Height) -> Vec<Gap> {
         let mut shares: BTreeMap<(Height, Height), Share> = BTreeMap::new();
         for (from, share) in &self.by_from {
-            let missing = if asked < *from {
+            let missing = if asked < *from && !self.progress {
                 // The entry was never to be looked for down there.
                 (0, asked)
             } else if next.max(*from) <= asked {
@@ -162,7 +169,8 @@ mod tests {
     #[test]
     fn gaps_are_what_is_missing_of_each_entry_and_nothing_else() {
         // entries' from, unknown targets, next height, height asked about → (from, through, entries)
-        let cases: [(&[Height], u64, Height, Height, &[(Height, Height, u64)]); 8] = [
+        type Case = (&'static [Height], u64, Height, Height, &'static [(Height, Height, u64)]);
+        let cases: [Case; 8] = [
             (&[0, 0], 0, 600, 599, &[]),
             (&[0, 0], 0, 301, 599, &[(301, 599, 2)]),
             (&[0], 0, 0, 599, &[(0, 599, 1)]),
@@ -172,6 +180,8 @@ mod tests {
             (&[0, 100, 200], 0, 301, 599, &[(301, 599, 3)]),
             (&[0], 2, 600, 599, &[(0, 599, 2)]),
         ];
+        let progress = Basis { progress: true, ..basis(&[0, 1000], 0) };
+        assert!(progress.gaps(600, 599).is_empty(), "nothing is left to do");
         for (from, unknown, next, asked, expected) in cases {
             let gaps = basis(from, unknown).gaps(next, asked);
             let found: Vec<_> = gaps.iter().map(|gap| (gap.from, gap.through, gap.entries)).collect();

@@ -80,7 +80,7 @@ pub struct IndexRow {
 /// # Errors
 /// What reading reports.
 pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer> {
-    let mut basis = Basis::default();
+    let mut basis = Basis::of_progress();
     let mut entries = EntryCounts::default();
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
@@ -164,8 +164,7 @@ fn entry_answer(snapshot: &Snapshot, entry: EntryRow) -> EntryAnswer {
 /// # Errors
 /// What reading reports.
 pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Coverage> {
-    let mut basis = Basis::default();
-    basis.whole = true;
+    let mut basis = Basis::of_progress();
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
         if entry.flagged {

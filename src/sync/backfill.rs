@@ -209,13 +209,16 @@ impl<'a> Sweeper<'a> {
         let (next, previous) = position(self.writer)?;
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
+        // A height already passed is no goal; without one, the node's tip is, also where a reorg lowered it.
+        if (to.is_none() || last >= next) && meta::goal(self.writer)? != Some(last) {
+            let mut step = self.writer.step();
+            meta::put_goal(&mut step, last);
+            step.commit(false)?;
+        }
         if next > last {
             self.lower_goal(to.map_or(node, |to| to.max(node)))?;
             return Ok(ControlFlow::Break(()));
         }
-        let mut step = self.writer.step();
-        meta::put_goal(&mut step, to.unwrap_or(node));
-        step.commit(false)?;
         let (interest, live) = Interest::load(self.writer)?;
         let (needs, interest) = (interest.needs(), Arc::new(interest));
         let order = Order {

@@ -44,13 +44,11 @@ impl Interest {
         let mut scripts = Scripts::default();
         let mut hashes: Vec<ScriptHash> = Vec::new();
         let mut from = Vec::new();
-        for entry in view.entries() {
-            let (hash, entry) = entry?;
-            if entry.flagged {
-                scripts.insert(&entry.script);
-                hashes.push(hash);
-                from.push(entry.from);
-            }
+        for entry in view.flagged() {
+            let (hash, script, height) = entry?;
+            scripts.insert(&script);
+            hashes.push(hash);
+            from.push(height);
         }
         let interest = Self { scripts, from, hasher: OutPointHasher::default(), published: RwLock::default() };
         let mut live = LiveCoins::default();
@@ -97,11 +95,7 @@ impl Needs {
     /// # Errors
     /// What reading reports.
     pub fn of(view: &View) -> Result<Self> {
-        let mut heights = Vec::new();
-        for entry in view.entries() {
-            let (_, entry) = entry?;
-            heights.extend(entry.flagged.then_some(entry.from));
-        }
+        let heights = view.flagged().map(|entry| entry.map(|(_, _, from)| from)).collect::<Result<Vec<_>>>()?;
         Ok(Self::from_heights(heights.into_iter()))
     }
 

@@ -141,9 +141,9 @@ impl<'a> Answers<'a> {
         })
     }
 
-    /// The answer of `tx` to a recorded transaction's id, without its coverage.
+    /// The answer of `tx` to a recorded transaction's id, without its coverage; of BIP30's twins the later one.
     pub fn tx(&self, txid: Txid) -> Value {
-        let record = self.model.records.iter().find(|record| record.txid == txid).expect("the model has the record");
+        let record = self.model.records.iter().rfind(|record| record.txid == txid).expect("the model has the record");
         let transaction = self.transactions[&txid];
         let sum = |outputs: &[TxOut]| outputs.iter().map(|output| output.value.to_sat()).sum::<u64>();
         let block = &self.blocks[record.height as usize];

@@ -38,9 +38,14 @@ pub struct Cli {
 impl Cli {
     /// Settings for this node; the index needn't exist yet.
     pub fn new(node: &Node, index: impl Into<PathBuf>) -> Self {
+        Self::through(node, node.rpc_url(), index)
+    }
+
+    /// The same, but the node is spoken to at this URL.
+    pub fn through(node: &Node, url: String, index: impl Into<PathBuf>) -> Self {
         let index = index.into();
         let path = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
-        let (datadir, url) = (path(node.datadir()), node.rpc_url());
+        let datadir = path(node.datadir());
         let pairs = [("--chain", node.chain().to_owned()), ("--bitcoin-datadir", datadir), ("--rpc-url", url)];
         let pairs = pairs.into_iter().chain([("--index", path(&index))]);
         let globals = pairs.flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
