@@ -216,7 +216,6 @@ impl<'a> Sweeper<'a> {
             step.commit(false)?;
         }
         if next > last {
-            self.lower_goal(to.map_or(node, |to| to.max(node)))?;
             return Ok(ControlFlow::Break(()));
         }
         let (interest, live) = Interest::load(self.writer)?;
@@ -244,16 +243,6 @@ impl<'a> Sweeper<'a> {
         swept?;
         written?;
         Ok(ControlFlow::Continue(()))
-    }
-
-    /// Forgets what an earlier run set out for above `height`: the node's chain got shorter, and there is nothing to miss there.
-    fn lower_goal(&self, height: Height) -> Result<(), SyncError> {
-        if meta::goal(self.writer)?.is_some_and(|goal| goal > height) {
-            let mut step = self.writer.step();
-            meta::put_goal(&mut step, height);
-            step.commit(true)?;
-        }
-        Ok(())
     }
 
     /// Brings the index's tip onto the node's chain: undoes what the node gave up, waits for a node that is behind.
