@@ -52,6 +52,13 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
     let capabilities = node.capabilities(&info)?;
     let lane = node.lane(settings.node.lane.value, &capabilities)?;
     let identity = identity(&info);
+    if let Some((entries, _)) = &lists
+        && folder_state(&settings.index)? == FolderState::Absent
+        && let Some(first) = lists::first_height(entries).filter(|first| *first <= info.blocks)
+    {
+        // Before an index is made that this node could never fill.
+        info.serves_from(first)?;
+    }
     let writer = match &lists {
         Some((entries, taken)) => backfill::open(&settings.index, &identity, entries, taken)?,
         None => open_existing(settings, &identity)?,
@@ -87,6 +94,11 @@ fn identity(info: &NodeInfo) -> Identity {
 /// What the configured lists say; `None` where none is configured.
 fn read_lists(settings: &Settings, args: &cli::Backfill) -> Result<Option<(Entries, TakenLists)>, Error> {
     if settings.watch.is_empty() {
+        if folder_state(&settings.index)? == FolderState::Absent {
+            let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as \
+                       [[watchlist]]";
+            return Err(Error::Usage(why.into()));
+        }
         return Ok(None);
     }
     let mut taken = TakenLists { files: Vec::new(), quarantine_accepted: args.accept_quarantined };
@@ -110,11 +122,6 @@ fn read_lists(settings: &Settings, args: &cli::Backfill) -> Result<Option<(Entri
 
 /// The index as it is, where no list is configured.
 fn open_existing(settings: &Settings, identity: &Identity) -> Result<Writer, Error> {
-    if folder_state(&settings.index)? == FolderState::Absent {
-        let why =
-            "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
-        return Err(Error::Usage(why.into()));
-    }
     let writer = Writer::open(&settings.index)?;
     let found = Identity::read(&writer)?;
     if found != *identity {

@@ -15,6 +15,7 @@ use crate::query::Coverage;
 use crate::query::status::whole_coverage;
 use crate::stop::Stop;
 use crate::watchlist::Report;
+use crate::watchlist::entries::merge;
 
 /// A node that is down is an answer too.
 const NODE_PATIENCE: Duration = Duration::from_secs(5);
@@ -71,12 +72,17 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         lists: Vec::new(),
         estimate: None,
     };
+    let mut read = Vec::new();
     for file in &settings.watch {
         match lists::read(file, settings.node.chain.value) {
-            Ok(list) => answer.lists.push(list.report),
+            Ok(list) => {
+                answer.lists.push(list.report.clone());
+                read.push(list);
+            }
             Err(error) => problems.push(error.to_string()),
         }
     }
+    let first = lists::first_height(&merge(read, 0)).unwrap_or(0);
     let mut next = 0;
     match folder_state(&settings.index) {
         Ok(FolderState::Absent) if settings.watch.is_empty() => problems.push(
@@ -94,7 +100,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         },
         Err(error) => problems.push(error.to_string()),
     }
-    if let Err(error) = ask_node(context, &node, next, &mut answer) {
+    if let Err(error) = ask_node(context, &node, next, first, &mut answer) {
         problems.push(error.to_string());
     }
     answer.ready = problems.is_empty();
@@ -103,13 +109,15 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     Ok(if answer.ready { Exit::Answered } else { Exit::Failed })
 }
 
-fn ask_node(context: &Context, node: &Node, next: Height, answer: &mut Answer) -> Result<(), Error> {
+fn ask_node(context: &Context, node: &Node, next: Height, first: Height, answer: &mut Answer) -> Result<(), Error> {
     let info = node.info_within(NODE_PATIENCE)?;
     answer.node = Some(info.clone());
     let capabilities = node.capabilities_within(&info, NODE_PATIENCE)?;
     answer.lanes = node.lanes(&info, &capabilities);
     let lane = node.lane(context.settings.node.lane.value, &capabilities)?;
     answer.lane = Some(lane.name());
+    // Below the first height asked for only headers are read, which a pruned node has too.
+    let next = next.max(first);
     if next <= info.blocks {
         info.serves_from(next)?;
     }

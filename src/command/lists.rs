@@ -6,11 +6,12 @@ use std::path::Path;
 
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Height};
 use crate::config::WatchFile;
 use crate::error::Error;
 use crate::index::meta::{TakenList, TakenLists};
-use crate::watchlist::{self, List};
+use crate::sync::lists::Entries;
+use crate::watchlist::{self, List, Role};
 
 /// Reads one list. Reports and labels call it by its absolute path, wherever it was named from.
 ///
@@ -21,6 +22,11 @@ pub fn read(file: &WatchFile, chain: Chain) -> Result<List, Error> {
     let path = file.path.canonicalize().map_err(failed)?;
     let mut input = File::open(&path).map_err(failed)?;
     Ok(watchlist::read(&mut input, &path.display().to_string(), chain, &file.options)?)
+}
+
+/// The lowest height that a flagged entry asks for.
+pub fn first_height(entries: &Entries) -> Option<Height> {
+    entries.values().filter(|entry| entry.roles.contains(&Role::Flagged)).map(|entry| entry.from).min()
 }
 
 /// What an index remembers of a list that was read.
