@@ -9,7 +9,7 @@ use rocksdb::{WriteBatch, WriteOptions};
 
 use super::meta::Identity;
 use super::schema::Family;
-use super::{IndexError, Result, View};
+use super::{IndexError, Reader, Result, View};
 
 /// Names the process that has the index open; read only where RocksDB's own lock says that somebody has.
 pub(super) const HOLDER_FILE: &str = "HOLDER";
@@ -57,10 +57,14 @@ impl Writer {
     /// Opens the index at `path`.
     ///
     /// # Errors
-    /// [`IndexError::Missing`], [`IndexError::InUse`], and what is wrong with it where something is.
+    /// [`IndexError::Missing`], [`IndexError::InUse`], [`IndexError::OtherFormat`], and what is wrong with it where something is.
     pub fn open(path: &Path) -> Result<Self> {
         if folder_state(path)? == FolderState::Absent {
             return Err(IndexError::Missing { path: path.to_owned() });
+        }
+        // To open it for writing changes files already, which is not this version's to do in another format.
+        if let Err(error @ IndexError::OtherFormat { .. }) = Reader::open(path) {
+            return Err(error);
         }
         let view = View::open_writable(path, false)?;
         // Best effort: it only words the message another process gets.
