@@ -37,8 +37,11 @@ fn database_options(open_files: i32) -> Options {
     options.set_stats_persist_period_sec(0);
     options.set_statistics_level(statistics::StatsLevel::DisableAll);
     // RocksDB's own LOG file would be rolled by every reader; its warnings go where ours go.
-    options.set_info_logger(rocksdb::InfoLogger::new_callback_logger(LogLevel::Warn, |_, message| {
-        tracing::debug!(target: "coinhound::rocksdb", "{}", message.trim_end());
+    options.set_info_logger(rocksdb::InfoLogger::new_callback_logger(LogLevel::Warn, |level, message| {
+        // Whatever level is asked for, hundreds of lines of options come at each open, as Info.
+        if matches!(level, LogLevel::Warn | LogLevel::Error | LogLevel::Fatal) {
+            tracing::debug!(target: "coinhound::rocksdb", "{}", message.trim_end());
+        }
     }));
     options
 }
