@@ -81,7 +81,7 @@ impl Cli {
                 || typed.iter().any(|word| word.starts_with("--format=json"));
             if json && error.use_stderr() {
                 let message = error.render().to_string();
-                output::error(Format::Json, &Error::Usage(message.trim_end().to_owned()));
+                output::error(Format::Json, &Error::Usage(message.trim_start_matches("error: ").trim_end().to_owned()));
                 std::process::exit(Exit::Usage.code().into());
             }
             error.exit()
