@@ -17,3 +17,4 @@ pub mod random;
 pub mod records;
 pub mod scripts;
 pub mod sign;
+pub mod small;
