@@ -83,7 +83,7 @@ pub struct Settings {
 }
 
 /// Every scalar key of the file.
-const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 12] = [
     "node.chain",
     "node.datadir",
     "node.rpc_url",
@@ -99,7 +99,8 @@ const KEYS: [&str; 12] = [
 ];
 /// The section that holds no scalars.
 const LISTS: &str = "watchlist";
-const WATCHLIST_KEYS: [&str; 5] = ["path", "format", "role", "label", "from"];
+/// The keys of one list.
+pub const WATCHLIST_KEYS: [&str; 5] = ["path", "format", "role", "label", "from"];
 
 /// Blocks in a batch, unless said otherwise.
 const BATCH_BLOCKS: usize = 500;
@@ -111,6 +112,17 @@ struct FileList {
     role: Option<Role>,
     label: Option<String>,
     from: Option<Height>,
+}
+
+/// A count of something that there is at least one of.
+struct Positive(u16);
+
+impl FromStr for Positive {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().ok().filter(|number| *number > 0).map(Self).ok_or("a whole number from 1 to 65535 is meant")
+    }
 }
 
 /// Values by key, each with where it was said; the first wins.
@@ -200,8 +212,8 @@ impl Settings {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let positive = |key| -> Result<Option<usize>, ConfigError> {
-            let number: Option<Given<std::num::NonZeroU16>> = layers.parse(key)?;
-            Ok(number.map(|given| usize::from(given.value.get())))
+            let number: Option<Given<Positive>> = layers.parse(key)?;
+            Ok(number.map(|given| usize::from(given.value.0)))
         };
         Ok(Self {
             file,
@@ -270,10 +282,13 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
         let Some(inner) = value.as_table() else {
             return Err(wrong(format!("'{section}' must be a section: [{section}]")));
         };
-        for key in inner.keys() {
+        for (key, value) in inner {
             let full = format!("{section}.{key}");
             if !KEYS.contains(&full.as_str()) {
                 return Err(wrong(unknown(&full, KEYS.iter().copied())));
+            }
+            if scalar(&table, &full).is_none() {
+                return Err(wrong(format!("'{full}' must be a text or a whole number, not {}", value.type_str())));
             }
         }
     }
@@ -293,8 +308,7 @@ fn scalar(table: &toml::Table, key: &str) -> Option<String> {
     match table.get(section)?.get(name)? {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Boolean(truth) => Some(truth.to_string()),
-        other => Some(format!("a {}", other.type_str())),
+        _ => None,
     }
 }
 
@@ -307,8 +321,10 @@ fn file_lists(table: &toml::Table, file: &Path, base: &Path) -> Result<Vec<Watch
         if let Some(key) = inner.keys().find(|key| !WATCHLIST_KEYS.contains(&key.as_str())) {
             return Err(wrong(unknown(key, WATCHLIST_KEYS.iter().copied())));
         }
-        let list: FileList =
-            list.clone().try_into().map_err(|error: toml::de::Error| wrong(format!("[[watchlist]]: {error}")))?;
+        let list: FileList = list
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| wrong(format!("[[watchlist]]: {}", error.message())))?;
         let options = ListOptions { format: list.format, role: list.role, label: list.label, from: list.from };
         Ok(WatchFile { path: from_folder(base, &list.path), options })
     };

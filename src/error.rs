@@ -90,6 +90,7 @@ impl Error {
             Self::Usage(_) | Self::Config(_) => true,
             Self::Node(error) | Self::Sync(SyncError::Node(error)) => error.is_usage(),
             Self::Query(error) => error.is_usage(),
+            Self::List(error) => matches!(error, ListError::UnknownFormat { .. }),
             // A closed pipe is no failure.
             Self::Output(OutputError::Closed) => return Exit::Answered,
             _ => false,

@@ -98,6 +98,11 @@ fn identity(info: &NodeInfo) -> Identity {
 /// What the configured lists say; `None` where none is configured.
 fn read_lists(settings: &Settings, args: &cli::Backfill) -> Result<Option<(Entries, TakenLists)>, Error> {
     if settings.watch.is_empty() {
+        if folder_state(&settings.index)? == FolderState::Absent {
+            let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as \
+                       [[watchlist]]";
+            return Err(Error::Usage(why.into()));
+        }
         return Ok(None);
     }
     let mut taken = TakenLists { files: Vec::new(), quarantine_accepted: args.accept_quarantined };
@@ -121,11 +126,6 @@ fn read_lists(settings: &Settings, args: &cli::Backfill) -> Result<Option<(Entri
 
 /// The index as it is, where no list is configured.
 fn open_existing(settings: &Settings, identity: &Identity) -> Result<Writer, Error> {
-    if folder_state(&settings.index)? == FolderState::Absent {
-        let why =
-            "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
-        return Err(Error::Usage(why.into()));
-    }
     let writer = backfill::open_existing(&settings.index, identity)?;
     tracing::info!("no list is configured: going on with the entries that the index has");
     Ok(writer)

@@ -8,10 +8,13 @@ use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::query::QueryError;
 use crate::query::tx::{TxAnswer, transaction};
+use crate::watchlist::{holds_key, masked};
 
 pub fn run(context: &Context, args: &Transaction) -> Result<Exit, Error> {
     let txid = args.txid.parse().map_err(|_| {
-        QueryError::Usage(format!("'{}' is no transaction id: 64 hex digits are meant", args.txid.escape_debug()))
+        // What was pasted by mistake may be a key.
+        let shown = if holds_key(&args.txid) { "(not shown)".into() } else { masked(&args.txid) };
+        QueryError::Usage(format!("'{shown}' is no transaction id: 64 hex digits are meant"))
     })?;
     let snapshot = context.snapshot()?;
     let at = open::height(&snapshot, args.at.as_deref())?;

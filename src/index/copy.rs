@@ -14,10 +14,12 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder; returns the rows.
 ///
 /// # Errors
-/// [`IndexError::NotAnIndex`] where `target` holds something, [`IndexError::Full`], [`IndexError::Io`].
+/// [`IndexError::NotEmpty`] where `target` holds something, [`IndexError::Full`], [`IndexError::Io`].
 pub fn copy(reader: &Reader, target: &Path) -> Result<u64> {
-    if folder_state(target)? != FolderState::Absent {
-        return Err(IndexError::NotAnIndex { path: target.to_owned() });
+    match folder_state(target) {
+        Ok(FolderState::Absent) => {}
+        Err(error @ IndexError::Io { .. }) => return Err(error),
+        Ok(FolderState::Index) | Err(_) => return Err(IndexError::NotEmpty { path: target.to_owned() }),
     }
     let unfinished = unfinished_folder(target, "copying")?;
     let copied = fill(reader, &unfinished);

@@ -105,24 +105,42 @@ impl View {
     /// [`IndexError::NotAnIndex`], [`IndexError::OtherFormat`], [`IndexError::Damaged`].
     pub(super) fn check_families(path: &Path) -> Result<()> {
         let found = DB::list_cf(&database_options(-1), path).map_err(|error| Self::error(path, error))?;
+        if !found.iter().any(|name| name == Family::Meta.name()) {
+            return Err(IndexError::NotAnIndex { path: path.to_owned() });
+        }
         let is_ours = |name: &String| {
             Family::ALL.iter().any(|family| family.name() == name) || name == DEFAULT_COLUMN_FAMILY_NAME
         };
         if found.len() == Family::ALL.len() + 1 && found.iter().all(is_ours) {
             return Ok(());
         }
-        let path = path.to_owned();
-        if !found.iter().any(|name| name == Family::Meta.name()) {
-            return Err(IndexError::NotAnIndex { path });
-        }
+        Self::check_format_row(path)?;
+        Err(IndexError::Damaged {
+            path: path.to_owned(),
+            detail: "its column families are not those of its format".into(),
+        })
+    }
+
+    /// Looks at families and format without changing a file.
+    ///
+    /// # Errors
+    /// As [`Self::check_families`].
+    pub(super) fn check_format(path: &Path) -> Result<()> {
+        Self::check_families(path)?;
+        Self::check_format_row(path)
+    }
+
+    fn check_format_row(path: &Path) -> Result<()> {
         let names = [DEFAULT_COLUMN_FAMILY_NAME, Family::Meta.name()];
-        let opened = DB::open_cf_for_read_only(&database_options(-1), &path, names, false);
-        let database = opened.map_err(|error| Self::error(&path, error))?;
+        let opened = DB::open_cf_for_read_only(&database_options(-1), path, names, false);
+        let database = opened.map_err(|error| Self::error(path, error))?;
         let meta = database.cf_handle(Family::Meta.name()).expect("it was opened");
-        let format = database.get_cf(meta, super::meta::FORMAT_KEY).map_err(|error| Self::error(&path, error))?;
+        let format = database.get_cf(meta, super::meta::FORMAT_KEY).map_err(|error| Self::error(path, error))?;
         match format.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes) {
-            Some(format) if format != super::FORMAT => Err(IndexError::OtherFormat { path, found: format.to_string() }),
-            _ => Err(IndexError::Damaged { path, detail: "it lacks a column family".into() }),
+            Some(format) if format != super::FORMAT => {
+                Err(IndexError::OtherFormat { path: path.to_owned(), found: format.to_string() })
+            }
+            _ => Ok(()),
         }
     }
 

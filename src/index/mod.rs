@@ -34,6 +34,12 @@ pub enum IndexError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that must be empty holds something.
+    #[error("{} is not empty; name a new or an empty folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Files are missing or do not read as they were written.
     #[error("the index at {} is damaged: {detail}. Restore a backup, or move the folder away and run `coinhound backfill` again", path.display())]
     Damaged {

@@ -57,12 +57,13 @@ impl Writer {
     /// Opens the index at `path`.
     ///
     /// # Errors
-    /// [`IndexError::Missing`], [`IndexError::InUse`], and what is wrong with it where something is.
+    /// [`IndexError::Missing`], [`IndexError::InUse`], [`IndexError::OtherFormat`], and what is wrong with it where something is.
     pub fn open(path: &Path) -> Result<Self> {
         if folder_state(path)? == FolderState::Absent {
             return Err(IndexError::Missing { path: path.to_owned() });
         }
-        View::check_families(path)?;
+        // To open it for writing changes files already, which is not this version's to do in another format.
+        View::check_format(path)?;
         let view = View::open_writable(path, false)?;
         // Best effort: it only words the message another process gets.
         let _ = fs::write(path.join(HOLDER_FILE), format!("process {}\n", std::process::id()));

@@ -104,7 +104,7 @@ fn object_to(
         Format::Csv => {
             let mut value = value()?;
             if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
-                writeln!(side, "{coverage}")?;
+                writeln!(side, "{}", serde_json::json!({ "coverage": coverage }))?;
             }
             let mut csv = csv::Writer::from_writer(&mut *out);
             csv.write_record(["field", "value"])?;
@@ -144,8 +144,13 @@ pub fn error(format: Format, error: &(dyn std::error::Error + 'static)) {
         eprintln!("{}", serde_json::json!({ "error": { "message": message, "causes": causes } }));
         return;
     }
-    eprintln!("coinhound: {}", cell::escape(&message));
+    eprintln!("coinhound: {}", lines_escaped(&message));
     for cause in causes {
-        eprintln!("  because: {}", cell::escape(&cause));
+        eprintln!("  because: {}", lines_escaped(&cause));
     }
+}
+
+/// Escaped line by line: a parser points at a place in a file over several lines.
+fn lines_escaped(text: &str) -> String {
+    text.trim_end().lines().map(cell::escape).collect::<Vec<_>>().join("\n")
 }

@@ -7,7 +7,7 @@ use crate::chain::{BlockId, Chain, Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::meta::{self, TakenLists, TraceParameters};
 use crate::index::values::{EntryRow, Record};
-use crate::index::{Family, IndexError, Reader, View};
+use crate::index::{Family, Reader, View};
 
 /// Scripts longer than this can't be spent (Core's `MAX_SCRIPT_SIZE`).
 const MAX_SCRIPT_BYTES: usize = 10_000;
@@ -34,7 +34,7 @@ impl Snapshot {
     /// Takes one of `reader`; whether the lists changed is for the caller to tell, who can read files.
     ///
     /// # Errors
-    /// [`IndexError::Corrupt`] where the index lacks a row that each has.
+    /// [`crate::index::IndexError::Corrupt`] where the index lacks a row that each has.
     pub fn new(reader: Reader, lists_changed: impl FnOnce(&TakenLists) -> bool) -> Result<Self> {
         let sweep = reader.main_sweep()?.ok_or_else(|| View::corrupt(Family::Sweeps, &[0; 4]))?;
         let tip = reader.tip()?;
@@ -67,7 +67,7 @@ impl Snapshot {
     /// The block at a height.
     ///
     /// # Errors
-    /// [`IndexError::Corrupt`] where there is none though a row speaks of it.
+    /// [`crate::index::IndexError::Corrupt`] where there is none though a row speaks of it.
     pub fn block(&self, height: Height) -> Result<(BlockHash, u32)> {
         let header = self.reader.header(height)?;
         let header = header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?;
@@ -77,7 +77,7 @@ impl Snapshot {
     /// The record a row speaks of.
     ///
     /// # Errors
-    /// [`IndexError::Corrupt`] where there is none.
+    /// [`crate::index::IndexError::Corrupt`] where there is none.
     pub fn record(&self, at: TxPosition) -> Result<Record> {
         let record = self.reader.record(at)?;
         Ok(record.ok_or_else(|| View::corrupt(Family::Records, &at.key()))?)
@@ -134,9 +134,6 @@ impl From<bitcoin::hex::HexToArrayError> for QueryError {
 impl QueryError {
     /// Whether the question was at fault, not the index.
     pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Usage(_) => true,
-            Self::Index(error) => matches!(error, IndexError::OtherChain { .. }),
-        }
+        matches!(self, Self::Usage(_))
     }
 }

@@ -8,6 +8,7 @@ use super::coverage::Basis;
 use super::{QueryError, Result, Snapshot, labels};
 use crate::chain::ScriptHash;
 use crate::index::values::EntryRow;
+use crate::watchlist::masked;
 use crate::watchlist::reason::Reason;
 use crate::watchlist::script::{Range, parse};
 
@@ -52,8 +53,8 @@ impl Targets {
                     )));
                 }
             } else {
-                let scripts = parse(text, snapshot.chain(), range)
-                    .map_err(|reason| QueryError::Usage(format!("'{}': {reason}", shown(text, &reason))))?;
+                let scripts =
+                    parse(text, snapshot.chain(), range).map_err(|reason| QueryError::Usage(refusal(text, &reason)))?;
                 for script in scripts {
                     targets.add_script(snapshot, &mut seen, text, script)?;
                 }
@@ -117,7 +118,19 @@ impl Targets {
     }
 }
 
-/// What was typed, unless it is a secret.
-fn shown<'a>(text: &'a str, reason: &Reason) -> &'a str {
-    if matches!(reason, Reason::PrivateKey | Reason::BareHash) { "(not shown)" } else { text }
+/// Why a target is none, in words for somebody who typed it; never a secret of theirs.
+fn refusal(text: &str, reason: &Reason) -> String {
+    let shown = masked(text);
+    match reason {
+        Reason::PrivateKey => {
+            "the target looks like a private key or seed phrase, and isn't repeated here; name the address instead"
+                .into()
+        }
+        Reason::BareHash => format!("the target (not shown): {reason}"),
+        Reason::NoTarget => "an empty target names nothing".into(),
+        Reason::NotUnderstood => {
+            format!("'{shown}': no address, script:HEX or descriptor, nor label:TEXT or all")
+        }
+        reason => format!("'{shown}': {reason}"),
+    }
 }

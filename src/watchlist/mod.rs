@@ -16,6 +16,8 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+pub use secret::{holds_key, masked};
+
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Cursor, Read};
 use std::str::FromStr;

@@ -24,5 +24,6 @@ pub mod random;
 pub mod records;
 pub mod scripts;
 pub mod sign;
+pub mod small;
 pub mod swept;
 pub mod told;
