@@ -52,8 +52,13 @@ pub struct Global {
     /// The index [default: $XDG_DATA_HOME/coinhound/CHAIN]
     #[arg(long, global = true, value_name = "DIR")]
     pub index: Option<String>,
-    /// A list to watch: FILE[,role=service][,label=TEXT][,from=H]; may be given again
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Lists to watch.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "A list to watch: FILE[,role=service][,label=TEXT][,from=H]; may be given again"
+    )]
     pub watch: Vec<String>,
     /// Scanning threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]

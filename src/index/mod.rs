@@ -1,6 +1,6 @@
 //! The index: RocksDB, its rows, and the two ways in: one writer, any number of readers. `rocksdb` is named only under here.
 
-mod bytes;
+pub mod bytes;
 pub mod copy;
 pub mod database;
 pub mod derive;

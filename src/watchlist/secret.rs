@@ -17,7 +17,7 @@ const PROSE: [&str; 24] = [
 
 /// Whether `text` holds a WIF, extended or encrypted private key, a mini private key, or a seed phrase.
 ///
-/// Not asked about 64 hex digits, which have harmless meanings too: see [`holds_bare_hash`].
+/// Not asked about 64 hex digits, which have harmless meanings too: see `holds_bare_hash`.
 pub fn holds_key(text: &str) -> bool {
     let mut words = 0;
     for token in tokens(&without_unseen(text)) {
