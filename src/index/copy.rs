@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::schema::Family;
-use super::writer::{FolderState, Step, folder_state, remove_folder, rename_durably, unfinished_folder};
+use super::writer::{FolderState, HOLDER_FILE, Step, folder_state, remove_folder, rename_durably, unfinished_folder};
 use super::{IndexError, Reader, Result, View};
 
 /// Bytes per batch.
@@ -27,6 +27,8 @@ pub fn copy(reader: &Reader, target: &Path) -> Result<u64> {
         remove_folder(&unfinished)?;
     }
     let rows = copied?;
+    let marker = unfinished.join(HOLDER_FILE);
+    std::fs::write(&marker, "").map_err(|source| IndexError::Io { path: marker, source })?;
     rename_durably(&unfinished, target)?;
     Ok(rows)
 }

@@ -106,7 +106,12 @@ impl View {
     pub(super) fn check_families(path: &Path) -> Result<()> {
         let found = DB::list_cf(&database_options(-1), path).map_err(|error| Self::error(path, error))?;
         if !found.iter().any(|name| name == Family::Meta.name()) {
-            return Err(IndexError::NotAnIndex { path: path.to_owned() });
+            let path = path.to_owned();
+            // A MANIFEST cut short names too few; the file that every index of ours has tells it from a stranger's database.
+            return Err(match path.join(super::writer::HOLDER_FILE).exists() {
+                true => IndexError::Damaged { path, detail: "its MANIFEST names no column family of its own".into() },
+                false => IndexError::NotAnIndex { path },
+            });
         }
         let is_ours = |name: &String| {
             Family::ALL.iter().any(|family| family.name() == name) || name == DEFAULT_COLUMN_FAMILY_NAME

@@ -11,7 +11,8 @@ use super::meta::Identity;
 use super::schema::Family;
 use super::{IndexError, Result, View};
 
-/// Names the process that has the index open; read only where RocksDB's own lock says that somebody has.
+/// Names the process that has the index open, and marks the folder as ours; what it names is read only where RocksDB's own lock
+/// says that somebody has it.
 pub(super) const HOLDER_FILE: &str = "HOLDER";
 
 /// What a folder holds, told from its file names alone.
