@@ -266,23 +266,29 @@ fn p6_more_blocks_than_a_batch_holds_are_undone_too() {
     assert_same_rows(&index.rows(), &before, "and up again");
 }
 
-/// Heights of BIP30's twins, and of the block that spends one of their coins.
-const ELDER: u32 = 103;
+/// Heights of BIP30's twins, of the block between that spends the elder's second coin, and of the one that spends the twin's first.
+const ELDER: u32 = 3;
+const BETWEEN: u32 = ELDER + 100;
 const TWIN: u32 = 107;
 const SPENT: u32 = TWIN + 100;
 
-/// A chain with BIP30's twins: a coinbase that comes again while its coins are unspent. One of them is spent as soon as it's ripe.
+/// A chain with BIP30's twins: a coinbase that comes again when one of its two coins is spent. The first is lost, and its twin is
+/// spent; the second's twin lives.
 fn twins(seed: u64) -> (Chain, List) {
     let (mut chain, mut rng) = (Chain::regtest(seed), Rng::new(seed));
     random::grow(&mut chain, &mut rng, ELDER - 1);
     let scripts = [(Shape::P2wpkh, 8), (Shape::P2pkh, 9)].map(|(shape, n)| chain.script(shape, n));
     chain.mine_paying(Vec::new(), &scripts.each_ref().map(|script| (script.clone(), 1_000)));
     let coinbase = chain.blocks()[ELDER as usize].txdata[0].clone();
-    random::grow(&mut chain, &mut rng, TWIN - ELDER - 1);
+    let [first, second] = [0, 1].map(|vout| outputs(&coinbase).nth(vout).expect("two outputs").0);
+    random::grow(&mut chain, &mut rng, BETWEEN - ELDER - 1);
+    let spend = chain.spend(&[second], &[(scripts[0].clone(), 800)]);
+    chain.mine(vec![spend]);
+    chain.mine_empty(TWIN - BETWEEN - 1);
     chain.mine_template(Template { twin: Some(coinbase.clone()), ..Template::default() });
     random::grow(&mut chain, &mut rng, 3);
     chain.mine_empty(SPENT - 1 - chain.height());
-    let spend = chain.spend(&[outputs(&coinbase).next().expect("two outputs").0], &[(scripts[1].clone(), 900)]);
+    let spend = chain.spend(&[first], &[(scripts[1].clone(), 900)]);
     chain.mine(vec![spend]);
     chain.mine_empty(2);
     (chain, scripts.map(|script| (script, 0)).to_vec())
@@ -290,7 +296,7 @@ fn twins(seed: u64) -> (Chain, List) {
 
 #[test]
 fn p3_to_p6_hold_with_bip30_twins() {
-    // Elder and twin are flagged, or the twin only, or neither, whose spend is seen.
+    // Elder and twin are flagged, or the twin only, or neither, and only spends are seen.
     for (from, seed) in [0, TWIN - 1, TWIN, TWIN + 1].into_iter().zip(30..) {
         let what = format!("twins from {from}, seed {seed}");
         watched(&what, || {
@@ -301,7 +307,7 @@ fn p3_to_p6_hold_with_bip30_twins() {
             fresh.assert_model(&branch.blocks, &list, &what);
             let mut index = Swept::new(&list);
             // Restarts before the elder, between both, after the twin, and around its spend.
-            for stop in [ELDER - 1, ELDER, TWIN - 1, TWIN, SPENT - 1, SPENT] {
+            for stop in [ELDER - 1, ELDER, BETWEEN, TWIN - 1, TWIN, SPENT - 1, SPENT] {
                 let pace = Pace { threads: 2, batch_blocks: 7 };
                 index.sweep_to(Some(stop), &Memory::on(&branch), pace).expect("a sane source");
                 index.assert_model(&branch.blocks[..=stop as usize], &list, &format!("{what}: to {stop}"));
@@ -309,7 +315,7 @@ fn p3_to_p6_hold_with_bip30_twins() {
             }
             index.sweep(&Memory::on(&branch), SLOWEST).expect("a sane source");
             assert_same_rows(&index.rows(), &fresh.rows(), &what);
-            for fork in [SPENT - 1, TWIN, TWIN - 1, ELDER, ELDER - 1] {
+            for fork in [SPENT - 1, TWIN, TWIN - 1, BETWEEN - 1, ELDER, ELDER - 1] {
                 let (tip, short) = (index.tip().expect("it has blocks"), branch.up_to(fork));
                 disconnect(index.writer(), tip, fork).expect("the index undoes itself");
                 assert_same_rows(&index.rows(), &Swept::fresh(&short, &list).rows(), &what);
