@@ -49,7 +49,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
             (&["balance", "all"], 0, "28.00000000 BTC"),
             (&["balance", PAYER, &nasty, "all"], 0, "1 row"),
             (&["history", PAYER, "--limit", "2"], 0, "next: "),
-            (&["history", PAYER, "--limit", "0"], 0, "0 rows"),
+            (&["history", PAYER, "--limit", "0"], 2, "0 is not in 1.."),
             (&["coins", PAYER, "--unspent"], 0, "1 row"),
             (&["tx", FIRST_PAYMENT], 0, "40.00000000"),
             (&["digest"], 0, "after block 200"),

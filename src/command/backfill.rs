@@ -1,6 +1,7 @@
 //! `coinhound backfill`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -45,7 +46,7 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
     let lists = read_lists(settings, args)?;
     let node = Node::new(Connection::resolve(&settings.node)?, stop.clone());
     signals::hang_up_on(&node)?;
-    let info = match node.info() {
+    let info = match first_contact(&node) {
         Err(NodeError::Stopped) => return stopped_early(context),
         info => info?,
     };
@@ -87,6 +88,18 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
     output::object(context.format, &answer, || page(&answer, args.to))?;
     let reached = args.to.is_none_or(|to| answer.through.is_some_and(|through| through >= to));
     Ok(Exit::of(answer.coverage.complete && reached && !outcome.stopped))
+}
+
+/// How long a node that answers may refuse our cookie at the start.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What node this is. One that is down is waited for; one that is up and goes on refusing us is another node than the one whose
+/// directory was named, and no waiting mends that.
+fn first_contact(node: &Node) -> Result<NodeInfo, NodeError> {
+    match node.info_within(LOGIN_PATIENCE) {
+        Err(NodeError::Unreachable { .. }) => node.info(),
+        answer => answer,
+    }
 }
 
 /// The chain the node is on, as an index states it.

@@ -83,7 +83,7 @@ pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
     }
     if coverage.quarantined > 0 {
         lines.push(format!(
-            "  {} rows of the lists could not be read; `coinhound watch check` shows them",
+            "  rows of the lists that could not be read: {}; `coinhound watch check` shows them",
             coverage.quarantined
         ));
     }

@@ -83,7 +83,7 @@ struct Share {
 impl Basis {
     /// For an answer about how far the index got with everything.
     pub fn of_progress() -> Self {
-        Self { whole: true, progress: true, ..Self::default() }
+        Self { progress: true, ..Self::default() }
     }
 
     /// Adds an entry that the answer rests on.

@@ -81,6 +81,7 @@ pub struct IndexRow {
 /// What reading reports.
 pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer> {
     let mut basis = Basis::of_progress();
+    basis.whole = true;
     let mut entries = EntryCounts::default();
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
