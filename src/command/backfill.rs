@@ -35,6 +35,7 @@ struct Answer {
     blocks_read: u64,
     lanes: Vec<&'static str>,
     touches: u64,
+    undone: u64,
     seconds: f64,
     stopped: bool,
 }
@@ -82,6 +83,7 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
         blocks_read: outcome.tally.blocks_read,
         lanes: vec![name],
         touches: outcome.tally.touches,
+        undone: outcome.undone,
         seconds: outcome.seconds,
         stopped: outcome.stopped,
     };
@@ -199,6 +201,7 @@ fn stopped_early(context: &Context) -> Result<Exit, Error> {
         blocks_read: 0,
         lanes: Vec::new(),
         touches: 0,
+        undone: 0,
         seconds: 0.0,
         stopped: true,
     };
@@ -209,13 +212,18 @@ fn stopped_early(context: &Context) -> Result<Exit, Error> {
 fn page(answer: &Answer, to: Option<Height>) -> Page {
     let mut page = Page::default();
     let lanes = answer.lanes.join(", ");
+    if answer.undone > 0 {
+        page.line(format!("undid {} blocks that the node's chain gave up", answer.undone));
+    }
     match answer.through {
-        _ if answer.blocks == 0 && !answer.stopped => page.line("nothing to do: no block is missing"),
+        _ if answer.blocks == 0 && answer.undone == 0 && !answer.stopped => {
+            page.line("nothing to do: no block is missing")
+        }
         Some(through) if answer.blocks > 0 => page.line(format!(
             "scanned heights {} to {through}: {} blocks read over {lanes}, {} touches, {:.1} s",
             answer.from, answer.blocks_read, answer.touches, answer.seconds
         )),
-        _ => page.line("nothing was scanned"),
+        _ => page.line("no block was scanned"),
     }
     if let Some(to) = to.filter(|to| answer.through.is_none_or(|through| through < *to) && !answer.stopped) {
         page.line(format!("the node has no block {to} yet"));

@@ -59,6 +59,8 @@ pub struct Outcome {
     pub through: Option<Height>,
     /// What was done.
     pub tally: Tally,
+    /// Blocks undone, since the node's chain gave them up.
+    pub undone: u64,
     /// Seconds it took.
     pub seconds: f64,
     /// Whether a stop was requested before the end.
@@ -167,7 +169,8 @@ impl<'a> Sweeper<'a> {
     pub fn run(&self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
         let (from, _) = position(self.writer)?;
-        let mut outcome = Outcome { from, through: None, tally: Tally::default(), seconds: 0.0, stopped: false };
+        let mut outcome =
+            Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
         let (mut moves, mut stood) = (0, from);
         loop {
             match self.once(to, observer, &mut outcome) {
@@ -209,10 +212,12 @@ impl<'a> Sweeper<'a> {
         let (next, previous) = position(self.writer)?;
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
-        // A height already passed is no goal; without one, the node's tip is, also where a reorg lowered it.
-        if (to.is_none() || last >= next) && meta::goal(self.writer)? != Some(last) {
+        // A height already passed is no goal, and nothing above the node's tip is, which a reorg may have lowered.
+        let known = meta::goal(self.writer)?;
+        let goal = if to.is_none() || last >= next { Some(last) } else { known.map(|goal| goal.min(node)) };
+        if let Some(goal) = goal.filter(|_| goal != known) {
             let mut step = self.writer.step();
-            meta::put_goal(&mut step, last);
+            meta::put_goal(&mut step, goal);
             step.commit(false)?;
         }
         if next > last {
@@ -258,6 +263,7 @@ impl<'a> Sweeper<'a> {
                     );
                     disconnect(self.writer, tip.height, fork)?;
                     outcome.from = outcome.from.min(fork + 1);
+                    outcome.undone += u64::from(tip.height - fork);
                 }
                 Standing::Behind => {
                     if !told {
