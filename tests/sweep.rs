@@ -14,7 +14,7 @@ use common::blocks::{Chain, Template, outputs};
 use common::model::{Kind, State};
 use common::random::{self, Rng};
 use common::scripts::Shape;
-use common::told::{Lie, Memory};
+use common::told::{Lie, Told};
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder for indexes")
@@ -39,7 +39,7 @@ fn random_chains_are_indexed_as_the_model_says_at_any_pace_and_in_any_pieces() {
     for seed in 100..112 {
         let mut rng = Rng::new(seed);
         let chain = random::chain(seed, 140);
-        let (memory, tip) = (Memory::new(chain.blocks()), chain.height());
+        let (memory, tip) = (Told::new(chain.blocks()), chain.height());
         let count = [1, 5, 30, 1000][rng.index(4)];
         let list = random::watchlist(&chain, &mut rng, count);
         let list: List = if rng.once_in(3) { list.into_iter().map(|(script, _)| (script, 0)).collect() } else { list };
@@ -81,7 +81,7 @@ fn an_overwritten_twin_is_lost_and_its_successor_lives() {
     let spend = chain.spend(&[coin], &[(b.clone(), 5_500)]);
     chain.mine(vec![spend]);
     let list: List = vec![(a.clone(), 0), (b.clone(), 0)];
-    let (folder, memory, tip) = (folder(), Memory::new(chain.blocks()), chain.height());
+    let (folder, memory, tip) = (folder(), Told::new(chain.blocks()), chain.height());
     let path = folder.path().join("index");
     memory.sweep(&path, &list, None, Pace { threads: 2, batch_blocks: 7 }).expect("an honest node");
     assert_index_is(&path, &chain, &list, tip, "twins");
@@ -133,7 +133,7 @@ fn more_coins_than_scanners_are_told_of_at_once_are_all_followed() {
         }
     }
     let list: List = (0..90).map(|n| (chain.script(Shape::Drop, n), 0)).collect();
-    let (folder, memory) = (folder(), Memory::new(chain.blocks()));
+    let (folder, memory) = (folder(), Told::new(chain.blocks()));
     let mut digests = Vec::new();
     for (number, (threads, batch_blocks)) in [(1, 1), (8, 500)].into_iter().enumerate() {
         let path = folder.path().join(number.to_string());
@@ -171,13 +171,13 @@ fn a_block_that_fails_halfway_leaves_nothing_of_itself() {
         let list: List = random::watchlist(&chain, &mut Rng::new(seed), 60).into_iter().map(|(s, _)| (s, 0)).collect();
         let (height, tx_index) = middle_of_a_block(&chain, &list);
         let whole = folder.path().join(format!("{seed}-whole"));
-        let honest = Memory::new(chain.blocks());
+        let honest = Told::new(chain.blocks());
         honest.sweep(&whole, &list, None, Pace { threads: 1, batch_blocks: 500 }).expect("an honest node");
         for batch_blocks in [1, 500] {
             let what = format!("seed {seed}, {lie:?} at {height}, {batch_blocks} a batch");
             let path = folder.path().join(format!("{seed}-{batch_blocks}"));
             let pace = Pace { threads: 2, batch_blocks };
-            let error = Memory::lying(chain.blocks(), height, tx_index, lie).sweep(&path, &list, None, pace);
+            let error = Told::lying(chain.blocks(), height, tx_index, lie).sweep(&path, &list, None, pace);
             let error = error.expect_err("a lie");
             let names = match &error {
                 SyncError::SpentOutput { block, .. } | SyncError::Block { block, .. } => block.height,

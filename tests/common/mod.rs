@@ -7,7 +7,7 @@
 //!        └─ sign ───── how each of them is spent          node ── a real bitcoind
 //!                                                        records ── real blocks
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
-//! gate ───── a slow or stuck way to the node             told ─── a chain in memory whose spent outputs may be a lie
+//! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]

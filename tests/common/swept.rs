@@ -31,6 +31,20 @@ pub const SLOWEST: Pace = Pace { threads: 1, batch_blocks: 1 };
 /// All rows but those of `meta`, which also says what runs set out to do: family and key, value.
 pub type Rows = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
 
+/// What an index of the tests' chain is of.
+pub fn identity() -> Identity {
+    Identity { chain: Chain::Regtest, genesis: Chain::Regtest.genesis_hash(), challenge: None }
+}
+
+/// The entries of a list, read as a file would be.
+pub fn entries(list: &List) -> Entries {
+    let options = ListOptions::default();
+    let read = read(&mut csv(list).as_bytes(), "list.csv", Chain::Regtest, &options).expect("a good list");
+    let entries = merge([read], 0);
+    assert_eq!(entries.len(), list.len(), "every script is an entry");
+    entries
+}
+
 /// An index.
 pub struct Swept {
     dir: TempDir,
@@ -41,12 +55,8 @@ pub struct Swept {
 impl Swept {
     /// An index for this list, without a block.
     pub fn new(list: &List) -> Self {
-        let options = ListOptions::default();
-        let read = read(&mut csv(list).as_bytes(), "list.csv", Chain::Regtest, &options).expect("a good list");
-        let entries = merge([read], 0);
-        assert_eq!(entries.len(), list.len(), "every script is an entry");
         let dir = tempfile::tempdir().expect("a folder for the index");
-        let mut swept = Self { dir, entries, writer: None };
+        let mut swept = Self { dir, entries: entries(list), writer: None };
         swept.reopen();
         swept
     }
@@ -62,9 +72,8 @@ impl Swept {
     /// Closes the index, and opens it as the next run does.
     pub fn reopen(&mut self) {
         self.writer = None;
-        let identity = Identity { chain: Chain::Regtest, genesis: Chain::Regtest.genesis_hash(), challenge: None };
         let path = self.dir.path().join("index");
-        self.writer = Some(open(&path, &identity, &self.entries, &TakenLists::default()).expect("the index opens"));
+        self.writer = Some(open(&path, &identity(), &self.entries, &TakenLists::default()).expect("the index opens"));
     }
 
     /// The index itself.
@@ -163,7 +172,8 @@ pub fn assert_same_rows(found: &Rows, expected: &Rows, what: &str) {
     }
 }
 
-struct Deaf;
+/// Hears nothing.
+pub struct Deaf;
 
 impl Observer for Deaf {
     fn begin(&mut self, _first: u32, _last: u32) {}
