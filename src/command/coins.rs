@@ -1,12 +1,12 @@
 //! `coinhound coins`.
 
+use super::Context;
 use super::history::{page, print_page};
-use super::{Context, open};
-use crate::chain::Height;
+use super::open::Asked;
 use crate::cli::Coins;
 use crate::error::{Error, Exit};
 use crate::output::rows::column;
-use crate::output::{Column, Kind, Stream};
+use crate::output::{Column, Kind};
 use crate::query::coins::coins;
 
 const COLUMNS: [Column; 11] = [
@@ -24,14 +24,10 @@ const COLUMNS: [Column; 11] = [
 ];
 
 pub fn run(context: &Context, args: &Coins) -> Result<Exit, Error> {
-    let snapshot = context.snapshot()?;
-    let asked = open::asked(&snapshot, &args.pages.about)?;
-    open::warn_unknown(&asked.targets);
     let page = page(&args.pages)?;
-    let rows = coins(&snapshot, &asked.targets, asked.at.unwrap_or(Height::MAX), args.unspent, &page)?;
-    let coverage = asked.targets.basis.coverage(&snapshot, asked.at);
-    let stream = Stream { coverage: &coverage, head: open::unknown_field(&asked.targets), columns: &COLUMNS };
-    print_page(context, &stream, rows, page.limit)?;
+    let asked = Asked::new(context, &args.pages.about)?;
+    let rows = coins(&asked.snapshot, &asked.targets, asked.at, args.unspent, &page)?;
+    print_page(context, &asked.stream(&COLUMNS), rows, page.limit)?;
     // Coins older than the coverage that nobody spent yet are nobody's knowledge.
-    Ok(Exit::of(coverage.complete && !asked.targets.has_older_coins()))
+    Ok(Exit::of(asked.coverage.complete && !asked.targets.has_older_coins()))
 }

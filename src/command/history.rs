@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use super::{Context, open};
-use crate::chain::Height;
+use super::Context;
+use super::open::Asked;
 use crate::cli::Pages;
 use crate::error::{Error, Exit};
 use crate::output::rows::column;
@@ -30,15 +30,11 @@ const COLUMNS: [Column; 13] = [
 ];
 
 pub fn run(context: &Context, args: &Pages) -> Result<Exit, Error> {
-    let snapshot = context.snapshot()?;
-    let asked = open::asked(&snapshot, &args.about)?;
-    open::warn_unknown(&asked.targets);
     let page = page(args)?;
-    let rows = history(&snapshot, &asked.targets, asked.at.unwrap_or(Height::MAX), &page)?;
-    let coverage = asked.targets.basis.coverage(&snapshot, asked.at);
-    let stream = Stream { coverage: &coverage, head: open::unknown_field(&asked.targets), columns: &COLUMNS };
-    print_page(context, &stream, rows, page.limit)?;
-    Ok(Exit::of(coverage.complete))
+    let asked = Asked::new(context, &args.about)?;
+    let rows = history(&asked.snapshot, &asked.targets, asked.at, &page)?;
+    print_page(context, &asked.stream(&COLUMNS), rows, page.limit)?;
+    Ok(Exit::of(asked.coverage.complete))
 }
 
 /// Which part is wanted.

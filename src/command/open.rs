@@ -5,9 +5,10 @@ use crate::chain::Height;
 use crate::cli;
 use crate::error::Error;
 use crate::index::{IndexError, Reader};
+use crate::output::{Column, Stream};
 use crate::query::at::At;
 use crate::query::target::Targets;
-use crate::query::{QueryError, Snapshot};
+use crate::query::{Coverage, QueryError, Snapshot};
 use crate::watchlist::script::Range;
 
 impl Context {
@@ -29,22 +30,37 @@ impl Context {
     }
 }
 
-/// What a question is about, resolved.
+/// A question about some targets, resolved.
 pub struct Asked {
+    /// The moment it is answered from.
+    pub snapshot: Snapshot,
     /// The entries.
     pub targets: Targets,
-    /// The state after the block at this height; `None` in an index without a block.
-    pub at: Option<Height>,
+    /// What the answer rests on.
+    pub coverage: Coverage,
+    /// The state after the block at this height; above all of them in an index without a block.
+    pub at: Height,
 }
 
-/// Resolves what was typed.
-///
-/// # Errors
-/// [`QueryError`].
-pub fn asked(snapshot: &Snapshot, about: &cli::Targets) -> Result<Asked, Error> {
-    let range = about.range.as_deref().map(range).transpose()?;
-    let targets = Targets::resolve(snapshot, &about.targets, range)?;
-    Ok(Asked { targets, at: height(snapshot, about.at.as_deref())? })
+impl Asked {
+    /// Resolves what was typed, and says what nothing is known of.
+    ///
+    /// # Errors
+    /// [`QueryError`], [`IndexError`].
+    pub fn new(context: &Context, about: &cli::Targets) -> Result<Self, Error> {
+        let snapshot = context.snapshot()?;
+        let range = about.range.as_deref().map(range).transpose()?;
+        let targets = Targets::resolve(&snapshot, &about.targets, range)?;
+        let at = height(&snapshot, about.at.as_deref())?;
+        warn_unknown(&targets);
+        let coverage = targets.basis.coverage(&snapshot, at);
+        Ok(Self { snapshot, targets, coverage, at: at.unwrap_or(Height::MAX) })
+    }
+
+    /// The answer's frame, for rows of these columns.
+    pub fn stream<'a>(&'a self, columns: &'a [Column]) -> Stream<'a> {
+        Stream { coverage: &self.coverage, head: unknown_field(&self.targets), columns }
+    }
 }
 
 /// The height that `--at` means.
@@ -61,7 +77,7 @@ fn range(text: &str) -> Result<Range, Error> {
 }
 
 /// The fields that name what nothing is known of.
-pub fn unknown_field(targets: &Targets) -> serde_json::Map<String, serde_json::Value> {
+fn unknown_field(targets: &Targets) -> serde_json::Map<String, serde_json::Value> {
     let mut head = serde_json::Map::new();
     if !targets.unknown.is_empty() {
         let names = targets.unknown.iter().map(|unknown| unknown.target.clone().into());
@@ -71,7 +87,7 @@ pub fn unknown_field(targets: &Targets) -> serde_json::Map<String, serde_json::V
 }
 
 /// Says on stderr what nothing is known of, so that an empty table isn't taken for an answer.
-pub fn warn_unknown(targets: &Targets) {
+fn warn_unknown(targets: &Targets) {
     for unknown in &targets.unknown {
         let why = match unknown.service {
             true => "it is listed as a service, and only flagged scripts have their touches kept",

@@ -69,23 +69,8 @@ impl Stream<'_> {
         R: Serialize,
         E: From<OutputError>,
     {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        let mut side = io::stderr().lock();
-        self.print_to(&mut out, &mut side, format, rows, tail)
-    }
-
-    fn print_to<R, E>(
-        &self,
-        out: &mut impl Write,
-        side: &mut impl Write,
-        format: Format,
-        rows: impl Iterator<Item = Result<R, E>>,
-        tail: impl FnOnce() -> Map<String, Value>,
-    ) -> Result<(), E>
-    where
-        R: Serialize,
-        E: From<OutputError>,
-    {
+        let out = &mut io::BufWriter::new(io::stdout().lock());
+        let side = &mut io::stderr().lock();
         let values = rows.map(|row| match row {
             Ok(row) => serde_json::to_value(row).map_err(|error| E::from(OutputError::Io(io::Error::other(error)))),
             Err(error) => Err(error),
