@@ -1,18 +1,38 @@
 //! `coinhound watch check`.
 
+use bitcoin::Address;
 use serde::Serialize;
 
 use super::{Context, lists};
+use crate::chain::Chain;
 use crate::cli::WatchCheck;
 use crate::config::watch_flag;
 use crate::error::{Error, Exit};
 use crate::output;
 use crate::output::page::Page;
-use crate::watchlist::{ListError, Report};
+use crate::watchlist::twins::{Twin, missing_twins};
+use crate::watchlist::{List, ListError, Report};
 
 #[derive(Serialize)]
 struct Answer {
-    files: Vec<Report>,
+    files: Vec<FileAnswer>,
+}
+
+#[derive(Serialize)]
+struct FileAnswer {
+    #[serde(flatten)]
+    report: Report,
+    /// Addresses of listed raw public keys that the list lacks: they are other scripts, and won't be matched.
+    unlisted_addresses: Vec<String>,
+}
+
+impl FileAnswer {
+    fn new(list: List, chain: Chain) -> Self {
+        let twins = missing_twins(&list.listings);
+        let address =
+            |twin: &Twin| Address::from_script(&twin.missing, chain.network()).ok().map(|address| address.to_string());
+        Self { unlisted_addresses: twins.iter().filter_map(address).collect(), report: list.report }
+    }
 }
 
 pub fn run(context: &Context, args: &WatchCheck) -> Result<Exit, Error> {
@@ -24,28 +44,29 @@ pub fn run(context: &Context, args: &WatchCheck) -> Result<Exit, Error> {
                 .into(),
         ));
     }
+    let chain = context.settings.node.chain.value;
     let mut reports = Vec::new();
     let mut useless = false;
     for file in files {
-        match lists::read(file, context.settings.node.chain.value) {
-            Ok(list) => reports.push(list.report),
+        match lists::read(file, chain) {
+            Ok(list) => reports.push(FileAnswer::new(list, chain)),
             // What is wrong with each row is the answer here.
             Err(Error::List(ListError::NoValidRow { report })) => {
                 useless = true;
-                reports.push(*report);
+                reports.push(FileAnswer { report: *report, unlisted_addresses: Vec::new() });
             }
             Err(error) => return Err(error),
         }
     }
     let answer = Answer { files: reports };
     output::object(context.format, &answer, || page(&answer))?;
-    let quarantined = answer.files.iter().any(|report| !report.quarantined.is_empty());
+    let quarantined = answer.files.iter().any(|file| !file.report.quarantined.is_empty());
     Ok(if useless || (args.strict && quarantined) { Exit::Failed } else { Exit::Answered })
 }
 
 fn page(answer: &Answer) -> Page {
     let mut page = Page::default();
-    for report in &answer.files {
+    for FileAnswer { report, unlisted_addresses } in &answer.files {
         page.line(format!(
             "{} ({}): {} accepted, {} duplicates, {} of other chains, {} quarantined",
             report.path,
@@ -60,6 +81,11 @@ fn page(answer: &Answer) -> Page {
         }
         for row in &report.quarantined {
             page.line(format!("  line {}: {}: {}", row.line, row.text, row.reason));
+        }
+        for address in unlisted_addresses {
+            page.line(format!(
+                "  a raw public key is listed, but not its address {address}: list that too if you mean both"
+            ));
         }
     }
     page

@@ -15,6 +15,7 @@ pub mod script;
 mod secret;
 #[cfg(test)]
 mod tests;
+pub mod twins;
 
 pub use secret::{holds_key, masked};
 

@@ -1,0 +1,51 @@
+//! The other dress of a listed key: a raw public key's script and its key's address are two scripts, and matching is exact.
+
+use std::collections::BTreeSet;
+
+use bitcoin::ScriptBuf;
+
+use super::Listing;
+
+/// A listed script whose key also has another common one that the list lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// The raw public key's script, as listed (P2PK).
+    pub listed: ScriptBuf,
+    /// The script of the same key's `1…` address (P2PKH), which is not.
+    pub missing: ScriptBuf,
+}
+
+/// The twins that a list misses, in its order, each once. From an address alone the key can't be told, so only keys are looked at.
+pub fn missing_twins(listings: &[Listing]) -> Vec<Twin> {
+    let listed: BTreeSet<_> = listings.iter().map(|listing| &listing.script).collect();
+    let mut seen = BTreeSet::new();
+    let twin = |listing: &Listing| {
+        let key = listing.script.p2pk_public_key()?;
+        Some(Twin { listed: listing.script.clone(), missing: ScriptBuf::new_p2pkh(&key.pubkey_hash()) })
+    };
+    let missing = |twin: &Twin| !listed.contains(&twin.missing);
+    listings.iter().filter_map(twin).filter(missing).filter(|twin| seen.insert(twin.listed.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::Chain;
+    use crate::watchlist::{ListOptions, read};
+
+    const KEY: &str = "04678afdb0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef38c4f35504e51ec112de5c384df7ba0b8d578a4c702b6bf11d5f";
+    const ADDRESS: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa";
+
+    fn twins(text: &str) -> usize {
+        let list = read(&mut text.as_bytes(), "list.txt", Chain::Main, &ListOptions::default()).unwrap();
+        missing_twins(&list.listings).len()
+    }
+
+    #[test]
+    fn a_listed_key_misses_its_address_unless_that_is_listed_too() {
+        assert_eq!(twins(&format!("pk({KEY})\n")), 1);
+        assert_eq!(twins(&format!("pk({KEY}) once\npk({KEY}) twice\n")), 1);
+        assert_eq!(twins(&format!("pk({KEY})\n{ADDRESS}\n")), 0);
+        assert_eq!(twins(&format!("{ADDRESS}\n")), 0);
+    }
+}
