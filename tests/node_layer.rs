@@ -1,13 +1,14 @@
 //! The node layer against a real bitcoind (`BITCOIND` names it), and against a stub that fails in ways a real one rarely does.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -543,13 +544,17 @@ fn cookie_dir(content: &str) -> TempDir {
     dir
 }
 
-/// What a test's thread logs, at the most talkative level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread logged, while a test asks.
+    static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl Write for Log {
+/// Leads every thread's logs to what it keeps of them.
+struct ToThread;
+
+impl Write for ToThread {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.as_mut().map(|logged| logged.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -558,17 +563,18 @@ impl Write for Log {
     }
 }
 
-impl Log {
-    fn of(&self, work: impl FnOnce()) -> Vec<String> {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || log.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, work);
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(ToOwned::to_owned).collect()
-    }
+/// What a test's thread logs while it works, at the most talkative level. One subscriber serves the whole process: several, each
+/// of one thread, disable one another's log lines at times.
+fn logs_of(work: impl FnOnce()) -> Vec<String> {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        subscriber.with_writer(|| ToThread).init();
+    });
+    LOGGED.set(Some(Vec::new()));
+    work();
+    let logged = LOGGED.take().expect("it was set above");
+    String::from_utf8(logged).unwrap().lines().map(ToOwned::to_owned).collect()
 }
 
 #[test]
@@ -583,7 +589,7 @@ fn over_rest_passing_trouble_is_waited_out_and_told_once() {
         _ => well(asked),
     });
     let mut worker = stub_lane(&stub.node(dir.path()), LaneChoice::Rest);
-    let lines = Log::default().of(|| {
+    let lines = logs_of(|| {
         let raw = worker.block(genesis()).unwrap();
         assert_eq!(deserialize::<Block>(&raw).unwrap().block_hash(), genesis().hash);
         assert_eq!(worker.block(genesis()).unwrap(), raw);
@@ -611,7 +617,7 @@ fn over_rpc_passing_trouble_and_a_new_cookie_are_waited_out_without_showing_it()
         _ => http(401, "text/html", b""),
     });
     let mut worker = stub_lane(&stub.node(dir.path()), LaneChoice::Rpc);
-    let lines = Log::default().of(|| assert!(worker.block(genesis()).is_ok()));
+    let lines = logs_of(|| assert!(worker.block(genesis()).is_ok()));
     assert_eq!(stub.asked.load(Ordering::SeqCst), 5);
     assert!(lines.iter().any(|line| line.contains("Verifying blocks")), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("canary") || line.contains("X19j")), "{lines:#?}");
