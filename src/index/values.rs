@@ -6,7 +6,7 @@ use bitcoin::{Amount, ScriptBuf, Transaction, TxOut, Txid, consensus};
 use super::bytes::{Cursor, Malformed, push_sized};
 use super::keys::TxPosition;
 use crate::chain::{Height, ScriptHash};
-use crate::watchlist::{Label, Role};
+use crate::watchlist::Label;
 
 /// A touched transaction, with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,7 +239,7 @@ impl EntryRow {
 
     /// All but the labels, which say nothing of the chain.
     fn identity(&self) -> Vec<u8> {
-        let mut row = vec![u8::from(self.flagged) | u8::from(self.service) << 1];
+        let mut row = vec![self.roles_byte()];
         row.extend_from_slice(&self.from.to_be_bytes());
         row.extend_from_slice(&self.sweep.to_be_bytes());
         push_sized(&mut row, self.script.as_bytes());
@@ -274,14 +274,6 @@ impl EntryRow {
         let sweep = cursor.u32()?;
         let script = cursor.script()?;
         Ok(Self { script, flagged: roles & 1 != 0, service: roles & 2 != 0, from, sweep, labels: Vec::new() })
-    }
-
-    /// Whether it has `role`.
-    pub fn has(&self, role: Role) -> bool {
-        match role {
-            Role::Flagged => self.flagged,
-            Role::Service => self.service,
-        }
     }
 
     /// Its roles as the one byte the row starts with.
@@ -392,7 +384,7 @@ mod tests {
             label: Some("x".into()),
             source: None,
             category: None,
-            role: Role::Flagged,
+            role: crate::watchlist::Role::Flagged,
             from: None,
             line: 1,
             extra: std::collections::BTreeMap::new(),

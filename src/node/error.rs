@@ -101,11 +101,6 @@ impl NodeError {
         matches!(self, Self::Settings(_) | Self::LaneCannotServe { .. })
     }
 
-    /// Whether it is only that somebody asked to stop.
-    pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Stopped)
-    }
-
     pub(super) fn bad(what: impl Into<String>, detail: impl fmt::Display) -> Self {
         Self::BadAnswer { what: what.into(), detail: detail.to_string() }
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::history::{Cursor, Page};
 use super::merge::{Merge, MergedRow};
 use super::target::Targets;
-use super::{Result, Rows, Snapshot, SpentBy, labels, outpoint_text};
+use super::{Result, Rows, Snapshot, SpentBy, labels};
 use crate::chain::Height;
 use crate::index::keys::{CoinKey, ScriptKey, TouchKind};
 use crate::index::values::EntryRow;
@@ -116,7 +116,7 @@ fn coin_row(
     spent_by: Option<SpentBy>,
 ) -> CoinRow {
     CoinRow {
-        outpoint: outpoint_text(outpoint),
+        outpoint: outpoint.to_string(),
         height,
         value_sat,
         script: entry.script.to_hex_string(),

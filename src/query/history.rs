@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::merge::{Merge, MergedRow};
 use super::target::Targets;
-use super::{QueryError, Result, Rows, Snapshot, labels, outpoint_text};
+use super::{QueryError, Result, Rows, Snapshot, labels};
 use crate::chain::Height;
 use crate::index::keys::{TouchKey, TouchKind, TxPosition};
 use crate::index::values::{Record, amount_from_value};
@@ -184,7 +184,7 @@ fn history_row(
             TouchKind::Funding => "funding",
             TouchKind::Spending => "spending",
         },
-        outpoint: outpoint_text(&outpoint),
+        outpoint: outpoint.to_string(),
         vin: (key.kind == TouchKind::Spending).then_some(key.io_index),
         value_sat,
         script: script.to_hex_string(),

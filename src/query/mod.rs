@@ -12,7 +12,6 @@ pub mod status;
 pub mod target;
 pub mod tx;
 
-use bitcoin::OutPoint;
 use serde::Serialize;
 
 use crate::index::IndexError;
@@ -46,9 +45,4 @@ pub struct SpentBy {
     pub vin: u32,
     /// Its block's height.
     pub height: u32,
-}
-
-/// An outpoint as answers write it: `TXID:VOUT`.
-pub fn outpoint_text(outpoint: &OutPoint) -> String {
-    outpoint.to_string()
 }

@@ -125,12 +125,6 @@ impl Snapshot {
     }
 }
 
-impl From<bitcoin::hex::HexToArrayError> for QueryError {
-    fn from(error: bitcoin::hex::HexToArrayError) -> Self {
-        Self::Usage(format!("not a hash: {error}"))
-    }
-}
-
 impl QueryError {
     /// Whether the question was at fault, not the index.
     pub fn is_usage(&self) -> bool {

@@ -4,7 +4,7 @@ use bitcoin::{BlockHash, OutPoint, Script, Txid};
 use serde::Serialize;
 
 use super::coverage::{Basis, Coverage};
-use super::{Result, Snapshot, SpentBy, labels, outpoint_text};
+use super::{Result, Snapshot, SpentBy, labels};
 use crate::chain::Height;
 use crate::index::keys::CoinKey;
 use crate::index::values::{EntryRow, Record};
@@ -125,7 +125,7 @@ fn input_row(snapshot: &Snapshot, record: &Record, vin: usize) -> Result<InputRo
     let outpoint = record.transaction.input[vin].previous_output;
     let shown = Shown::of(snapshot, &spent.script_pubkey)?;
     Ok(InputRow {
-        outpoint: outpoint_text(&outpoint),
+        outpoint: outpoint.to_string(),
         value_sat: spent.value.to_sat(),
         script: shown.script,
         address: shown.address,

@@ -148,16 +148,6 @@ impl LiveCoins {
         self.coins.get(outpoint).copied()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.coins.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.coins.is_empty()
-    }
-
     /// Adds a coin; returns its fingerprint.
     pub fn insert(&mut self, interest: &Interest, outpoint: OutPoint, coin: LiveCoin) -> u64 {
         let fingerprint = interest.hasher.of(&outpoint);
