@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::schema::{FORMAT, Family};
 use super::{IndexError, Result, Step, View};
 use crate::chain::{Chain, Height};
+use crate::trace::Rule;
 use crate::watchlist::Role;
 
 pub(super) const FORMAT_KEY: &[u8] = b"format";
@@ -80,8 +81,8 @@ impl Identity {
 /// How far coins are followed, and under which rules. Without a rule nothing is followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceParameters {
-    /// The tracked rules, by name, in the order of a coin's columns.
-    pub rules: Vec<String>,
+    /// The tracked rules, in the order of their bytes.
+    pub rules: Vec<Rule>,
     /// A coin with less taint is not followed; satoshis.
     pub min_taint_sat: u64,
     /// A coin further from its source is not followed.

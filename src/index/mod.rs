@@ -5,6 +5,7 @@ pub mod copy;
 pub mod database;
 pub mod derive;
 pub mod digest;
+pub mod events;
 pub mod keys;
 pub mod meta;
 pub mod reader;

@@ -11,11 +11,11 @@
 //! | `records` | height\[4\] tx_index\[4\] | length(compact) transaction without witness · per input, none for a coinbase: value\[8\] script_length(compact) script of the spent output · merkle branch: hash\[32\] each, lowest first, to the end |
 //! | `txids` | txid\[32\] height\[4\] tx_index\[4\] | – |
 //! | `touches` | script_hash\[32\] height\[4\] tx_index\[4\] kind\[1\] io_index\[4\] | value\[8\]; kind: spending 0, funding 1 |
-//! | `coins` | txid\[32\] vout\[4\] height\[4\] | value\[8\] script_hash\[32\] coinbase\[1\] · per tracked rule, in the order of `meta` `trace`: taint\[8\] hops\[4\] fate\[1\] segments\[4\] then per segment tainted\[1\] length\[8\] |
+//! | `coins` | txid\[32\] vout\[4\] height\[4\] | value\[8\] script_hash\[32\] coinbase\[1\] · per tracked rule under which it holds taint (a source: all): rule\[1\] taint\[8\] hops\[4\] fate\[1\] segments\[4\] then per segment tainted\[1\] length\[8\] |
 //! | `scripts` | script_hash\[32\] height\[4\] tx_index\[4\] vout\[4\] | – |
 //! | `spends` | txid\[32\] vout\[4\] | spender: height\[4\] tx_index\[4\] vin\[4\] |
 //! | `sweeps` | id\[4\] | next height\[4\] kind\[1\] (0: the main sweep, which looks for every entry whose `sweep` is its id) |
-//! | `events` | seq\[8\] | – (nothing is logged in this version) |
+//! | `events` | seq\[8\] | JSON, [`Event`](super::events::Event) |
 //!
 //! An entry's interval is `[from, through]`, where `through` is its sweep's next height less one: one row to move per batch,
 //! whatever the number of entries. A `spends` row tells the last spend of an outpoint: only a BIP30 twin, made again after its

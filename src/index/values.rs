@@ -6,6 +6,7 @@ use bitcoin::{Amount, ScriptBuf, Transaction, TxOut, Txid, consensus};
 use super::bytes::{Cursor, Malformed, push_sized};
 use super::keys::TxPosition;
 use crate::chain::{Height, ScriptHash};
+use crate::trace::{Column, Fate, Rule, Segment, Taint};
 use crate::watchlist::Label;
 
 /// A touched transaction, with what proves it.
@@ -63,54 +64,6 @@ impl Record {
     }
 }
 
-/// What became of a tainted coin under one rule, as far as the block that made it decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Its spend is looked for.
-    Followed,
-    /// On a service's script.
-    Service,
-    /// Can never be spent.
-    Unspendable,
-    /// On an empty script.
-    AnyoneCanSpend,
-    /// More hops from its source than asked for.
-    MaxHops,
-    /// Too little taint.
-    BelowMinTaint,
-}
-
-impl Fate {
-    const ALL: [Self; 6] =
-        [Self::Followed, Self::Service, Self::Unspendable, Self::AnyoneCanSpend, Self::MaxHops, Self::BelowMinTaint];
-
-    fn byte(self) -> u8 {
-        self as u8
-    }
-}
-
-/// A run of satoshis within a coin, all tainted or all clean (FIFO and LIFO).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// From a source, or clean.
-    pub tainted: bool,
-    /// Satoshis.
-    pub length: u64,
-}
-
-/// What one tracked rule says of a coin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceColumn {
-    /// Satoshis attributed to sources.
-    pub taint: u64,
-    /// Fewest spends from a source.
-    pub hops: u32,
-    /// Whether it is followed, or why not.
-    pub fate: Fate,
-    /// Empty where the coin is wholly tainted or wholly clean, and under rules that keep none.
-    pub segments: Vec<Segment>,
-}
-
 /// An output that is flagged or tainted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coin {
@@ -120,8 +73,8 @@ pub struct Coin {
     pub script: ScriptHash,
     /// Whether that transaction is the coinbase.
     pub coinbase: bool,
-    /// One for each tracked rule, in the order of the index's parameters.
-    pub columns: Vec<TraceColumn>,
+    /// One for each tracked rule under which it holds taint, in the order of the rules' bytes; of a source, all of them.
+    pub columns: Vec<Column>,
 }
 
 impl Coin {
@@ -132,12 +85,13 @@ impl Coin {
         row.extend_from_slice(&self.script.0);
         row.push(u8::from(self.coinbase));
         for column in &self.columns {
-            row.extend_from_slice(&column.taint.to_be_bytes());
-            row.extend_from_slice(&column.hops.to_be_bytes());
-            row.push(column.fate.byte());
-            let count = u32::try_from(column.segments.len()).expect("a coin has fewer segments than satoshis");
+            row.push(column.rule.byte());
+            row.extend_from_slice(&column.taint.amount.to_be_bytes());
+            row.extend_from_slice(&column.taint.hops.to_be_bytes());
+            row.push(column.fate as u8);
+            let count = u32::try_from(column.taint.segments.len()).expect("a transaction has fewer inputs than that");
             row.extend_from_slice(&count.to_be_bytes());
-            for segment in &column.segments {
+            for segment in &column.taint.segments {
                 row.push(u8::from(segment.tainted));
                 row.extend_from_slice(&segment.length.to_be_bytes());
             }
@@ -162,14 +116,15 @@ impl Coin {
                 return Ok(Self { value, script, coinbase, columns });
             }
             cursor = Cursor::new(rest);
-            let taint = cursor.u64()?;
+            let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
+            let amount = cursor.u64()?;
             let hops = cursor.u32()?;
             let fate = *Fate::ALL.get(usize::from(cursor.u8()?)).ok_or(Malformed)?;
             let mut segments = Vec::new();
             for _ in 0..cursor.u32()? {
                 segments.push(Segment { tainted: flag(cursor.u8()?)?, length: cursor.u64()? });
             }
-            columns.push(TraceColumn { taint, hops, fate, segments });
+            columns.push(Column { rule, taint: Taint { amount, hops, segments }, fate });
         }
     }
 }
@@ -365,17 +320,14 @@ mod tests {
         let input = format!("{}0000000000ffffffff", "07".repeat(32));
         let transaction = format!("0100000001{input}0101000000000000000151{}", "00000000");
         let record_hex = format!("3d{transaction}000000000000010202acad{}{}", "cc".repeat(32), "dd".repeat(32));
-        let column = TraceColumn {
-            taint: 3,
-            hops: 2,
-            fate: Fate::BelowMinTaint,
-            segments: vec![Segment { tainted: true, length: 3 }, Segment { tainted: false, length: 4 }],
-        };
+        let segments = vec![Segment { tainted: true, length: 3 }, Segment { tainted: false, length: 4 }];
+        let taint = Taint { amount: 3, hops: 2, segments };
+        let column = Column { rule: Rule::Fifo, taint, fate: Fate::BelowMinTaint };
         let coin = Coin { value: 7, script: ScriptHash([0xab; 32]), coinbase: true, columns: vec![column] };
         let coin_hex = format!(
             "0000000000000007{}01{}{}{}",
             "ab".repeat(32),
-            "00000000000000030000000205",
+            "0200000000000000030000000205",
             "00000002010000000000000003",
             "000000000000000004"
         );
@@ -415,13 +367,13 @@ mod tests {
         proptest::sample::select(Fate::ALL.to_vec())
     }
 
-    fn column() -> impl Strategy<Value = TraceColumn> {
+    fn column() -> impl Strategy<Value = Column> {
         let segments = vec(any::<(bool, u64)>().prop_map(|(tainted, length)| Segment { tainted, length }), 0..4);
-        (any::<(u64, u32)>(), fate(), segments).prop_map(|((taint, hops), fate, segments)| TraceColumn {
-            taint,
-            hops,
+        let rule = proptest::sample::select(Rule::ALL.to_vec());
+        (rule, any::<(u64, u32)>(), fate(), segments).prop_map(|(rule, (amount, hops), fate, segments)| Column {
+            rule,
+            taint: Taint { amount, hops, segments },
             fate,
-            segments,
         })
     }
 

@@ -9,6 +9,7 @@ use super::Snapshot;
 use super::labels::list_name;
 use crate::chain::Height;
 use crate::index::values::EntryRow;
+use crate::trace::Rule;
 
 /// The coverage of one answer (field by field: CLI.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +40,7 @@ pub struct Coverage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TraceCoverage {
     /// The tracked rules.
-    pub rules: Vec<String>,
+    pub rules: Vec<Rule>,
     /// The least taint followed.
     pub min_taint_sat: u64,
     /// The most hops followed.

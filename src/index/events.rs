@@ -1,0 +1,189 @@
+//! The log: what was found and what was taken back, in the batch of the rows it tells of. Append only.
+//!
+//! `seq` names the message, `id` the fact: the last message of an id holds.
+
+use bitcoin::{BlockHash, Txid};
+use serde::{Deserialize, Serialize};
+
+use super::schema::Family;
+use super::{IndexError, Result, Step, View};
+use crate::chain::Height;
+use crate::trace::Rule;
+
+/// What was at work when something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Seen {
+    /// A sweep through blocks that the node had for longer.
+    Sweep,
+    /// The tip: the block was new.
+    Tip,
+}
+
+/// One message, as it lies in the log and as `events` prints it, `seq` in front.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The fact: kind, block hash, txid, position.
+    pub id: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub fact: Fact,
+    /// Who saw it.
+    pub seen: Seen,
+}
+
+/// Where something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The block's height.
+    pub height: Height,
+    /// The block.
+    pub block: BlockHash,
+    /// The block's time, Unix seconds.
+    pub time: u32,
+    /// The transaction.
+    pub txid: Txid,
+    /// Its index in the block.
+    pub tx_index: u32,
+}
+
+/// Taint and hops of a coin under one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The rule.
+    pub rule: Rule,
+    /// Satoshis.
+    pub taint_sat: u64,
+    /// Spends from a source.
+    pub hops: u32,
+}
+
+/// One output that took taint on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The output, `txid:vout`.
+    pub outpoint: String,
+    /// Satoshis.
+    pub value_sat: u64,
+    /// Its script, hex.
+    pub script: String,
+    /// What it holds, by rule.
+    pub taint: Vec<Held>,
+}
+
+/// What a message tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fact {
+    /// A flagged script was paid or spent from.
+    Touch {
+        /// Where.
+        #[serde(flatten)]
+        at: Place,
+        /// `funding` or `spending`.
+        touch: String,
+        /// The coin, `txid:vout`.
+        outpoint: String,
+        /// The input that consumes it.
+        vin: Option<u32>,
+        /// Satoshis.
+        value_sat: u64,
+        /// The flagged script, hex.
+        script: String,
+        /// What lists said of it then.
+        labels: Vec<String>,
+    },
+    /// A followed coin was spent.
+    Moved {
+        /// Where.
+        #[serde(flatten)]
+        at: Place,
+        /// The input that spends it.
+        vin: u32,
+        /// The coin, `txid:vout`.
+        from: String,
+        /// Its value, satoshis.
+        value_sat: u64,
+        /// What it held, by rule.
+        taint: Vec<Held>,
+        /// The transaction's outputs that took taint on.
+        to: Vec<Taken>,
+    },
+    /// Tainted value paid a service.
+    Service {
+        /// Where.
+        #[serde(flatten)]
+        at: Place,
+        /// The output, `txid:vout`.
+        outpoint: String,
+        /// Satoshis.
+        value_sat: u64,
+        /// The service's script, hex.
+        script: String,
+        /// What lists said of it then.
+        labels: Vec<String>,
+        /// What reached it, by rule.
+        taint: Vec<Held>,
+    },
+    /// What an earlier message told holds no more; its `id` is that message's.
+    Retracted {
+        /// The kind of what is taken back.
+        was: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// The node's chain left blocks of the index.
+    Reorg {
+        /// The last block both have.
+        fork: Height,
+        /// The tip that was given up.
+        stale_tip: BlockHash,
+        /// Its height.
+        stale_height: Height,
+    },
+    /// Everything that lists and node ask for is swept.
+    CaughtUp {
+        /// The tip's height.
+        height: Height,
+        /// The tip.
+        block: BlockHash,
+    },
+}
+
+/// Why something is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// Its block is stale.
+    Reorg,
+    /// Lists or parameters changed, and nothing bears it any more.
+    Retrace,
+}
+
+/// The seq that the next message gets.
+///
+/// # Errors
+/// What reading reports.
+pub fn next_seq(view: &View) -> Result<u64> {
+    let Some((key, _)) = view.last(Family::Events)? else { return Ok(1) };
+    Ok(seq_of(&key)? + 1)
+}
+
+fn seq_of(key: &[u8]) -> Result<u64> {
+    key.try_into().map(u64::from_be_bytes).map_err(|_| View::corrupt(Family::Events, key))
+}
+
+/// Appends a message.
+pub fn put(step: &mut Step<'_>, seq: u64, event: &Event) {
+    step.put(Family::Events, &seq.to_be_bytes(), &serde_json::to_vec(event).expect("strings and numbers"));
+}
+
+/// The messages after `since`, in order, each with its seq.
+pub fn since(view: &View, since: u64) -> impl Iterator<Item = Result<(u64, Event), IndexError>> + '_ {
+    let start = since.saturating_add(1).to_be_bytes();
+    view.range(Family::Events, &start, None).map(|row| {
+        let (key, value) = row?;
+        let event = serde_json::from_slice(&value).map_err(|_| View::corrupt(Family::Events, &key))?;
+        Ok((seq_of(&key)?, event))
+    })
+}

@@ -1,0 +1,19 @@
+//! `tiho`: taint in, highest out. The tainted sum fills the outputs from the largest down (Tironsakkul et al.).
+
+use std::cmp::Reverse;
+
+use super::rule::{Part, Share, Shares};
+
+/// The largest outputs first, ties to the lowest index; the fee gets what is left.
+pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
+    let mut left: u64 = inputs.iter().map(|input| input.taint).fold(0, u64::saturating_add);
+    let mut order: Vec<usize> = (0..outputs.len()).collect();
+    order.sort_by_key(|index| Reverse(outputs[*index]));
+    let mut shares = vec![Share::default(); outputs.len()];
+    for index in order {
+        let taken = left.min(outputs[index]);
+        shares[index].taint = taken;
+        left -= taken;
+    }
+    Shares { outputs: shares, fee: left }
+}
