@@ -19,6 +19,8 @@ pub enum Exit {
     Usage,
     /// 3: answered, but coverage doesn't bear it.
     Uncovered,
+    /// 4: `screen` found something, whatever coverage bears.
+    Found,
 }
 
 impl Exit {
@@ -29,6 +31,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Uncovered => 3,
+            Self::Found => 4,
         }
     }
 

@@ -10,6 +10,7 @@ pub mod merge;
 pub mod snapshot;
 pub mod status;
 pub mod target;
+pub mod trace;
 pub mod tx;
 
 use serde::Serialize;
