@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
 use crate::error::{Error, Exit};
 use crate::output::{self, Format};
+use crate::trace::Rule;
 
 /// Scans the chain of your own Bitcoin node for flagged scripts, and answers what came in, what went out, and what is left.
 #[derive(Debug, Parser)]
@@ -143,6 +144,8 @@ pub enum Command {
     Coins(Coins),
     /// One transaction of the index, input by input
     Tx(Transaction),
+    /// Where the coins of targets went, hop by hop
+    Trace(Trace),
     /// One SHA-256 over everything derived from the chain
     Digest(Digest),
     /// Copy the index, also while it is written to
@@ -239,6 +242,42 @@ pub struct Transaction {
     /// The state after this block: a height, or a date (UTC)
     #[arg(long, value_name = "HEIGHT|DATE")]
     pub at: Option<String>,
+}
+
+/// `trace`.
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// Addresses, script:HEX, descriptors, label:TEXT, all, TXID or TXID:VOUT
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The children of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
+    /// The state after this block: a height, or a date (UTC)
+    #[arg(long, value_name = "HEIGHT|DATE")]
+    pub at: Option<String>,
+    /// How taint passes on: haircut, fifo, lifo, tiho or poison; may be given again [default: haircut and fifo]
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub rule: Vec<Rule>,
+    /// Where to stop besides services
+    #[arg(long, value_name = "WHERE")]
+    pub stop: Option<Stop>,
+    /// Don't follow coins with less taint [default: the index's]
+    #[arg(long, value_name = "SAT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub min_taint: Option<u64>,
+    /// Don't follow coins further from their source [default: the index's]
+    #[arg(long, value_name = "N")]
+    pub max_hops: Option<u32>,
+    /// Show every coin, as a tree
+    #[arg(long)]
+    pub tree: bool,
+}
+
+/// Where a trace stops besides services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stop {
+    /// At flagged scripts that it didn't start from
+    Flagged,
 }
 
 /// `digest`.

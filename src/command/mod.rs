@@ -11,6 +11,7 @@ mod lists;
 mod open;
 mod signals;
 mod status;
+mod trace;
 mod tx;
 mod watch_check;
 mod watch_list;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Command::History(args) => history::run(&context, &args),
         Command::Coins(args) => coins::run(&context, &args),
         Command::Tx(args) => tx::run(&context, &args),
+        Command::Trace(args) => trace::run(&context, &args),
         Command::Digest(args) => digest::run(&context, &args),
         Command::Backup(args) => backup::run(&context, &args),
     }
