@@ -9,14 +9,13 @@ use super::walk::{Coin, Held, Walk};
 use crate::query::Snapshot;
 use crate::trace::Rule;
 
-/// The numbers of the coins in the order of answers: sources first, those older than the coverage before them, then the others,
-/// all in chain order.
+/// The numbers of the coins in the order of answers: the sources that only their spends made so, in the order of these; then the
+/// other sources, then all else, in chain order.
 pub fn order(walk: &Walk) -> Vec<usize> {
     let mut order: Vec<usize> = (0..walk.coins.len()).collect();
-    // A stable sort: coins that only their spends tell of keep the order of these.
     order.sort_by_key(|number| {
         let coin = &walk.coins[*number];
-        (!coin.source, coin.made, coin.made.map(|_| coin.outpoint.vout))
+        (!coin.source, coin.by_spend.is_none(), coin.by_spend, coin.made, coin.outpoint.vout)
     });
     order
 }
@@ -87,8 +86,8 @@ fn coin_row(snapshot: &Snapshot, coin: &Coin, held: &Held) -> CoinRow {
     let place = &coin.place;
     CoinRow {
         outpoint: coin.outpoint,
-        height: coin.made.map(|made| made.height),
-        time: coin.time,
+        height: coin.made.filter(|_| held.since_made).map(|made| made.height),
+        time: coin.time.filter(|_| held.since_made),
         value_sat: coin.value,
         taint_sat: held.taint.amount,
         carried_sat: held.carried,

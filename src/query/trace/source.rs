@@ -42,11 +42,6 @@ impl Sources {
         self.scripts.get(script).is_some_and(|from| *from <= height)
     }
 
-    /// Whether this script is a source at any height.
-    pub fn names_script(&self, script: &Script) -> bool {
-        self.scripts.contains_key(script)
-    }
-
     /// Whether this coin was named as a source.
     pub fn has_outpoint(&self, outpoint: &OutPoint) -> bool {
         self.outpoints.contains(outpoint)

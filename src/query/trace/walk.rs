@@ -54,6 +54,8 @@ pub struct Coin {
     pub place: Rc<Place>,
     /// Whether it is a source.
     pub source: bool,
+    /// Of a coin older than the height its script is a source from, the input that made it one by spending it.
+    pub by_spend: Option<(TxPosition, u32)>,
     /// By rule, in the order asked for; `None` where it holds no taint.
     pub holds: Vec<Option<Held>>,
     /// The input that spent it, if the pass came to that.
@@ -69,6 +71,8 @@ pub struct Held {
     pub carried: u64,
     /// What became of it.
     pub state: CoinState,
+    /// Whether the coin was one of this trace since it was made, not by its spend alone.
+    pub since_made: bool,
 }
 
 impl Held {
@@ -210,7 +214,12 @@ impl Pass<'_> {
             let made = passed.columns.into_iter().zip(passed.carried).zip(&kinds);
             for (((column, carried), (place, output)), holds) in made.zip(&mut holds) {
                 let state = |fate| self.state(fate, place, output.kind, at.height);
-                let held = column.map(|column| Held { carried, state: state(column.fate), taint: column.taint });
+                let held = column.map(|column| Held {
+                    carried,
+                    state: state(column.fate),
+                    taint: column.taint,
+                    since_made: true,
+                });
                 holds.push(held);
             }
         }
@@ -220,8 +229,9 @@ impl Pass<'_> {
             if holds.iter().any(Option::is_some) {
                 let source = output.kind == Kind::Source;
                 let outpoint = OutPoint { txid, vout };
-                let (made, time) = (Some(at), Some(time));
-                self.add(Coin { outpoint, made, time, value: output.value, place, source, holds, spent_by: None })?;
+                let (value, made, time) = (output.value, Some(at), Some(time));
+                let (by_spend, spent_by) = (None, None);
+                self.add(Coin { outpoint, made, time, value, place, source, by_spend, holds, spent_by })?;
             }
         }
         Ok(())
@@ -242,15 +252,15 @@ impl Pass<'_> {
                     let place = self.places.of(self.snapshot, &spent.script_pubkey)?;
                     let holds = vec![None; self.question.rules.len()];
                     let value = spent.value.to_sat();
-                    let (made, time, source) = (None, None, false);
-                    self.coins.push(Coin { outpoint, made, time, value, place, source, holds, spent_by: None });
+                    let (made, time, source, by_spend, spent_by) = (None, None, false, None, None);
+                    self.coins.push(Coin { outpoint, made, time, value, place, source, by_spend, holds, spent_by });
                     self.live.insert(outpoint, self.coins.len() - 1);
                     Some(self.coins.len() - 1)
                 }
                 None => None,
             };
             if let Some(coin) = coin.filter(|_| whole) {
-                self.coins[coin].become_source();
+                self.coins[coin].become_source(at, vin);
             }
             consumed.push(Consumed { vin, outpoint, value: spent.value.to_sat(), coin });
         }
@@ -260,7 +270,8 @@ impl Pass<'_> {
     fn input(&self, consumed: &Consumed, rule: usize) -> Input<'_> {
         let coin = consumed.coin.map(|coin| &self.coins[coin]);
         let taint = coin.and_then(|coin| coin.holds[rule].as_ref()?.open());
-        Input { value: consumed.value, whole: coin.is_some_and(|coin| coin.source), taint }
+        let whole = coin.is_some_and(|coin| coin.source) && taint.is_some();
+        Input { value: consumed.value, whole, taint }
     }
 
     /// What each output is to this trace.
@@ -272,7 +283,7 @@ impl Pass<'_> {
             let sources = self.question.sources;
             let kind = if sources.has_script(script, at.height) || sources.has_outpoint(&OutPoint { txid, vout }) {
                 Kind::Source
-            } else if self.stops_at(&place, at.height) || (place.service && !sources.names_script(script)) {
+            } else if self.stops_at(&place, at.height) || place.service {
                 // Both stop a trace alike; which it was is told by `state`.
                 Kind::Service
             } else {
@@ -381,15 +392,16 @@ struct Consumed {
 
 impl Coin {
     /// Makes it a source: its script is flagged since a height between its making and its spend.
-    fn become_source(&mut self) {
+    fn become_source(&mut self, at: TxPosition, vin: u32) {
         if self.source {
             return;
         }
         self.source = true;
+        self.by_spend = Some((at, vin));
         for held in &mut self.holds {
             let carried = held.as_ref().map_or(0, |held| held.taint.amount);
             let taint = Taint { amount: self.value, hops: 0, segments: Vec::new() };
-            *held = Some(Held { taint, carried, state: CoinState::Unspent });
+            *held = Some(Held { taint, carried, state: CoinState::Unspent, since_made: held.is_some() });
         }
     }
 
