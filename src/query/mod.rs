@@ -2,6 +2,7 @@
 
 pub mod at;
 pub mod balance;
+pub mod by_rule;
 pub mod coins;
 pub mod coverage;
 pub mod history;

@@ -4,7 +4,7 @@
 //! from (`source`), the pass over the records it comes to (`walk`), and the rows that are answered (`rows`, `answer`).
 
 pub mod answer;
-mod place;
+pub mod place;
 mod rows;
 pub mod source;
 pub mod walk;

@@ -13,7 +13,7 @@ pub struct Place {
     /// The script.
     pub script: ScriptBuf,
     /// The height it is flagged from, if it is.
-    flagged_from: Option<Height>,
+    pub flagged_from: Option<Height>,
     /// Whether it is a service's.
     pub service: bool,
     /// What lists say of it.
