@@ -158,6 +158,8 @@ pub enum Command {
     Tx(Transaction),
     /// Where the coins of targets went, hop by hop
     Trace(Trace),
+    /// Whether targets are flagged, or derived from what is
+    Screen(Screen),
     /// One SHA-256 over everything derived from the chain
     Digest(Digest),
     /// Copy the index, also while it is written to
@@ -285,15 +287,29 @@ pub struct Trace {
     /// Where to stop besides services
     #[arg(long, value_name = "WHERE")]
     pub stop: Option<Stop>,
-    /// Don't follow coins with less taint [default: the index's]
-    #[arg(long, value_name = "SAT", value_parser = clap::value_parser!(u64).range(1..))]
-    pub min_taint: Option<u64>,
-    /// Don't follow coins further from their source [default: the index's]
-    #[arg(long, value_name = "N")]
-    pub max_hops: Option<u32>,
     /// Show every coin, as a tree
     #[arg(long)]
     pub tree: bool,
+}
+
+/// `screen`.
+#[derive(Args, Debug)]
+pub struct Screen {
+    /// Addresses, script:HEX, descriptors, TXID or TXID:VOUT
+    #[arg(required_unless_present_any = ["file", "raw_tx"], value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Targets from a file, one a line; a height may follow, separated by a space or comma
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A transaction in hex, confirmed or not
+    #[arg(long, value_name = "HEX")]
+    pub raw_tx: Option<String>,
+    /// The height that a transaction is confirmed at, where the node need not show it
+    #[arg(long, value_name = "HEIGHT")]
+    pub height: Option<u32>,
+    /// The children of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
 }
 
 /// Where a trace stops besides services.

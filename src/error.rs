@@ -61,6 +61,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The file of targets can't be read.
+    #[error("the targets in {path} can't be read: {source}")]
+    TargetsFile {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The node.
     #[error(transparent)]
     Node(#[from] NodeError),

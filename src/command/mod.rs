@@ -9,6 +9,7 @@ mod digest;
 mod history;
 mod lists;
 mod open;
+mod screen;
 mod signals;
 mod start;
 mod status;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Coins(args) => coins::run(&context, &args),
         Command::Tx(args) => tx::run(&context, &args),
         Command::Trace(args) => trace::run(&context, &args),
+        Command::Screen(args) => screen::run(&context, &args),
         Command::Digest(args) => digest::run(&context, &args),
         Command::Backup(args) => backup::run(&context, &args),
     }

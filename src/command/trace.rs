@@ -45,10 +45,11 @@ pub fn run(context: &Context, args: &Trace) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let range = args.range.as_deref().map(open::range).transpose()?;
     let at = open::height(&snapshot, args.at.as_deref())?;
+    let gates = &context.settings.trace;
     let ask = Ask {
         rules: args.rule.clone(),
-        min_taint: args.min_taint,
-        max_hops: args.max_hops,
+        min_taint: gates.min_taint_sat,
+        max_hops: gates.max_hops,
         stop_flagged: args.stop == Some(Stop::Flagged),
     };
     let answer = trace(&snapshot, &args.targets, range, &ask, at)?;

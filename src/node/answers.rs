@@ -104,8 +104,8 @@ struct Prevout {
 
 /// Only the bytes: what Core calls the script is of no use, and new names come up (`anchor`).
 #[derive(Debug, Deserialize)]
-struct ScriptPubKey {
-    hex: ScriptBuf,
+pub(super) struct ScriptPubKey {
+    pub(super) hex: ScriptBuf,
 }
 
 impl VerboseTx {

@@ -3,6 +3,7 @@
 //! ```text
 //! settings ─ connection (bitcoin_conf, url, secret)   what was said → where the node is, how to log in
 //! Node ───── info                                     what node it is, what it can do
+//!      ├──── told                                     one coin, one transaction, for questions
 //!      └──── lane ─┬─ rpc (answers)                   JSON-RPC
 //!                  └─ rest                            REST
 //! link (http)                                         under all: one request, its deadline, waiting out what passes
@@ -21,6 +22,7 @@ mod rpc;
 mod secret;
 mod settings;
 mod tip;
+mod told;
 mod url;
 
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use secret::Secret;
 pub use settings::{Given, LaneChoice, Origin, SettingReport, Settings};
+pub use told::Teller;
 
 /// A handle to one Bitcoin Core node; clones share its connections and what is known of its state.
 #[derive(Clone)]

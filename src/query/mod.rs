@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod history;
 pub mod labels;
 pub mod merge;
+pub mod screen;
 pub mod snapshot;
 pub mod status;
 pub mod target;

@@ -60,7 +60,7 @@ pub struct ScreenRow {
 
 impl ScreenRow {
     /// A row that says nothing yet.
-    pub(super) fn unknown(target: impl Into<String>, why: impl Into<String>) -> Self {
+    pub fn unknown(target: impl Into<String>, why: impl Into<String>) -> Self {
         Self {
             target: target.into(),
             verdict: Verdict::Unknown,

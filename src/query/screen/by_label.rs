@@ -8,7 +8,7 @@ use crate::index::keys::CoinKey;
 use crate::query::trace::CoinState;
 use crate::query::trace::source::Sources;
 use crate::query::trace::walk::{Question, walk};
-use crate::query::{Result, Snapshot, labels};
+use crate::query::{Result, Snapshot};
 use crate::trace::{Gates, Taint};
 
 /// What each coin of one label's trace holds, by tracked rule; with it, whether the rule follows the coin.
@@ -30,7 +30,7 @@ impl ByLabel {
         let mut entries = Vec::new();
         for entry in snapshot.reader.entries() {
             let (hash, entry) = entry?;
-            if entry.flagged && entry.labels.iter().any(|of_entry| labels::text(of_entry) == label) {
+            if entry.flagged && entry.labels.iter().any(|of_entry| of_entry.text() == label) {
                 entries.push((hash, entry));
             }
         }

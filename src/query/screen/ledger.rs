@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bitcoin::{OutPoint, Script, Txid};
 
-use crate::chain::Height;
+use crate::chain::{BlockId, Height};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
 use crate::query::trace::place::{Place, Places};
@@ -26,7 +26,7 @@ pub struct Ledger<'a> {
 }
 
 /// An input that brought taint into a transaction.
-pub struct Brought {
+pub(super) struct Brought {
     /// The coin it consumes.
     pub outpoint: OutPoint,
     /// That coin's row, where the index saw it made.
@@ -81,8 +81,20 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// Whether a block proves that what it holds is below the settled height and on the index's chain; else why not.
+    pub fn proves(&self, block: BlockId, settled: Height) -> Result<std::result::Result<(), String>> {
+        if block.height > settled {
+            return Ok(Err(format!(
+                "confirmed at height {}, and the index is settled through {settled}",
+                block.height
+            )));
+        }
+        let ours = self.snapshot.reader.header(block.height)?.is_some_and(|header| header.block_hash() == block.hash);
+        Ok(if ours { Ok(()) } else { Err(format!("confirmed in block {block}, which is not on the index's chain")) })
+    }
+
     /// The inputs that brought taint into the transaction that made a coin, in input order.
-    pub fn brought(&mut self, coin: &CoinKey) -> Result<Vec<Brought>> {
+    pub(super) fn brought(&mut self, coin: &CoinKey) -> Result<Vec<Brought>> {
         let positions = self.snapshot.reader.positions(coin.outpoint.txid)?;
         let Some(at) = positions.into_iter().find(|at| at.height == coin.height) else { return Ok(Vec::new()) };
         let record = self.snapshot.record(at)?;
@@ -91,17 +103,25 @@ impl<'a> Ledger<'a> {
             let outpoint = input.previous_output;
             let place = self.place(&spent.script_pubkey)?;
             let flagged = place.is_flagged(at.height).then_some(place);
-            let row = self.coin(outpoint, at.height)?;
-            let carried = |coin: &Coin| -> Vec<(Rule, u32)> {
-                let columns = coin.columns.iter().filter_map(|column| Some((column.rule, column.carried()?)));
-                columns.filter(|(_, taint)| taint.amount > 0).map(|(rule, taint)| (rule, taint.hops)).collect()
-            };
-            let held = row.as_ref().map(|(_, coin)| carried(coin)).unwrap_or_default();
+            let held = self.held(&outpoint, at)?;
             if (flagged.is_some() && spent.value.to_sat() > 0) || !held.is_empty() {
-                brought.push(Brought { outpoint, key: row.map(|(key, _)| key), flagged, held });
+                let key = self.coin(outpoint, at.height)?.map(|(key, _)| key);
+                brought.push(Brought { outpoint, key, flagged, held });
             }
         }
         Ok(brought)
+    }
+
+    /// What an input of the record at a place brought: rules and hops.
+    fn held(&self, outpoint: &OutPoint, at: TxPosition) -> Result<Vec<(Rule, u32)>> {
+        if let Some(spender) = self.snapshot.reader.spender(outpoint)?.filter(|spender| spender.at == at) {
+            let brought = spender.brought.iter().filter(|brought| brought.taint > 0);
+            return Ok(brought.map(|brought| (brought.rule, brought.hops)).collect());
+        }
+        // The row tells the last spend of an outpoint; this one was of a BIP30 twin before.
+        let Some((_, coin)) = self.coin(*outpoint, at.height)? else { return Ok(Vec::new()) };
+        let columns = coin.columns.iter().filter_map(|column| Some((column.rule, column.carried()?)));
+        Ok(columns.filter(|(_, taint)| taint.amount > 0).map(|(rule, taint)| (rule, taint.hops)).collect())
     }
 
     /// The way from a coin back to a source under a rule: by the tainted input of fewest hops, ties to the lowest index.
@@ -111,7 +131,8 @@ impl<'a> Ledger<'a> {
         while !self.is_source(&at)? {
             let brought = self.brought(&at)?;
             // Of equal hops, `min_by_key` takes the first.
-            let nearest = brought.iter().filter_map(|input| Some((input, input.hops(rule)?))).min_by_key(|(_, hops)| *hops);
+            let nearest =
+                brought.iter().filter_map(|input| Some((input, input.hops(rule)?))).min_by_key(|(_, hops)| *hops);
             let Some((input, _)) = nearest else { break };
             path.push(input.outpoint);
             match input.key {
@@ -171,11 +192,11 @@ impl<'a> Ledger<'a> {
         let Some(coin) = self.snapshot.reader.coin(key)? else { return Ok(None) };
         let Some(entry) = self.snapshot.reader.entry(coin.script)? else { return Ok(None) };
         let flagged = entry.flagged && entry.from <= key.height;
-        Ok(flagged.then(|| self.number(&crate::query::labels::texts(Some(&entry)))))
+        Ok(flagged.then(|| self.number(&entry.label_texts())))
     }
 
     /// What lies behind a transaction's inputs, and a script of its own; a set that is one input's is shared with it.
-    pub fn gather(&mut self, own: Option<usize>, brought: &[Brought]) -> Behind {
+    fn gather(&mut self, own: Option<usize>, brought: &[Brought]) -> Behind {
         let mut sets: Vec<Behind> = Vec::new();
         for input in brought {
             sets.extend(input.key.and_then(|key| self.behind.get(&key).cloned()));

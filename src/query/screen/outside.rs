@@ -13,7 +13,7 @@ pub trait Outside {
     fn transaction(&self, txid: Txid) -> Option<(Transaction, Option<BlockId>)>;
 
     /// Who that is, or why it can tell nothing, for the reason in an answer.
-    fn name(&self) -> &str;
+    fn name(&self) -> String;
 }
 
 /// Nobody to ask.
@@ -31,7 +31,7 @@ impl Outside for Nobody {
         None
     }
 
-    fn name(&self) -> &str {
-        &self.0
+    fn name(&self) -> String {
+        self.0.clone()
     }
 }

@@ -29,8 +29,8 @@ pub struct Ask {
     pub rules: Vec<Rule>,
     /// Coins with less taint aren't followed; the index's own gate where it isn't said.
     pub min_taint: Option<u64>,
-    /// Coins with more hops aren't followed; the index's own gate where it isn't said.
-    pub max_hops: Option<u32>,
+    /// Coins with more hops aren't followed, `Some(None)` for no limit; the index's own gate where it isn't said.
+    pub max_hops: Option<Option<u32>>,
     /// Whether to stop at flagged scripts that are no source.
     pub stop_flagged: bool,
 }
@@ -55,7 +55,7 @@ pub fn trace(
     }
     let gates = Gates {
         min_taint: ask.min_taint.unwrap_or(snapshot.trace.min_taint_sat).max(1),
-        max_hops: ask.max_hops.or(snapshot.trace.max_hops),
+        max_hops: ask.max_hops.unwrap_or(snapshot.trace.max_hops),
     };
     let question = Question {
         sources: &sources,
@@ -69,9 +69,8 @@ pub fn trace(
     let answers = rules.iter().enumerate().map(|(number, rule)| rows::of_rule(snapshot, &found, &order, number, *rule));
     let answers: Vec<RuleAnswer> = answers.collect();
     let mut coverage = basis.coverage(snapshot, at);
-    let settled = at.is_some_and(|at| coverage.trace.settled.is_some_and(|settled| settled >= at));
     let lost_sight = |answer: &RuleAnswer| answer.coins.iter().any(|coin| coin.state == CoinState::NotFollowed);
-    coverage.complete &= settled && !answers.iter().any(lost_sight);
+    coverage.complete &= !answers.iter().any(lost_sight);
     let coins: Vec<_> = order.iter().map(|number| &found.coins[*number]).filter(|coin| coin.source).collect();
     Ok(TraceAnswer {
         coverage,

@@ -6,7 +6,7 @@ use bitcoin::{OutPoint, Script, ScriptBuf, Txid};
 
 use crate::chain::{Height, ScriptHash};
 use crate::index::View;
-use crate::index::values::EntryRow;
+use crate::index::entries::EntryRow;
 use crate::query::coverage::Basis;
 use crate::query::target::Targets;
 use crate::query::{QueryError, Result, Snapshot};
@@ -20,8 +20,8 @@ pub(super) type ByScript<T> = std::collections::HashMap<ScriptBuf, T, foldhash::
 pub struct Sources {
     /// Scripts, each with the height from which what it holds is a source.
     scripts: ByScript<Height>,
-    /// The hashes of those scripts.
-    hashes: Vec<ScriptHash>,
+    /// The same by their hashes, for walking their rows.
+    hashes: Vec<(ScriptHash, Height)>,
     /// Single coins.
     outpoints: BTreeSet<OutPoint>,
 }
@@ -31,7 +31,7 @@ impl Sources {
     pub fn of_entries<'a>(entries: impl IntoIterator<Item = (ScriptHash, &'a EntryRow)>) -> Self {
         let mut sources = Self::default();
         for (hash, entry) in entries {
-            sources.hashes.push(hash);
+            sources.hashes.push((hash, entry.from));
             sources.scripts.insert(entry.script.clone(), entry.from);
         }
         sources
@@ -47,8 +47,8 @@ impl Sources {
         self.outpoints.contains(outpoint)
     }
 
-    /// The hashes of its scripts.
-    pub(super) fn hashes(&self) -> &[ScriptHash] {
+    /// The hashes of its scripts, each with its height.
+    pub(super) fn hashes(&self) -> &[(ScriptHash, Height)] {
         &self.hashes
     }
 
@@ -80,6 +80,7 @@ pub fn resolve(snapshot: &Snapshot, texts: &[String], range: Option<Range>) -> R
     let mut sources = Sources::of_entries(targets.entries.iter().map(|(hash, entry)| (*hash, entry)));
     let mut unknown: Vec<String> = targets.unknown.iter().map(|unknown| unknown.target.clone()).collect();
     let mut basis = targets.basis;
+    basis.traced = true;
     let mut has_coins = false;
     for (text, coin) in coins {
         let Some(coin) = coin else { continue };
@@ -96,7 +97,7 @@ pub fn resolve(snapshot: &Snapshot, texts: &[String], range: Option<Range>) -> R
         for entry in snapshot.reader.entries() {
             let (_, entry) = entry?;
             if entry.flagged {
-                basis.add(&entry);
+                basis.add(&entry, &snapshot.sweeps);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::index::values::{Record, Spender};
 use crate::index::{Family, View};
 use crate::query::merge::Merge;
 use crate::query::{Result, Snapshot, SpentBy};
-use crate::trace::{Fate, Gates, Input, Kind, Output, Rule, Taint, pass};
+use crate::trace::{Column, Fate, Gates, Input, Kind, Output, Rule, Taint, pass};
 
 /// What is asked.
 pub struct Question<'a> {
@@ -312,7 +312,7 @@ impl Pass<'_> {
             Fate::Followed if kind == Kind::Source && Kind::of(&place.script) == Kind::Unspendable => {
                 CoinState::Unspendable
             }
-            Fate::Followed => CoinState::Unspent,
+            Fate::Followed | Fate::FlaggedService => CoinState::Unspent,
         }
     }
 
@@ -378,7 +378,7 @@ impl Pass<'_> {
         }
         let key = CoinKey { outpoint: coin.outpoint, height: made.height };
         let row = self.snapshot.reader.coin(&key)?;
-        Ok(row.is_some_and(|row| row.columns.iter().any(|column| column.fate == Fate::Followed)))
+        Ok(row.is_some_and(|row| row.columns.iter().any(Column::is_followed)))
     }
 }
 
