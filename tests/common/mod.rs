@@ -9,6 +9,7 @@
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
+//! tracked ── what an index that follows coins must hold
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
@@ -27,3 +28,4 @@ pub mod sign;
 pub mod small;
 pub mod swept;
 pub mod told;
+pub mod tracked;
