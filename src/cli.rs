@@ -155,6 +155,8 @@ pub enum Command {
     Coins(Coins),
     /// One transaction of the index, input by input
     Tx(Transaction),
+    /// The log: what was found, and what was taken back
+    Events(Events),
     /// One SHA-256 over everything derived from the chain
     Digest(Digest),
     /// Copy the index, also while it is written to
@@ -262,6 +264,17 @@ pub struct Transaction {
     /// The state after this block: a height, or a date (UTC)
     #[arg(long, value_name = "HEIGHT|DATE")]
     pub at: Option<String>,
+}
+
+/// `events`.
+#[derive(Args, Debug)]
+pub struct Events {
+    /// Only messages after this one [default: 0, which is before all]
+    #[arg(long, value_name = "SEQ")]
+    pub since: Option<u64>,
+    /// Then wait for more, until SIGINT or SIGTERM
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// `digest`.
