@@ -160,6 +160,8 @@ pub enum Command {
     Trace(Trace),
     /// Whether targets are flagged, or derived from what is
     Screen(Screen),
+    /// The log: what was found, and what was taken back
+    Events(Events),
     /// One SHA-256 over everything derived from the chain
     Digest(Digest),
     /// Copy the index, also while it is written to
@@ -317,6 +319,17 @@ pub struct Screen {
 pub enum Stop {
     /// At flagged scripts that it didn't start from
     Flagged,
+}
+
+/// `events`.
+#[derive(Args, Debug)]
+pub struct Events {
+    /// Only messages after this one [default: 0, which is before all]
+    #[arg(long, value_name = "SEQ")]
+    pub since: Option<u64>,
+    /// Then wait for more, until SIGINT or SIGTERM
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// `digest`.

@@ -6,6 +6,7 @@ mod balance;
 mod check;
 mod coins;
 mod digest;
+mod events;
 mod history;
 mod lists;
 mod open;
@@ -55,6 +56,7 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Tx(args) => tx::run(&context, &args),
         Command::Trace(args) => trace::run(&context, &args),
         Command::Screen(args) => screen::run(&context, &args),
+        Command::Events(args) => events::run(&context, &args),
         Command::Digest(args) => digest::run(&context, &args),
         Command::Backup(args) => backup::run(&context, &args),
     }

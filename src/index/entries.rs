@@ -92,7 +92,7 @@ impl EntryRow {
 
     /// Its roles as one byte: bit 0 flagged, bit 1 service.
     pub fn roles_byte(&self) -> u8 {
-        u8::from(self.flagged) * FLAGGED | u8::from(self.service) * SERVICE
+        (u8::from(self.flagged) * FLAGGED) | (u8::from(self.service) * SERVICE)
     }
 
     /// The entry with its intervals joined, where the sweep for what it lacked has come to where they meet.

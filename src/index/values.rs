@@ -213,7 +213,7 @@ mod tests {
     use super::*;
     use bitcoin::absolute::LockTime;
     use bitcoin::hashes::Hash;
-    use bitcoin::{OutPoint, Sequence, TxIn, Witness, transaction};
+    use bitcoin::{OutPoint, ScriptBuf, Sequence, TxIn, Witness, transaction};
     use proptest::collection::vec;
     use proptest::prelude::*;
 

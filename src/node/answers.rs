@@ -105,7 +105,13 @@ struct Prevout {
 /// Only the bytes: what Core calls the script is of no use, and new names come up (`anchor`).
 #[derive(Debug, Deserialize)]
 pub(super) struct ScriptPubKey {
-    pub(super) hex: ScriptBuf,
+    hex: ScriptBuf,
+}
+
+impl From<ScriptPubKey> for ScriptBuf {
+    fn from(script: ScriptPubKey) -> Self {
+        script.hex
+    }
 }
 
 impl VerboseTx {

@@ -5,6 +5,7 @@ pub mod balance;
 pub mod by_rule;
 pub mod coins;
 pub mod coverage;
+pub mod events;
 pub mod history;
 pub mod labels;
 pub mod merge;

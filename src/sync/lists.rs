@@ -328,6 +328,10 @@ impl Planner<'_> {
             self.lower(&mut now, asked);
         } else if now.flagged && asked > wish && what.is_none() {
             what = Some(Change::RaiseIgnored { to: asked });
+        } else if !now.flagged && asked != now.from {
+            // Nothing is swept for a service.
+            now.from = asked;
+            what = what.or(Some(Change::Relabelled));
         }
         if let Some(what) = what {
             let write = now != known;

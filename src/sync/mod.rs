@@ -8,6 +8,7 @@ pub mod interest;
 pub mod lists;
 pub mod open;
 pub mod pipeline;
+pub mod retrace;
 pub mod source;
 pub mod sweeper;
 pub mod tasks;

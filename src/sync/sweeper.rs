@@ -138,6 +138,49 @@ impl<'a> Sweeper<'a> {
         Ok(outcome)
     }
 
+    /// Goes up over the index's own records alone, as far as they suffice; asks no node.
+    ///
+    /// # Errors
+    /// What the index reports. A stop is no error.
+    pub fn over_records(&mut self, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
+        let start = Instant::now();
+        let from = self.writer.sweeps()?.settled();
+        let mut outcome =
+            Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        loop {
+            let sweeps = self.join()?;
+            let tip = sweeps.main().checked_sub(1);
+            let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
+            let interest = Arc::new(Interest::scripts(self.writer, &sweeps, id)?);
+            let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
+            if blocks_from.is_some_and(|from| from <= next) {
+                break;
+            }
+            let last = blocks_from.map_or(last, |from| last.min(from - 1));
+            let course = self.course(id, &interest, reads)?;
+            let advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
+            match self.pass(advance, next, last, &|| false, observer, &mut outcome) {
+                Ok(None) => {}
+                Ok(Some(height)) => {
+                    let next = self.writer.sweeps()?.next(id);
+                    let reads = Some(reads.map_or(height, |reads| reads.min(height)));
+                    let mut step = self.writer.step();
+                    step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
+                    step.commit(true)?;
+                    break;
+                }
+                Err(SyncError::Stopped) => {
+                    outcome.stopped = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        outcome.through = self.writer.sweeps()?.settled().checked_sub(1);
+        outcome.seconds = start.elapsed().as_secs_f64();
+        Ok(outcome)
+    }
+
     /// One part of the way, or back to the fork; breaks where nothing is left to do.
     fn once(
         &mut self,

@@ -42,7 +42,7 @@ pub fn facts(view: &View, place: Place, record: &Record, rows: &Rows) -> Result<
         facts.extend(told);
     }
     for (key, coin) in &coins {
-        if coin.columns.iter().any(|column| reached(column)) {
+        if coin.columns.iter().any(reached) {
             facts.extend([service(view, place, record, key.outpoint, coin)?]);
         }
     }
