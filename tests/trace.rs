@@ -4,120 +4,14 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
-use coinhound::index::meta::TraceParameters;
 use coinhound::query::Snapshot;
 use coinhound::query::trace::{self, RuleAnswer, TraceAnswer};
+use coinhound::query::tx::transaction;
 use coinhound::trace::Rule;
 
-use common::blocks::outputs;
-use common::indexed::{self, Indexed};
-use common::random::{self, Rng};
-use common::swept::watched;
-use common::tracer::{Ask, Coin, Listed, Traced};
-
-/// Random lists over the scripts of a chain: flagged, services, both; few labels for many.
-fn listed(blocks: &[Block], rng: &mut Rng) -> Vec<Listed> {
-    let outputs = blocks.iter().flat_map(|block| &block.txdata).flat_map(|transaction| &transaction.output);
-    let mut scripts: Vec<&ScriptBuf> =
-        outputs.map(|output| &output.script_pubkey).collect::<BTreeSet<_>>().into_iter().collect();
-    let mut listed = Vec::new();
-    let count = 1 + rng.index(12);
-    while !scripts.is_empty() && listed.len() < count {
-        let script = scripts.swap_remove(rng.index(scripts.len())).clone();
-        let from = if rng.once_in(3) { rng.below(blocks.len() as u64) } else { 0 };
-        let from = u32::try_from(from).expect("a short chain");
-        let (flagged, service) = match rng.below(6) {
-            0 => (None, true),
-            1 => (Some(from), true),
-            _ => (Some(from), false),
-        };
-        listed.push(Listed { script, flagged, service, label: format!("label {}", rng.below(3)) });
-    }
-    listed
-}
-
-/// What an index tracks.
-fn parameters(rng: &mut Rng) -> TraceParameters {
-    TraceParameters {
-        rules: rng.pick(&[vec![], vec![Rule::Fifo], vec![Rule::Haircut, Rule::Fifo], Rule::ALL[1..].to_vec()]).clone(),
-        min_taint_sat: *rng.pick(&[1, 1_000, 100_000, 100_000_000]),
-        max_hops: *rng.pick(&[None, None, Some(1), Some(5)]),
-    }
-}
-
-/// A chain, lists, and the index of both.
-struct Case {
-    name: String,
-    rng: Rng,
-    blocks: Vec<Block>,
-    listed: Vec<Listed>,
-    parameters: TraceParameters,
-    outputs: BTreeMap<OutPoint, TxOut>,
-    index: Indexed,
-}
-
-impl Case {
-    fn draw(property: u64, number: u64) -> Self {
-        let seed = property * 1_000_000 + number;
-        let mut rng = Rng::new(seed);
-        let height = if number.is_multiple_of(3) { 150 + rng.below(30) } else { 105 + rng.below(30) };
-        let blocks = random::chain(seed, u32::try_from(height).expect("a short chain")).blocks().to_vec();
-        let (listed, parameters) = (listed(&blocks, &mut rng), parameters(&mut rng));
-        let index = Indexed::new(&blocks, &listed, &parameters);
-        let all = blocks.iter().flat_map(|block| &block.txdata).flat_map(outputs);
-        let outputs = all.map(|(at, output)| (at, output.clone())).collect();
-        let name = format!("seed {seed}, height {height}, {} listed, {parameters:?}", listed.len());
-        Self { name, rng, blocks, listed, parameters, outputs, index }
-    }
-
-    fn tip(&self) -> u32 {
-        u32::try_from(self.blocks.len() - 1).expect("a short chain")
-    }
-
-    /// A target of any kind, as typed, and the sources it means.
-    fn target(&mut self) -> (String, BTreeMap<ScriptBuf, u32>, BTreeSet<OutPoint>) {
-        let flagged: BTreeMap<_, _> =
-            self.listed.iter().filter_map(|listed| Some((listed.script.clone(), listed.flagged?))).collect();
-        let known: Vec<OutPoint> = {
-            let snapshot = indexed::ask(&self.index.path());
-            let known = |at: &&OutPoint| !snapshot.reader.positions(at.txid).expect("the index reads").is_empty();
-            self.outputs.keys().filter(known).copied().collect()
-        };
-        match self.rng.below(4) {
-            0 if !flagged.is_empty() => {
-                let script = self.rng.pick(&flagged.keys().cloned().collect::<Vec<_>>()).clone();
-                let from = flagged[&script];
-                (format!("script:{}", script.to_hex_string()), BTreeMap::from([(script, from)]), BTreeSet::new())
-            }
-            1 if !known.is_empty() => {
-                let outpoint = *self.rng.pick(&known);
-                (outpoint.to_string(), BTreeMap::new(), BTreeSet::from([outpoint]))
-            }
-            2 if !known.is_empty() => {
-                let txid = self.rng.pick(&known).txid;
-                let of = self.outputs.keys().filter(|at| at.txid == txid).copied().collect();
-                (txid.to_string(), BTreeMap::new(), of)
-            }
-            _ => ("all".into(), flagged, BTreeSet::new()),
-        }
-    }
-
-    fn expected(&self, ask: &Ask) -> Traced {
-        let in_sight =
-            |at: OutPoint, height, named| self.index.in_sight(&self.outputs[&at].script_pubkey, at, height, named);
-        common::tracer::trace(&self.blocks, &self.listed, ask, &in_sight)
-    }
-}
-
-/// Draws cases of a property.
-fn each(property: u64, check: impl Fn(&mut Case)) {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
-    for number in 0..cases {
-        let mut case = Case::draw(property, number);
-        watched(&case.name.clone(), || check(&mut case));
-    }
-}
+use common::asker::Asker;
+use common::traced::each;
+use common::tracer::{self, Ask, Coin, Traced};
 
 /// Panics unless the answer under a rule is the naive tracer's.
 fn assert_traced(found: &RuleAnswer, expected: &Traced, what: &str) {
@@ -186,7 +80,7 @@ fn ask(snapshot: &Snapshot, target: &str, ask: &trace::Ask, at: u32) -> TraceAns
 #[test]
 fn every_trace_is_the_naive_tracers() {
     each(40, |case| {
-        let snapshot = indexed::ask(&case.index.path());
+        let snapshot = Asker::open(case.index.writer().path()).0;
         for _ in 0..8 {
             let (target, scripts, outpoints) = case.target();
             let at = if case.rng.once_in(3) {
@@ -198,7 +92,7 @@ fn every_trace_is_the_naive_tracers() {
             let asked = trace::Ask {
                 rules: Rule::ALL.to_vec(),
                 min_taint: own.then(|| *case.rng.pick(&[1, 10_000, 1_000_000_000])),
-                max_hops: (own && case.rng.once_in(2)).then(|| *case.rng.pick(&[0, 2, 8])),
+                max_hops: own.then(|| *case.rng.pick(&[None, Some(0), Some(2), Some(8)])),
                 stop_flagged: case.rng.once_in(3),
             };
             let answer = ask(&snapshot, &target, &asked, at);
@@ -209,7 +103,7 @@ fn every_trace_is_the_naive_tracers() {
                     outpoints: outpoints.clone(),
                     rule,
                     min_taint: asked.min_taint.unwrap_or(case.parameters.min_taint_sat),
-                    max_hops: asked.max_hops.or(case.parameters.max_hops),
+                    max_hops: asked.max_hops.unwrap_or(case.parameters.max_hops),
                     stop_flagged: asked.stop_flagged,
                     at,
                 };
@@ -221,5 +115,50 @@ fn every_trace_is_the_naive_tracers() {
             let has_gap = !answer.coverage.gaps.is_empty() || case.listed.iter().all(|listed| listed.flagged.is_none());
             assert_eq!(answer.coverage.complete, in_sight && !has_gap, "{}: {target} at {at}", case.name);
         }
+    });
+}
+
+#[test]
+fn tx_tells_the_taint_of_each_input_and_output() {
+    each(41, |case| {
+        let snapshot = Asker::open(case.index.writer().path()).0;
+        let ask = |rule| Ask {
+            scripts: tracer::flagged(&case.listed),
+            outpoints: BTreeSet::new(),
+            rule,
+            min_taint: case.parameters.min_taint_sat,
+            max_hops: case.parameters.max_hops,
+            stop_flagged: false,
+            at: case.tip(),
+        };
+        let rules = &case.parameters.rules;
+        let traced: BTreeMap<_, _> = rules.iter().map(|rule| (*rule, case.expected(&ask(*rule)))).collect();
+        let mut seen = 0;
+        for (height, block) in (0..).zip(&case.blocks) {
+            for transaction_of_block in &block.txdata {
+                let txid = transaction_of_block.compute_txid();
+                let answer = transaction(&snapshot, txid, case.tip()).expect("the index reads");
+                if answer.height.is_none() {
+                    continue;
+                }
+                for (rule, traced) in &traced {
+                    for (vin, input) in (0..).zip(&answer.inputs) {
+                        let brought = traced.coins.iter().find(|coin| coin.spent_by == Some((txid, vin, height)));
+                        let brought = brought.map_or(0, |coin| coin.taint);
+                        let found = input.taint_sat.as_ref().expect("something is tracked").get(*rule);
+                        assert_eq!(found, brought, "{}: {txid}, input {vin} under {rule}", case.name);
+                        seen += u64::from(found > 0);
+                    }
+                    for output in &answer.outputs {
+                        let outpoint = bitcoin::OutPoint { txid, vout: output.vout };
+                        let made = traced.made.get(&(outpoint, height)).map_or(0, |(taint, ..)| *taint);
+                        let found = output.taint_sat.as_ref().expect("something is tracked").get(*rule);
+                        assert_eq!(found, made, "{}: {outpoint} under {rule}", case.name);
+                    }
+                }
+                assert!(!rules.is_empty() || answer.outputs.iter().all(|output| output.taint_sat.is_none()));
+            }
+        }
+        assert!(seen > 0 || traced.values().all(|traced| traced.moves.is_empty()), "{}: nothing moved", case.name);
     });
 }

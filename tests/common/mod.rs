@@ -9,7 +9,7 @@
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
-//! tracer ─── the naive tracer (uses the rules alone)           indexed ── an index written from what it says
+//! tracer ─── the naive tracer (uses the rules alone)          traced ── random lists, gates and indexes for it
 //! tracked ── what an index that follows coins must hold
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
@@ -19,7 +19,6 @@ pub mod asker;
 pub mod blocks;
 pub mod cli;
 pub mod gate;
-pub mod indexed;
 pub mod memory;
 pub mod model;
 pub mod node;
@@ -30,5 +29,6 @@ pub mod sign;
 pub mod small;
 pub mod swept;
 pub mod told;
+pub mod traced;
 pub mod tracer;
 pub mod tracked;

@@ -5,7 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use coinhound::chain::ScriptHash;
+use coinhound::index::meta::TraceParameters;
+use coinhound::sync::lists::Entries;
 use coinhound::trace::{Part, Rule, Segment};
+use coinhound::watchlist::entries::Entry;
+use coinhound::watchlist::{Label, Role};
 
 /// A script on a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +23,54 @@ pub struct Listed {
     pub service: bool,
     /// The one label it has.
     pub label: String,
+}
+
+/// The lists as entries.
+pub fn entries(listed: &[Listed]) -> Entries {
+    let entry = |listed: &Listed| {
+        let roles: BTreeSet<Role> = [(listed.flagged.is_some(), Role::Flagged), (listed.service, Role::Service)]
+            .into_iter()
+            .filter_map(|(has, role)| has.then_some(role))
+            .collect();
+        let label = |role: &Role| Label {
+            list: "list.csv".into(),
+            label: Some(listed.label.clone()),
+            source: None,
+            category: None,
+            role: *role,
+            from: listed.flagged,
+            line: 1,
+            extra: BTreeMap::new(),
+        };
+        let (script, from, labels) =
+            (listed.script.clone(), listed.flagged.unwrap_or(0), roles.iter().map(label).collect());
+        (ScriptHash::of(&script), Entry { script, roles, from, labels })
+    };
+    listed.iter().map(entry).collect()
+}
+
+/// The flagged scripts, each with its height.
+pub fn flagged(listed: &[Listed]) -> BTreeMap<ScriptBuf, u32> {
+    listed.iter().filter_map(|listed| Some((listed.script.clone(), listed.flagged?))).collect()
+}
+
+/// What an index of these lists and parameters follows: the coins that some tracked rule does, with all flagged scripts as sources.
+pub fn followed(blocks: &[Block], listed: &[Listed], parameters: &TraceParameters) -> BTreeSet<(OutPoint, u32)> {
+    let mut followed = BTreeSet::new();
+    for rule in &parameters.rules {
+        let ask = Ask {
+            scripts: flagged(listed),
+            outpoints: BTreeSet::new(),
+            rule: *rule,
+            min_taint: parameters.min_taint_sat,
+            max_hops: parameters.max_hops,
+            stop_flagged: false,
+            at: u32::MAX,
+        };
+        let made = trace(blocks, listed, &ask, &|_, _, _| true).made;
+        followed.extend(made.into_iter().filter(|(_, (.., fate))| *fate == "followed").map(|(coin, _)| coin));
+    }
+    followed
 }
 
 /// What is traced, and how far.
