@@ -72,7 +72,7 @@ pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
     let csv = CSV.map(|field| column(field, "", Kind::Text));
     let columns: &[Column] = if context.format == Format::Csv { &csv } else { &TABLE };
     let mut lines = Lines::to_stdout(context.format, columns)?;
-    let mut log = Log { printed: args.since.unwrap_or(0), known: 0, format: context.format };
+    let mut log = Log { printed: args.since.unwrap_or(0), last: None, format: context.format };
     log.print(&reader, &mut |row| Ok(lines.row(row)?), &stop)?;
     if !args.follow {
         lines.end()?;
@@ -113,8 +113,8 @@ pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
 struct Log {
     /// Messages up to this seq were, or weren't asked for.
     printed: u64,
-    /// The last seq that the log was seen to have.
-    known: u64,
+    /// The last message that the log was seen to have.
+    last: Option<(u64, Value)>,
     format: Format,
 }
 
@@ -126,12 +126,13 @@ impl Log {
         print: &mut dyn FnMut(Value) -> Result<(), Error>,
         stop: &Stop,
     ) -> Result<(), Error> {
-        let last = last_seq(reader)?;
-        if last < self.known {
-            // A log only grows: what follows would be left out without a word.
+        if let Some((seq, _)) = &self.last
+            && message(reader, *seq)? != self.last
+        {
+            // A log only grows: what follows would be left out, or come twice, without a word.
             return Err(IndexError::Replaced { path: reader.path().to_owned() }.into());
         }
-        self.known = last;
+        self.last = message(reader, last_seq(reader)?)?;
         for message in after(reader, self.printed) {
             let (seq, mut row) = message?;
             if self.format == Format::Table {
@@ -145,6 +146,12 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// The message of this seq.
+fn message(reader: &Reader, seq: u64) -> Result<Option<(u64, Value)>, Error> {
+    let Some(before) = seq.checked_sub(1) else { return Ok(None) };
+    Ok(after(reader, before).next().transpose()?.filter(|(found, _)| *found == seq))
 }
 
 /// In words, what the other columns of a table have no room for.
