@@ -215,9 +215,19 @@ fn follow_ends_when_nobody_reads_any_more_though_nothing_comes() {
 
 #[test]
 fn follow_says_so_where_another_index_takes_the_place_of_the_one_it_reads() {
+    // Its log is shorter, or as long, or longer: each time other messages would be missed, or told twice.
+    for (length, offset) in [(1, 0), (3, 7), (5, 7)] {
+        assert_told_of_another(length, offset);
+    }
+}
+
+fn assert_told_of_another(length: u64, offset: u64) {
     let (first, second) = (index(), index());
     (1..4).for_each(|seq| append_touch(first.writer(), seq));
-    append_touch(second.writer(), 1);
+    for seq in 1..=length {
+        let number = u8::try_from(seq + offset).unwrap();
+        append(second.writer(), seq, &serde_json::to_value(touch(number)).unwrap());
+    }
     let dir = tempfile::tempdir().unwrap();
     let (path, next) = (dir.path().join("index"), dir.path().join("next"));
     // Nobody writes: the files are those of a whole index.

@@ -114,8 +114,8 @@ pub(super) struct Log {
     network: Network,
     /// Messages up to this seq were, or weren't asked for.
     printed: u64,
-    /// The last seq that the log was seen to have.
-    known: u64,
+    /// The last message that the log was seen to have.
+    last: Option<(u64, Value)>,
     format: Format,
 }
 
@@ -127,7 +127,7 @@ impl Log {
     pub(super) fn new(format: Format, network: Network, since: u64) -> Result<Self, Error> {
         let columns: &'static [Column] = if format == Format::Csv { &CSV } else { &TABLE };
         let lines = Lines::to_stdout(format, columns)?;
-        Ok(Self { lines, network, printed: since, known: 0, format })
+        Ok(Self { lines, network, printed: since, last: None, format })
     }
 
     /// Brings everything until now to whoever reads.
@@ -150,14 +150,18 @@ impl Log {
     /// Prints what has come since, or until somebody asks to stop.
     ///
     /// # Errors
-    /// As [`Self::new`]; what reading reports; [`IndexError::Replaced`] for a log that has become shorter.
+    /// As [`Self::new`]; what reading reports; [`IndexError::Replaced`] for a log that is another one.
     pub(super) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
-        let last = last_seq(view)?;
-        if last < self.known {
-            // A log only grows: what follows would be left out without a word.
+        if let Some((seq, _)) = &self.last
+            && message(view, self.network, *seq)? != self.last
+        {
+            // A log only grows: what follows would be left out, or come twice, without a word.
             return Err(IndexError::Replaced { path: view.path().to_owned() }.into());
         }
-        self.known = last;
+        let last = last_seq(view)?;
+        if self.last.as_ref().is_none_or(|(known, _)| *known != last) {
+            self.last = message(view, self.network, last)?;
+        }
         if last <= self.printed {
             return Ok(());
         }
@@ -174,6 +178,12 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// The message of this seq.
+fn message(view: &View, network: Network, seq: u64) -> Result<Option<(u64, Value)>, Error> {
+    let Some(before) = seq.checked_sub(1) else { return Ok(None) };
+    Ok(after(view, network, before).next().transpose()?.filter(|(found, _)| *found == seq))
 }
 
 /// In words, what the other columns of a table have no room for.
