@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod log;
 pub mod page;
+pub mod picture;
 pub mod progress;
 pub mod rows;
 

@@ -9,12 +9,14 @@
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
+//! browser ── a headless Chromium                                traces ─ made-up traces, as they are answered
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
 pub mod answers;
 pub mod asker;
 pub mod blocks;
+pub mod browser;
 pub mod cli;
 pub mod gate;
 pub mod memory;
@@ -27,3 +29,4 @@ pub mod sign;
 pub mod small;
 pub mod swept;
 pub mod told;
+pub mod traces;
