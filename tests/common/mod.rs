@@ -9,7 +9,7 @@
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
-//! browser ── a headless Chromium                                traces ─ made-up traces, as they are answered
+//! browser ── a headless Chromium      dot ── reads Graphviz's language     traces, handmade ─ answers of `trace`
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
@@ -18,7 +18,9 @@ pub mod asker;
 pub mod blocks;
 pub mod browser;
 pub mod cli;
+pub mod dot;
 pub mod gate;
+pub mod handmade;
 pub mod memory;
 pub mod model;
 pub mod node;

@@ -299,7 +299,7 @@ impl Theft {
             let row = json!({
                 "outpoint": coin.outpoint, "height": coin.height, "time": Self::time(coin.height), "value_sat": coin.value, "taint_sat": taint,
                 "carried_sat": if coin.kind == Kind::Source { coin.carried[number] } else { taint }, "hops": column.taint.hops,
-                "script": format!("0014{:040x}", coin.holder), "address": format!("bc1q{:038x}", coin.holder), "labels": coin.labels,
+                "script": format!("0014{:040x}", coin.holder), "address": format!("bc1q{}", word(coin.holder)), "labels": coin.labels,
                 "state": state, "spent_by": by,
             });
             if coin.kind == Kind::Source { rows.push(row) } else { late.push(row) }
@@ -321,9 +321,14 @@ impl Theft {
     pub fn len(&self) -> usize {
         self.coins.iter().filter(|coin| coin.taints[0].is_some()).count()
     }
+}
 
-    /// The transaction that made a coin, by the coin's number.
-    pub fn txid(&self, coin: usize) -> &str {
-        &self.coins[coin].txid
-    }
+/// Letters and digits as an address has them, always the same for a number.
+fn word(number: u64) -> String {
+    let mut state = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"[(state >> 59) as usize])
+    };
+    (0..38).map(letter).collect()
 }

@@ -36,7 +36,7 @@ const Base = (() => {
   const known = seconds => seconds !== null && Math.abs(seconds) < 8.64e12;
   const date = seconds => known(seconds) ? iso(seconds).slice(0, 10) : '–';
   const time = seconds => known(seconds) ? iso(seconds).slice(0, 19).replace('T', ' ') : '–';
-  const short = text => text.length > 18 ? text.slice(0, 8) + '…' + text.slice(-6) : text;
+  const short = text => text.length > 18 ? text.slice(0, 6) + '…' + text.slice(-4) : text;
   const clip = (text, most) => {
     const letters = Array.from(text);
     return letters.length > most ? letters.slice(0, most - 1).join('') + '…' : text;

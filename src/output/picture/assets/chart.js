@@ -2,7 +2,7 @@
 'use strict';
 const Chart = (() => {
   const { el, svg, btc, date, time } = Base;
-  const WIDTH = 1100, HEIGHT = 280, LEFT = 110, RIGHT = 130, TOP = 16, BOTTOM = 34;
+  const WIDTH = 1100, HEIGHT = 280, LEFT = 110, RIGHT = 130, TOP = 26, BOTTOM = 34;
   const MOST_POINTS = 3000;
 
   // Whole bitcoins as far as the steps of the axis allow.
@@ -42,9 +42,13 @@ const Chart = (() => {
       canvas.append(svg('line', { class: 'grid', x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick * 1e8), y2: y(tick * 1e8) }),
         svg('text', { class: 'tick', x: LEFT - 8, y: y(tick * 1e8) + 4, 'text-anchor': 'end' }, brief(tick * 1e8)));
     }
-    canvas.append(svg('text', { class: 'tick', x: LEFT - 8, y: HEIGHT - 10, 'text-anchor': 'end' }, 'BTC'));
+    canvas.append(svg('text', { class: 'tick', x: LEFT - 8, y: 10, 'text-anchor': 'end' }, 'BTC'));
     const marks = dated ? d3.utcTicks(new Date(from), new Date(to), 7) : d3.ticks(from, to, 7).filter(Number.isInteger);
+    const room = dated ? 92 : 110;
+    let free = -Infinity;
     for (const mark of marks) {
+      if (x(+mark) < free) continue;
+      free = x(+mark) + room;
       const text = dated ? (to - from < 3 * 86400000 ? time(+mark / 1000).slice(5, 16) : date(+mark / 1000)) : 'block ' + mark;
       canvas.append(svg('line', { class: 'grid', x1: x(+mark), x2: x(+mark), y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM + 5 }),
         svg('text', { class: 'tick', x: x(+mark), y: HEIGHT - 12, 'text-anchor': 'middle' }, text));

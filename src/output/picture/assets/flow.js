@@ -2,9 +2,9 @@
 'use strict';
 const Flow = (() => {
   const { btc, short, sum, REASONS, kindOf } = Base;
-  // Above so many transactions or columns, small branches are folded.
-  const COLUMNS = 11;
-  const MOST_SOURCES = 6, MOST_UNSPENT = 6, MOST_NAMED = 6;
+  // Columns that a picture of at most so many transactions may have, sources and ends aside.
+  const columnsFor = most => most <= 40 ? 7 : most <= 100 ? 11 : 20;
+  const MOST_SOURCES = 6, MOST_UNSPENT = 4, MOST_NAMED = 5;
 
   // The rows of one rule, as data.rs wrote them.
   function read(data, number) {
@@ -105,24 +105,32 @@ const Flow = (() => {
     return units;
   }
 
+  const top = units => units.reduce((most, unit) => Math.max(most, unit.level), 0);
+
   // Which units are drawn by themselves. Those between the levels of two that are become one fold: levels only ever go up along
   // the flow, so whatever is put together this way, money never runs in a circle.
   function choose(trace, most, pinned) {
     let units = unitsOf(trace, false, pinned);
-    const levels = new Set(units.map(unit => unit.level)).size;
-    if (units.length <= most && levels <= COLUMNS) return { shown: units, folds: [] };
+    if (units.length <= most && top(units) < columnsFor(most)) return { shown: units, folds: [] };
     units = unitsOf(trace, true, pinned);
+    const last = top(units);
+    // What is folded between two levels takes a column of its own.
+    const columns = levels => {
+      const all = [...levels].sort((a, b) => a - b);
+      return all.length + all.filter((level, number) => (number + 1 < all.length ? all[number + 1] : last + 1) > level + 1).length + (all[0] > 0 ? 1 : 0);
+    };
     const isPinned = unit => unit.txs.some(tx => pinned.has(tx.tx));
     const order = units.slice().sort((a, b) => isPinned(b) - isPinned(a) || b.taint - a.taint || a.level - b.level);
-    const shown = new Set(), taken = new Set(), least = trace.sum.source / 2000;
+    const shown = new Set(), taken = new Map(), least = trace.sum.source / 2000;
     for (const unit of order) {
       const wanted = isPinned(unit);
-      if (!wanted && (shown.size >= most || unit.taint < least && shown.size > 8)) continue;
-      if (!wanted && !taken.has(unit.level) && taken.size >= COLUMNS) continue;
+      const beside = taken.get(unit.level) || 0;
+      if (!wanted && (shown.size >= most || beside >= most / 4 || unit.taint < least && shown.size > 8)) continue;
+      if (!wanted && !beside && columns([...taken.keys(), unit.level]) > columnsFor(most)) continue;
       shown.add(unit);
-      taken.add(unit.level);
+      taken.set(unit.level, beside + 1);
     }
-    const starts = [...taken].sort((a, b) => a - b), bands = new Map();
+    const starts = [...taken.keys()].sort((a, b) => a - b), bands = new Map();
     for (const unit of units) {
       if (shown.has(unit)) continue;
       let band = -1;

@@ -2,7 +2,7 @@
 'use strict';
 const Picture = (() => {
   const { el, svg, btc, share, count, date, short, clip, sum, KINDS } = Base;
-  const LEFT = 190, RIGHT = 250, TOP = 46, BOTTOM = 16, NODE = 14, GAP = 56;
+  const LEFT = 180, RIGHT = 215, TOP = 46, BOTTOM = 34, NODE = 14, GAP = 54;
   const ENDS = new Set(['unspent', 'service', 'flagged', 'frontier', 'unspendable', 'fees']);
 
   // Patterns tell the kinds apart without colour; each is drawn over the kind's own colour.
@@ -24,14 +24,14 @@ const Picture = (() => {
     if (node.kind === 'tx') return [node.title, amount, date(node.txs[0].time)];
     if (node.kind === 'chain') return [node.txs.length + ' in a row', amount, span(node.txs)];
     if (node.kind === 'fold') return [count(node.txs.length, 'transaction'), amount, 'folded'];
-    const title = clip(node.title, 30);
+    const title = /^\S{27,}$/.test(node.title) ? node.title.slice(0, 11) + '…' + node.title.slice(-6) : clip(node.title, 28);
     const part = share(node.value, trace.sum.source);
     if (node.kind === 'fees') return [title, amount, part];
     return [title, amount, part + ' · ' + count(node.coins.size, 'coin')];
   }
   const span = txs => {
     const from = date(txs[0].time), to = date(txs[txs.length - 1].time);
-    return from === to ? from : from + ' … ' + to.slice(from.slice(0, 4) === to.slice(0, 4) ? 5 : 0);
+    return from === to ? from : from.slice(0, 7) === to.slice(0, 7) ? from + '–' + to.slice(8) : from.slice(0, 7) + '–' + to.slice(from.slice(0, 4) === to.slice(0, 4) ? 5 : 0, 7);
   };
 
   function layout(drawn, trace, room) {
@@ -45,12 +45,47 @@ const Picture = (() => {
     make().extent([[0, 0], [1000, 1000]]).iterations(0)(graph);
     const columns = d3.max(graph.nodes, node => node.layer) + 1;
     const fullest = d3.max(d3.rollups(graph.nodes, list => list.length, node => node.layer), ([, length]) => length);
-    const step = Math.max(124, Math.min(260, (room - LEFT - RIGHT - NODE) / Math.max(columns - 1, 1)));
+    const step = Math.max(112, Math.min(260, (room - LEFT - RIGHT - NODE) / Math.max(columns - 1, 1)));
     const width = Math.max(room, LEFT + RIGHT + NODE + step * (columns - 1));
     const height = Math.max(300, fullest * GAP + 190);
     make().nodePadding(GAP).iterations(40)
       .extent([[LEFT, TOP + 44], [width - RIGHT, TOP + 44 + height]])(graph);
+    settle(graph, TOP + 44, height);
+    thin(graph);
     return { graph, width, height: TOP + 44 + height + BOTTOM, columns };
+  }
+
+  // The ends stand by kind, each kind and each of its nodes as near as can be to where its money comes from.
+  function settle(graph, top, height) {
+    const ends = graph.nodes.filter(node => ENDS.has(node.kind));
+    const from = nodes => {
+      const links = nodes.flatMap(node => node.targetLinks);
+      return sum(links, link => link.value * (link.source.y0 + link.source.y1) / 2) / (sum(links, link => link.value) || 1);
+    };
+    const groups = d3.groups(ends, node => node.kind).map(([, nodes]) => ({ at: from(nodes), nodes: d3.sort(nodes, node => from([node])) }));
+    const order = d3.sort(groups, group => group.at).flatMap(group => group.nodes);
+    const gap = order.length > 1 ? (height - sum(order, node => node.y1 - node.y0)) / (order.length - 1) : 0;
+    let y = top;
+    if (order.length > 1) {
+      for (const node of order) {
+        const high = node.y1 - node.y0;
+        node.y0 = y;
+        node.y1 = y + high;
+        y += high + gap;
+      }
+    }
+    for (const node of graph.nodes) {
+      node.sourceLinks.sort((a, b) => a.target.y0 - b.target.y0);
+      node.targetLinks.sort((a, b) => a.source.y0 - b.source.y0);
+    }
+    d3.sankey().update(graph);
+  }
+
+  // In a full picture, hairs are drawn only while one end is pointed at; each node keeps its widest link.
+  function thin(graph) {
+    if (graph.links.length <= 60) return;
+    const widest = new Set(graph.nodes.map(node => d3.greatest(node.targetLinks, link => link.value)));
+    for (const link of graph.links) link.hair = link.width < 0.4 && !widest.has(link);
   }
 
   // Above each column: how many spends away from a source.
@@ -93,7 +128,7 @@ const Picture = (() => {
     const links = svg('g', { class: 'links' });
     for (const link of graph.links.slice().sort((a, b) => b.width - a.width)) {
       link.shape = svg('path', {
-        class: 'link k-' + (ENDS.has(link.target.kind) ? link.target.kind : 'tx'), d: path(link), 'stroke-width': Math.max(1, link.width),
+        class: 'link k-' + (ENDS.has(link.target.kind) ? link.target.kind : 'tx') + (link.hair ? ' hair' : link.width < 1 ? ' thin' : ''), d: path(link), 'stroke-width': Math.max(1, link.width).toFixed(2),
         'data-from': link.source.id, 'data-to': link.target.id, onclick: () => pick({ link }),
       }, svg('title', {}, name(link.source) + ' → ' + name(link.target) + ': ' + btc(link.value) + ' BTC'));
       links.append(link.shape);
@@ -104,6 +139,7 @@ const Picture = (() => {
     for (const node of reading) nodes.append(shapeOf(node, trace, pick));
     canvas.append(nodes);
     holder.append(canvas);
+    drawn.hairs = graph.links.filter(link => link.hair);
   }
 
   const name = node => KINDS[node.kind].name + (node.title ? ' ' + node.title : node.txs.length ? ' (' + count(node.txs.length, 'transaction') + ')' : '');
@@ -113,7 +149,7 @@ const Picture = (() => {
     const labels = node.kind === 'source' || ENDS.has(node.kind) ? node.labels.filter(label => label !== node.title) : node.labels;
     const high = Math.max(2, node.y1 - node.y0), middle = (node.y0 + node.y1) / 2;
     const side = ENDS.has(node.kind) ? 'right' : node.kind === 'source' ? 'left' : 'above';
-    const all = labels.length ? [...lines, '⚑ ' + clip(labels.join('; '), side === 'above' ? 18 : 30)] : lines;
+    const all = labels.length ? [...lines, '⚑ ' + clip(labels.join('; '), side === 'above' ? 18 : 26)] : lines;
     const x = side === 'right' ? node.x1 + 24 : side === 'left' ? node.x0 - 24 : (node.x0 + node.x1) / 2;
     const top = side === 'above' ? node.y0 - 6 - (all.length - 1) * 12 : middle - (all.length - 1) * 6.5 + 3.5;
     const anchor = { right: 'start', left: 'end', above: 'middle' }[side];
@@ -147,6 +183,10 @@ const Picture = (() => {
     }
     const rest = drawn.nodes.filter(node => ENDS.has(node.kind) && node.rest);
     for (const node of rest) parts.push(node.title[0].toUpperCase() + node.title.slice(1) + ': ' + count(node.coins.size, 'coin') + ', ' + btc(sum([...node.coins], coin => coin.taint)) + ' BTC.');
+    if (drawn.hairs && drawn.hairs.length) {
+      parts.push('Not drawn until one of their ends is pointed at: ' + count(drawn.hairs.length, 'link') + ' of less than ' +
+        btc(d3.max(drawn.hairs, link => link.value) + 1) + ' BTC each, ' + btc(sum(drawn.hairs, link => link.value)) + ' BTC together.');
+    }
     parts.push('The tables below leave out nothing.');
     return parts.join(' ');
   }
