@@ -30,7 +30,7 @@ impl Browser {
         let home = tempfile::Builder::new().prefix("coinhound-browser-").tempdir().expect("a folder for the browser");
         // The pipe is descriptors 3 and 4, which only a shell can hand on without unsafe code.
         let mut child = Command::new("sh")
-            .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", &program])
+            .args(["-c", "exec timeout 900 \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", &program])
             // No sandbox: it needs rights that containers lack, and the only page opened is our own.
             .args([
                 "--headless",
@@ -184,8 +184,9 @@ fn bytes(data: &Value) -> Vec<u8> {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Its processes end with the one that started them.
-        let _ = self.child.kill();
+        // It ends by itself when it is told to, and when nobody holds the pipe any more.
+        let _ = self.to.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
+        let _ = std::io::copy(&mut self.from, &mut std::io::sink());
         let _ = self.child.wait();
     }
 }

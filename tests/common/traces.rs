@@ -129,7 +129,7 @@ impl Theft {
                     let paid = if self.roll(3) == 0 { self.service(peel) } else { self.plain(peel) };
                     let change = self.plain(value - peel - fee);
                     let made = self.spend(&[coin], 0, &[paid, change]);
-                    self.live.retain(|live| *live != made + 1);
+                    self.live.pop_if(|live| *live == made + 1);
                     coin = made + 1;
                 }
                 self.live.push(coin);

@@ -48,7 +48,7 @@ const Base = (() => {
     source: { name: 'source', sign: 'M2.5 11.5V1M2.5 1.5H10L8 4l2 2.5H2.5', means: 'flagged coins, where this trace starts' },
     tx: { name: 'transaction', sign: 'M1.5 3h9M1.5 9h9M8 .8 10.7 3 8 5.2M4 6.8 1.3 9 4 11.2', means: 'one transaction that spent tainted coins' },
     chain: { name: 'chain', sign: 'M1 4h4v4H1zM7 4h4v4H7zM5 6h2', means: 'transactions one after another, folded' },
-    fold: { name: 'folded', sign: 'M1 3.5 6 1l5 2.5L6 6zM1 6l5 2.5L11 6M1 8.5 6 11l5-2.5', means: 'smaller branches, folded' },
+    fold: { name: 'folded', sign: 'M1 3.5 6 1l5 2.5L6 6zM1 6l5 2.5L11 6M1 8.5 6 11l5-2.5', means: 'several transactions side by side, folded' },
     unspent: { name: 'unspent', sign: 'M6 1a5 5 0 1 0 0 10A5 5 0 1 0 6 1zM6 3.7a2.3 2.3 0 1 0 0 4.6a2.3 2.3 0 1 0 0-4.6z', means: 'still there: nobody has spent it' },
     service: { name: 'service', sign: 'M.8 4.5 6 1l5.2 3.5zM2.5 5v4.5M6 5v4.5M9.5 5v4.5M.8 11h10.4', means: 'paid to a listed service: a possible cash-out; the trace stops there' },
     flagged: { name: 'flagged', sign: 'M4 .8h4L11.2 4v4L8 11.2H4L.8 8V4zM3.5 6h5', means: 'on another flagged script, where this question stops' },

@@ -1,7 +1,7 @@
 // The graph behind the picture: which transaction feeds which, and which of them are drawn one by one. Knows nothing of the page.
 'use strict';
 const Flow = (() => {
-  const { btc, short, sum, REASONS, kindOf } = Base;
+  const { short, sum, REASONS, kindOf } = Base;
   // Columns that a picture of at most so many transactions may have, sources and ends aside.
   const columnsFor = most => most <= 40 ? 7 : most <= 100 ? 11 : 20;
   const MOST_SOURCES = 6, MOST_UNSPENT = 4, MOST_NAMED = 5;
@@ -256,5 +256,5 @@ const Flow = (() => {
     return rows;
   }
 
-  return { read, draw, balance, serviceName, btc };
+  return { read, draw, balance, serviceName };
 })();

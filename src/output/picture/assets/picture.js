@@ -1,8 +1,8 @@
 // The flow of money as a picture: from the sources on the left, hop by hop, to where it is now on the right; width is taint.
 'use strict';
 const Picture = (() => {
-  const { el, svg, btc, share, count, date, short, clip, sum, KINDS } = Base;
-  const LEFT = 180, RIGHT = 215, TOP = 46, BOTTOM = 34, NODE = 14, GAP = 54;
+  const { el, svg, btc, share, count, date, clip, sum, KINDS } = Base;
+  const LEFT = 180, RIGHT = 215, TOP = 46, BOTTOM = 34, NODE = 14, GAP = 46;
   const ENDS = new Set(['unspent', 'service', 'flagged', 'frontier', 'unspendable', 'fees']);
 
   // Patterns tell the kinds apart without colour; each is drawn over the kind's own colour.
@@ -155,7 +155,7 @@ const Picture = (() => {
     const anchor = { right: 'start', left: 'end', above: 'middle' }[side];
     const text = svg('text', { 'text-anchor': anchor, x, y: top },
       all.map((line, number) => svg('tspan', { x, dy: number ? (side === 'above' ? 12 : 13) : 0, class: 'line' + (line.startsWith('⚑') ? ' label' : '') + (number ? '' : ' title') }, line)));
-    const sign = { right: [node.x1 + 6, middle - 7], left: [node.x0 - 20, middle - 7], above: [x - 6, node.y0 - 6 - all.length * 12 - 10] }[side];
+    const sign = { right: [node.x1 + 6, middle - 7], left: [node.x0 - 20, middle - 7], above: [node.x1 + 3, middle - 6] }[side];
     const act = event => { event.preventDefault(); pick({ node }); };
     const light = on => () => node.sourceLinks.concat(node.targetLinks).forEach(link => link.shape.classList.toggle('on', on));
     return svg('g', {
@@ -177,9 +177,9 @@ const Picture = (() => {
     if (hidden.length) {
       const txs = hidden.flatMap(node => node.txs);
       const coins = new Set(txs.flatMap(tx => tx.outs));
-      const largest = d3.max(hidden.filter(node => node.kind === 'fold').flatMap(node => node.txs), tx => tx.taint);
+      const largest = d3.max(hidden.flatMap(node => node.kind === 'fold' ? node.txs : []), tx => tx.taint);
       parts.push('Folded: ' + count(txs.length, 'transaction') + ' with ' + count(coins.size, 'coin') + ' in ' + count(hidden.length, 'group') +
-        (largest === undefined ? '' : '; the largest transaction among the small branches moved ' + btc(largest) + ' BTC') + '.');
+        (largest === undefined ? '' : '; the largest folded transaction moved ' + btc(largest) + ' BTC') + '.');
     }
     const rest = drawn.nodes.filter(node => ENDS.has(node.kind) && node.rest);
     for (const node of rest) parts.push(node.title[0].toUpperCase() + node.title.slice(1) + ': ' + count(node.coins.size, 'coin') + ', ' + btc(sum([...node.coins], coin => coin.taint)) + ' BTC.');
@@ -191,5 +191,5 @@ const Picture = (() => {
     return parts.join(' ');
   }
 
-  return { show, told, name, ENDS, short };
+  return { show, told, name };
 })();
