@@ -37,6 +37,8 @@ fn open(browser: &mut Browser, folder: &TempDir, answer: &Value, command: &str) 
     browser.open(&path);
     assert_eq!(browser.complaints, Vec::<String>::new());
     assert_eq!(browser.eval("document.documentElement.dataset.drawn"), "yes");
+    let slip = browser.eval("(document.getElementById('page').textContent.match(/.{0,40}(\\[object|undefined|NaN|Infinity).{0,40}/) || [])[0]");
+    assert!(slip.is_null(), "{slip}");
     path
 }
 
@@ -182,6 +184,13 @@ fn mouse_and_keys_open_details_switch_rules_and_unfold() {
         answer["rules"][0]["transactions"].as_array().expect("rows").iter().find(|row| row["txid"] == txid.as_str());
     let height = moved.expect("the panel names one of the trace's transactions")["height"].to_string();
     assert!(browser.text("#panel dl").contains(&height));
+    let coins = answer["rules"][0]["coins"].as_array().expect("coins");
+    let spent = coins.iter().filter(|coin| coin["spent_by"]["txid"] == txid.as_str());
+    let made =
+        coins.iter().filter(|coin| coin["outpoint"].as_str().is_some_and(|outpoint| outpoint.starts_with(&txid)));
+    let expected: Vec<_> = spent.chain(made).map(|coin| coin["outpoint"].clone()).collect();
+    let listed = browser.eval("[...document.querySelectorAll('#panel tbody tr')].map(row => row.cells[0].textContent)");
+    assert_eq!(listed, json!(expected), "its inputs, then its outputs");
     browser.press("Escape");
     assert_eq!(browser.eval(shown), false);
     // The same by keyboard, and the focus comes back.
@@ -199,6 +208,16 @@ fn mouse_and_keys_open_details_switch_rules_and_unfold() {
     assert!(after >= before + 2, "{before} before, {after} after");
     browser.click("#unpin");
     assert_eq!(browser.count("#picture .node.k-tx"), before);
+    // Whatever is clicked shows what is in it.
+    let wrong = browser.eval(
+        "[...document.querySelectorAll('#picture .node, #picture .link')].filter(shape => { \
+         shape.dispatchEvent(new MouseEvent('click', {bubbles: true})); const panel = document.getElementById('panel'), text = panel.textContent; \
+         return panel.hidden || !/[0-9]\\.[0-9]{8}/.test(text) || /\\[object|undefined|NaN|null/.test(text) \
+             || !(panel.querySelector('tbody tr') || shape.matches('.k-fees')); }).map(shape => shape.outerHTML)",
+    );
+    assert_eq!(wrong, json!([]));
+    assert!(browser.count("#picture .link") > 30, "there was something to click");
+    browser.press("Escape");
     // The other rule: other sums, and its own chart.
     assert_eq!(browser.text("#rule"), "haircut");
     browser.click("#switches input[value='1']");

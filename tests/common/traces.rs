@@ -83,26 +83,25 @@ impl Theft {
         self.dice % sides
     }
 
+    /// A place in a list of so many.
+    fn pick(&mut self, length: usize) -> usize {
+        usize::try_from(self.roll(length as u64)).expect("less than a length")
+    }
+
     fn plain(&mut self, value: u64) -> (u64, Kind, u64, Vec<String>) {
         let holder = 1_000 + self.roll(1 << 40);
         (value, Kind::Plain, holder, Vec::new())
     }
 
     fn service(&mut self, value: u64) -> (u64, Kind, u64, Vec<String>) {
-        let most = SERVICES.len() as u64;
-        let which = self.roll(most).min(self.roll(most));
-        (value, Kind::Service, 100 + which, vec![SERVICES[which as usize].to_owned()])
+        let which = self.pick(SERVICES.len()).min(self.pick(SERVICES.len()));
+        (value, Kind::Service, 100 + which as u64, vec![SERVICES[which].to_owned()])
     }
 
     /// One more transaction, of a kind that thieves make.
     fn step(&mut self) {
         // Larger coins are moved sooner.
-        let tries: Vec<_> = (0..3)
-            .map(|_| {
-                let live = self.live.len() as u64;
-                self.roll(live) as usize
-            })
-            .collect();
+        let tries: Vec<_> = (0..3).map(|_| self.pick(self.live.len())).collect();
         let best = tries.into_iter().max_by_key(|at| self.coins[self.live[*at]].value).unwrap_or_default();
         let coin = self.live.swap_remove(best);
         let value = self.coins[coin].value;
@@ -139,8 +138,8 @@ impl Theft {
                 let mut inputs = vec![coin];
                 for _ in 0..1 + self.roll(4) {
                     if !self.live.is_empty() {
-                        let (sides, live) = (self.live.len() as u64, self.roll(1 << 32));
-                        inputs.push(self.live.swap_remove((live % sides) as usize));
+                        let other = self.pick(self.live.len());
+                        inputs.push(self.live.swap_remove(other));
                     }
                 }
                 let value: u64 = inputs.iter().map(|coin| self.coins[*coin].value).sum();
@@ -181,7 +180,7 @@ impl Theft {
     /// One transaction; gives the number of its first output.
     fn spend(&mut self, inputs: &[usize], clean: u64, outputs: &[(u64, Kind, u64, Vec<String>)]) -> usize {
         if self.roll(3) == 0 {
-            self.height += 1 + self.roll(40) as u32;
+            self.height += 1 + u32::try_from(self.roll(40)).expect("small");
             self.index = 1;
         }
         self.index += 1;

@@ -110,7 +110,7 @@
 
   function open(kind, title, ...children) {
     if (panel.hidden) opener = document.activeElement;
-    panel.replaceChildren(el('div', { class: 'top' }, el('h2', {}, badge(kind), ' ', title), el('button', { type: 'button', 'aria-label': 'Close', onclick: close }, '✕')), ...children);
+    panel.replaceChildren(el('div', { class: 'top' }, el('h2', {}, badge(kind), ' ', title), el('button', { type: 'button', 'aria-label': 'Close', onclick: close }, '✕')), el('div', {}, children));
     panel.hidden = false;
     panel.scrollTop = 0;
     panel.focus();
