@@ -10,14 +10,18 @@
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! tracked ── what an index that follows coins must hold
+//! browser ── a headless Chromium      dot ── reads Graphviz's language     traces, handmade ─ answers of `trace`
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
 pub mod answers;
 pub mod asker;
 pub mod blocks;
+pub mod browser;
 pub mod cli;
+pub mod dot;
 pub mod gate;
+pub mod handmade;
 pub mod memory;
 pub mod model;
 pub mod node;
@@ -29,3 +33,4 @@ pub mod small;
 pub mod swept;
 pub mod told;
 pub mod tracked;
+pub mod traces;
