@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
 use crate::error::{Error, Exit};
 use crate::output::{self, Format};
+use crate::trace::Rule;
 
 /// Scans the chain of your own Bitcoin node for flagged scripts, and answers what came in, what went out, and what is left.
 #[derive(Debug, Parser)]
@@ -157,6 +158,10 @@ pub enum Command {
     Coins(Coins),
     /// One transaction of the index, input by input
     Tx(Transaction),
+    /// Where the coins of targets went, hop by hop
+    Trace(Trace),
+    /// Whether targets are flagged, or derived from what is
+    Screen(Screen),
     /// The log: what was found, and what was taken back
     Events(Events),
     /// One SHA-256 over everything derived from the chain
@@ -292,6 +297,56 @@ pub struct Transaction {
     /// The state after this block: a height, or a date (UTC)
     #[arg(long, value_name = "HEIGHT|DATE")]
     pub at: Option<String>,
+}
+
+/// `trace`.
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// Addresses, script:HEX, descriptors, label:TEXT, all, TXID or TXID:VOUT
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The children of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
+    /// The state after this block: a height, or a date (UTC)
+    #[arg(long, value_name = "HEIGHT|DATE")]
+    pub at: Option<String>,
+    /// How taint passes on: haircut, fifo, lifo, tiho or poison; may be given again [default: haircut and fifo]
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub rule: Vec<Rule>,
+    /// Where to stop besides services
+    #[arg(long, value_name = "WHERE")]
+    pub stop: Option<Stop>,
+    /// Show every coin, as a tree
+    #[arg(long)]
+    pub tree: bool,
+}
+
+/// `screen`.
+#[derive(Args, Debug)]
+pub struct Screen {
+    /// Addresses, script:HEX, descriptors, TXID or TXID:VOUT
+    #[arg(required_unless_present_any = ["file", "raw_tx"], value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Targets from a file, one a line; a height may follow, separated by a space or comma
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A transaction in hex, confirmed or not
+    #[arg(long, value_name = "HEX")]
+    pub raw_tx: Option<String>,
+    /// The height that a transaction is confirmed at, where the node need not show it
+    #[arg(long, value_name = "HEIGHT")]
+    pub height: Option<u32>,
+    /// The children of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
+}
+
+/// Where a trace stops besides services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stop {
+    /// At flagged scripts that it didn't start from
+    Flagged,
 }
 
 /// `events`.

@@ -12,9 +12,11 @@ mod history;
 mod lists;
 mod open;
 mod retrace;
+mod screen;
 mod signals;
 mod start;
 mod status;
+mod trace;
 mod tx;
 mod verify;
 mod watch_check;
@@ -58,6 +60,8 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Command::History(args) => history::run(&context, &args),
         Command::Coins(args) => coins::run(&context, &args),
         Command::Tx(args) => tx::run(&context, &args),
+        Command::Trace(args) => trace::run(&context, &args),
+        Command::Screen(args) => screen::run(&context, &args),
         Command::Events(args) => events::run(&context, &args),
         Command::Digest(args) => digest::run(&context, &args),
         Command::Backup(args) => backup::run(&context, &args),

@@ -4,6 +4,7 @@
 //! settings ─ connection (bitcoin_conf, url, secret)   what was said → where the node is, how to log in
 //! Node ───── info                                     what node it is, what it can do
 //!      ├──── tip, told, utxo                         a new tip; blocks and unspent outputs in the node's own words
+//!      ├──── teller                                  one coin, one transaction, for questions
 //!      └──── lane ─┬─ rpc (answers)                   JSON-RPC
 //!                  └─ rest                            REST
 //! link (http)                                         under all: one request, its deadline, waiting out what passes
@@ -21,6 +22,7 @@ mod rest;
 mod rpc;
 mod secret;
 mod settings;
+mod teller;
 mod tip;
 mod told;
 mod url;
@@ -46,6 +48,7 @@ pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use secret::Secret;
 pub use settings::{Given, LaneChoice, Origin, SettingReport, Settings};
+pub use teller::Teller;
 pub use told::{ToldBlock, ToldTransaction};
 pub use utxo::{AtTip, Unspent};
 

@@ -14,3 +14,6 @@ pub mod tiho;
 
 pub use flow::{Column, Fate, Gates, Input, Kind, Output, Taint, pass};
 pub use rule::{Part, Rule, Segment, Share, Shares};
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
+//! tracer ─── the naive tracer (uses the rules alone)          traced ── random lists, gates and indexes for it
 //! tracked ── what an index that follows coins must hold
 //! browser ── a headless Chromium      dot ── reads Graphviz's language     traces, handmade ─ answers of `trace`
 //! ```
@@ -32,5 +33,7 @@ pub mod sign;
 pub mod small;
 pub mod swept;
 pub mod told;
-pub mod tracked;
+pub mod traced;
+pub mod tracer;
 pub mod traces;
+pub mod tracked;
