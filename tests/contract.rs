@@ -258,9 +258,9 @@ fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json
 #[test]
 fn help_shows_only_what_works() {
     let small = Small::without_index(0);
-    let commands = ["check", "watch", "backfill", "status", "balance", "history", "coins", "tx", "digest", "backup"];
-    let missing =
-        ["follow", "trace", "screen", "events", "export", "evidence", "verify", "retrace", "man", "completions"];
+    let commands =
+        ["check", "watch", "backfill", "status", "balance", "history", "coins", "tx", "events", "digest", "backup"];
+    let missing = ["follow", "trace", "screen", "export", "evidence", "verify", "retrace", "man", "completions"];
     let listed = |text: &str, name: &str| text.lines().any(|line| line.trim_start().starts_with(&format!("{name} ")));
     let top = small.cli.run(&["--help"]).stdout;
     for name in commands {

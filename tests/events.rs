@@ -139,7 +139,7 @@ fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
     assert_eq!(table.stdout.lines().count(), 1 + events.len());
     let csv = cli.run(&["--format", "csv", "events"]);
     let mut read = csv::Reader::from_reader(csv.stdout.as_bytes());
-    let field = |name: &str| read.headers().unwrap().iter().position(|header| header == name).unwrap();
+    let mut field = |name: &str| read.headers().unwrap().iter().position(|header| header == name).unwrap();
     let (seq, labels, stale_height) = (field("seq"), field("labels"), field("stale_height"));
     let rows: Vec<_> = read.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), events.len());
@@ -215,9 +215,19 @@ fn follow_ends_when_nobody_reads_any_more_though_nothing_comes() {
 
 #[test]
 fn follow_says_so_where_another_index_takes_the_place_of_the_one_it_reads() {
+    // Its log is shorter, or as long, or longer: each time other messages would be missed, or told twice.
+    for (length, offset) in [(1, 0), (3, 7), (5, 7)] {
+        assert_told_of_another(length, offset);
+    }
+}
+
+fn assert_told_of_another(length: u64, offset: u64) {
     let (first, second) = (index(), index());
     (1..4).for_each(|seq| append_touch(first.writer(), seq));
-    append_touch(second.writer(), 1);
+    for seq in 1..=length {
+        let number = u8::try_from(seq + offset).unwrap();
+        append(second.writer(), seq, &serde_json::to_value(touch(number)).unwrap());
+    }
     let dir = tempfile::tempdir().unwrap();
     let (path, next) = (dir.path().join("index"), dir.path().join("next"));
     // Nobody writes: the files are those of a whole index.

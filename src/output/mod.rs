@@ -4,6 +4,7 @@ pub mod cell;
 pub mod lines;
 pub mod log;
 pub mod page;
+pub mod picture;
 pub mod progress;
 pub mod rows;
 

@@ -11,14 +11,18 @@
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! tracer ─── the naive tracer (uses the rules alone)          traced ── random lists, gates and indexes for it
 //! tracked ── what an index that follows coins must hold
+//! browser ── a headless Chromium      dot ── reads Graphviz's language     traces, handmade ─ answers of `trace`
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
 pub mod answers;
 pub mod asker;
 pub mod blocks;
+pub mod browser;
 pub mod cli;
+pub mod dot;
 pub mod gate;
+pub mod handmade;
 pub mod memory;
 pub mod model;
 pub mod node;
@@ -31,4 +35,5 @@ pub mod swept;
 pub mod told;
 pub mod traced;
 pub mod tracer;
+pub mod traces;
 pub mod tracked;
