@@ -38,6 +38,7 @@ pub struct Lists {
 }
 
 /// A list that is not up to date.
+#[cfg(test)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
     /// Its file.
@@ -135,6 +136,7 @@ impl ListWatch {
     }
 
     /// The lists that are not up to date.
+    #[cfg(test)]
     pub fn stale(&self) -> Vec<Stale> {
         let stale = |file: &Watched| {
             let why = file.stale.clone()?;
