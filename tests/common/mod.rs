@@ -8,6 +8,7 @@
 //!                                                        records ── real blocks
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
+//! crash ──── runs that are killed, and what is left of them    strace ── system calls counted, killed at, failed
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
@@ -16,6 +17,7 @@ pub mod answers;
 pub mod asker;
 pub mod blocks;
 pub mod cli;
+pub mod crash;
 pub mod gate;
 pub mod memory;
 pub mod model;
@@ -25,5 +27,6 @@ pub mod records;
 pub mod scripts;
 pub mod sign;
 pub mod small;
+pub mod strace;
 pub mod swept;
 pub mod told;
