@@ -87,7 +87,7 @@ struct Still {
 pub struct Prepared<'a> {
     field: &'a Field,
     scenario: Scenario,
-    start: PathBuf,
+    pub start: PathBuf,
     /// The index before the victim's run, if there was one, and after an undisturbed one.
     before: Option<Still>,
     after: Still,
@@ -200,11 +200,25 @@ impl Prepared<'_> {
         if count >= all.len() { all.clone() } else { (0..count).map(step).collect() }
     }
 
-    /// A copy of the index as it is before the victim's run.
+    /// A copy of the index as it is before the victim's run, in a new folder.
     pub fn fresh(&self) -> PathBuf {
         let folder = self.field.folder();
         copy(&self.start, &folder);
         folder
+    }
+
+    /// The height from which on a run must go on that finds this block at the index's tip.
+    pub fn next(&self, tip: Option<BlockId>) -> u32 {
+        let heights = 0..=tip.map_or(0, |tip| tip.height);
+        let shared = |height: &u32| {
+            let hash = self.before.as_ref().and_then(|before| before.hashes.get(*height as usize));
+            hash.is_some_and(|hash| self.after.has(BlockId { height: *height, hash: *hash }))
+        };
+        match tip {
+            None => 0,
+            Some(tip) if self.after.has(tip) => tip.height + 1,
+            Some(_) => heights.rev().find(shared).expect("genesis is shared") + 1,
+        }
     }
 
     /// The victim, on the index in `folder`.

@@ -47,7 +47,7 @@ pub struct Trace {
     pub points: Vec<Point>,
     /// How often the busiest thread writes bytes into a file there.
     pub writes: usize,
-    /// The files that it writes to.
+    /// The files that it writes to, below the folder.
     pub files: BTreeSet<String>,
 }
 
@@ -83,7 +83,7 @@ fn parse(text: &str, folder: &str) -> Trace {
         }
         if call == "write" {
             *writes.entry(thread).or_default() += 1;
-            files.insert(path.to_owned());
+            files.insert(path[folder.len()..].to_owned());
         }
     }
     Trace { points, files, writes: writes.into_values().max().unwrap_or_default() }
@@ -104,12 +104,12 @@ pub fn kill_at(cli: &Cli, arguments: &[&str], point: &Point) -> Out {
     cli.run_under(&words(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]), arguments)
 }
 
-/// Runs a command for which the disk is full from the `nth` write into one of these files on.
-pub fn full_from(cli: &Cli, arguments: &[&str], nth: usize, files: &BTreeSet<String>) -> Out {
+/// Runs a command for which the disk is full from a thread's `nth` write into one of the traced files on, here below `folder`.
+pub fn full_from(cli: &Cli, arguments: &[&str], nth: usize, trace: &Trace, folder: &Path) -> Out {
     let inject = format!("inject=write:error=ENOSPC:when={nth}+");
     let mut wrapper = words(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
     // Only these: else the message couldn't be written either.
-    wrapper.extend(files.iter().flat_map(|file| ["-P".to_owned(), file.clone()]));
+    wrapper.extend(trace.files.iter().flat_map(|file| ["-P".to_owned(), format!("{}{file}", folder.display())]));
     cli.run_under(&wrapper, arguments)
 }
 
