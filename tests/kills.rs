@@ -103,12 +103,10 @@ fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
 #[test]
 fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened() {
     // Kills, of which so many in a disconnect and in a recovery.
-    let (depth, wanted) = if is_long() { (6000, [1000, 200, 100]) } else { (700, [8, 3, 2]) };
+    let (depth, wanted) = if is_long() { (2000, [400, 200, 100]) } else { (700, [8, 3, 2]) };
     let (field, tally, mut rng) = (deep(92, depth), Tally::default(), Rng::new(92));
     let (first, reorg) = (field.prepare(FIRST), field.prepare(REORG));
-    // A kill at each call of the disconnect, and at each again after the one before.
-    let undoing = reorg.spread(wanted[2] / 2);
-    kill_at(&reorg, &undoing, &tally);
+    kill_at(&reorg, &reorg.spread(wanted[2] / 2), &tally);
     let found = |tally: &Tally| {
         let disconnecting = |_, stage| stage == Stage::Disconnecting;
         [tally.kills(|_, _| true), tally.kills(disconnecting), tally.kills(|again, _| again)]
@@ -124,7 +122,7 @@ fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened() {
             match kind {
                 0 => first.kill_by_chance(rng, 1, false, &tally),
                 1 => reorg.kill_by_chance(rng, 0, false, &tally),
-                _ => reorg.kill_by_chance(rng, 2, true, &tally),
+                _ => reorg.kill_by_chance(rng, 4, true, &tally),
             }
         });
     }
