@@ -9,7 +9,7 @@ use bitcoin::ScriptBuf;
 
 use common::answers::List;
 use common::blocks::Chain;
-use common::crash::{Act, Field, Prepared, Scenario, Stage, Tally, side_by_side};
+use common::crash::{Act, Field, Prepared, Scenario, Stage, Tally, is_long, side_by_side};
 use common::node::Node;
 use common::random::{self, Rng};
 use common::strace::Point;
@@ -30,10 +30,6 @@ const WORN: Scenario = Scenario {
     ],
     act: OTHER_BRANCH,
 };
-
-fn is_long() -> bool {
-    std::env::var_os("COINHOUND_LONG").is_some()
-}
 
 /// Two nodes that stand still on two branches, the second's with more work; a list for both.
 fn field(ours: &Chain, theirs: &Chain, mut list: List, batch: usize, fork: u32) -> Field {

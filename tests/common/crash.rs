@@ -351,6 +351,11 @@ impl fmt::Display for Tally {
     }
 }
 
+/// Whether tests are to draw many more cases: `scripts/test --long` says so.
+pub fn is_long() -> bool {
+    std::env::var_os("COINHOUND_LONG").is_some()
+}
+
 /// Does these jobs two at a time.
 pub fn side_by_side<T: Sync>(jobs: &[T], job: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
