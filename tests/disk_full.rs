@@ -104,7 +104,7 @@ const PAGE: u64 = 4096;
 
 /// Writes a file until the disk is full; gives its size.
 fn fill(path: &Path) -> u64 {
-    let (mut file, page) = (fs::File::create(path).expect("it is ours"), [0x55; PAGE as usize]);
+    let (mut file, page) = (fs::File::create(path).expect("it is ours"), [0x55; 4096]);
     while file.write_all(&page).is_ok() {}
     file.metadata().expect("it is there").len()
 }
