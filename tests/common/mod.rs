@@ -10,6 +10,7 @@
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! crash ──── runs that are killed, and what is left of them    strace ── system calls counted, killed at, failed
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
+//! tracked ── what an index that follows coins must hold
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
@@ -30,3 +31,4 @@ pub mod small;
 pub mod strace;
 pub mod swept;
 pub mod told;
+pub mod tracked;
