@@ -17,7 +17,9 @@ use coinhound::index::meta::TakenLists;
 use coinhound::query::history::Page;
 use coinhound::query::target::Targets;
 use coinhound::query::{Snapshot, balance, coins, history, status};
-use coinhound::sync::backfill::{Pace, open};
+use coinhound::sync::lists::Wanted;
+use coinhound::sync::open::open;
+use coinhound::sync::sweeper::Pace;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,7 +29,7 @@ use common::cli::Cli;
 use common::crash::{copy, is_long, side_by_side};
 use common::node::Node;
 use common::random::{self, Rng};
-use common::swept::{entries, identity};
+use common::swept::{UNTRACKED, entries, identity};
 use common::told::Told;
 
 const TIP: u32 = 108;
@@ -183,6 +185,11 @@ impl<'a> Rest<'a> {
             Err(message) => assert!(!message.is_empty(), "{what}, after a run"),
         }
     }
+}
+
+/// As runs of `Told` want it.
+fn wanted(list: &List) -> Wanted {
+    Wanted { lists: Some((entries(list), TakenLists::default())), trace: UNTRACKED, ..Wanted::default() }
 }
 
 /// Everything that an index answers, or the first error.

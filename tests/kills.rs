@@ -30,15 +30,30 @@ const WORN: Scenario = Scenario {
     ],
     act: OTHER_BRANCH,
 };
+/// Entries that are new, or start lower.
+const MORE: Scenario =
+    Scenario { name: "more entries", before: &[BACKFILL], act: Act { list: 1, arguments: &["backfill"], node: 0 } };
+/// The same, and a better branch.
+const MORE_AND_REORG: Scenario =
+    Scenario { name: "more entries and a reorg", before: &[BACKFILL], act: Act { list: 1, ..OTHER_BRANCH } };
+/// Entries that are gone, and coins followed less far.
+const FEWER: Scenario = Scenario {
+    name: "fewer entries",
+    before: &[Act { list: 1, ..BACKFILL }],
+    act: Act { list: 0, arguments: &["--min-taint", "5000000", "backfill", "--forget", "--accept-shrink"], node: 0 },
+};
 
-/// Two nodes that stand still on two branches, the second's with more work; a list for both.
+/// Two nodes that stand still on two branches, the second's with more work; the list, and before it a part of it.
 fn field(ours: &Chain, theirs: &Chain, mut list: List, batch: usize, fork: u32) -> Field {
     let nodes = vec![Node::regtest(), Node::regtest()];
     ours.submit_to(&nodes[0]);
     theirs.submit_to(&nodes[1]);
     // What starts above the tip isn't covered there.
     list.iter_mut().for_each(|(_, from)| *from = (*from).min(fork));
-    Field::new(nodes, &[list], batch)
+    // A third of it is missing, and what starts at 0 starts later.
+    let part = list.iter().enumerate().filter(|(at, _)| at % 3 > 0);
+    let part = part.map(|(at, (script, from))| (script.clone(), if at % 4 == 0 { fork.min(from + 50) } else { *from }));
+    Field::new(nodes, &[part.collect(), list], batch)
 }
 
 /// Branches of random blocks, nine and ten of them, and a block in each batch.
@@ -82,7 +97,7 @@ fn kill_at(prepared: &Prepared<'_>, points: &[Point], tally: &Tally) {
 #[test]
 fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
     let (field, tally) = (busy(91), Tally::default());
-    for (scenario, count) in [(FIRST, 14), (REORG, 16), (WORN, 10)] {
+    for (scenario, count) in [(FIRST, 12), (REORG, 14), (WORN, 8), (MORE, 8), (MORE_AND_REORG, 8), (FEWER, 6)] {
         let prepared = field.prepare(scenario);
         let points = if is_long() { prepared.trace.points.clone() } else { prepared.spread(count) };
         kill_at(&prepared, &points, &tally);
@@ -91,7 +106,7 @@ fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
     let kills = tally.kills(|_, _| true);
     assert!(kills >= 40 && tally.missed() <= kills / 4, "{tally}");
     assert!(tally.kills(|again, _| again) > 0, "{tally}");
-    for stage in [Stage::Making, Stage::Scanning, Stage::Disconnecting, Stage::Connecting] {
+    for stage in [Stage::Making, Stage::Scanning, Stage::Disconnecting, Stage::Connecting, Stage::Sweeping] {
         assert!(tally.kills(|_, at| at == stage) > 0, "none while {stage:?}: {tally}");
     }
 }
