@@ -12,9 +12,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use common::cli::Out;
-use common::crash::{Act, Field, Prepared, Scenario, copy, side_by_side};
+use common::crash::{Act, Field, Prepared, Scenario, side_by_side};
 use common::node::Node;
 use common::random::{self, Rng};
+use common::still::copy;
 use common::strace;
 
 const BACKFILL: Act = Act { node: 0, list: 0, arguments: &["backfill"] };

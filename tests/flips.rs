@@ -26,9 +26,10 @@ use tempfile::TempDir;
 
 use common::answers::{List, rows};
 use common::cli::Cli;
-use common::crash::{copy, is_long, side_by_side};
+use common::crash::{is_long, side_by_side};
 use common::node::Node;
 use common::random::{self, Rng};
+use common::still::copy;
 use common::swept::{UNTRACKED, entries, identity};
 use common::told::Told;
 
@@ -77,9 +78,7 @@ impl Truth {
             let dir = tempfile::tempdir().expect("a folder for the index");
             let index = dir.path().join("index");
             match through.map(|height| u32::try_from(height).expect("a height")) {
-                None => {
-                    drop(open(&index, &identity(), &entries(&self.list), &TakenLists::default()).expect("a new index"))
-                }
+                None => drop(open(&index, &identity(), &wanted(&self.list)).expect("a new index")),
                 to => drop(self.told.sweep(&index, &self.list, to, PACE).expect("a sane source")),
             }
             Arc::new(ask(&index).expect("a whole index"))
@@ -139,6 +138,9 @@ impl<'a> Rest<'a> {
                 }
             };
             flips.extend((0..count).map(flip));
+            // What the last run wrote first: how far it was to get. Without it the index can't tell what it lacks.
+            let first = Flip { file: file.clone(), byte: size.min(20) - 1, bit: 0 };
+            flips.extend(file.extension().is_some_and(|name| name == "log").then_some(first));
         }
         flips
     }

@@ -127,6 +127,9 @@ fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened() {
     while !enough(&tally) {
         rounds += 1;
         assert!(rounds < 400, "the kills come too late: {tally}");
+        if rounds % 10 == 0 {
+            say(&format!("round {rounds}: {tally}"));
+        }
         let jobs: Vec<(u64, usize)> = (0..4).map(|kind| (rng.bits(), kind)).collect();
         side_by_side(&jobs, |(seed, kind)| {
             let rng = &mut Rng::new(*seed);

@@ -9,9 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bitcoin::BlockHash;
 use coinhound::chain::BlockId;
-use coinhound::index::Family;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -20,8 +18,9 @@ use super::asker::Asker;
 use super::cli::{Cli, Out};
 use super::node::Node;
 use super::random::Rng;
+use super::still::{Still, copy, derived, messages};
 use super::strace::{self, Point, Trace};
-use super::swept::{Rows, assert_same_rows, rows};
+use super::swept::assert_same_rows;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -78,13 +77,6 @@ pub struct Tally {
     kills: Mutex<BTreeMap<(bool, Stage), usize>>,
     /// Runs that ended before they got to the point of their kill.
     missed: AtomicUsize,
-}
-
-/// An index that no run changes any more: what is after each of its blocks.
-struct Still {
-    asker: Asker,
-    hashes: Vec<BlockHash>,
-    digests: Mutex<BTreeMap<u32, String>>,
 }
 
 /// A scenario made ready: the index before the victim's run, and what that run must come to.
@@ -157,69 +149,6 @@ fn arguments(act: &Act) -> Vec<&'static str> {
 
 fn assert_done(out: &Out, what: &str) {
     assert_eq!(out.code, 0, "{what}: {out:#?}");
-}
-
-impl Still {
-    fn open(index: &Path) -> Self {
-        let asker = Asker::open(index);
-        let hash = |height| asker.0.block(height).expect("each block up to the tip has a header").0;
-        let hashes = asker.through().map_or_else(Vec::new, |tip| (0..=tip).map(hash).collect());
-        Self { asker, hashes, digests: Mutex::default() }
-    }
-
-    fn has(&self, block: BlockId) -> bool {
-        self.hashes.get(block.height as usize) == Some(&block.hash)
-    }
-
-    fn last(&self) -> (BlockId, String) {
-        let block = self.asker.0.tip.expect("a run that ended has a block");
-        (block, self.digest(block.height))
-    }
-
-    /// The digest after the block at a height up to the tip.
-    fn digest(&self, height: u32) -> String {
-        let made = || self.asker.digest(height).expect("each block up to the tip has one");
-        lock(&self.digests).entry(height).or_insert_with(made).clone()
-    }
-}
-
-/// The rows of an index that come from blocks up to this height.
-fn derived(asker: &Asker, height: u32) -> Rows {
-    let mut derived = rows(&asker.0.reader);
-    derived.retain(|(family, key), value| {
-        let value: &Vec<u8> = value;
-        let (bytes, at) = match *family {
-            "headers" | "records" => (key, 0),
-            "coins" => (key, 36),
-            "txids" | "touches" | "scripts" => (key, 32),
-            "spends" => (value, 0),
-            _ => return false,
-        };
-        u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes")) <= height
-    });
-    derived
-}
-
-/// The log of events, as it is read.
-fn messages(asker: &Asker) -> Vec<(u64, Value)> {
-    let read = |(key, value): (Box<[u8]>, Box<[u8]>)| {
-        let seq = u64::from_be_bytes((*key).try_into().expect("a seq"));
-        (seq, serde_json::from_slice(&value).expect("an event is JSON"))
-    };
-    asker.0.reader.range(Family::Events, &[], None).map(|row| read(row.expect("the index reads"))).collect()
-}
-
-/// Copies what is in a folder into another.
-pub fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("it is there").map(|entry| entry.expect("it reads").path()) {
-        let target = to.join(entry.file_name().expect("a name"));
-        if entry.is_dir() {
-            fs::create_dir_all(&target).expect("the folder is ours");
-            copy(&entry, &target);
-        } else {
-            fs::copy(&entry, &target).expect("there is space");
-        }
-    }
 }
 
 impl Prepared<'_> {

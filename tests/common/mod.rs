@@ -9,6 +9,7 @@
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! crash ──── runs that are killed, and what is left of them    strace ── system calls counted, killed at, failed
+//!   └─ still ── an index at rest, block by block
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! tracked ── what an index that follows coins must hold
 //! ```
@@ -28,6 +29,7 @@ pub mod records;
 pub mod scripts;
 pub mod sign;
 pub mod small;
+pub mod still;
 pub mod strace;
 pub mod swept;
 pub mod told;
