@@ -18,7 +18,7 @@ use super::asker::Asker;
 use super::cli::{Cli, Out};
 use super::node::Node;
 use super::random::Rng;
-use super::still::{Still, copy, derived, messages};
+use super::still::{Still, assert_messages, copy, derived};
 use super::strace::{self, Point, Trace};
 use super::swept::assert_same_rows;
 
@@ -291,11 +291,7 @@ impl Prepared<'_> {
         let tip = self.assert_valid(folder, what).expect("there is a block");
         let found = (tip, Asker::open(&folder.join("index")).digest(tip.height).expect("it was there a moment ago"));
         assert_eq!(found, self.after.last(), "{what}: as if nothing had happened");
-        assert_eq!(
-            messages(&Asker::open(&folder.join("index"))),
-            messages(&self.after.asker),
-            "{what}: each message once"
-        );
+        assert_messages(&Asker::open(&folder.join("index")), &self.after.asker, what);
         let (code, status) = self.cli(folder).json(&["status"]);
         let expected = json!({"height": tip.height, "hash": tip.hash.to_string(), "time": status["tip"]["time"]});
         let found = (code, &status["coverage"]["complete"], &status["tip"], &status["lag"]);

@@ -1,6 +1,6 @@
 //! An index that no run changes any more: what is after each of its blocks, and in its log of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +10,7 @@ use coinhound::chain::BlockId;
 use coinhound::index::Family;
 use serde_json::Value;
 
+use super::answers::assert_rows;
 use super::asker::Asker;
 use super::swept::{Rows, rows};
 
@@ -66,13 +67,25 @@ pub fn derived(asker: &Asker, height: u32) -> Rows {
     derived
 }
 
-/// The log of events, as it is read.
-pub fn messages(asker: &Asker) -> Vec<(u64, Value)> {
-    let read = |(key, value): (Box<[u8]>, Box<[u8]>)| {
-        let seq = u64::from_be_bytes((*key).try_into().expect("a seq"));
-        (seq, serde_json::from_slice(&value).expect("an event is JSON"))
+/// The log of events in its order, and the ids of its reorgs: a reorg of several batches that is cut off between two of them is told
+/// once more by the run that goes on, from the block that it finds at the tip.
+fn messages(asker: &Asker) -> (Vec<Value>, BTreeSet<String>) {
+    let mut seqs = 1..;
+    let read = |row: Result<(Box<[u8]>, Box<[u8]>), _>| {
+        let (key, value) = row.expect("the index reads");
+        assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "no seq is missing");
+        serde_json::from_slice(&value).expect("an event is JSON")
     };
-    asker.0.reader.range(Family::Events, &[], None).map(|row| read(row.expect("the index reads"))).collect()
+    let all = asker.0.reader.range(Family::Events, &[], None).map(read);
+    let (reorgs, others): (Vec<Value>, Vec<Value>) = all.partition(|event: &Value| event["kind"] == "reorg");
+    (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
+}
+
+/// Panics, naming the first message that differs, unless a log holds what it must, each message once.
+pub fn assert_messages(found: &Asker, right: &Asker, what: &str) {
+    let ((found, reorgs), (right, right_reorgs)) = (messages(found), messages(right));
+    assert_rows(&found, &right, &format!("{what}: events"));
+    assert!(right_reorgs.is_subset(&reorgs), "{what}: {right_reorgs:?} aren't all told: {reorgs:?}");
 }
 
 /// Copies what is in a folder into another.
