@@ -43,6 +43,10 @@ const FEWER: Scenario = Scenario {
     act: Act { list: 0, arguments: &["--min-taint", "5000000", "backfill", "--forget", "--accept-shrink"], node: 0 },
 };
 
+/// Everything derived again.
+const RETRACE: Scenario =
+    Scenario { name: "retrace", before: &[BACKFILL], act: Act { arguments: &["retrace"], ..BACKFILL } };
+
 /// Two nodes that stand still on two branches, the second's with more work; the list, and before it a part of it.
 fn field(ours: &Chain, theirs: &Chain, mut list: List, batch: usize, fork: u32) -> Field {
     let nodes = vec![Node::regtest(), Node::regtest()];
@@ -97,7 +101,9 @@ fn kill_at(prepared: &Prepared<'_>, points: &[Point], tally: &Tally) {
 #[test]
 fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
     let (field, tally) = (busy(91), Tally::default());
-    for (scenario, count) in [(FIRST, 12), (REORG, 14), (WORN, 8), (MORE, 8), (MORE_AND_REORG, 8), (FEWER, 6)] {
+    for (scenario, count) in
+        [(FIRST, 12), (REORG, 14), (WORN, 8), (MORE, 8), (MORE_AND_REORG, 8), (FEWER, 6), (RETRACE, 6)]
+    {
         let prepared = field.prepare(scenario);
         let points = if is_long() { prepared.trace.points.clone() } else { prepared.spread(count) };
         kill_at(&prepared, &points, &tally);

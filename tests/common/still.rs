@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use bitcoin::BlockHash;
 use coinhound::chain::BlockId;
 use coinhound::index::Family;
+use coinhound::index::database::Row;
 use serde_json::Value;
 
 use super::answers::assert_rows;
@@ -71,7 +72,7 @@ pub fn derived(asker: &Asker, height: u32) -> Rows {
 /// once more by the run that goes on, from the block that it finds at the tip.
 fn messages(asker: &Asker) -> (Vec<Value>, BTreeSet<String>) {
     let mut seqs = 1..;
-    let read = |row: Result<(Box<[u8]>, Box<[u8]>), _>| {
+    let read = |row: Result<Row, _>| {
         let (key, value) = row.expect("the index reads");
         assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "no seq is missing");
         serde_json::from_slice(&value).expect("an event is JSON")
