@@ -145,6 +145,8 @@ pub enum Command {
     Watch(Watch),
     /// Catch up with the node for what the lists ask, then exit
     Backfill(Backfill),
+    /// Catch up, then stay at the tip until a signal comes
+    Follow(Follow),
     /// Show how far the index is, and what it holds
     Status,
     /// What targets received, sent and hold
@@ -159,6 +161,10 @@ pub enum Command {
     Events(Events),
     /// One SHA-256 over everything derived from the chain
     Digest(Digest),
+    /// Compare the index with its own records, and with the node
+    Verify(Verify),
+    /// Derive everything again from the records
+    Retrace,
     /// Copy the index, also while it is written to
     Backup(Backup),
 }
@@ -206,6 +212,28 @@ pub struct Backfill {
     /// Only say what would be swept
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `follow`.
+#[derive(Args, Debug)]
+pub struct Follow {
+    /// Where new entries begin that their list gives no height [default: 0]
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u32>,
+    /// Accept that rows which could not be read are not looked for
+    #[arg(long)]
+    pub accept_quarantined: bool,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Also compare unspent coins and some blocks with the node's own answers
+    #[arg(long)]
+    pub node: bool,
+    /// How many blocks to compare with the node [default: 20]
+    #[arg(long, value_name = "N", requires = "node")]
+    pub blocks: Option<usize>,
 }
 
 /// What a question is about.

@@ -1,14 +1,16 @@
 //! `coinhound events`.
 
+use std::io::{BufWriter, StdoutLock};
 use std::time::{Duration, Instant};
 
+use bitcoin::Network;
 use serde_json::Value;
 
 use super::{Context, signals};
 use crate::cli::Events;
 use crate::error::{Error, Exit};
 use crate::index::stamp::Stamp;
-use crate::index::{IndexError, Reader};
+use crate::index::{IndexError, Reader, View};
 use crate::output::cell;
 use crate::output::lines::{Lines, check_reader};
 use crate::output::rows::column;
@@ -33,32 +35,32 @@ const TABLE: [Column; 9] = [
     column("txid", "txid", Kind::Text),
 ];
 /// Every field of every kind.
-const CSV: [&str; 25] = [
-    "seq",
-    "id",
-    "kind",
-    "seen",
-    "height",
-    "block",
-    "time",
-    "txid",
-    "tx_index",
-    "touch",
-    "outpoint",
-    "vin",
-    "from",
-    "value_sat",
-    "script",
-    "address",
-    "labels",
-    "taint",
-    "to",
-    "outputs",
-    "was",
-    "reason",
-    "fork",
-    "stale_tip",
-    "stale_height",
+const CSV: [Column; 25] = [
+    column("seq", "", Kind::Text),
+    column("id", "", Kind::Text),
+    column("kind", "", Kind::Text),
+    column("seen", "", Kind::Text),
+    column("height", "", Kind::Text),
+    column("block", "", Kind::Text),
+    column("time", "", Kind::Text),
+    column("txid", "", Kind::Text),
+    column("tx_index", "", Kind::Text),
+    column("touch", "", Kind::Text),
+    column("outpoint", "", Kind::Text),
+    column("vin", "", Kind::Text),
+    column("from", "", Kind::Text),
+    column("value_sat", "", Kind::Text),
+    column("script", "", Kind::Text),
+    column("address", "", Kind::Text),
+    column("labels", "", Kind::Text),
+    column("taint", "", Kind::Text),
+    column("to", "", Kind::Text),
+    column("outputs", "", Kind::Text),
+    column("was", "", Kind::Text),
+    column("reason", "", Kind::Text),
+    column("fork", "", Kind::Text),
+    column("stale_tip", "", Kind::Text),
+    column("stale_height", "", Kind::Text),
 ];
 
 pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
@@ -69,18 +71,15 @@ pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
     let path = &context.settings.index;
     let mut stamp = Stamp::of(path);
     let reader = context.snapshot()?.reader;
-    let csv = CSV.map(|field| column(field, "", Kind::Text));
-    let columns: &[Column] = if context.format == Format::Csv { &csv } else { &TABLE };
-    let mut lines = Lines::to_stdout(context.format, columns)?;
-    let mut log = Log { printed: args.since.unwrap_or(0), known: 0, format: context.format };
-    log.print(&reader, &mut |row| Ok(lines.row(row)?), &stop)?;
+    let identity = reader.identity().clone();
+    let mut log = Log::new(context.format, identity.chain.network(), args.since.unwrap_or(0))?;
+    log.print(&reader, &stop)?;
+    drop(reader);
     if !args.follow {
-        lines.end()?;
+        log.end()?;
         return Ok(Exit::Answered);
     }
-    let identity = reader.identity().clone();
-    drop(reader);
-    lines.pause()?;
+    log.pause()?;
     let mut pause = LOOK_EVERY;
     while !stop.wait(pause) {
         check_reader()?;
@@ -98,19 +97,21 @@ pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
                 return Err(IndexError::Replaced { path: path.clone() }.into());
             }
             Ok(reader) => {
-                log.print(&reader, &mut |row| Ok(lines.row(row)?), &stop)?;
-                lines.pause()?;
+                log.print(&reader, &stop)?;
+                log.pause()?;
                 stamp = now;
             }
         }
         pause = (began.elapsed() * 4).clamp(LOOK_EVERY, LOOK_AT_LEAST_EVERY);
     }
-    lines.end()?;
+    log.end()?;
     Ok(Exit::Answered)
 }
 
-/// How far the log was printed.
-struct Log {
+/// The log, as far as it was printed.
+pub(super) struct Log {
+    lines: Lines<'static, BufWriter<StdoutLock<'static>>>,
+    network: Network,
     /// Messages up to this seq were, or weren't asked for.
     printed: u64,
     /// The last seq that the log was seen to have.
@@ -119,25 +120,53 @@ struct Log {
 }
 
 impl Log {
+    /// To stdout, the messages after `since`.
+    ///
+    /// # Errors
+    /// [`crate::output::OutputError`], as in all that follow.
+    pub(super) fn new(format: Format, network: Network, since: u64) -> Result<Self, Error> {
+        let columns: &'static [Column] = if format == Format::Csv { &CSV } else { &TABLE };
+        let lines = Lines::to_stdout(format, columns)?;
+        Ok(Self { lines, network, printed: since, known: 0, format })
+    }
+
+    /// Brings everything until now to whoever reads.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; nobody reading any more is one.
+    pub(super) fn pause(&mut self) -> Result<(), Error> {
+        check_reader()?;
+        Ok(self.lines.pause()?)
+    }
+
+    /// Ends the answer.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn end(self) -> Result<(), Error> {
+        Ok(self.lines.end()?)
+    }
+
     /// Prints what has come since, or until somebody asks to stop.
-    fn print(
-        &mut self,
-        reader: &Reader,
-        print: &mut dyn FnMut(Value) -> Result<(), Error>,
-        stop: &Stop,
-    ) -> Result<(), Error> {
-        let last = last_seq(reader)?;
+    ///
+    /// # Errors
+    /// As [`Self::new`]; what reading reports; [`IndexError::Replaced`] for a log that has become shorter.
+    pub(super) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
+        let last = last_seq(view)?;
         if last < self.known {
             // A log only grows: what follows would be left out without a word.
-            return Err(IndexError::Replaced { path: reader.path().to_owned() }.into());
+            return Err(IndexError::Replaced { path: view.path().to_owned() }.into());
         }
         self.known = last;
-        for message in after(reader, self.printed) {
+        if last <= self.printed {
+            return Ok(());
+        }
+        for message in after(view, self.network, self.printed) {
             let (seq, mut row) = message?;
             if self.format == Format::Table {
                 row["what"] = what(&row).into();
             }
-            print(row)?;
+            self.lines.row(row)?;
             self.printed = seq;
             if stop.requested() {
                 break;

@@ -5,12 +5,11 @@ use serde_json::{Map, Value};
 
 use super::Rows;
 use crate::index::events::{Event, since};
-use crate::index::{IndexError, Reader};
+use crate::index::{IndexError, View};
 
-/// The messages after `seq`, in order, each with its seq.
-pub fn after(reader: &Reader, seq: u64) -> Rows<'_, (u64, Value)> {
-    let network = reader.identity().chain.network();
-    Box::new(since(reader, seq).map(move |message| {
+/// The messages after `seq`, in order, each with its seq; addresses are those of `network`.
+pub fn after(view: &View, network: Network, seq: u64) -> Rows<'_, (u64, Value)> {
+    Box::new(since(view, seq).map(move |message| {
         let (seq, event) = message?;
         Ok((seq, row(seq, &event, network)))
     }))
@@ -20,8 +19,8 @@ pub fn after(reader: &Reader, seq: u64) -> Rows<'_, (u64, Value)> {
 ///
 /// # Errors
 /// What reading reports.
-pub fn last_seq(reader: &Reader) -> Result<u64, IndexError> {
-    Ok(crate::index::events::next_seq(reader)?.saturating_sub(1))
+pub fn last_seq(view: &View) -> Result<u64, IndexError> {
+    Ok(crate::index::events::next_seq(view)?.saturating_sub(1))
 }
 
 fn row(seq: u64, event: &Event, network: Network) -> Value {
