@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bitcoin::hashes::{Hash, sha256};
@@ -42,7 +41,7 @@ pub struct Lists {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
     /// Its file.
-    pub path: PathBuf,
+    pub path: std::path::PathBuf,
     /// Why the file as it is now can't be used.
     pub why: String,
 }
