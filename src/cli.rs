@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
 use crate::error::{Error, Exit};
-use crate::output::{self, Format};
+use crate::output::{self, Chosen, Format};
 use crate::trace::Rule;
 
 /// Scans the chain of your own Bitcoin node for flagged scripts, and answers what came in, what went out, and what is left.
@@ -73,9 +73,9 @@ pub struct Global {
     /// The rules tracked while scanning [default: haircut,fifo]
     #[arg(long, global = true, value_name = "RULES")]
     pub track: Option<String>,
-    /// How the answer is printed: table, json, jsonl or csv
+    /// How the answer is printed: table, json, jsonl or csv; trace also: dot, graphml or html
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
+    pub format: Chosen,
     /// More logs; twice for all of them
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,

@@ -26,12 +26,15 @@ mod watch_list;
 use crate::cli::{Cli, Command, Watch};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
-use crate::output::Format;
+use crate::output::picture::Drawing;
+use crate::output::{Chosen, Format};
 
 /// What every command gets.
 pub(crate) struct Context {
     settings: Settings,
     format: Format,
+    /// The picture asked for instead, of `trace`.
+    picture: Option<Drawing>,
     quiet: bool,
 }
 
@@ -45,7 +48,15 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let settings = Settings::load(&cli.global.flags(), &|name| std::env::var(name).ok())?;
     crate::output::log::start(settings.log_level, settings.log_format);
-    let context = Context { settings, format: cli.global.format, quiet: cli.global.quiet };
+    let picture = match cli.global.format {
+        Chosen::Plain(_) => None,
+        Chosen::Picture(drawing) if matches!(cli.command, Command::Trace(_)) => Some(drawing),
+        Chosen::Picture(drawing) => {
+            let why = format!("only trace has the format {}; others are table, json, jsonl, csv", drawing.name());
+            return Err(Error::Usage(why));
+        }
+    };
+    let context = Context { settings, format: cli.global.format.plain(), picture, quiet: cli.global.quiet };
     match cli.command {
         Command::Check => check::run(&context),
         Command::Watch(Watch::Check(args)) => watch_check::run(&context, &args),

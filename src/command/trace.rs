@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Context, open};
 use crate::cli::{Stop, Trace};
 use crate::error::{Error, Exit};
+use crate::output::picture::{self, Caption};
 use crate::output::rows::column;
 use crate::output::{self, Column, Format, Kind, Stream};
 use crate::query::trace::{Ask, CoinRow, TraceAnswer, trace};
@@ -59,12 +60,27 @@ pub fn run(context: &Context, args: &Trace) -> Result<Exit, Error> {
             target.escape_debug()
         );
     }
+    if let Some(drawing) = context.picture {
+        picture::print(drawing, &answer, &Caption { command: typed() })?;
+        return Ok(Exit::of(answer.coverage.complete));
+    }
     match context.format {
         Format::Table if args.tree => output::object(context.format, &answer, || tree::page(&answer))?,
         Format::Table | Format::Json => output::object(context.format, &answer, || page::page(&answer))?,
         Format::Jsonl | Format::Csv => print_rows(context.format, &answer)?,
     }
     Ok(Exit::of(answer.coverage.complete))
+}
+
+/// The command as it was typed, quoted for a shell. Nothing in it is secret: a password is never an argument.
+fn typed() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
+    let quoted = |word: String| match !word.is_empty() && word.chars().all(plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let arguments = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
+    std::iter::once("coinhound".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// One row a coin; what is not a coin goes before and after.

@@ -32,6 +32,8 @@ const WRITER_OPEN_FILES: i32 = 256;
 fn database_options(open_files: i32) -> Options {
     let mut options = Options::default();
     options.set_max_open_files(open_files);
+    // Sixteen for each family and open otherwise: an index has few tables to open at once.
+    options.set_max_file_opening_threads(1);
     options.set_db_write_buffer_size(MEMTABLE_BYTES);
     options.set_max_total_wal_size(WAL_BYTES);
     options.set_track_and_verify_wals_in_manifest(true);
@@ -369,6 +371,25 @@ impl View {
     /// The input that spent a coin. A spend below the coin's height was of its BIP30 twin.
     pub fn spender_of(&self, coin: &CoinKey) -> Result<Option<Spender>> {
         Ok(self.spender(&coin.outpoint)?.filter(|spender| spender.at.height >= coin.height))
+    }
+
+    /// How many writes the database has taken in, ever.
+    pub(super) fn sequence(&self) -> u64 {
+        self.database.latest_sequence_number()
+    }
+
+    /// Whether it has all writes that are known to have reached the disk; `synced` of them, as read before it was opened. RocksDB takes
+    /// a damaged log for one that ends there.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`].
+    pub(super) fn check_synced(&self, synced: u64) -> Result<()> {
+        let found = self.sequence();
+        if found >= synced {
+            return Ok(());
+        }
+        let detail = format!("its log breaks off at write {found}, and {synced} had reached the disk");
+        Err(IndexError::Damaged { path: self.path.clone(), detail })
     }
 
     /// Bytes of its files on disk.

@@ -14,6 +14,7 @@ pub mod schema;
 pub mod stamp;
 pub mod step;
 pub mod sweeps;
+mod synced;
 pub mod values;
 pub mod writer;
 

@@ -10,7 +10,7 @@ use super::events::{self, Event};
 use super::keys::{CoinKey, TxPosition, outpoint_key, txid_from_key};
 use super::schema::Family;
 use super::values::{Coin, Record, Spender};
-use super::{Result, View};
+use super::{Result, View, synced};
 use crate::chain::Height;
 
 /// Rows to come, by family: a value, or that there will be none.
@@ -187,9 +187,14 @@ impl<'a> Step<'a> {
                 }
             }
         }
+        let durable = durable || self.seq.is_some();
         let mut options = WriteOptions::default();
-        options.set_sync(durable || self.seq.is_some());
+        options.set_sync(durable);
         let written = self.view.database().write_opt(batch, &options);
-        written.map_err(|error| View::error(self.view.path(), error))
+        written.map_err(|error| View::error(self.view.path(), error))?;
+        if durable {
+            synced::note(self.view.path(), self.view.sequence());
+        }
+        Ok(())
     }
 }

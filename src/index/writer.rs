@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use super::meta::Identity;
-use super::{IndexError, Result, Step, View};
+use super::{IndexError, Result, Step, View, synced};
 
 /// Names the process that has the index open, and marks the folder as ours; what it names is read only where RocksDB's own lock
 /// says that somebody has it.
@@ -62,7 +62,9 @@ impl Writer {
         }
         // To open it for writing changes files already, which is not this version's to do in another format.
         View::check_format(path)?;
+        let known = synced::read(path);
         let view = View::open_writable(path, false)?;
+        view.check_synced(known)?;
         // Best effort: it only words the message another process gets.
         let _ = fs::write(path.join(HOLDER_FILE), format!("process {}\n", std::process::id()));
         Ok(Self { view })
@@ -111,15 +113,32 @@ fn sibling(path: &Path, word: &str) -> PathBuf {
 /// at work in it, and not if it holds anything else.
 pub(super) fn unfinished_folder(path: &Path, word: &str) -> Result<PathBuf> {
     let unfinished = sibling(path, word);
-    if folder_state(&unfinished)? == FolderState::Index {
-        // Only to see whether somebody holds its lock: what it lacks doesn't matter.
-        if let Err(error @ IndexError::InUse { .. }) = View::open_writable(&unfinished, true) {
-            return Err(error);
+    match folder_state(&unfinished) {
+        Ok(FolderState::Absent) => {}
+        // A run that is killed as it makes or removes a database leaves any part of its files.
+        Ok(FolderState::Index) | Err(_) if holds_only_our_files(&unfinished) => {
+            // Only to see whether somebody holds its lock: what it lacks doesn't matter.
+            if let Err(error @ IndexError::InUse { .. }) = View::open_writable(&unfinished, true) {
+                return Err(error);
+            }
         }
+        Err(error) => return Err(error),
+        Ok(FolderState::Index) => return Err(IndexError::NotAnIndex { path: unfinished }),
     }
     remove_folder(&unfinished)?;
     private_folder(&unfinished).map_err(|source| IndexError::Io { path: unfinished.clone(), source })?;
     Ok(unfinished)
+}
+
+/// Whether each file in a folder is named as RocksDB or we name ours.
+fn holds_only_our_files(path: &Path) -> bool {
+    let is_ours = |name: &str| {
+        ["CURRENT", "LOCK", "IDENTITY", HOLDER_FILE].contains(&name)
+            || ["MANIFEST-", "OPTIONS-"].iter().any(|start| name.starts_with(start))
+            || [".sst", ".log", ".dbtmp"].iter().any(|end| name.ends_with(end))
+    };
+    fs::read_dir(path)
+        .is_ok_and(|mut files| files.all(|file| file.is_ok_and(|file| file.file_name().to_str().is_some_and(is_ours))))
 }
 
 /// Makes a folder only its owner can enter, with those above it.

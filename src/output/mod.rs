@@ -44,6 +44,35 @@ impl std::str::FromStr for Format {
     }
 }
 
+/// What `--format` may say: one of the formats that every command has, or a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// One that every command has.
+    Plain(Format),
+    /// One that `trace` has.
+    Picture(picture::Drawing),
+}
+
+impl Chosen {
+    /// The format for everything but the picture itself.
+    pub fn plain(self) -> Format {
+        match self {
+            Self::Plain(format) => format,
+            Self::Picture(_) => Format::Table,
+        }
+    }
+}
+
+impl std::str::FromStr for Chosen {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        name.parse().map(Self::Plain).or_else(|error: String| {
+            name.parse().map(Self::Picture).map_err(|_| format!("{error}; trace also has dot, graphml, html"))
+        })
+    }
+}
+
 /// Why an answer couldn't be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {

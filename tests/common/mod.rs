@@ -8,6 +8,8 @@
 //!                                                        records ── real blocks
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
+//! crash ──── runs that are killed, and what is left of them    strace ── system calls counted, killed at, failed
+//!   └─ still ── an index at rest, block by block
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! tracer ─── the naive tracer (uses the rules alone)          traced ── random lists, gates and indexes for it
 //! tracked ── what an index that follows coins must hold
@@ -20,6 +22,7 @@ pub mod asker;
 pub mod blocks;
 pub mod browser;
 pub mod cli;
+pub mod crash;
 pub mod dot;
 pub mod gate;
 pub mod handmade;
@@ -31,6 +34,8 @@ pub mod records;
 pub mod scripts;
 pub mod sign;
 pub mod small;
+pub mod still;
+pub mod strace;
 pub mod swept;
 pub mod told;
 pub mod traced;

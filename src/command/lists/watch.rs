@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bitcoin::hashes::{Hash, sha256};
@@ -38,10 +37,11 @@ pub struct Lists {
 }
 
 /// A list that is not up to date.
+#[cfg(test)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
     /// Its file.
-    pub path: PathBuf,
+    pub path: std::path::PathBuf,
     /// Why the file as it is now can't be used.
     pub why: String,
 }
@@ -135,6 +135,7 @@ impl ListWatch {
     }
 
     /// The lists that are not up to date.
+    #[cfg(test)]
     pub fn stale(&self) -> Vec<Stale> {
         let stale = |file: &Watched| {
             let why = file.stale.clone()?;
