@@ -56,11 +56,14 @@ impl Outside for Told {
     }
 }
 
-/// What the naive tracer knows of coins: by tracked rule taint and hops, of all sources and of each label's.
+/// Taint and hops of coins, for each tracked rule.
+type Holdings = Vec<BTreeMap<OutPoint, (u64, u32)>>;
+
+/// What the naive tracer knows of coins: of all sources, and of each label's.
 struct Expected {
     rules: Vec<Rule>,
-    all: Vec<BTreeMap<OutPoint, (u64, u32)>>,
-    by_label: BTreeMap<String, Vec<BTreeMap<OutPoint, (u64, u32)>>>,
+    all: Holdings,
+    by_label: BTreeMap<String, Holdings>,
     flagged: BTreeMap<ScriptBuf, u32>,
     /// Whether finding nothing proves something.
     silent: bool,
@@ -76,7 +79,7 @@ impl Expected {
         Self { silent: silent && !rules.is_empty(), all: case.holdings(None), rules, by_label, flagged }
     }
 
-    fn taints(holdings: &[BTreeMap<OutPoint, (u64, u32)>], coins: &[OutPoint]) -> Vec<u64> {
+    fn taints(holdings: &Holdings, coins: &[OutPoint]) -> Vec<u64> {
         let sum =
             |of: &BTreeMap<OutPoint, (u64, u32)>| coins.iter().filter_map(|at| of.get(at)).map(|held| held.0).sum();
         holdings.iter().map(sum).collect()
@@ -301,7 +304,9 @@ fn a_false_none_is_hunted_and_not_found() {
     let mut typo = clean;
     typo.txid = Txid::from_byte_array(typo.txid.to_byte_array().map(|byte| byte ^ 1));
     let beyond = OutPoint { vout: 1_000, ..clean };
-    let cases: [(&dyn Outside, String, Option<u32>, Verdict, &str); 16] = [
+    // Who is asked, target, the height that the caller says → verdict, and words of the reason.
+    type Hunt<'a> = (&'a dyn Outside, String, Option<u32>, Verdict, &'a str);
+    let cases: [Hunt<'_>; 16] = [
         (&without, clean.to_string(), None, Verdict::None, "confirmed"),
         (&without, clean.txid.to_string(), None, Verdict::None, "confirmed"),
         (&with, clean.txid.to_string(), None, Verdict::None, "confirmed"),

@@ -133,7 +133,8 @@ fn tx_tells_the_taint_of_each_input_and_output() {
         };
         let rules = &case.parameters.rules;
         let traced: BTreeMap<_, _> = rules.iter().map(|rule| (*rule, case.expected(&ask(*rule)))).collect();
-        let moved = |traced: &Traced| traced.coins.iter().filter(|coin| coin.taint > 0 && coin.spent_by.is_some()).count();
+        let moved =
+            |traced: &Traced| traced.coins.iter().filter(|coin| coin.taint > 0 && coin.spent_by.is_some()).count();
         let (mut seen, moved) = (0, traced.values().map(moved).sum::<usize>());
         for (height, block) in (0..).zip(&case.blocks) {
             for transaction_of_block in &block.txdata {
