@@ -7,6 +7,7 @@
 //!        └─ sign ───── how each of them is spent          node ── a real bitcoind
 //!                                                        records ── real blocks
 //! answers ── what each answer's fields must be, by the model    asker ── asks an index through the library
+//! proxy ──── a way to two nodes on which faults happen   lies ─── what they are, and what must come of each
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! ```
@@ -17,9 +18,11 @@ pub mod asker;
 pub mod blocks;
 pub mod cli;
 pub mod gate;
+pub mod lies;
 pub mod memory;
 pub mod model;
 pub mod node;
+pub mod proxy;
 pub mod random;
 pub mod records;
 pub mod scripts;
