@@ -15,7 +15,6 @@ use tempfile::TempDir;
 
 use common::answers::{List, write_list};
 use common::asker::Asker;
-use common::blocks::Chain;
 use common::cli::{Cli, Out};
 use common::lies::{Fate, Kind, Lore};
 use common::node::Node;
@@ -48,45 +47,64 @@ struct Side {
     whole: Vec<Cli>,
 }
 
-/// Two branches that leave each other some blocks below the tip: `theirs` has more work. Lists, and what can be told by them.
+/// Two branches that leave each other some blocks below the tip, of which the first is given up for the second. Lists, and what
+/// can be told by them; an index on the first branch for each.
 struct Scene {
     ours: Side,
     theirs: Side,
     lists: Vec<(List, Arc<Lore>)>,
+    stale: Vec<Cli>,
     dir: TempDir,
 }
 
 impl Scene {
-    fn new(seed: u64) -> Self {
-        let (mut ours, mut rng) = (random::chain(seed, 125), Rng::new(seed));
+    /// The second branch has more work, or the second node calls the first, which has more, invalid.
+    fn new(seed: u64, invalid: bool) -> Self {
+        let (mut short, mut rng) = (random::chain(seed, 125), Rng::new(seed));
         let depth = 7;
-        let theirs = random::fork(&mut ours, &mut rng, depth, 2);
+        let long = random::fork(&mut short, &mut rng, depth, 2);
         let dir = tempfile::tempdir().expect("a folder for indexes");
         // What starts above the tip isn't covered there, which is for other tests to say.
-        let highest = ours.height() - depth;
-        let lists = [0, highest].map(|most| {
-            let mut list = random::watchlist(&ours, &mut rng, 60);
+        let fork = short.height() - depth;
+        let lists = [0, fork].map(|most| {
+            let mut list = random::watchlist(&short, &mut rng, 60);
             list.iter_mut().for_each(|(_, from)| *from = (*from).min(most));
             let mut lore = Lore::default();
-            lore.learn(ours.blocks(), &list);
-            lore.learn(theirs.blocks(), &list);
+            lore.learn(short.blocks(), &list);
+            lore.learn(long.blocks(), &list);
             (list, Arc::new(lore))
         });
-        let side = |chain: &Chain, name: &str| {
-            let node = Node::regtest();
-            chain.submit_to(&node);
-            let whole = lists.iter().enumerate().map(|(number, (list, _))| {
-                let cli = Cli::new(&node, dir.path().join(format!("{name}-{number}")));
+        let indexes = |node: &Node, name: &str, arguments: &[&str]| {
+            let cli = |(number, (list, _)): (usize, &(List, _))| {
+                let cli = Cli::new(node, dir.path().join(format!("{name}-{number}")));
                 let watch = write_list(&cli, list);
                 let cli = cli.with(&["--watch", &watch]);
-                let out = cli.run(&["backfill"]);
+                let out = cli.run(arguments);
                 assert_eq!(out.code, 0, "{name}: {out:?}");
                 cli
-            });
-            Side { hashes: chain.blocks().iter().map(Block::block_hash).collect(), whole: whole.collect(), node }
+            };
+            lists.iter().enumerate().map(cli).collect::<Vec<_>>()
         };
-        let (ours, theirs) = (side(&ours, "ours"), side(&theirs, "theirs"));
-        Self { ours, theirs, lists: lists.into(), dir }
+        let (ours, theirs) = if invalid { (&long, &short) } else { (&short, &long) };
+        let nodes = [(); 2].map(|()| Node::regtest());
+        ours.submit_to(&nodes[0]);
+        theirs.submit_to(&nodes[1]);
+        if invalid {
+            ours.submit_to(&nodes[1]);
+            nodes[1].invalidate(ours.blocks()[fork as usize + 1].block_hash());
+        }
+        assert_eq!(nodes[1].best(), theirs.tip());
+        // Some blocks below the stale branch's tip.
+        let to = (ours.height() - 3).to_string();
+        let stale = indexes(&nodes[0], "stale", &["backfill", "--to", &to]);
+        let [ours, theirs] = [(ours, "ours"), (theirs, "theirs")].map(|(chain, name)| {
+            let node = &nodes[usize::from(name == "theirs")];
+            (chain.blocks().iter().map(Block::block_hash).collect(), indexes(node, name, &["backfill"]))
+        });
+        let [first, second] = nodes;
+        let side = |(hashes, whole), node| Side { hashes, whole, node };
+        let (ours, theirs) = (side(ours, first), side(theirs, second));
+        Self { ours, theirs, lists: lists.into(), stale, dir }
     }
 
     /// Panics unless the index is that of one of the branches up to its last block; gives the height of that.
@@ -106,11 +124,8 @@ impl Scene {
     }
 
     /// Has one seed's faults happen, all of them; gives what happened.
-    fn run(&self, proxy: &Proxy, seed: u64) -> Vec<Done> {
-        let mut rng = Rng::new(seed);
-        let (turn, lane) = (seed as usize / LANES.len(), LANES[seed as usize % LANES.len()]);
-        let mut faults: Vec<Kind> = (0..BY_TURN).map(|at| Kind::ALL[(turn * BY_TURN + at) % Kind::ALL.len()]).collect();
-        faults.extend((0..DRAWN).map(|_| *rng.pick(&Kind::ALL)));
+    fn run(&self, proxy: &Proxy, seed: u64, from_stale: bool, faults: &[Kind]) -> Vec<Done> {
+        let (mut rng, lane) = (Rng::new(seed), lane(seed));
         let number = rng.index(self.lists.len());
         let (list, lore) = &self.lists[number];
         let folder = self.dir.path().join(format!("seed-{seed}"));
@@ -122,13 +137,11 @@ impl Scene {
         let cli = cli
             .with(&["--rpc-cookie-file", cookie, "--watch", &watch, "--lane", lane, "--threads", &threads])
             .with_env("COINHOUND_SCAN_BATCH_BLOCKS", batch);
-        let from_ours = rng.once_in(3);
-        if from_ours {
-            copy(self.ours.whole[number].index(), cli.index());
+        if from_stale {
+            copy(self.stale[number].index(), cli.index());
         }
-        let scene =
-            format!("seed {seed}, {lane}, {threads} threads, {batch} a batch, from ours: {from_ours}, {faults:?}");
-        proxy.plan(seed, &faults, lore);
+        let scene = format!("seed {seed}, {lane}, {threads} threads, {batch} a batch, {from_stale}, {faults:?}");
+        proxy.plan(seed, faults, lore);
         let mut happened = Vec::new();
         for run in 0.. {
             assert!(run < RUNS, "{scene}: what is left never happens");
@@ -190,40 +203,68 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
-fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right() {
-    let scene = Scene::new(301);
-    let seeds = if long() { SEEDS_LONG } else { SEEDS };
+/// The lane of a seed.
+fn lane(seed: u64) -> &'static str {
+    LANES[usize::from(seed % 2 == 1)]
+}
+
+/// Has the faults of all seeds happen; gives how often each did, by lane.
+fn all(
+    scene: &Scene,
+    seeds: u64,
+    plan: impl Fn(u64) -> (bool, Vec<Kind>) + Sync,
+) -> BTreeMap<(&'static str, Kind), u64> {
     let next = AtomicU64::new(0);
     let work = || {
         let proxy = Proxy::before([&scene.theirs.node, &scene.ours.node]);
-        let mut counts: BTreeMap<(&str, Kind), u64> = BTreeMap::new();
+        let mut happened = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::SeqCst);
             if seed >= seeds {
-                return counts;
+                return happened;
             }
-            for done in scene.run(&proxy, seed) {
-                *counts.entry((LANES[seed as usize % LANES.len()], done.kind)).or_default() += 1;
-            }
+            let (from_stale, faults) = plan(seed);
+            happened
+                .extend(scene.run(&proxy, seed, from_stale, &faults).into_iter().map(|done| (lane(seed), done.kind)));
         }
     };
-    let counts = std::thread::scope(|scope| {
+    let mut counts = BTreeMap::new();
+    std::thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        let mut sum: BTreeMap<_, u64> = BTreeMap::new();
         for worker in workers {
-            let counts = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            counts.into_iter().for_each(|(key, count)| *sum.entry(key).or_default() += count);
+            let happened = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            happened.into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
         }
-        sum
+    });
+    counts
+}
+
+#[test]
+fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right() {
+    let seeds = if long() { SEEDS_LONG } else { SEEDS };
+    let counts = all(&Scene::new(301, false), seeds, |seed| {
+        let (mut rng, turn) = (Rng::new(seed), seed as usize / LANES.len());
+        let by_turn = (0..BY_TURN).map(|at| Kind::ALL[(turn * BY_TURN + at) % Kind::ALL.len()]);
+        let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&Kind::ALL)).collect();
+        (rng.once_in(3), by_turn.chain(drawn).collect())
     });
     for lane in LANES {
         for kind in Kind::ALL {
-            assert!(
-                counts.get(&(lane, kind)).is_some_and(|count| *count > 0),
-                "{lane}: no {kind:?} happened: {counts:?}"
-            );
+            assert!(counts.contains_key(&(lane, kind)), "{lane}: no {kind:?} happened: {counts:?}");
         }
     }
     assert_eq!(counts.values().sum::<u64>(), seeds * (BY_TURN + DRAWN) as u64, "each happened once: {counts:?}");
+}
+
+/// While the tip is looked for: the calls that are made for every block are left alone.
+#[test]
+fn a_branch_that_the_node_calls_invalid_is_left_whatever_else_it_answers() {
+    const KINDS: [Kind; 4] = [Kind::AnotherHeader, Kind::Elsewhere, Kind::Refused, Kind::FlippedHeader];
+    let seeds = if long() { SEEDS_LONG / 10 } else { 4 };
+    let counts = all(&Scene::new(302, true), seeds, |seed| {
+        let mut rng = Rng::new(seed);
+        let first = KINDS[seed as usize / 2 % KINDS.len()];
+        (true, [first].into_iter().chain((0..3).map(|_| *rng.pick(&KINDS))).collect())
+    });
+    assert_eq!(counts.values().sum::<u64>(), seeds * 4, "each happened once: {counts:?}");
 }

@@ -177,7 +177,7 @@ impl Call {
     fn is_of_headers(&self) -> bool {
         match self {
             Self::Get(path) => path.starts_with("/rest/headers/"),
-            Self::One(_) => false,
+            Self::One(call) => method(call) == "getblockheader" && call["params"][1] == false,
             Self::Many(calls) => calls.first().is_some_and(|call| method(call) == "getblockheader"),
         }
     }
@@ -341,9 +341,12 @@ impl Kind {
     pub fn fate(self) -> Fate {
         match self {
             Self::AnotherBlock => Fate::Fails(&["the node answered with a block whose header hashes to"]),
-            Self::AnotherSpent => {
-                Fate::Fails(&["spent outputs doesn't fit its inputs", "it is transaction", "whose header hashes to"])
-            }
+            Self::AnotherSpent => Fate::Fails(&[
+                "spent outputs doesn't fit its inputs",
+                "it is transaction",
+                "whose header hashes to",
+                "was another output than the one its block holds",
+            ]),
             Self::FlippedSpent => Fate::Fails(&["was another output than the one its block holds"]),
             Self::Html => Fate::Fails(&["with a web page"]),
             Self::WrongId => Fate::Fails(&[BAD_ANSWER]),
@@ -508,8 +511,7 @@ fn another_header(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&
             let (height, other) = (path.split(['/', '.']).nth(3)?, rng.below(100).to_string());
             (height != other).then(|| Call::Get(path.replace(height, &other)))?
         }
-        Call::Get(_) => call.about(lore.another(call.block()?, rng)),
-        Call::One(_) => return None,
+        Call::Get(_) | Call::One(_) => call.about(lore.another(call.block()?, rng)),
         Call::Many(calls) => {
             let mut calls = calls.clone();
             let at = rng.index(calls.len());
