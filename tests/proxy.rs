@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use common::answers::{List, write_list};
 use common::asker::Asker;
 use common::cli::{Cli, Out};
-use common::lies::{Fate, Kind, Lore};
+use common::lies::{Fate, Kind};
+use common::lore::Lore;
 use common::node::Node;
 use common::proxy::{CANARY, Done, Proxy};
 use common::random::{self, Rng};
@@ -94,8 +95,8 @@ impl Scene {
             nodes[1].invalidate(ours.blocks()[fork as usize + 1].block_hash());
         }
         assert_eq!(nodes[1].best(), theirs.tip());
-        // Some blocks below the stale branch's tip.
-        let to = (ours.height() - 3).to_string();
+        // Below the stale branch's tip, so that it has to be walked down; and no less work than the other branch.
+        let to = (ours.height() - 1).to_string();
         let stale = indexes(&nodes[0], "stale", &["backfill", "--to", &to]);
         let [ours, theirs] = [(ours, "ours"), (theirs, "theirs")].map(|(chain, name)| {
             let node = &nodes[usize::from(name == "theirs")];
@@ -137,10 +138,13 @@ impl Scene {
         let cli = cli
             .with(&["--rpc-cookie-file", cookie, "--watch", &watch, "--lane", lane, "--threads", &threads])
             .with_env("COINHOUND_SCAN_BATCH_BLOCKS", batch);
-        if from_stale {
-            copy(self.stale[number].index(), cli.index());
-        }
-        let scene = format!("seed {seed}, {lane}, {threads} threads, {batch} a batch, {from_stale}, {faults:?}");
+        let begin = |from_stale: bool| {
+            if from_stale {
+                copy(self.stale[number].index(), cli.index());
+            }
+        };
+        begin(from_stale);
+        let scene = format!("seed {seed}, {lane}, {threads} threads, {batch} a batch, stale: {from_stale}, {faults:?}");
         proxy.plan(seed, faults, lore);
         let mut happened = Vec::new();
         for run in 0.. {
@@ -157,6 +161,7 @@ impl Scene {
                 }
                 // There is nothing left to do in it for a fault to happen to.
                 std::fs::remove_dir_all(cli.index()).expect("the folder is ours");
+                begin(from_stale && run % 2 == 0);
             }
         }
         // Without the proxy, the node as it is.
@@ -208,7 +213,7 @@ fn lane(seed: u64) -> &'static str {
     LANES[usize::from(seed % 2 == 1)]
 }
 
-/// Has the faults of all seeds happen; gives how often each did, by lane.
+/// Has the faults of all seeds happen, each once; gives how often each did, by lane.
 fn all(
     scene: &Scene,
     seeds: u64,
@@ -223,9 +228,12 @@ fn all(
             if seed >= seeds {
                 return happened;
             }
-            let (from_stale, faults) = plan(seed);
-            happened
-                .extend(scene.run(&proxy, seed, from_stale, &faults).into_iter().map(|done| (lane(seed), done.kind)));
+            let (from_stale, mut faults) = plan(seed);
+            let done = scene.run(&proxy, seed, from_stale, &faults);
+            let mut kinds: Vec<_> = done.iter().map(|done| done.kind).collect();
+            (kinds.sort_unstable(), faults.sort_unstable());
+            assert_eq!(kinds, faults, "seed {seed}: each happens once");
+            happened.extend(kinds.into_iter().map(|kind| (lane(seed), kind)));
         }
     };
     let mut counts = BTreeMap::new();
@@ -239,6 +247,15 @@ fn all(
     counts
 }
 
+/// Panics unless each kind happened in each lane.
+fn assert_all_happened(counts: &BTreeMap<(&str, Kind), u64>, kinds: &[Kind]) {
+    for lane in LANES {
+        for kind in kinds {
+            assert!(counts.contains_key(&(lane, *kind)), "{lane}: no {kind:?} happened: {counts:?}");
+        }
+    }
+}
+
 #[test]
 fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right() {
     let seeds = if long() { SEEDS_LONG } else { SEEDS };
@@ -246,25 +263,27 @@ fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right(
         let (mut rng, turn) = (Rng::new(seed), seed as usize / LANES.len());
         let by_turn = (0..BY_TURN).map(|at| Kind::ALL[(turn * BY_TURN + at) % Kind::ALL.len()]);
         let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&Kind::ALL)).collect();
-        (rng.once_in(3), by_turn.chain(drawn).collect())
+        // Each takes a minute.
+        let stall = (long() && seed % 200 == 100).then_some(Kind::Stall);
+        (rng.once_in(3), by_turn.chain(drawn).chain(stall).collect())
     });
-    for lane in LANES {
-        for kind in Kind::ALL {
-            assert!(counts.contains_key(&(lane, kind)), "{lane}: no {kind:?} happened: {counts:?}");
-        }
-    }
-    assert_eq!(counts.values().sum::<u64>(), seeds * (BY_TURN + DRAWN) as u64, "each happened once: {counts:?}");
+    assert_all_happened(&counts, &Kind::ALL);
 }
 
-/// While the tip is looked for: the calls that are made for every block are left alone.
 #[test]
 fn a_branch_that_the_node_calls_invalid_is_left_whatever_else_it_answers() {
-    const KINDS: [Kind; 4] = [Kind::AnotherHeader, Kind::Elsewhere, Kind::Refused, Kind::FlippedHeader];
+    const KINDS: [Kind; 6] = [
+        Kind::AnotherAncestor,
+        Kind::UnknownAncestor,
+        Kind::AnotherHeader,
+        Kind::FlippedHeader,
+        Kind::Elsewhere,
+        Kind::Refused,
+    ];
     let seeds = if long() { SEEDS_LONG / 10 } else { 4 };
     let counts = all(&Scene::new(302, true), seeds, |seed| {
-        let mut rng = Rng::new(seed);
-        let first = KINDS[seed as usize / 2 % KINDS.len()];
-        (true, [first].into_iter().chain((0..3).map(|_| *rng.pick(&KINDS))).collect())
+        let by_turn = KINDS.iter().cycle().skip(seed as usize / LANES.len() * 3).take(3);
+        (true, by_turn.copied().collect())
     });
-    assert_eq!(counts.values().sum::<u64>(), seeds * 4, "each happened once: {counts:?}");
+    assert_all_happened(&counts, &KINDS);
 }

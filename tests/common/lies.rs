@@ -1,87 +1,71 @@
 //! What a node, or something between it and us, may answer instead of the truth: each kind of fault, the calls it can happen to,
-//! what must come of it. Only lies that can be told from the truth are told: see `Lore`.
-
-use std::collections::{BTreeMap, HashMap};
+//! and what must come of it. Only lies that can be told from the truth are told: see `lore`.
 
 use bitcoin::consensus::encode::{VarInt, serialize};
 use bitcoin::consensus::{Decodable, Encodable};
-use bitcoin::{Amount, Block, OutPoint, ScriptBuf, TxOut};
+use bitcoin::{Amount, TxOut};
 use serde_json::{Value, json};
 
-use super::answers::List;
+use super::call::{Answer, Call, Delivery, method};
+use super::lore::Lore;
 use super::random::Rng;
-
-/// A request.
-#[derive(Clone, Debug)]
-pub enum Call {
-    /// To REST: the path.
-    Get(String),
-    /// To RPC.
-    One(Value),
-    /// Several at once to RPC.
-    Many(Vec<Value>),
-}
-
-/// What is sent back.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Content type.
-    pub kind: String,
-    /// Body.
-    pub body: Vec<u8>,
-    /// Content encoding, where it claims one.
-    pub encoding: Option<&'static str>,
-    /// How it arrives.
-    pub delivery: Delivery,
-}
-
-/// How an answer arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Well.
-    Whole,
-    /// In small pieces.
-    Drip,
-    /// Without its last so many bytes; the connection is closed instead.
-    Cut(usize),
-    /// So many bytes, then a reset.
-    Reset(usize),
-    /// With another length in its head.
-    Claim(u64),
-    /// For ever.
-    Endless,
-    /// As another protocol.
-    NoHttp,
-}
 
 /// What can happen to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// Another block than the one asked for.
     AnotherBlock,
+    /// Another header, or hash, among those asked for.
     AnotherHeader,
+    /// Another header, while a branch that is called invalid is walked down.
+    AnotherAncestor,
+    /// What another block, or transaction, spends.
     AnotherSpent,
+    /// A bit of a block.
     FlippedBlock,
+    /// A bit of a header.
     FlippedHeader,
+    /// Another value, or a bit of the script, of a coin that is spent.
     FlippedSpent,
+    /// The connection ends before the answer does.
     Cut,
+    /// An answer that is whole by its head, and lacks its end.
     Short,
+    /// A page for people.
     Html,
+    /// Piece by piece.
     Drip,
+    /// A reset, before the answer or in it.
     Reset,
+    /// None at all, until the asker gives up.
+    Stall,
+    /// A full work queue.
     Busy,
+    /// Status 429.
     TooMany,
+    /// Status 502, 503 or 504.
     Gateway,
+    /// Status 401, and another cookie.
     NewCookie,
+    /// It is starting up.
     WarmUp,
+    /// It has the header only.
     NotDownloaded,
+    /// The answer to another question.
     WrongId,
+    /// What looks compressed, and is garbage.
     Gzip,
+    /// More bytes than anybody can want.
     Huge,
+    /// Another protocol.
     NoHttp,
+    /// Fields that nobody knows yet, and a known one of another type.
     UnknownFields,
+    /// One of Core's errors, to the call or to each of a batch.
     Refused,
+    /// The branch that is called invalid isn't known, a call later.
+    UnknownAncestor,
+    /// This call and some after it are answered by the other node.
     Elsewhere,
 }
 
@@ -96,220 +80,10 @@ pub enum Fate {
     Either(&'static [&'static str]),
 }
 
-impl Answer {
-    /// One that arrives well.
-    pub fn of(status: u16, kind: &str, body: Vec<u8>) -> Self {
-        Self { status, kind: kind.to_owned(), body, encoding: None, delivery: Delivery::Whole }
-    }
-
-    fn delivered(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
-        self
-    }
-
-    fn with_body(mut self, body: Vec<u8>) -> Self {
-        self.body = body;
-        self
-    }
-
-    /// Whether a block, headers, spent outputs or a result are in it: what the node itself refuses needs no lie.
-    fn is_good(&self) -> bool {
-        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(400)]).into_owned();
-        self.status == 200 && (!text.contains("\"error\":{") || self.kind.contains("octet"))
-    }
-}
-
-impl Call {
-    /// A name for people: the kind of path, or the method.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Get(path) => path.split('/').take(3).collect::<Vec<_>>().join("/"),
-            Self::One(call) => format!("{}{}", method(call), if call["params"][1] == 3 { " 3" } else { "" }),
-            Self::Many(calls) => format!("{} {}s", calls.len(), calls.first().map_or("", method)),
-        }
-    }
-
-    /// The JSON that asks it; nothing for REST.
-    pub fn body(&self) -> String {
-        match self {
-            Self::Get(_) => String::new(),
-            Self::One(call) => call.to_string(),
-            Self::Many(calls) => json!(calls).to_string(),
-        }
-    }
-
-    /// Whether a run makes it for every block.
-    pub fn is_frequent(&self) -> bool {
-        self.is_of_block() || self.is_of_spent()
-    }
-
-    fn is_rpc(&self) -> bool {
-        !matches!(self, Self::Get(_))
-    }
-
-    /// Whether it only asks what REST has: of the answer just the status counts.
-    fn is_probe(&self) -> bool {
-        matches!(self, Self::Get(path) if path == "/rest/chaininfo.json" || path == "/rest/spenttxouts/0.bin")
-    }
-
-    fn is_of_block(&self) -> bool {
-        match self {
-            Self::Get(path) => path.starts_with("/rest/block/"),
-            Self::One(call) => method(call) == "getblock",
-            Self::Many(_) => false,
-        }
-    }
-
-    fn is_hex_of_block(&self) -> bool {
-        matches!(self, Self::One(call) if method(call) == "getblock" && call["params"][1] == 0)
-    }
-
-    fn is_of_spent(&self) -> bool {
-        match self {
-            Self::Get(path) => path.starts_with("/rest/spenttxouts/") && !self.is_probe(),
-            Self::One(call) => {
-                method(call) == "getrawtransaction" || method(call) == "getblock" && call["params"][1] == 3
-            }
-            Self::Many(_) => false,
-        }
-    }
-
-    fn is_of_headers(&self) -> bool {
-        match self {
-            Self::Get(path) => path.starts_with("/rest/headers/"),
-            Self::One(call) => method(call) == "getblockheader" && call["params"][1] == false,
-            Self::Many(calls) => calls.first().is_some_and(|call| method(call) == "getblockheader"),
-        }
-    }
-
-    fn is_of_hashes(&self) -> bool {
-        match self {
-            Self::Get(path) => path.starts_with("/rest/blockhashbyheight/"),
-            Self::One(_) => false,
-            Self::Many(calls) => calls.first().is_some_and(|call| method(call) == "getblockhash"),
-        }
-    }
-
-    /// The block it is about.
-    fn block(&self) -> Option<&str> {
-        let hash = match self {
-            Self::Get(path) => path.split(['/', '.', '?']).find(|part| part.len() == 64),
-            Self::One(call) => match method(call) {
-                "getrawtransaction" => call["params"][2].as_str(),
-                _ => call["params"][0].as_str(),
-            },
-            Self::Many(_) => None,
-        };
-        hash.filter(|hash| hash.len() == 64)
-    }
-
-    /// The same about another block.
-    fn about(&self, hash: &str) -> Self {
-        match (self, self.block()) {
-            (Self::Get(path), Some(old)) => Self::Get(path.replace(old, hash)),
-            (Self::One(call), Some(_)) => {
-                let mut call = call.clone();
-                call["params"][0] = hash.into();
-                Self::One(call)
-            }
-            _ => self.clone(),
-        }
-    }
-}
-
-fn method(call: &Value) -> &str {
-    call["method"].as_str().unwrap_or_default()
-}
-
-/// What is known of the blocks that are lied about: which lies about them can be told from the truth.
-///
-/// Nothing of a block is hashed unless one of its transactions may touch, so a bit that hides the only one that does goes unseen
-/// (DESIGN §4); and what a transaction spends is the node's word where the index lacks the transaction that made it (§5). So
-/// blocks are flipped where two transactions pay listed scripts, and spent outputs where they are coins of flagged scripts.
-#[derive(Default)]
-pub struct Lore {
-    facts: BTreeMap<String, Facts>,
-    hashes: Vec<String>,
-}
-
-#[derive(Default)]
-struct Facts {
-    txids: Vec<String>,
-    /// Inputs of each transaction; of the coinbase none.
-    inputs: Vec<usize>,
-    /// Transactions that pay a listed script.
-    paying: usize,
-    /// Transactions that touch and have inputs.
-    touching: Vec<usize>,
-    /// Inputs that spend a flagged coin: transaction, input, what it spends.
-    coins: Vec<(usize, usize, TxOut)>,
-}
-
-impl Lore {
-    /// Takes in the blocks of a chain.
-    pub fn learn(&mut self, blocks: &[Block], list: &List) {
-        let listed: HashMap<&ScriptBuf, u32> = list.iter().map(|(script, from)| (script, *from)).collect();
-        let flagged = |script: &ScriptBuf, height: u32| listed.get(script).is_some_and(|from| *from <= height);
-        let mut made: HashMap<OutPoint, (TxOut, u32)> = HashMap::new();
-        for (height, block) in (0..).zip(blocks) {
-            let mut facts = Facts::default();
-            for (index, transaction) in block.txdata.iter().enumerate() {
-                let txid = transaction.compute_txid();
-                facts.txids.push(txid.to_string());
-                let inputs = if index == 0 { &[][..] } else { &transaction.input };
-                facts.inputs.push(inputs.len());
-                let pays = |test: &dyn Fn(&ScriptBuf) -> bool| {
-                    transaction.output.iter().any(|output| test(&output.script_pubkey))
-                };
-                let mut touches = pays(&|script| flagged(script, height));
-                facts.paying += usize::from(pays(&|script| listed.contains_key(script)));
-                for (vin, input) in inputs.iter().enumerate() {
-                    let (output, since) = made[&input.previous_output].clone();
-                    touches |= flagged(&output.script_pubkey, height);
-                    if flagged(&output.script_pubkey, since) {
-                        facts.coins.push((index, vin, output));
-                    }
-                }
-                if touches && index > 0 {
-                    facts.touching.push(index);
-                }
-                let outputs = (0..).zip(&transaction.output);
-                made.extend(outputs.map(|(vout, output)| (OutPoint { txid, vout }, (output.clone(), height))));
-            }
-            let hash = block.block_hash().to_string();
-            if self.facts.insert(hash.clone(), facts).is_none() {
-                self.hashes.push(hash);
-            }
-        }
-    }
-
-    fn of(&self, call: &Call) -> Option<&Facts> {
-        self.facts.get(call.block()?)
-    }
-
-    fn another(&self, hash: &str, rng: &mut Rng) -> &str {
-        let others: Vec<&String> = self.hashes.iter().filter(|other| *other != hash).collect();
-        rng.pick(&others).as_str()
-    }
-
-    /// A block whose spent outputs can't be taken for those of the call's: a transaction that touches has more or fewer inputs.
-    fn unlike(&self, call: &Call, rng: &mut Rng) -> Option<&str> {
-        let (asked, facts) = (call.block()?, self.of(call)?);
-        let differs = |other: &&String| {
-            let inputs = &self.facts[*other].inputs;
-            // One that lacks the transaction is asked again.
-            let unlike = |index: &usize| inputs.get(*index).is_some_and(|count| *count != facts.inputs[*index]);
-            *other != asked && facts.touching.iter().any(unlike)
-        };
-        let others: Vec<&String> = self.hashes.iter().filter(differs).collect();
-        (!others.is_empty()).then(|| rng.pick(&others).as_str())
-    }
-}
-
 const BAD_ANSWER: &str = "cannot use the node's answer";
 
 impl Kind {
-    /// All of them.
+    /// Those that can happen at any time: but for what takes a minute, and for those that a branch called invalid has to be there for.
     pub const ALL: [Self; 24] = [
         Self::AnotherBlock,
         Self::AnotherHeader,
@@ -358,18 +132,21 @@ impl Kind {
             Self::FlippedBlock => Fate::Either(&["nothing of it was written", "whose header hashes to"]),
             Self::FlippedHeader => Fate::Either(&[BAD_ANSWER, "whose header hashes to", "lacks the proof of work"]),
             Self::Short => Fate::Either(&[BAD_ANSWER, "nothing of it was written"]),
+            Self::AnotherAncestor => Fate::Fails(&[BAD_ANSWER]),
             Self::Refused => Fate::Either(&[BAD_ANSWER, "cannot serve"]),
             Self::Elsewhere => Fate::Either(&["the node's answers don't fit together"]),
             Self::Cut
             | Self::Drip
             | Self::Reset
+            | Self::Stall
             | Self::Busy
             | Self::TooMany
             | Self::Gateway
             | Self::NewCookie
             | Self::WarmUp
             | Self::NotDownloaded
-            | Self::UnknownFields => Fate::Survives,
+            | Self::UnknownFields
+            | Self::UnknownAncestor => Fate::Survives,
         }
     }
 
@@ -380,6 +157,7 @@ impl Kind {
             Self::FlippedBlock => call.is_of_block() && (!call.is_rpc() || call.is_hex_of_block()),
             Self::AnotherHeader => call.is_of_headers() || call.is_of_hashes(),
             Self::FlippedHeader => call.is_of_headers(),
+            Self::AnotherAncestor | Self::UnknownAncestor => call.is_of_ancestor(),
             Self::AnotherSpent | Self::FlippedSpent => call.is_of_spent(),
             // Of a block's hex the hash is the proof, whatever its id.
             Self::WrongId => call.is_rpc() && !call.is_hex_of_block(),
@@ -389,6 +167,7 @@ impl Kind {
             | Self::Html
             | Self::Drip
             | Self::Reset
+            | Self::Stall
             | Self::Busy
             | Self::TooMany
             | Self::Gateway
@@ -411,7 +190,9 @@ impl Kind {
         let text = |status, body: &str| Some(Answer::of(status, "text/plain", body.as_bytes().to_vec()));
         match self {
             Self::AnotherBlock => Some(ask(&call.about(lore.another(call.block()?, rng)))).filter(Answer::is_good),
-            Self::AnotherHeader => another_header(call, lore, rng, ask),
+            Self::AnotherHeader | Self::AnotherAncestor => another_header(call, lore, rng, ask),
+            Self::UnknownAncestor => Some(error(call, -5, "Block not found")),
+            Self::Stall => text(200, "").map(|answer| answer.delivered(Delivery::Never)),
             Self::AnotherSpent => another_spent(call, lore, rng, ask),
             Self::FlippedBlock => {
                 let good = lore.of(call).is_some_and(|facts| facts.paying >= 2);

@@ -12,7 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::lies::{Answer, Call, Delivery, Kind, Lore};
+use super::call::{Answer, Call, Delivery};
+use super::lies::Kind;
+use super::lore::Lore;
 use super::node::Node;
 use super::random::Rng;
 
@@ -309,6 +311,11 @@ fn deliver(client: &mut TcpStream, answer: &Answer) -> bool {
             for _ in 0..ENDLESS / chunk.len() {
                 sent = sent.and_then(|()| client.write_all(&chunk));
             }
+            false
+        }
+        Delivery::Never => {
+            // Nothing more comes in until the asker is gone.
+            client.read(&mut [0]).ok();
             false
         }
         Delivery::NoHttp => {
