@@ -213,6 +213,11 @@ fn lane(seed: u64) -> &'static str {
     LANES[usize::from(seed % 2 == 1)]
 }
 
+/// How many of its lane's seeds come before a seed.
+fn turn(seed: u64) -> usize {
+    usize::try_from(seed / 2).expect("few seeds")
+}
+
 /// Has the faults of all seeds happen, each once; gives how often each did, by lane.
 fn all(
     scene: &Scene,
@@ -231,7 +236,8 @@ fn all(
             let (from_stale, mut faults) = plan(seed);
             let done = scene.run(&proxy, seed, from_stale, &faults);
             let mut kinds: Vec<_> = done.iter().map(|done| done.kind).collect();
-            (kinds.sort_unstable(), faults.sort_unstable());
+            kinds.sort_unstable();
+            faults.sort_unstable();
             assert_eq!(kinds, faults, "seed {seed}: each happens once");
             happened.extend(kinds.into_iter().map(|kind| (lane(seed), kind)));
         }
@@ -260,7 +266,7 @@ fn assert_all_happened(counts: &BTreeMap<(&str, Kind), u64>, kinds: &[Kind]) {
 fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right() {
     let seeds = if long() { SEEDS_LONG } else { SEEDS };
     let counts = all(&Scene::new(301, false), seeds, |seed| {
-        let (mut rng, turn) = (Rng::new(seed), seed as usize / LANES.len());
+        let (mut rng, turn) = (Rng::new(seed), turn(seed));
         let by_turn = (0..BY_TURN).map(|at| Kind::ALL[(turn * BY_TURN + at) % Kind::ALL.len()]);
         let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&Kind::ALL)).collect();
         // Each takes a minute.
@@ -282,7 +288,7 @@ fn a_branch_that_the_node_calls_invalid_is_left_whatever_else_it_answers() {
     ];
     let seeds = if long() { SEEDS_LONG / 10 } else { 4 };
     let counts = all(&Scene::new(302, true), seeds, |seed| {
-        let by_turn = KINDS.iter().cycle().skip(seed as usize / LANES.len() * 3).take(3);
+        let by_turn = KINDS.iter().cycle().skip(turn(seed) * 3).take(3);
         (true, by_turn.copied().collect())
     });
     assert_all_happened(&counts, &KINDS);

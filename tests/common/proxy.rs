@@ -315,7 +315,7 @@ fn deliver(client: &mut TcpStream, answer: &Answer) -> bool {
         }
         Delivery::Never => {
             // Nothing more comes in until the asker is gone.
-            client.read(&mut [0]).ok();
+            client.read_exact(&mut [0]).ok();
             false
         }
         Delivery::NoHttp => {
