@@ -63,6 +63,15 @@ pub struct Global {
     /// Scanning threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<String>,
+    /// Coins with less taint are not followed; satoshis [default: 100000, or as the index has it]
+    #[arg(long, global = true, value_name = "SAT")]
+    pub min_taint: Option<String>,
+    /// Coins further from their source are not followed: a number, or none [default: none]
+    #[arg(long, global = true, value_name = "N")]
+    pub max_hops: Option<String>,
+    /// The rules tracked while scanning [default: haircut,fifo]
+    #[arg(long, global = true, value_name = "RULES")]
+    pub track: Option<String>,
     /// How the answer is printed: table, json, jsonl or csv
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
@@ -114,6 +123,9 @@ impl Global {
             ("node.lane", &self.lane),
             ("index.path", &self.index),
             ("scan.threads", &self.threads),
+            ("trace.min_taint", &self.min_taint),
+            ("trace.max_hops", &self.max_hops),
+            ("trace.track", &self.track),
             ("log.level", &level),
             ("log.format", &self.log_format),
         ];
@@ -156,6 +168,8 @@ pub enum Watch {
     Check(WatchCheck),
     /// The entries as the index knows them
     List,
+    /// What the lists now say against what the index knows
+    Diff,
 }
 
 /// `watch check`.
@@ -181,6 +195,15 @@ pub struct Backfill {
     /// Accept that rows which could not be read are not looked for
     #[arg(long)]
     pub accept_quarantined: bool,
+    /// Accept that a list has lost more than a tenth of its rows, or that coins are followed less far than before
+    #[arg(long)]
+    pub accept_shrink: bool,
+    /// Drop entries that no list names any more
+    #[arg(long)]
+    pub forget: bool,
+    /// Only say what would be swept
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// What a question is about.

@@ -10,8 +10,7 @@ use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use coinhound::chain::header::HeaderError;
 use coinhound::sync::SyncError;
-use coinhound::sync::backfill::Pace;
-use coinhound::sync::disconnect::disconnect;
+use coinhound::sync::sweeper::Pace;
 
 use common::answers::List;
 use common::memory::{Answer, Branch, Call, Memory};
@@ -83,7 +82,7 @@ fn headers_that_never_make_a_chain_end_the_run() {
         assert_recovers(&mut index, branch, &list, what);
         // Once or twice is a reorg between two calls.
         let before = index.rows();
-        disconnect(index.writer(), branch.height(), 0).expect("the index undoes itself");
+        index.undo(0);
         index.sweep(&with_headers(branch, 2, change), QUICK).expect(what);
         assert_same_rows(&index.rows(), &before, what);
     };
@@ -162,7 +161,7 @@ fn a_chain_that_changes_between_any_two_calls_is_followed() {
         let what = format!("from the first, after {after}");
         watched(&what, || {
             let id = last.id(last.height());
-            disconnect(of_first.writer(), of_first.tip().expect("it has blocks"), 0).expect("the index undoes itself");
+            of_first.undo(0);
             of_first.sweep(&Memory::on(&branches[0]), QUICK).expect("a sane source");
             of_first.sweep(&moving(&branches[1..], vec![after]), QUICK).expect("only a reorg");
             of_first.sweep(&Memory::on(last), QUICK).expect("a sane source");

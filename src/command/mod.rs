@@ -10,9 +10,11 @@ mod history;
 mod lists;
 mod open;
 mod signals;
+mod start;
 mod status;
 mod tx;
 mod watch_check;
+mod watch_diff;
 mod watch_list;
 
 use crate::cli::{Cli, Command, Watch};
@@ -42,6 +44,7 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Check => check::run(&context),
         Command::Watch(Watch::Check(args)) => watch_check::run(&context, &args),
         Command::Watch(Watch::List) => watch_list::run(&context),
+        Command::Watch(Watch::Diff) => watch_diff::run(&context),
         Command::Backfill(args) => backfill::run(&context, &args),
         Command::Status => status::run(&context),
         Command::Balance(args) => balance::run(&context, &args),

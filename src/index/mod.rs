@@ -5,11 +5,14 @@ pub mod copy;
 pub mod database;
 pub mod derive;
 pub mod digest;
+pub mod entries;
 pub mod events;
 pub mod keys;
 pub mod meta;
 pub mod reader;
 pub mod schema;
+pub mod step;
+pub mod sweeps;
 pub mod values;
 pub mod writer;
 
@@ -18,7 +21,8 @@ use std::path::PathBuf;
 pub use database::View;
 pub use reader::Reader;
 pub use schema::{FORMAT, Family};
-pub use writer::{Step, Writer};
+pub use step::Step;
+pub use writer::Writer;
 
 /// What goes wrong with an index. Nothing here is ever repaired by wiping.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,8 @@ use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{WriteBatch, WriteOptions};
-
 use super::meta::Identity;
-use super::schema::Family;
-use super::{IndexError, Result, View};
+use super::{IndexError, Result, Step, View};
 
 /// Names the process that has the index open, and marks the folder as ours; what it names is read only where RocksDB's own lock
 /// says that somebody has it.
@@ -100,44 +97,6 @@ impl Deref for Writer {
 
     fn deref(&self) -> &View {
         &self.view
-    }
-}
-
-/// What changes together: a crash sees all of it or none.
-pub struct Step<'a> {
-    view: &'a View,
-    batch: WriteBatch,
-}
-
-impl<'a> Step<'a> {
-    pub(super) fn of(view: &'a View) -> Self {
-        Self { view, batch: WriteBatch::default() }
-    }
-
-    /// Sets a row.
-    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        self.batch.put_cf(self.view.handle(family), key, value);
-    }
-
-    /// Removes a row.
-    pub fn delete(&mut self, family: Family, key: &[u8]) {
-        self.batch.delete_cf(self.view.handle(family), key);
-    }
-
-    /// Bytes gathered so far.
-    pub fn bytes(&self) -> usize {
-        self.batch.size_in_bytes()
-    }
-
-    /// Writes it all; with `durable` it has reached the disk when this returns.
-    ///
-    /// # Errors
-    /// [`IndexError::Full`], [`IndexError::Storage`]: then none of it was written.
-    pub fn commit(self, durable: bool) -> Result<()> {
-        let mut options = WriteOptions::default();
-        options.set_sync(durable);
-        let written = self.view.database().write_opt(self.batch, &options);
-        written.map_err(|error| View::error(self.view.path(), error))
     }
 }
 

@@ -267,7 +267,7 @@ fn spent_by_rpc(rpc: &Rpc, id: BlockId) -> Result<Vec<Vec<TxOut>>, Problem> {
 }
 
 /// An answer that leaves out what was spent.
-fn no_undo() -> Problem {
+pub(super) fn no_undo() -> Problem {
     Problem::Said {
         code: code::NOT_FOUND,
         message: "the node gives no spent outputs: it lacks the block's undo data".into(),
@@ -275,7 +275,7 @@ fn no_undo() -> Problem {
 }
 
 /// Why the node does not give a block: `problem` is what it said, if it said something; the rest is asked.
-fn why_missing(rpc: &Rpc, id: BlockId, problem: Problem, tries: &mut u32) -> Problem {
+pub(super) fn why_missing(rpc: &Rpc, id: BlockId, problem: Problem, tries: &mut u32) -> Problem {
     let Problem::Said { code, message } = problem else { return problem };
     *tries += 1;
     let (header, chain) = match ask_about(rpc, id) {

@@ -3,6 +3,7 @@
 //! ```text
 //! settings ─ connection (bitcoin_conf, url, secret)   what was said → where the node is, how to log in
 //! Node ───── info                                     what node it is, what it can do
+//!      ├──── tip, told, utxo                         a new tip; blocks and unspent outputs in the node's own words
 //!      └──── lane ─┬─ rpc (answers)                   JSON-RPC
 //!                  └─ rest                            REST
 //! link (http)                                         under all: one request, its deadline, waiting out what passes
@@ -21,7 +22,9 @@ mod rpc;
 mod secret;
 mod settings;
 mod tip;
+mod told;
 mod url;
+mod utxo;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +46,8 @@ pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use secret::Secret;
 pub use settings::{Given, LaneChoice, Origin, SettingReport, Settings};
+pub use told::{ToldBlock, ToldTransaction};
+pub use utxo::{AtTip, Unspent};
 
 /// A handle to one Bitcoin Core node; clones share its connections and what is known of its state.
 #[derive(Clone)]

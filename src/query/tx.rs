@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::coverage::{Basis, Coverage};
 use super::{Result, Snapshot, SpentBy, labels};
 use crate::chain::Height;
+use crate::index::entries::EntryRow;
 use crate::index::keys::CoinKey;
-use crate::index::values::{EntryRow, Record};
+use crate::index::values::Record;
 
 /// A transaction, or where the index holds none of that id, only the question.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +82,7 @@ pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnsw
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
         if entry.flagged {
-            basis.add(&entry);
+            basis.add(&entry, &snapshot.sweeps);
         }
     }
     let position = snapshot.reader.positions(txid)?.into_iter().rfind(|position| position.height <= at);

@@ -12,6 +12,7 @@
 //!        ├─ call ── a request and its answer             lore ─── which lies can be told from the truth
 //! gate ───── a slow or stuck way to the node             told ─── sweeps of it into any folder, by a node that may lie
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
+//! tracked ── what an index that follows coins must hold
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
 
@@ -34,3 +35,4 @@ pub mod sign;
 pub mod small;
 pub mod swept;
 pub mod told;
+pub mod tracked;
