@@ -145,6 +145,8 @@ pub enum Command {
     Watch(Watch),
     /// Catch up with the node for what the lists ask, then exit
     Backfill(Backfill),
+    /// Catch up, then stay at the tip until a signal comes
+    Follow(Follow),
     /// Show how far the index is, and what it holds
     Status,
     /// What targets received, sent and hold
@@ -155,8 +157,14 @@ pub enum Command {
     Coins(Coins),
     /// One transaction of the index, input by input
     Tx(Transaction),
+    /// The log: what was found, and what was taken back
+    Events(Events),
     /// One SHA-256 over everything derived from the chain
     Digest(Digest),
+    /// Compare the index with its own records, and with the node
+    Verify(Verify),
+    /// Derive everything again from the records
+    Retrace,
     /// Copy the index, also while it is written to
     Backup(Backup),
 }
@@ -204,6 +212,28 @@ pub struct Backfill {
     /// Only say what would be swept
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `follow`.
+#[derive(Args, Debug)]
+pub struct Follow {
+    /// Where new entries begin that their list gives no height [default: 0]
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u32>,
+    /// Accept that rows which could not be read are not looked for
+    #[arg(long)]
+    pub accept_quarantined: bool,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Also compare unspent coins and some blocks with the node's own answers
+    #[arg(long)]
+    pub node: bool,
+    /// How many blocks to compare with the node [default: 20]
+    #[arg(long, value_name = "N", requires = "node")]
+    pub blocks: Option<usize>,
 }
 
 /// What a question is about.
@@ -262,6 +292,17 @@ pub struct Transaction {
     /// The state after this block: a height, or a date (UTC)
     #[arg(long, value_name = "HEIGHT|DATE")]
     pub at: Option<String>,
+}
+
+/// `events`.
+#[derive(Args, Debug)]
+pub struct Events {
+    /// Only messages after this one [default: 0, which is before all]
+    #[arg(long, value_name = "SEQ")]
+    pub since: Option<u64>,
+    /// Then wait for more, until SIGINT or SIGTERM
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// `digest`.

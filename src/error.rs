@@ -1,5 +1,6 @@
 //! Whatever a command fails with, and the exit code it means.
 
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::index::IndexError;
 use crate::node::NodeError;
@@ -50,6 +51,9 @@ pub enum Error {
     /// A list.
     #[error(transparent)]
     List(#[from] ListError),
+    /// A comparison.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A list's file can't be opened.
     #[error("the list {path} can't be read: {source}")]
     ListFile {

@@ -1,6 +1,7 @@
 //! Proofs of the index's state: against its own records, and against what the node says of the same by other means.
 
 pub mod node;
+pub mod verify;
 
 use crate::chain::BlockId;
 use crate::index::IndexError;

@@ -6,13 +6,17 @@ mod balance;
 mod check;
 mod coins;
 mod digest;
+mod events;
+mod follow;
 mod history;
 mod lists;
 mod open;
+mod retrace;
 mod signals;
 mod start;
 mod status;
 mod tx;
+mod verify;
 mod watch_check;
 mod watch_diff;
 mod watch_list;
@@ -46,11 +50,15 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Watch(Watch::List) => watch_list::run(&context),
         Command::Watch(Watch::Diff) => watch_diff::run(&context),
         Command::Backfill(args) => backfill::run(&context, &args),
+        Command::Follow(args) => follow::run(&context, &args),
         Command::Status => status::run(&context),
+        Command::Verify(args) => verify::run(&context, &args),
+        Command::Retrace => retrace::run(&context),
         Command::Balance(args) => balance::run(&context, &args),
         Command::History(args) => history::run(&context, &args),
         Command::Coins(args) => coins::run(&context, &args),
         Command::Tx(args) => tx::run(&context, &args),
+        Command::Events(args) => events::run(&context, &args),
         Command::Digest(args) => digest::run(&context, &args),
         Command::Backup(args) => backup::run(&context, &args),
     }

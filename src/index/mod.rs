@@ -11,6 +11,7 @@ pub mod keys;
 pub mod meta;
 pub mod reader;
 pub mod schema;
+pub mod stamp;
 pub mod step;
 pub mod sweeps;
 pub mod values;
@@ -78,6 +79,12 @@ pub enum IndexError {
         path: PathBuf,
         /// Who holds it.
         holder: String,
+    },
+    /// It is not the one that was open before.
+    #[error("the index at {} was replaced by another while it was followed; run this again", path.display())]
+    Replaced {
+        /// The index.
+        path: PathBuf,
     },
     /// No quiet moment came to open it whole.
     #[error("the index at {} is busy; try again", path.display())]

@@ -1,6 +1,7 @@
 //! The only code that prints: answers to stdout as a table, JSON, JSON lines or CSV; logs and errors to stderr.
 
 pub mod cell;
+pub mod lines;
 pub mod log;
 pub mod page;
 pub mod progress;

@@ -4,6 +4,7 @@ pub mod at;
 pub mod balance;
 pub mod coins;
 pub mod coverage;
+pub mod events;
 pub mod history;
 pub mod labels;
 pub mod merge;

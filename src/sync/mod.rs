@@ -8,6 +8,7 @@ pub mod interest;
 pub mod lists;
 pub mod open;
 pub mod pipeline;
+pub mod retrace;
 pub mod source;
 pub mod sweeper;
 pub mod tasks;
@@ -89,6 +90,9 @@ pub enum SyncError {
     /// There is a new block, which comes first. Whoever was at work goes on after it.
     #[error("there is a new block")]
     NewBlock,
+    /// Somebody has something to do that comes first. What was applied stays, and the next run goes on.
+    #[error("paused")]
+    Paused,
     /// A thread of ours failed.
     #[error(
         "a worker failed unexpectedly ({0}); nothing of its block was written, and the next run goes on from the last batch. Please report this"

@@ -134,7 +134,8 @@ pub fn run(
             Ok(()) => in_order(order, arrivals, tokens, stop, &mut consume),
             Err(error) => Err(SyncError::Panic(format!("no thread could be started: {error}"))),
         };
-        rescue.armed = !matches!(outcome, Ok(()) | Err(SyncError::ChainMoved | SyncError::NewBlock));
+        rescue.armed =
+            !matches!(outcome, Ok(()) | Err(SyncError::ChainMoved | SyncError::NewBlock | SyncError::Paused));
         outcome
     })
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::SyncError;
@@ -65,6 +66,15 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
+/// What others have to say to sweeps at work.
+#[derive(Clone, Debug, Default)]
+pub struct Bells {
+    /// The node's tip may have changed; where nobody rings it, the node is asked every second.
+    pub tip: Option<Arc<AtomicBool>>,
+    /// Something else is to be done first: the run ends at the next border.
+    pub pause: Arc<AtomicBool>,
+}
+
 /// All sweeps of one index.
 pub struct Sweeper<'a> {
     writer: &'a Writer,
@@ -73,6 +83,7 @@ pub struct Sweeper<'a> {
     pace: Pace,
     stop: &'a Stop,
     seen: Seen,
+    bells: Bells,
     /// Of the main sweep, as it stood when it last came to an end; none once anything else has changed the index.
     rested: Option<(Arc<Interest>, LiveCoins)>,
 }
@@ -81,7 +92,13 @@ impl<'a> Sweeper<'a> {
     /// Ready to go on where the index stands.
     pub fn new(writer: &'a Writer, source: Arc<dyn Source>, pace: Pace, stop: &'a Stop) -> Self {
         let pool = Arc::new(ConnectionPool::new(Arc::clone(&source)));
-        Self { writer, source, pool, pace, stop, seen: Seen::Sweep, rested: None }
+        let bells = Bells::default();
+        Self { writer, source, pool, pace, stop, seen: Seen::Sweep, bells, rested: None }
+    }
+
+    /// Lets itself be interrupted.
+    pub fn listen(&mut self, bells: Bells) {
+        self.bells = bells;
     }
 
     /// From now on the main sweep's blocks are new ones: its messages say so, and every batch waits for the disk.
@@ -112,7 +129,7 @@ impl<'a> Sweeper<'a> {
             }
             match went {
                 Ok(ControlFlow::Continue(())) | Err(SyncError::NewBlock) => {}
-                Ok(ControlFlow::Break(())) => break,
+                Ok(ControlFlow::Break(())) | Err(SyncError::Paused) => break,
                 Err(SyncError::ChainMoved) => {
                     let stands = self.writer.sweeps()?;
                     moves = if stands == stood { moves + 1 } else { 1 };
@@ -138,6 +155,49 @@ impl<'a> Sweeper<'a> {
         Ok(outcome)
     }
 
+    /// Goes up over the index's own records alone, as far as they suffice; asks no node.
+    ///
+    /// # Errors
+    /// What the index reports. A stop is no error.
+    pub fn over_records(&mut self, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
+        let start = Instant::now();
+        let from = self.writer.sweeps()?.settled();
+        let mut outcome =
+            Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        loop {
+            let sweeps = self.join()?;
+            let tip = sweeps.main().checked_sub(1);
+            let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
+            let interest = Arc::new(Interest::scripts(self.writer, &sweeps, id)?);
+            let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
+            if blocks_from.is_some_and(|from| from <= next) {
+                break;
+            }
+            let last = blocks_from.map_or(last, |from| last.min(from - 1));
+            let course = self.course(id, &interest, reads)?;
+            let advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
+            match self.pass(advance, next, last, &|| Ok(()), observer, &mut outcome) {
+                Ok(None) => {}
+                Ok(Some(height)) => {
+                    let next = self.writer.sweeps()?.next(id);
+                    let reads = Some(reads.map_or(height, |reads| reads.min(height)));
+                    let mut step = self.writer.step();
+                    step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
+                    step.commit(true)?;
+                    break;
+                }
+                Err(SyncError::Stopped) => {
+                    outcome.stopped = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        outcome.through = self.writer.sweeps()?.settled().checked_sub(1);
+        outcome.seconds = start.elapsed().as_secs_f64();
+        Ok(outcome)
+    }
+
     /// One part of the way, or back to the fork; breaks where nothing is left to do.
     fn once(
         &mut self,
@@ -145,6 +205,10 @@ impl<'a> Sweeper<'a> {
         observer: &mut dyn Observer,
         outcome: &mut Outcome,
     ) -> Result<ControlFlow<()>, SyncError> {
+        if let Some(tip) = &self.bells.tip {
+            // Whatever rings from here on is newer than what is asked now.
+            tip.store(false, Ordering::SeqCst);
+        }
         self.settle_tip(outcome)?;
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
@@ -236,7 +300,7 @@ impl<'a> Sweeper<'a> {
         };
         let course = self.course(MAIN_SWEEP, &interest, None)?;
         let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
-        let live = self.read(&interest, &order, advance, &|| false, observer, outcome)?;
+        let live = self.read(&interest, &order, advance, &|| self.paused(), observer, outcome)?;
         self.rested = Some((interest, live));
         Ok(())
     }
@@ -255,11 +319,16 @@ impl<'a> Sweeper<'a> {
     ) -> Result<(), SyncError> {
         let looked = Cell::new(Instant::now());
         let news = || {
-            if to.is_some() || looked.get().elapsed() < NEWS_EVERY {
-                return false;
-            }
-            looked.set(Instant::now());
-            self.source.height().is_ok_and(|now| now != node)
+            self.paused()?;
+            let rings = match &self.bells.tip {
+                Some(tip) => tip.load(Ordering::SeqCst),
+                None if to.is_some() || looked.get().elapsed() < NEWS_EVERY => false,
+                None => {
+                    looked.set(Instant::now());
+                    self.source.height().is_ok_and(|now| now != node)
+                }
+            };
+            if rings { Err(SyncError::NewBlock) } else { Ok(()) }
         };
         let interest = Arc::new(Interest::scripts(self.writer, sweeps, id)?);
         let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
@@ -300,7 +369,7 @@ impl<'a> Sweeper<'a> {
         mut advance: Advance<'_>,
         next: Height,
         last: Height,
-        news: &dyn Fn() -> bool,
+        news: &dyn Fn() -> Result<(), SyncError>,
         observer: &mut dyn Observer,
         outcome: &mut Outcome,
     ) -> Result<Option<Height>, SyncError> {
@@ -312,9 +381,7 @@ impl<'a> Sweeper<'a> {
                 if self.stop.requested() {
                     return Err(SyncError::Stopped);
                 }
-                if news() {
-                    return Err(SyncError::NewBlock);
-                }
+                news()?;
                 advance.skip_to(height);
                 if advance.pass(height)? == Passed::NeedsBlock {
                     return Ok(Some(height));
@@ -347,16 +414,14 @@ impl<'a> Sweeper<'a> {
         interest: &Arc<Interest>,
         order: &Order,
         mut advance: Advance<'_>,
-        news: &dyn Fn() -> bool,
+        news: &dyn Fn() -> Result<(), SyncError>,
         observer: &mut dyn Observer,
         outcome: &mut Outcome,
     ) -> Result<LiveCoins, SyncError> {
         advance.tally = outcome.tally;
         observer.begin(*order.heights.start(), *order.heights.end());
         let swept = pipeline::run(&self.pool, interest, order, self.pace.threads, self.stop, |arrived| {
-            if news() {
-                return Err(SyncError::NewBlock);
-            }
+            news()?;
             advance.apply(&arrived)?;
             observer.passed(arrived.id.height, &advance.tally);
             Ok(())
@@ -368,6 +433,10 @@ impl<'a> Sweeper<'a> {
         swept?;
         written?;
         Ok(advance.into_live())
+    }
+
+    fn paused(&self) -> Result<(), SyncError> {
+        if self.bells.pause.load(Ordering::SeqCst) { Err(SyncError::Paused) } else { Ok(()) }
     }
 
     fn header_hash(&self, height: Height) -> Result<bitcoin::BlockHash, IndexError> {
@@ -414,6 +483,7 @@ impl<'a> Sweeper<'a> {
                     if self.stop.wait(BEHIND_WAIT) {
                         return Err(SyncError::Stopped);
                     }
+                    self.paused()?;
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::chain::{Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
 use crate::index::{Family, IndexError, View};
-use crate::trace::Fate;
+use crate::trace::Column;
 use crate::trace::flow::MAX_SCRIPT_BYTES;
 
 /// The coins that an index has unspent and that the node's set must hold: those on flagged scripts and those that some tracked rule
@@ -36,7 +36,7 @@ fn is_unspent(view: &View, key: &CoinKey, coin: &Coin) -> Result<bool, IndexErro
 }
 
 pub(super) fn is_followed(coin: &Coin) -> bool {
-    coin.columns.iter().any(|column| column.fate == Fate::Followed)
+    coin.columns.iter().any(Column::is_followed)
 }
 
 pub(super) fn is_flagged(view: &View, script: ScriptHash, height: Height) -> Result<bool, IndexError> {
