@@ -139,7 +139,7 @@ fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
     assert_eq!(table.stdout.lines().count(), 1 + events.len());
     let csv = cli.run(&["--format", "csv", "events"]);
     let mut read = csv::Reader::from_reader(csv.stdout.as_bytes());
-    let field = |name: &str| read.headers().unwrap().iter().position(|header| header == name).unwrap();
+    let mut field = |name: &str| read.headers().unwrap().iter().position(|header| header == name).unwrap();
     let (seq, labels, stale_height) = (field("seq"), field("labels"), field("stale_height"));
     let rows: Vec<_> = read.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), events.len());

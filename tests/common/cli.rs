@@ -80,6 +80,22 @@ impl Cli {
         self
     }
 
+    /// The same settings for another index, which isn't there yet, in a home of its own.
+    pub fn elsewhere(&self) -> Self {
+        let bare = Self::bare();
+        let other = bare.index.to_str().expect("tests use plain paths").to_owned();
+        let own = self.index.to_str().expect("tests use plain paths");
+        let globals = self.globals.iter().map(|word| if word == own { other.clone() } else { word.clone() }).collect();
+        Self { program: self.program.clone(), globals, environment: self.environment.clone(), ..bare }
+    }
+
+    /// The same settings and the same index, with one text in them replaced by another.
+    pub fn replaced(&self, old: &str, new: &str) -> Self {
+        let globals = self.globals.iter().map(|word| word.replace(old, new)).collect();
+        let (program, environment) = (self.program.clone(), self.environment.clone());
+        Self { program, globals, environment, index: self.index.clone(), ..Self::bare() }
+    }
+
     /// Where the index is.
     pub fn index(&self) -> &Path {
         &self.index
