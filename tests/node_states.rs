@@ -422,3 +422,120 @@ fn a_chain_that_flips_again_and_again_while_it_is_read_leaves_no_row_behind() {
     backfill(&cli, "ours");
     scene.assert_fresh(&node, &cli, "ours");
 }
+
+/// Waits until the index that is followed with has the node's tip.
+fn await_tip(cli: &Cli, node: &Node, running: &mut Running, what: &str) {
+    let (best, end) = (node.best().to_string(), Instant::now() + PATIENCE);
+    while !cli.index().exists() || cli.json(&["status"]).1["tip"]["hash"] != best.as_str() {
+        assert!(running.is_running(), "{what}: it ended");
+        assert!(Instant::now() < end, "{what}: it doesn't come to the node's tip");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The forks of all reorgs that were told of.
+fn reorgs(cli: &Cli) -> Vec<u64> {
+    let (code, events) = cli.jsonl(&["events"]);
+    assert_eq!(code, 0);
+    let reorgs = events.iter().filter(|event| event["kind"] == "reorg");
+    reorgs.map(|event| event["fork"].as_u64().expect("a height")).collect()
+}
+
+/// All states of above, one after the other, under one process.
+fn follow_through_all_states(lane: &str) {
+    let (mut chain, mut rng) = (random::chain(410, 118), Rng::new(410));
+    let mut scene = Scene::of(&chain, 410, 0);
+    scene.list.iter_mut().for_each(|(_, from)| *from = (*from).min(100));
+    let mut node = Node::regtest_with(&["-fastprune"]);
+    chain.submit_to(&node);
+    let cli = scene.cli(&node, "index").with(&["--lane", lane]);
+    let mut running = cli.spawn(&["--format", "jsonl", "follow"]);
+    let mut grow = |chain: &mut Chain, node: &Node, running: &mut Running, what: &str| {
+        random::grow(chain, &mut rng, 2);
+        chain.submit_to(node);
+        await_tip(&cli, node, running, &format!("{lane}, {what}"));
+    };
+    await_tip(&cli, &node, &mut running, "catching up");
+    grow(&mut chain, &node, &mut running, "new blocks");
+
+    let cookie = std::fs::read_to_string(node.cookie_file()).expect("a cookie");
+    node.stop();
+    std::thread::sleep(Duration::from_secs(1));
+    node.start();
+    assert_ne!(std::fs::read_to_string(node.cookie_file()).expect("a cookie"), cookie);
+    grow(&mut chain, &node, &mut running, "after a restart");
+
+    // What it hadn't flushed is lost, until its peers bring it again.
+    node.kill();
+    node.start();
+    std::thread::sleep(Duration::from_millis(500));
+    grow(&mut chain, &node, &mut running, "after a death");
+
+    node.stop();
+    let (blocks, away) = (node.chain_dir().join("blocks"), scene.dir.path().join("away"));
+    std::fs::create_dir(&away).expect("ours");
+    assert!(move_blocks(&blocks, &away, 0) > 0, "the chain has one file only");
+    let before = read(&cli);
+    node.start_with(&["-reindex"]);
+    assert!(node.height() < chain.height());
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_same_rows(&read(&cli), &before, "blocks that vanished");
+    node.stop();
+    move_blocks(&blocks, &away, 0);
+    move_blocks(&away, &blocks, 0);
+    node.start_with(&["-reindex"]);
+    grow(&mut chain, &node, &mut running, "after a reindex");
+    assert_eq!(reorgs(&cli), [0; 0], "{lane}: none of this was a reorg");
+
+    let fork = chain.height() - 6;
+    let theirs = random::fork(&mut chain, &mut Rng::new(411), 6, 1);
+    theirs.submit_to(&node);
+    await_tip(&cli, &node, &mut running, "a better branch");
+    assert_eq!(reorgs(&cli), [u64::from(fork)], "{lane}");
+    // Shorter, and back; the last turn is to ours.
+    let first = theirs.blocks()[fork as usize + 1].block_hash();
+    let turns = if long() { 101 } else { 11 };
+    let mut pause = Rng::new(412);
+    for turn in 0..turns {
+        if turn % 2 == 0 {
+            node.invalidate(first)
+        } else {
+            node.reconsider(first)
+        }
+        if turn % 3 == 0 {
+            await_tip(&cli, &node, &mut running, &format!("turn {turn}"));
+        } else {
+            std::thread::sleep(Duration::from_millis(pause.below(200)));
+        }
+    }
+    assert_eq!(node.best(), chain.tip());
+    await_tip(&cli, &node, &mut running, "ours again");
+    let told = reorgs(&cli);
+    assert!(told.len() > turns / 3 && told.len() <= turns + 1, "{lane}: {} for {turns} turns", told.len());
+    assert!(told.iter().all(|at| *at == u64::from(fork)), "{lane}: all are at {fork}: {told:?}");
+
+    // Another node's folder: it never saw ours.
+    let mut other = Node::regtest();
+    theirs.submit_to(&other);
+    other.stop();
+    node.stop();
+    for part in ["blocks", "chainstate"] {
+        std::fs::remove_dir_all(node.chain_dir().join(part)).expect("ours");
+        copy(&other.chain_dir().join(part), &node.chain_dir().join(part));
+    }
+    node.start();
+    await_tip(&cli, &node, &mut running, "a node that never saw ours");
+    running.term();
+    let out = running.wait(PATIENCE);
+    assert_eq!(out.code, 0, "{lane}: {}", out.stderr);
+    scene.assert_fresh(&node, &scene.cli(&node, "index"), &format!("{lane}, at last"));
+}
+
+#[test]
+fn a_follower_outlives_all_that_happens_to_its_node_and_tells_of_reorgs_only() {
+    std::thread::scope(|scope| {
+        for lane in LANES {
+            scope.spawn(move || follow_through_all_states(lane));
+        }
+    });
+}
