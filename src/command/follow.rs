@@ -91,6 +91,8 @@ fn wait(rung: &Receiver<()>, stop: &Stop, screen: &mut Screen<'_>) -> Result<boo
         match rung.recv_timeout(LOOK_EVERY) {
             Ok(()) => return Ok(!stop.requested()),
             Err(RecvTimeoutError::Timeout) => screen.log.pause()?,
+            // Whoever rings ends with the same signal, and may be the first to see it.
+            Err(RecvTimeoutError::Disconnected) if stop.requested() => break,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Error::System {
                     what: "waiting for the node's tip",
