@@ -18,22 +18,34 @@ use crate::output::{Column, Kind, Stream};
 use crate::query::screen::{Outside, ScreenRow, Screener, Verdict};
 use crate::query::{QueryError, Snapshot};
 use crate::stop::Stop;
+use crate::trace::Rule;
 use crate::watchlist::script::Range;
 use crate::watchlist::{holds_key, masked};
 
-const COLUMNS: [Column; 11] = [
+const BEFORE: [Column; 4] = [
     column("target", "target", Kind::Text),
     column("verdict", "verdict", Kind::Text),
     column("hops", "hops", Kind::Number),
     column("value_sat", "BTC", Kind::Btc),
-    column("taint_sat.haircut", "haircut BTC", Kind::Btc),
-    column("taint_sat.fifo", "fifo BTC", Kind::Btc),
+];
+const AFTER: [Column; 5] = [
     column("labels", "labels", Kind::Text),
     column("why", "why", Kind::Text),
     column("flagged_inputs", "", Kind::Number),
     column("flagged_outputs", "", Kind::Number),
     column("path", "", Kind::Text),
 ];
+
+/// The taint's column under each rule that can be tracked.
+const fn taint_column(rule: Rule) -> Option<Column> {
+    match rule {
+        Rule::Poison => None,
+        Rule::Haircut => Some(column("taint_sat.haircut", "haircut BTC", Kind::Btc)),
+        Rule::Fifo => Some(column("taint_sat.fifo", "fifo BTC", Kind::Btc)),
+        Rule::Lifo => Some(column("taint_sat.lifo", "lifo BTC", Kind::Btc)),
+        Rule::Tiho => Some(column("taint_sat.tiho", "tiho BTC", Kind::Btc)),
+    }
+}
 
 /// The node only has to show what the index doesn't hold.
 const NODE_PATIENCE: Duration = Duration::from_secs(5);
@@ -68,7 +80,9 @@ pub fn run(context: &Context, args: &Screen) -> Result<Exit, Error> {
         (screener.coverage.clone(), screener.frontier.clone())
     };
     let head = Map::from_iter([("frontier_sat".to_owned(), json!(frontier))]);
-    Stream { coverage: &coverage, head, columns: &COLUMNS }.print(context.format, rows, Map::new)?;
+    let taints = snapshot.trace.rules.iter().filter_map(|rule| taint_column(*rule));
+    let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).collect();
+    Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, Map::new)?;
     Ok(match (found.get(), unsure.get() || !coverage.complete) {
         (true, _) => Exit::Found,
         (false, unsure) => Exit::of(!unsure),

@@ -271,8 +271,8 @@ impl Theft {
         for coin in &self.coins {
             let Some(column) = &coin.taints[number] else { continue };
             let state = match column.fate {
-                Fate::Followed if coin.spent.is_some() => "spent",
-                Fate::Followed => "unspent",
+                Fate::Followed | Fate::FlaggedService if coin.spent.is_some() => "spent",
+                Fate::Followed | Fate::FlaggedService => "unspent",
                 Fate::Service => "service",
                 Fate::Unspendable => "unspendable",
                 Fate::AnyoneCanSpend => "anyone_can_spend",

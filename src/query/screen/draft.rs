@@ -124,8 +124,7 @@ impl Draft {
                 continue;
             }
             let mut parents: HashMap<Txid, Transaction> = HashMap::new();
-            for input in &transaction.input {
-                let outpoint = input.previous_output;
+            for outpoint in spent(&transaction) {
                 let parent = outpoint.txid;
                 if draft.numbers.contains_key(&parent) || parents.contains_key(&parent) || found.contains_key(&outpoint)
                 {
@@ -165,7 +164,7 @@ impl Draft {
             (None, Some(Err(why))) => Origin::Unknown(why.clone()),
             _ => Origin::Unknown(format!("{outpoint} does not exist")),
         };
-        let inputs = transaction.input.iter().map(|input| origin(&input.previous_output)).collect();
+        let inputs = spent(&transaction).map(|outpoint| origin(&outpoint)).collect();
         let outputs = transaction.output.iter().map(|output| ledger.place(&output.script_pubkey));
         let outputs = outputs.collect::<Result<_>>()?;
         self.numbers.insert(txid, self.transactions.len());
@@ -353,6 +352,12 @@ impl Draft {
         };
         Ok(taint.filter(|taint| taint.amount > 0).map(|taint| taint.hops))
     }
+}
+
+/// The coins that a transaction spends: none for a coinbase.
+fn spent(transaction: &Transaction) -> impl Iterator<Item = OutPoint> + '_ {
+    let inputs = if transaction.is_coinbase() { &[] } else { &transaction.input[..] };
+    inputs.iter().map(|input| input.previous_output)
 }
 
 impl Held {

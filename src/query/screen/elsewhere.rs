@@ -120,10 +120,12 @@ impl Screener<'_> {
             None => None,
         };
         let Some(block) = block else { return self.drafted(text, transaction, only, Ok(())) };
-        match self.shown(block)? {
-            Ok(why) => {
+        let settled = self.coverage.trace.settled.unwrap_or_default();
+        match self.ledger.proves(block, settled)? {
+            Ok(()) => {
                 let outputs = only.map_or(&transaction.output[..], |only| &transaction.output[only..=only]);
-                self.clean(text, outputs, Ok(why))
+                let silence = self.silence_at(block.height).map(|()| confirmed(block.height));
+                self.clean(text, outputs, silence)
             }
             Err(why) => self.drafted(text, transaction, only, Err(why)),
         }
@@ -177,22 +179,16 @@ impl Screener<'_> {
         let gap = draft.gap();
         for vout in &wanted {
             let (held, place) = (&draft.held()[*vout], &draft.outputs()[*vout]);
-            tally.add(place, values[*vout], &held.columns, || Ok(held.behind.clone()))?;
+            // Beside an input that nobody knows, no amount means anything.
+            let columns = if gap.is_some() { &[][..] } else { &held.columns };
+            tally.add(place, values[*vout], columns, || Ok(held.behind.clone()))?;
         }
-        let silence = match gap {
-            Some(why) => Err(format!("it spends what can't be shown to be clean: {why}")),
-            None => self
-                .silence()
-                .and(confirmed)
-                .map(|()| "not confirmed yet; nothing that it spends holds taint above the gates".to_owned()),
-        };
-        let mut row = tally.row(text, silence);
+        let spends = if draft.has_taint(&mut self.ledger)? { "it spends taint, beside" } else { "it spends" };
+        let known = gap.map_or(Ok(()), |why| Err(format!("{spends} what can't be shown to be clean: {why}")));
+        let silence = self.silence().and(confirmed).and(known);
+        let clean = "not confirmed yet; nothing that it spends holds taint above the gates";
+        let mut row = tally.row(text, silence.map(|()| clean.to_owned()));
         if gap.is_some() {
-            if row.verdict == Verdict::Unknown && draft.has_taint(&mut self.ledger)? {
-                row.verdict = Verdict::Derived;
-                row.why =
-                    format!("it spends taint; how much each output holds can't be told: {}", gap.unwrap_or_default());
-            }
             row.taint_sat = None;
         }
         row.flagged_inputs = Some(draft.flagged_inputs());
