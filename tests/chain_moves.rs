@@ -209,3 +209,29 @@ fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
         });
     }
 }
+
+/// As a node that indexes its blocks anew: what it lacks it has a call later.
+#[test]
+fn blocks_that_were_missing_for_a_moment_are_no_reorg() {
+    let (branches, list) = branches(75);
+    let branch = &branches[0];
+    let expected = Swept::fresh(branch, &list).rows();
+    for lacking in 1..6 {
+        let what = format!("{lacking} looks in vain");
+        watched(&what, || {
+            let (index, mut left) = (Swept::fresh(&branch.up_to(100), &list), lacking);
+            let source = Memory::hooked(branch, move |_, _, call, answer| {
+                if let (Call::Headers(_, 1), Answer::Headers(headers)) = (call, answer)
+                    && left > 0
+                {
+                    left -= 1;
+                    headers.clear();
+                }
+                Ok(())
+            });
+            let outcome = index.sweep(&source, QUICK).expect("a sane source");
+            assert_eq!(outcome.undone, 0, "{what}");
+            assert_same_rows(&index.rows(), &expected, &what);
+        });
+    }
+}

@@ -18,12 +18,15 @@ use crate::node::{Node, NodeError};
 use crate::output::progress::Progress;
 use crate::query::events::last_seq;
 use crate::stop::Stop;
+use crate::sync::SyncError;
 use crate::sync::advance::Tally;
 use crate::sync::lists::{Wanted, WantedTrace, plan};
 use crate::sync::sweeper::{Bells, Observer, Sweeper};
 
 /// How long the node is waited at for a new tip in one go.
 const TIP_WAIT: Duration = Duration::from_secs(25);
+/// How long a node whose answers don't fit together is left alone.
+const UNSTEADY_WAIT: Duration = Duration::from_secs(10);
 /// How often lists are looked at, and how long nothing may happen before a stop is noticed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often what was found is printed while a sweep is at work.
@@ -63,7 +66,15 @@ pub fn run(context: &Context, args: &cli::Follow) -> Result<Exit, Error> {
             take_in(&writer, lists, &wanted.trace);
             sweeper.look_again();
         }
-        let outcome = sweeper.run(None, &mut screen)?;
+        let outcome = match sweeper.run(None, &mut screen) {
+            Err(error @ SyncError::Unsteady { .. }) => {
+                // A program that runs for months sits out what a run of an hour gives up on.
+                tracing::warn!("{error}; trying again");
+                stop.wait(UNSTEADY_WAIT);
+                continue;
+            }
+            outcome => outcome?,
+        };
         screen.print()?;
         if outcome.stopped || stop.requested() {
             break;
@@ -91,6 +102,8 @@ fn wait(rung: &Receiver<()>, stop: &Stop, screen: &mut Screen<'_>) -> Result<boo
         match rung.recv_timeout(LOOK_EVERY) {
             Ok(()) => return Ok(!stop.requested()),
             Err(RecvTimeoutError::Timeout) => screen.log.pause()?,
+            // Whoever rings ends with the same signal, and may be the first to see it.
+            Err(RecvTimeoutError::Disconnected) if stop.requested() => break,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Error::System {
                     what: "waiting for the node's tip",

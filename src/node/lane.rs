@@ -243,7 +243,12 @@ fn headers_by_rpc(rpc: &Rpc, first: Height, count: usize) -> Result<Vec<Header>,
     let answers = rpc.batch::<String>("getblockheader", &args)?;
     let mut headers = Vec::with_capacity(hashes.len());
     for (answer, hash) in answers.into_iter().zip(hashes) {
-        let bytes = const_hex::decode(answer?).map_err(|error| Problem::bad("getblockheader", error))?;
+        let hex = match answer {
+            // The node named the block a moment ago: it was started again and knows less, or another one answers in its place.
+            Err(Problem::Said { code: code::NOT_FOUND, .. }) => return Err(Problem::Wait(Trouble::Moved)),
+            answer => answer?,
+        };
+        let bytes = const_hex::decode(hex).map_err(|error| Problem::bad("getblockheader", error))?;
         let header: Header = deserialize(&bytes).map_err(|error| Problem::bad("getblockheader", error))?;
         if header.block_hash() != hash {
             return Err(Problem::bad("getblockheader", format!("asked for {hash}, it is of {}", header.block_hash())));

@@ -96,23 +96,34 @@ impl Node {
         let tips: Vec<ChainTip> = rpc.ask("getchaintips", &[])?;
         for tip in tips.into_iter().filter(|tip| tip.status == "invalid" && tip.height >= block.height) {
             let fork = tip.height.saturating_sub(tip.branchlen);
-            if fork >= block.height {
-                continue;
-            }
-            let mut hash = tip.hash;
-            for _ in block.height..tip.height {
-                hash = self.header(&rpc, hash)?.prev_blockhash;
-            }
-            if hash == block.hash {
+            if fork < block.height && self.ancestor(&rpc, &tip, block.height)? == Some(block.hash) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn header(&self, rpc: &Rpc, hash: BlockHash) -> Result<Header, NodeError> {
-        let hex: String = rpc.ask("getblockheader", &[json!(hash), json!(false)])?;
-        let bytes = const_hex::decode(hex).map_err(|error| NodeError::bad("getblockheader", error))?;
-        consensus::deserialize(&bytes).map_err(|error| NodeError::bad("getblockheader", error))
+    /// The block below a tip at `height`; `None` where the node doesn't know the branch, after all: it was started again and knows
+    /// less, or another one answers in its place.
+    fn ancestor(&self, rpc: &Rpc, tip: &ChainTip, height: Height) -> Result<Option<BlockHash>, NodeError> {
+        let mut hash = tip.hash;
+        for _ in height..tip.height {
+            let ask = || match rpc.call::<String>("getblockheader", &[json!(hash), json!(false)]) {
+                Err(Problem::Said { code: code::NOT_FOUND, .. }) => Ok(None),
+                answer => answer.map(Some),
+            };
+            let Some(hex) = self.link.persist(Patience::ENDLESS, || "getblockheader".into(), ask)? else {
+                return Ok(None);
+            };
+            let bytes = const_hex::decode(hex).map_err(|error| NodeError::bad("getblockheader", error))?;
+            let header: Header =
+                consensus::deserialize(&bytes).map_err(|error| NodeError::bad("getblockheader", error))?;
+            let found = header.block_hash();
+            if found != hash {
+                return Err(NodeError::bad("getblockheader", format!("asked for {hash}, it is of {found}")));
+            }
+            hash = header.prev_blockhash;
+        }
+        Ok(Some(hash))
     }
 }

@@ -11,7 +11,7 @@ use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
 use super::SyncError;
 use super::interest::{Interest, LiveCoins, is_followed};
-use super::pipeline::{Arrived, ConnectionPool, Content};
+use super::pipeline::{Arrived, ConnectionPool, Content, fitting};
 use super::source::Spent;
 use super::tell;
 use crate::chain::{BlockId, Height};
@@ -411,7 +411,8 @@ impl<'a> Block<'a> {
             return Ok(spent);
         }
         let asked = pool.with(|node| node.spent(self.id, &[(tx_index, txid)]));
-        let spent = asked.map_err(SyncError::from_node)?;
+        let wrong = |source| SyncError::Block { block: self.id, source };
+        let spent = fitting(asked.map_err(SyncError::from_node)?, &self.content.scan).map_err(wrong)?;
         let of_this = spent.of(tx_index).map(<[TxOut]>::to_vec).unwrap_or_default();
         self.fetched = Some(spent);
         Ok(of_this)
