@@ -185,7 +185,7 @@ impl Stream<'_> {
         page.line(format!("{printed} {}", if printed == 1 { "row" } else { "rows" }));
         for (name, value) in self.head.iter().chain(&tail()).filter(|(_, value)| !is_nothing(value)) {
             match name.strip_suffix("_sat") {
-                Some(name) => page.line(format!("{name}: {} BTC", value.as_u64().map(cell::btc).unwrap_or_default())),
+                Some(name) => page.line(format!("{name}: {}", amounts(value))),
                 None => page.line(format!("{name}: {}", cell::plain(value))),
             }
         }
@@ -195,7 +195,19 @@ impl Stream<'_> {
 }
 
 fn is_nothing(value: &Value) -> bool {
-    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+}
+
+/// Satoshis, or satoshis by name, for people.
+fn amounts(value: &Value) -> String {
+    let amount = |value: &Value| format!("{} BTC", value.as_u64().map(cell::btc).unwrap_or_default());
+    match value.as_object() {
+        Some(named) => {
+            let named: Vec<_> = named.iter().map(|(name, value)| format!("{name} {}", amount(value))).collect();
+            named.join(", ")
+        }
+        None => amount(value),
+    }
 }
 
 fn write(out: &mut impl Write, text: impl Display) -> Result<(), OutputError> {
