@@ -313,6 +313,11 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
         let mut longer = chain.clone();
         longer.mine(waiting.to_vec());
         node.submit(&longer.blocks()[longer.height() as usize]);
+        // The node's index of transactions follows by itself.
+        let follows = |index: &Value| index["best_block_height"] == longer.height();
+        while !node.rpc("getindexinfo", json!([])).as_object().expect("indexes").values().all(follows) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         let (code, answer) = cli.json(&["screen", &format!("{}:0", id(&mixed)), &format!("{}:0", id(&clean))]);
         let rows = answer["rows"].as_array().expect("rows");
         let found = if arguments.is_empty() { ("unknown", 3) } else { ("derived", 4) };

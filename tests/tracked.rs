@@ -17,7 +17,7 @@ use coinhound::trace::Rule;
 use common::blocks::Chain;
 use common::memory::{Branch, Memory};
 use common::random::{self, Rng};
-use common::swept::{Rows, Swept, assert_same_rows, watched};
+use common::swept::{Rows, Swept, UNTRACKED, assert_same_rows, watched};
 use common::tracked::{Listed, State, Tracked, entries};
 
 /// A chain, what is asked of it, and an index with a past.
@@ -291,5 +291,17 @@ fn p1_p4_p9_so_they_do_with_stops_reorgs_and_new_blocks_between() {
         index.want(case.wanted());
         index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "at the end");
+    });
+}
+
+#[test]
+fn p1_an_index_that_tracked_nothing_is_widened_by_the_next_run() {
+    each(106, |case| {
+        let mut index = Swept::tracking(entries(&case.state), &UNTRACKED);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.trace = WantedTrace::default();
+        index.want(Wanted { accept_shrink: false, ..case.wanted() });
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "widened");
     });
 }

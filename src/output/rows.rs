@@ -194,6 +194,17 @@ impl Stream<'_> {
     }
 }
 
+/// Satoshis in BTC: one sum, or one for each name.
+fn amounts(value: &Value) -> String {
+    let btc = |value: &Value| format!("{} BTC", value.as_u64().map(cell::btc).unwrap_or_default());
+    match value {
+        Value::Object(sums) => {
+            sums.iter().map(|(name, sum)| format!("{name} {}", btc(sum))).collect::<Vec<_>>().join(", ")
+        }
+        sum => btc(sum),
+    }
+}
+
 fn is_nothing(value: &Value) -> bool {
     value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }

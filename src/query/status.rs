@@ -25,6 +25,8 @@ pub struct StatusAnswer {
     pub entries: EntryCounts,
     /// Touched transactions.
     pub records: u64,
+    /// Of these, so many for each 1,000 blocks.
+    pub records_per_1000_blocks: u64,
     /// Touches.
     pub touches: u64,
     /// Coins whose spends are looked for, ever.
@@ -91,9 +93,13 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
             basis.add(&entry, &snapshot.sweeps);
         }
     }
+    let records = snapshot.reader.count(Family::Txids)?;
     let (mut followed, mut live) = (0, 0);
     for coin in snapshot.reader.coins() {
-        let (key, _) = coin?;
+        let (key, coin) = coin?;
+        if !coin.is_followed() {
+            continue;
+        }
         followed += 1;
         live += u64::from(snapshot.reader.spender_of(&key)?.is_none());
     }
@@ -108,7 +114,8 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         node,
         tip,
         entries,
-        records: snapshot.reader.count(Family::Txids)?,
+        records,
+        records_per_1000_blocks: records.saturating_mul(1000) / u64::from(snapshot.next.max(1)),
         touches: snapshot.reader.count(Family::Touches)?,
         followed,
         live,

@@ -10,7 +10,7 @@ use bitcoin::block::Header;
 use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
 use super::SyncError;
-use super::interest::{Interest, LiveCoins, is_followed};
+use super::interest::{Interest, LiveCoins};
 use super::pipeline::{Arrived, ConnectionPool, Content, fitting};
 use super::source::Spent;
 use super::tell;
@@ -319,7 +319,7 @@ impl<'a> Advance<'a> {
             let flagged = self.course.interest.is_flagged(&output.script_pubkey, at.height);
             let outpoint = OutPoint { txid, vout };
             if derived.follows(vout as usize, flagged)
-                && !self.step.coin(&outpoint, at.height)?.is_some_and(|coin| is_followed(&coin))
+                && !self.step.coin(&outpoint, at.height)?.is_some_and(|coin| coin.is_followed())
                 && self.step.spender(&outpoint, at.height)?.is_none()
             {
                 return Ok(true);
