@@ -206,19 +206,7 @@ fn amounts(value: &Value) -> String {
 }
 
 fn is_nothing(value: &Value) -> bool {
-    value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
-}
-
-/// Satoshis, or satoshis by name, for people.
-fn amounts(value: &Value) -> String {
-    let amount = |value: &Value| format!("{} BTC", value.as_u64().map(cell::btc).unwrap_or_default());
-    match value.as_object() {
-        Some(named) => {
-            let named: Vec<_> = named.iter().map(|(name, value)| format!("{name} {}", amount(value))).collect();
-            named.join(", ")
-        }
-        None => amount(value),
-    }
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
 }
 
 fn write(out: &mut impl Write, text: impl Display) -> Result<(), OutputError> {
