@@ -305,3 +305,74 @@ fn p1_an_index_that_tracked_nothing_is_widened_by_the_next_run() {
         case.assert_fresh(&index, "widened");
     });
 }
+
+/// A source whose tip moves a block further at the call of this number: a sweep below the tip lets it go first.
+fn moving(branch: &Arc<Branch>, at: usize) -> Arc<Memory> {
+    let (short, whole) = (branch.up_to(branch.height() - 1), Arc::clone(branch));
+    Memory::hooked(&short, move |memory, number, _, _| {
+        if number == at {
+            memory.switch(&whole);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn p1_p4_entries_that_begin_lower_are_swept_for_however_often_the_sweep_is_broken_off() {
+    each(107, |case| {
+        for listed in case.state.values_mut() {
+            (listed.flagged, listed.service, listed.from) = (true, false, case.branch.height() / 2);
+        }
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        for listed in case.state.values_mut() {
+            listed.from = u32::try_from(case.rng.below(u64::from(listed.from) + 1)).expect("small");
+        }
+        index.want(case.wanted());
+        for round in 0..6 {
+            let most = 2 * case.branch.blocks.len();
+            let source = stopping(&case.branch, case.rng.index(most));
+            index
+                .sweep(&source, Pace { threads: 1, batch_blocks: 1 + case.rng.index(4) })
+                .expect("a stop is no failure");
+            case.model().assert_covered(index.writer(), &format!("{}: round {round}", case.name));
+            index.reopen();
+        }
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "lowered");
+    });
+}
+
+#[test]
+fn p1_a_service_that_is_new_ends_what_was_followed_through_it() {
+    each(108, |case| {
+        case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(None), ..case.trace.clone() };
+        case.state.values_mut().for_each(|listed| (listed.flagged, listed.service) = (true, false));
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        // Scripts that hold taint, on no list until now.
+        let listed: Vec<_> = case.state.keys().cloned().collect();
+        let others: Vec<_> = case.scripts.iter().filter(|script| !listed.contains(script)).cloned().collect();
+        for script in others.into_iter().filter(|script| case.model().holds_coins(script)).take(3) {
+            case.state.insert(script, Listed { flagged: false, service: true, from: 0 });
+        }
+        index.want(case.wanted());
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "new services");
+    });
+}
+
+#[test]
+fn p1_a_new_block_goes_first_and_the_sweep_below_goes_on() {
+    each(109, |case| {
+        let short = case.branch.up_to(case.branch.height() - 1);
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&short), case.pace()).expect("a sane source");
+        case.change();
+        index.want(case.wanted());
+        let source = moving(&case.branch, case.rng.index(2 * case.branch.blocks.len()));
+        index.sweep(&source, case.pace()).expect("a sane source");
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "a new block between");
+    });
+}

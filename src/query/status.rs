@@ -83,7 +83,7 @@ pub struct IndexRow {
 /// What reading reports.
 pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer> {
     let mut basis = Basis::of_progress();
-    basis.whole = true;
+    (basis.whole, basis.traced) = (true, true);
     let mut entries = EntryCounts::default();
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
@@ -173,6 +173,7 @@ fn entry_answer(snapshot: &Snapshot, entry: EntryRow) -> EntryAnswer {
 /// What reading reports.
 pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Coverage> {
     let mut basis = Basis::of_progress();
+    basis.traced = true;
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
         if entry.flagged {
