@@ -353,7 +353,8 @@ fn p1_a_service_that_is_new_ends_what_was_followed_through_it() {
         // Scripts that hold taint, on no list until now.
         let listed: Vec<_> = case.state.keys().cloned().collect();
         let others: Vec<_> = case.scripts.iter().filter(|script| !listed.contains(script)).cloned().collect();
-        for script in others.into_iter().filter(|script| case.model().holds_coins(script)).take(3) {
+        let model = case.model();
+        for script in others.into_iter().filter(|script| model.holds_coins(script)).take(3) {
             case.state.insert(script, Listed { flagged: false, service: true, from: 0 });
         }
         index.want(case.wanted());
