@@ -5,8 +5,9 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coinhound::index::meta::TraceParameters;
 use coinhound::query::trace;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use common::asker::Asker;
 use common::browser::Browser;
 use common::cli::Cli;
+use common::crowd::Crowd;
 use common::node::Node;
 use common::theft::{EXCHANGES, LABEL, MIN_TAINT, STOLEN, Theft};
 use common::traced::assert_traced;
@@ -270,10 +272,105 @@ fn a_theft_is_followed_through_a_reorg_and_every_satoshi_of_it_is_somewhere() {
     let t = std::time::Instant::now();
     let investigation = Investigation::open();
     eprintln!("T open {:?}", t.elapsed());
-    investigation.index_through_the_reorg(); eprintln!("T index_through_the_reorg {:?}", t.elapsed());
-    investigation.assert_as_fresh(); eprintln!("T assert_as_fresh {:?}", t.elapsed());
-    investigation.assert_traces(); eprintln!("T assert_traces {:?}", t.elapsed());
-    investigation.assert_told(); eprintln!("T assert_told {:?}", t.elapsed());
-    investigation.assert_screened(); eprintln!("T assert_screened {:?}", t.elapsed());
-    investigation.assert_drawn(); eprintln!("T assert_drawn {:?}", t.elapsed());
+    investigation.index_through_the_reorg();
+    eprintln!("T index_through_the_reorg {:?}", t.elapsed());
+    investigation.assert_as_fresh();
+    eprintln!("T assert_as_fresh {:?}", t.elapsed());
+    investigation.assert_traces();
+    eprintln!("T assert_traces {:?}", t.elapsed());
+    investigation.assert_told();
+    eprintln!("T assert_told {:?}", t.elapsed());
+    investigation.assert_screened();
+    eprintln!("T assert_screened {:?}", t.elapsed());
+    investigation.assert_drawn();
+    eprintln!("T assert_drawn {:?}", t.elapsed());
+}
+
+/// The most memory that a backfill had, in kB, as the kernel counts it; what a run printed last before it ended may be a little more.
+fn backfill_watched(cli: &Cli) -> u64 {
+    let mut running = cli.spawn(&["backfill"]);
+    let status = format!("/proc/{}/status", running.pid());
+    let mut most = 0;
+    while running.is_running() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse().ok());
+        most = kilobytes.unwrap_or(0).max(most);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let out = running.wait(PATIENCE);
+    assert_eq!(out.code, 0, "{}", out.stderr);
+    most
+}
+
+fn bytes(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).expect("an index is a folder").map(|file| file.expect("a file").path());
+    files.map(|file| fs::metadata(&file).map_or(0, |meta| meta.len())).sum()
+}
+
+/// What it costs to follow a crowd: a small one, or with COINHOUND_LONG one of 100,000 coins, of which figures are printed.
+#[test]
+fn a_crowd_of_coins_is_followed_traced_and_screened() {
+    let long = std::env::var_os("COINHOUND_LONG").is_some();
+    let say = |what: &str| {
+        if long {
+            writeln!(std::io::stderr(), "measured: {what}").ok();
+        }
+    };
+    let crowd = Crowd::new(if long { 100_000 } else { 3_000 });
+    let node = Node::regtest();
+    crowd.chain.submit_to(&node);
+    let followed = crowd.coins.len();
+    let cli = Cli::new(&node, node.datadir().join("crowd"));
+    let none = Cli::new(&node, node.datadir().join("none"));
+    let list = |cli: Cli, script: &bitcoin::ScriptBuf| {
+        let list = cli.watchlist(&[(script, "crowd")]);
+        cli.with(&["--watch", list.to_str().expect("plain")])
+    };
+    let none = list(none, &bitcoin::ScriptBuf::from_bytes(vec![0x51; 40]));
+    let cli = list(cli, &crowd.flagged);
+    let start = Instant::now();
+    let without = backfill_watched(&none);
+    let between = Instant::now();
+    let with = backfill_watched(&cli);
+    say(&format!(
+        "backfill: {:?} following nothing, {:?} following {followed} coins",
+        between - start,
+        between.elapsed()
+    ));
+    say(&format!("peak memory: {without} kB following nothing, {with} kB following {followed} coins"));
+    say(&format!("index: {} and {} bytes", bytes(none.index()), bytes(cli.index())));
+
+    let (code, status) = cli.json(&["status"]);
+    assert_eq!((code, &status["followed"], &status["live"]), (0, &json!(followed), &json!(crowd.live)), "{status}");
+    let snapshot = Asker::open(cli.index()).0;
+    for rule in Rule::ALL {
+        let asked = trace::Ask { rules: vec![rule], ..trace::Ask::default() };
+        let start = Instant::now();
+        let answer = trace::trace(&snapshot, &["label:crowd".into()], None, &asked, Some(crowd.chain.height()));
+        let rules = answer.expect("a good question").rules;
+        say(&format!("trace: {rule} over {} coins in {:?}", rules[0].coins.len(), start.elapsed()));
+        assert!(!rule.conserves() || rules[0].sum.parts() == rules[0].sum.source_sat, "{rule}");
+        if matches!(rule, Rule::Haircut | Rule::Fifo) {
+            let traced: BTreeSet<_> = rules[0].coins.iter().map(|coin| coin.outpoint).collect();
+            assert_eq!(traced, crowd.coins.iter().copied().collect(), "{rule} comes to every coin");
+        }
+    }
+    for format in ["table", "json", "jsonl", "html"] {
+        let start = Instant::now();
+        let out = cli.run(&["--format", format, "trace", "label:crowd"]);
+        assert_eq!(out.code, 0, "{}", out.stderr);
+        say(&format!("coinhound trace, two rules, {format}: {:?}, {} bytes", start.elapsed(), out.stdout.len()));
+    }
+    let file = cli.home().join("outpoints.txt");
+    let lines: String = crowd.coins.iter().map(|at| format!("{at}\n")).collect();
+    fs::write(&file, lines).expect("ours");
+    let start = Instant::now();
+    let (code, lines) = cli.jsonl(&["screen", "--file", file.to_str().expect("plain")]);
+    say(&format!("coinhound screen --file: {} outpoints in {:?}", lines.len() - 1, start.elapsed()));
+    assert_eq!((code, lines.len()), (4, 1 + followed), "coverage, then a line each");
+    for (at, row) in crowd.coins.iter().zip(&lines[1..]) {
+        let verdict = if *at == crowd.coins[0] { "flagged" } else { "derived" };
+        assert_eq!((&row["target"], &row["verdict"]), (&json!(at), &json!(verdict)), "{row}");
+    }
 }
