@@ -285,7 +285,7 @@ fn a_theft_is_followed_through_a_reorg_and_every_satoshi_of_it_is_somewhere() {
     investigation.assert_drawn();
 }
 
-/// The most memory that a backfill had, in kB, as the kernel counts it; what a run printed last before it ended may be a little more.
+/// Runs a backfill; gives the most memory that it had until just before its end, in kB, as the kernel counts it.
 fn backfill_watched(cli: &Cli) -> u64 {
     let mut running = cli.spawn(&["backfill"]);
     let status = format!("/proc/{}/status", running.pid());
@@ -305,6 +305,12 @@ fn backfill_watched(cli: &Cli) -> u64 {
 fn bytes(folder: &Path) -> u64 {
     let files = fs::read_dir(folder).expect("an index is a folder").map(|file| file.expect("a file").path());
     files.map(|file| fs::metadata(&file).map_or(0, |meta| meta.len())).sum()
+}
+
+/// Seconds that this thread has run: beside other work, time by the clock says little.
+fn cpu_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).map_or(0.0, |it| it / 1e9)
 }
 
 /// What it costs to follow a crowd: a small one, or with COINHOUND_LONG one of 100,000 coins, of which figures are printed.
@@ -345,10 +351,11 @@ fn a_crowd_of_coins_is_followed_traced_and_screened() {
     let snapshot = Asker::open(cli.index()).0;
     for rule in Rule::ALL {
         let asked = trace::Ask { rules: vec![rule], ..trace::Ask::default() };
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
         let answer = trace::trace(&snapshot, &["label:crowd".into()], None, &asked, Some(crowd.chain.height()));
         let rules = answer.expect("a good question").rules;
-        say(&format!("trace: {rule} over {} coins in {:?}", rules[0].coins.len(), start.elapsed()));
+        let (clock, cpu) = (start.elapsed(), cpu_seconds() - cpu);
+        say(&format!("trace: {rule} over {} coins in {clock:?}, {cpu:.2} s of CPU", rules[0].coins.len()));
         assert!(!rule.conserves() || rules[0].sum.parts() == rules[0].sum.source_sat, "{rule}");
         if matches!(rule, Rule::Haircut | Rule::Fifo) {
             let traced: BTreeSet<_> = rules[0].coins.iter().map(|coin| coin.outpoint).collect();
