@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use coinhound::chain::Chain;
 use coinhound::index::meta::{Identity, TakenLists, TraceParameters, put_lists, put_trace};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::{Family, IndexError, Reader, Writer};
+use coinhound::sync::lists::{Wanted, WantedTrace};
+use coinhound::sync::sweeper::Pace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,9 +21,13 @@ use common::answers::{Answers, List, assert_rows, rows, scripts, write_list};
 use common::asker::Asker;
 use common::cli::{Cli, Running};
 use common::gate::Gate;
+use common::memory::{Branch, Memory};
 use common::node::Node;
+use common::random;
 use common::random::Rng;
 use common::records::mainnet;
+use common::swept::{Swept, UNTRACKED};
+use common::tracked::{Listed, State, Tracked, entries};
 
 const TIP: u32 = 599;
 
@@ -287,4 +294,66 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
     });
     assert!(opened >= 10, "{opened} opens, {busy} busy");
     assert!(busy * 10 <= opened, "{busy} busy, {opened} opens");
+}
+
+/// Branches that each leave the one before some blocks below its tip, and have more work; and a list of scripts on them.
+fn branches() -> (Vec<Arc<Branch>>, State) {
+    let (mut chain, mut rng) = (random::chain(77, 125), Rng::new(77));
+    let mut state = State::new();
+    for (script, _) in random::watchlist(&chain, &mut rng, 12) {
+        state.insert(script, Listed { flagged: true, service: false, from: 0 });
+    }
+    let mut branches = vec![Branch::new(chain.blocks())];
+    for _ in 0..12 {
+        let depth = 1 + u32::try_from(rng.below(30)).expect("small");
+        chain = random::fork(&mut chain, &mut rng, depth, 2);
+        branches.push(Branch::new(chain.blocks()));
+    }
+    (branches, state)
+}
+
+#[test]
+fn histories_beside_reorgs_and_sweeps_have_no_hole() {
+    let (branches, state) = branches();
+    let trace = WantedTrace { rules: None, min_taint_sat: Some(1), ..UNTRACKED };
+    let parameters = trace.over(&TraceParameters::default());
+    let mut index = Swept::tracking(entries(&state), &trace);
+    let path = index.writer().path().to_owned();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut read = 0;
+            while !done.load(Ordering::SeqCst) {
+                let reader = match Reader::open(&path) {
+                    Ok(reader) => reader,
+                    Err(IndexError::Busy { .. }) => continue,
+                    Err(error) => panic!("{error}"),
+                };
+                let Some(tip) = reader.tip().expect("it reads") else { continue };
+                let height = tip.height as usize;
+                let on = |branch: &&Arc<Branch>| branch.height() >= tip.height && branch.id(tip.height) == tip;
+                let branch = branches.iter().find(on).expect("a tip of one of the branches");
+                // Whatever is on the list at that moment, and however far its sweep is: each entry's touches are whole there.
+                let model = Tracked::new(&branch.blocks[..=height], &state, &parameters);
+                model.assert_covered(&reader, &format!("at {tip}"));
+                read += 1;
+            }
+            read
+        });
+        let pace = Pace { threads: 2, batch_blocks: 3 };
+        let scripts: Vec<ScriptBuf> = state.keys().cloned().collect();
+        for (number, branch) in branches.iter().enumerate() {
+            index.sweep(&Memory::on(branch), pace).expect("a sane source");
+            // One entry goes, and comes back from another height than before.
+            let (mut fewer, script) = (state.clone(), &scripts[number % scripts.len()]);
+            fewer.remove(script);
+            for list in [fewer, state.clone()] {
+                let lists = Some((entries(&list), TakenLists::default()));
+                index.want(Wanted { lists, trace: trace.clone(), forget: true, accept_shrink: true });
+                index.sweep(&Memory::on(branch), pace).expect("a sane source");
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+        assert!(reader.join().expect("no answer had a hole") > 20, "it was read beside it");
+    });
 }
