@@ -85,10 +85,13 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
     Ok(orphans)
 }
 
+/// Keys of rows.
+type Keys = BTreeSet<(Family, Vec<u8>)>;
+
 /// Whether a record can have brought a row; the last record looked at is kept, since rows of one often lie together.
 fn has_record(
     view: &View,
-    last: &mut Option<(TxPosition, BTreeSet<(Family, Vec<u8>)>)>,
+    last: &mut Option<(TxPosition, Keys)>,
     family: Family,
     key: &[u8],
     value: &[u8],
