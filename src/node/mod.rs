@@ -3,8 +3,9 @@
 //! ```text
 //! settings ─ connection (bitcoin_conf, url, secret)   what was said → where the node is, how to log in
 //! Node ───── info                                     what node it is, what it can do
-//!      └──── lane ─┬─ rpc (answers)                   JSON-RPC
-//!                  └─ rest                            REST
+//!      ├──── lane ─┬─ rpc (answers)                   JSON-RPC
+//!      │           └─ rest                            REST
+//!      └──── filters (flat, rest, proof)              BIP158 filters: from the node's files or REST, proven
 //! link (http)                                         under all: one request, its deadline, waiting out what passes
 //! ```
 
@@ -12,6 +13,7 @@ mod answers;
 mod bitcoin_conf;
 mod connection;
 mod error;
+mod filters;
 mod http;
 mod info;
 mod lane;
@@ -39,6 +41,7 @@ use crate::stop::Stop;
 
 pub use connection::Connection;
 pub use error::NodeError;
+pub use filters::Filters;
 pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use secret::Secret;
