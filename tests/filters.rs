@@ -111,6 +111,10 @@ impl Made {
     }
 }
 
+fn byte(rng: &mut Rng) -> u8 {
+    u8::try_from(rng.below(256)).unwrap()
+}
+
 /// Blocks of regtest whose filters have more than one value.
 fn regtest(arguments: &[&str], height: u32) -> (Node, blocks::Chain) {
     let node = Node::regtest_with(&[&["-blockfilterindex=1", "-acceptnonstdtxn=1"], arguments].concat());
@@ -118,7 +122,7 @@ fn regtest(arguments: &[&str], height: u32) -> (Node, blocks::Chain) {
     let mut rng = Rng::new(5);
     for _ in 0..height {
         let coinbase: Vec<_> = (0..rng.below(12))
-            .map(|_| (ScriptBuf::from_bytes((0..rng.below(40)).map(|_| rng.below(256) as u8).collect()), 1))
+            .map(|_| (ScriptBuf::from_bytes((0..rng.below(40)).map(|_| byte(&mut rng)).collect()), 1))
             .collect();
         chain.mine_paying(Vec::new(), &coinbase);
     }
@@ -199,10 +203,9 @@ fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
     let last = made.record(120).len() - 1;
     let torn = |kept: usize| [&made.record(120)[..kept], &vec![0; 4000][..]].concat();
     let mut rng = Rng::new(1);
-    let stale: Vec<u8> = (0..200).map(|_| rng.below(256) as u8).collect();
+    let stale: Vec<u8> = (0..200).map(|_| byte(&mut rng)).collect();
 
-    // What the files are, and which blocks have to be read.
-    let cases: Vec<(&str, Vec<Vec<u8>>, Vec<usize>)> = vec![
+    let cases: Vec<Case> = vec![
         ("whole, with zeros behind", vec![made.file.clone()], vec![]),
         ("cut between two records", vec![all(0..50), all(50..51), all(51..121)], vec![]),
         ("backwards", (0..121).rev().map(|height| made.record(height).to_vec()).collect(), vec![]),
@@ -258,6 +261,9 @@ fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
     std::fs::remove_dir_all(made.dir.path().join("regtest/indexes")).unwrap();
     assert_eq!(read(&filters, &blocks, 121), vec![None; 121]);
 }
+
+/// What the files are in words, the files, and the heights of the blocks that have to be read.
+type Case = (&'static str, Vec<Vec<u8>>, Vec<usize>);
 
 /// A record of a block that nobody knows, whose filter is `bytes`.
 fn stale_record(bytes: &[u8]) -> Vec<u8> {

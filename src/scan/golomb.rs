@@ -54,8 +54,8 @@ impl<'a> Bits<'a> {
             bytes[..rest.len()].copy_from_slice(rest);
             bytes
         });
-        let past = self.at % 8;
-        (u64::from_be_bytes(bytes) << past, u64::BITS - past as u32)
+        let past = u32::try_from(self.at % 8).expect("a remainder of 8 is small");
+        (u64::from_be_bytes(bytes) << past, u64::BITS - past)
     }
 }
 
