@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
 use crate::error::{Error, Exit};
-use crate::output::{self, Format};
+use crate::output::{self, Chosen, Format};
+use crate::trace::Rule;
 
 /// Scans the chain of your own Bitcoin node for flagged scripts, and answers what came in, what went out, and what is left.
 #[derive(Debug, Parser)]
@@ -63,9 +64,18 @@ pub struct Global {
     /// Scanning threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<String>,
-    /// How the answer is printed: table, json, jsonl or csv
+    /// Coins with less taint are not followed; satoshis [default: 100000, or as the index has it]
+    #[arg(long, global = true, value_name = "SAT")]
+    pub min_taint: Option<String>,
+    /// Coins further from their source are not followed: a number, or none [default: none]
+    #[arg(long, global = true, value_name = "N")]
+    pub max_hops: Option<String>,
+    /// The rules tracked while scanning [default: haircut,fifo]
+    #[arg(long, global = true, value_name = "RULES")]
+    pub track: Option<String>,
+    /// How the answer is printed: table, json, jsonl or csv; trace also: dot, graphml or html
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
+    pub format: Chosen,
     /// More logs; twice for all of them
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -114,6 +124,9 @@ impl Global {
             ("node.lane", &self.lane),
             ("index.path", &self.index),
             ("scan.threads", &self.threads),
+            ("trace.min_taint", &self.min_taint),
+            ("trace.max_hops", &self.max_hops),
+            ("trace.track", &self.track),
             ("log.level", &level),
             ("log.format", &self.log_format),
         ];
@@ -133,6 +146,8 @@ pub enum Command {
     Watch(Watch),
     /// Catch up with the node for what the lists ask, then exit
     Backfill(Backfill),
+    /// Catch up, then stay at the tip until a signal comes
+    Follow(Follow),
     /// Show how far the index is, and what it holds
     Status,
     /// What targets received, sent and hold
@@ -143,8 +158,18 @@ pub enum Command {
     Coins(Coins),
     /// One transaction of the index, input by input
     Tx(Transaction),
+    /// Where the coins of targets went, hop by hop
+    Trace(Trace),
+    /// Whether targets are flagged, or derived from what is
+    Screen(Screen),
+    /// The log: what was found, and what was taken back
+    Events(Events),
     /// One SHA-256 over everything derived from the chain
     Digest(Digest),
+    /// Compare the index with its own records, and with the node
+    Verify(Verify),
+    /// Derive everything again from the records
+    Retrace,
     /// Copy the index, also while it is written to
     Backup(Backup),
 }
@@ -156,6 +181,8 @@ pub enum Watch {
     Check(WatchCheck),
     /// The entries as the index knows them
     List,
+    /// What the lists now say against what the index knows
+    Diff,
 }
 
 /// `watch check`.
@@ -181,6 +208,37 @@ pub struct Backfill {
     /// Accept that rows which could not be read are not looked for
     #[arg(long)]
     pub accept_quarantined: bool,
+    /// Accept that a list has lost more than a tenth of its rows, or that coins are followed less far than before
+    #[arg(long)]
+    pub accept_shrink: bool,
+    /// Drop entries that no list names any more
+    #[arg(long)]
+    pub forget: bool,
+    /// Only say what would be swept
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `follow`.
+#[derive(Args, Debug)]
+pub struct Follow {
+    /// Where new entries begin that their list gives no height [default: 0]
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u32>,
+    /// Accept that rows which could not be read are not looked for
+    #[arg(long)]
+    pub accept_quarantined: bool,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Also compare unspent coins and some blocks with the node's own answers
+    #[arg(long)]
+    pub node: bool,
+    /// How many blocks to compare with the node [default: 20]
+    #[arg(long, value_name = "N", requires = "node")]
+    pub blocks: Option<usize>,
 }
 
 /// What a question is about.
@@ -239,6 +297,67 @@ pub struct Transaction {
     /// The state after this block: a height, or a date (UTC)
     #[arg(long, value_name = "HEIGHT|DATE")]
     pub at: Option<String>,
+}
+
+/// `trace`.
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// Addresses, script:HEX, descriptors, label:TEXT, all, TXID or TXID:VOUT
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The children of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
+    /// The state after this block: a height, or a date (UTC)
+    #[arg(long, value_name = "HEIGHT|DATE")]
+    pub at: Option<String>,
+    /// How taint passes on: haircut, fifo, lifo, tiho or poison; may be given again [default: haircut and fifo]
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub rule: Vec<Rule>,
+    /// Where to stop besides services
+    #[arg(long, value_name = "WHERE")]
+    pub stop: Option<Stop>,
+    /// Show every coin, as a tree
+    #[arg(long)]
+    pub tree: bool,
+}
+
+/// `screen`.
+#[derive(Args, Debug)]
+pub struct Screen {
+    /// Addresses, script:HEX, descriptors, TXID or TXID:VOUT
+    #[arg(required_unless_present_any = ["file", "raw_tx"], value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Targets from a file, one a line; a height may follow, separated by a space or comma
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A transaction in hex, confirmed or not
+    #[arg(long, value_name = "HEX")]
+    pub raw_tx: Option<String>,
+    /// The height that a transaction is confirmed at, where the node need not show it
+    #[arg(long, value_name = "HEIGHT")]
+    pub height: Option<u32>,
+    /// The children of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
+}
+
+/// Where a trace stops besides services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stop {
+    /// At flagged scripts that it didn't start from
+    Flagged,
+}
+
+/// `events`.
+#[derive(Args, Debug)]
+pub struct Events {
+    /// Only messages after this one [default: 0, which is before all]
+    #[arg(long, value_name = "SEQ")]
+    pub since: Option<u64>,
+    /// Then wait for more, until SIGINT or SIGTERM
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// `digest`.

@@ -3,6 +3,7 @@
 //! Flags beat environment beat file beat defaults. The working directory is never searched for a file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,6 +12,9 @@ use serde::Deserialize;
 use crate::chain::{Chain, Height};
 use crate::node::{self, Given, LaneChoice, Origin};
 use crate::output::log::LogFormat;
+use crate::sync::lists::WantedTrace;
+use crate::trace::Rule;
+use crate::trace::rule::NoRule;
 use crate::watchlist::{ListOptions, Role};
 
 /// A setting can't be used.
@@ -76,6 +80,8 @@ pub struct Settings {
     pub threads: usize,
     /// Blocks in a batch at most.
     pub batch_blocks: usize,
+    /// How far coins are followed, as far as somebody said.
+    pub trace: WantedTrace,
     /// `off`, `error`, `warn`, `info`, `debug`, `trace`.
     pub log_level: tracing::level_filters::LevelFilter,
     /// How logs look.
@@ -83,7 +89,7 @@ pub struct Settings {
 }
 
 /// Every scalar key of the file.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 15] = [
     "node.chain",
     "node.datadir",
     "node.rpc_url",
@@ -94,6 +100,9 @@ pub const KEYS: [&str; 12] = [
     "index.path",
     "scan.threads",
     "scan.batch_blocks",
+    "trace.min_taint",
+    "trace.max_hops",
+    "trace.track",
     "log.level",
     "log.format",
 ];
@@ -231,11 +240,53 @@ impl Settings {
             watch,
             threads: positive("scan.threads")?.unwrap_or(cores),
             batch_blocks: positive("scan.batch_blocks")?.unwrap_or(BATCH_BLOCKS),
+            trace: WantedTrace {
+                rules: layers.parse::<Tracked>("trace.track")?.map(|given| given.value.0),
+                min_taint_sat: layers.parse::<NonZeroU64>("trace.min_taint")?.map(|given| given.value.get()),
+                max_hops: layers.parse::<MaxHops>("trace.max_hops")?.map(|given| given.value.0),
+            },
             log_level: layers
                 .parse("log.level")?
                 .map_or(tracing::level_filters::LevelFilter::INFO, |given| given.value),
             log_format: layers.parse("log.format")?.map(|given| given.value).unwrap_or_default(),
         })
+    }
+}
+
+/// The rules to track, separated by commas.
+struct Tracked(Vec<Rule>);
+
+impl FromStr for Tracked {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut rules = Vec::new();
+        for name in text.split(',') {
+            let rule: Rule = name.trim().parse().map_err(|error: NoRule| error.to_string())?;
+            if !rule.conserves() {
+                return Err(format!(
+                    "{rule} conserves nothing, so nothing would bound it: it can be asked for in `trace` only"
+                ));
+            }
+            rules.push(rule);
+        }
+        Ok(Self(rules))
+    }
+}
+
+/// A number of hops, or `none` for no limit.
+struct MaxHops(Option<u32>);
+
+impl FromStr for MaxHops {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self(None)),
+            number => {
+                number.parse().map(|hops| Self(Some(hops))).map_err(|_| "a number of hops, or none, is needed".into())
+            }
+        }
     }
 }
 

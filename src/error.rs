@@ -1,5 +1,6 @@
 //! Whatever a command fails with, and the exit code it means.
 
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::index::IndexError;
 use crate::node::NodeError;
@@ -19,6 +20,8 @@ pub enum Exit {
     Usage,
     /// 3: answered, but coverage doesn't bear it.
     Uncovered,
+    /// 4: `screen` found something, whatever coverage bears.
+    Found,
 }
 
 impl Exit {
@@ -29,6 +32,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Uncovered => 3,
+            Self::Found => 4,
         }
     }
 
@@ -50,9 +54,20 @@ pub enum Error {
     /// A list.
     #[error(transparent)]
     List(#[from] ListError),
+    /// A comparison.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A list's file can't be opened.
     #[error("the list {path} can't be read: {source}")]
     ListFile {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file of targets can't be read.
+    #[error("the targets in {path} can't be read: {source}")]
+    TargetsFile {
         /// Which.
         path: String,
         /// Why.

@@ -5,6 +5,7 @@
 //! ```text
 //! main ─ command ─┬─ sync ───── node, scan, trace, index      backfill, follow: the sweeps
 //!                 ├─ query ──── index, trace                  answers as Serialize structs, from one snapshot
+//!                 ├─ audit ──── index, trace, node            verify: the index against itself and against the node
 //!                 ├─ node                                     Bitcoin Core: rpc, rest; the only code that talks to it
 //!                 └─ output                                   table, json, jsonl, csv: the only code that prints
 //!    scan       pure, per block: which transactions touch the interest
@@ -17,6 +18,7 @@
 //! `node` and `index` never meet. `scan`, `trace`, `watchlist` and `chain` know no clock, disk or socket. `bitcoincore_rpc` is named
 //! in one file, `rocksdb` only under `index/`, `clap` only in `cli.rs` and `command/`.
 
+pub mod audit;
 pub mod chain;
 pub mod cli;
 pub mod command;

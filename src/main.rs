@@ -8,7 +8,7 @@ use coinhound::{command, output};
 
 fn main() -> ExitCode {
     let cli = Cli::read();
-    let format = cli.global.format;
+    let format = cli.global.format.plain();
     let exit = command::run(cli).unwrap_or_else(|error| {
         if !error.is_silent() {
             output::error(format, &error);

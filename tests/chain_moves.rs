@@ -10,8 +10,7 @@ use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use coinhound::chain::header::HeaderError;
 use coinhound::sync::SyncError;
-use coinhound::sync::backfill::Pace;
-use coinhound::sync::disconnect::disconnect;
+use coinhound::sync::sweeper::Pace;
 
 use common::answers::List;
 use common::memory::{Answer, Branch, Call, Memory};
@@ -83,7 +82,7 @@ fn headers_that_never_make_a_chain_end_the_run() {
         assert_recovers(&mut index, branch, &list, what);
         // Once or twice is a reorg between two calls.
         let before = index.rows();
-        disconnect(index.writer(), branch.height(), 0).expect("the index undoes itself");
+        index.undo(0);
         index.sweep(&with_headers(branch, 2, change), QUICK).expect(what);
         assert_same_rows(&index.rows(), &before, what);
     };
@@ -162,7 +161,7 @@ fn a_chain_that_changes_between_any_two_calls_is_followed() {
         let what = format!("from the first, after {after}");
         watched(&what, || {
             let id = last.id(last.height());
-            disconnect(of_first.writer(), of_first.tip().expect("it has blocks"), 0).expect("the index undoes itself");
+            of_first.undo(0);
             of_first.sweep(&Memory::on(&branches[0]), QUICK).expect("a sane source");
             of_first.sweep(&moving(&branches[1..], vec![after]), QUICK).expect("only a reorg");
             of_first.sweep(&Memory::on(last), QUICK).expect("a sane source");
@@ -207,6 +206,32 @@ fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
             });
             assert!(!index.sweep(&source, QUICK).expect("a sane source").stopped);
             assert_same_rows(&index.rows(), &Swept::fresh(then, &list).rows(), what);
+        });
+    }
+}
+
+/// As a node that indexes its blocks anew: what it lacks it has a call later.
+#[test]
+fn blocks_that_were_missing_for_a_moment_are_no_reorg() {
+    let (branches, list) = branches(75);
+    let branch = &branches[0];
+    let expected = Swept::fresh(branch, &list).rows();
+    for lacking in 1..6 {
+        let what = format!("{lacking} looks in vain");
+        watched(&what, || {
+            let (index, mut left) = (Swept::fresh(&branch.up_to(100), &list), lacking);
+            let source = Memory::hooked(branch, move |_, _, call, answer| {
+                if let (Call::Headers(_, 1), Answer::Headers(headers)) = (call, answer)
+                    && left > 0
+                {
+                    left -= 1;
+                    headers.clear();
+                }
+                Ok(())
+            });
+            let outcome = index.sweep(&source, QUICK).expect("a sane source");
+            assert_eq!(outcome.undone, 0, "{what}");
+            assert_same_rows(&index.rows(), &expected, &what);
         });
     }
 }

@@ -68,8 +68,16 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
         "balance_sat": "number?"}));
     let coins = script(json!({"outpoint": "outpoint", "height": "number?", "value_sat": "number",
         "coinbase": "bool?", "state": "text"}));
-    let input = script(json!({"outpoint": "outpoint", "value_sat": "number", "taint_sat": null}));
-    let output = script(json!({"vout": "number", "value_sat": "number", "taint_sat": null, "state": "text"}));
+    let taint = json!({"haircut": "number", "fifo": "number"});
+    let input = script(json!({"outpoint": "outpoint", "value_sat": "number", "taint_sat": taint}));
+    let output = script(json!({"vout": "number", "value_sat": "number", "taint_sat": taint, "state": "text"}));
+    let coin = script(json!({"outpoint": "outpoint", "height": "number?", "time": "number?", "value_sat": "number",
+        "taint_sat": "number", "carried_sat": "number", "hops": "number", "state": "text"}));
+    let sum = json!({"source_sat": "number", "unspent_sat": "number", "unspendable_sat": "number",
+        "fees_sat": "number", "service_sat": "number", "flagged_sat": "number", "frontier_sat": "number"});
+    let verdict = json!({"target": "text", "verdict": "text", "labels": "texts", "hops": "number?",
+        "value_sat": "number?", "taint_sat": taint, "sources": "array", "path": "texts",
+        "flagged_inputs": "number?", "flagged_outputs": "number?", "why": "text"});
     vec![
         (
             vec!["status"],
@@ -87,6 +95,17 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
             json!({"txid": "hash", "height": 170, "block": "hash", "time": "number", "tx_index": 1, "fee_sat": 0,
                 "inputs": [input], "outputs": [output]}),
         ),
+        (
+            vec!["trace", PAYER],
+            json!({"source": {"target": "text", "coins": ["outpoint"], "coins_sat": "number"}, "at": 200,
+                "rules": [{"rule": "text", "coins": [coin], "sum": sum,
+                    "frontier": {"anyone_can_spend_sat": "number", "max_hops_sat": "number",
+                        "below_min_taint_sat": "number", "not_followed_sat": "number"},
+                    "services": "array", "transactions": [{"txid": "hash", "height": "number", "tx_index": "number",
+                        "time": "number", "inputs": [{"outpoint": "outpoint", "vin": "number", "taint_sat": "number"}],
+                        "fees_sat": "number"}]}]}),
+        ),
+        (vec!["screen", FIRST_PAYMENT, PAYER], json!({"frontier_sat": taint, "rows": [verdict]})),
         (vec!["digest"], json!({"at": 200, "digest": "hash"})),
         (
             vec!["watch", "list"],
@@ -239,9 +258,9 @@ fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json
 #[test]
 fn help_shows_only_what_works() {
     let small = Small::without_index(0);
-    let commands = ["check", "watch", "backfill", "status", "balance", "history", "coins", "tx", "digest", "backup"];
-    let missing =
-        ["follow", "trace", "screen", "events", "export", "evidence", "verify", "retrace", "man", "completions"];
+    let commands =
+        ["check", "watch", "backfill", "status", "balance", "history", "coins", "tx", "events", "digest", "backup"];
+    let missing = ["follow", "trace", "screen", "export", "evidence", "verify", "retrace", "man", "completions"];
     let listed = |text: &str, name: &str| text.lines().any(|line| line.trim_start().starts_with(&format!("{name} ")));
     let top = small.cli.run(&["--help"]).stdout;
     for name in commands {

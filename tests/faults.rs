@@ -10,9 +10,8 @@ use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::scan::ScanError;
 use coinhound::sync::SyncError;
-use coinhound::sync::backfill::Pace;
-use coinhound::sync::disconnect::disconnect;
 use coinhound::sync::source::Spent;
+use coinhound::sync::sweeper::Pace;
 
 use common::answers::List;
 use common::blocks::{Chain, Template, outputs};
@@ -91,7 +90,7 @@ impl Scene {
                 });
                 error = Some(index.sweep(&source, pace).expect_err(what));
                 self.assert_recovers(&mut index, &format!("{what}, {pace:?}"));
-                disconnect(index.writer(), self.branch.height(), 0).expect("the index undoes itself");
+                index.undo(0);
             }
             error.expect("three runs")
         })
@@ -246,7 +245,7 @@ fn tries(scene: &Scene, answers: impl Iterator<Item = (String, Vec<u8>)>) -> usi
                 Err(error) => panic!("{what}: {error}"),
                 Ok(_) => {
                     assert_same_rows(&index.rows(), &scene.expected, &what);
-                    disconnect(index.writer(), scene.branch.height(), scene.at - 1).expect("the index undoes itself");
+                    index.undo(scene.at - 1);
                     taken += 1;
                 }
             }

@@ -21,35 +21,6 @@ fn labels(small: &Small, script: &str) -> Value {
 }
 
 #[test]
-fn a_list_with_other_scripts_heights_or_roles_is_refused_and_the_index_stays() {
-    let small = Small::at(50);
-    let first = fs::read_to_string(&small.list).expect("ours");
-    let digest = small.cli.json(&["digest"]).1["digest"].clone();
-    let row = first.lines().nth(1).expect("a row");
-    for (text, words) in [
-        (format!("{first}{UNLISTED},new\n"), "1 new"),
-        (format!("descriptor,label\n{UNLISTED},other\n"), "1 new, 1 gone"),
-        (format!("descriptor,label,from\n{row},7\n"), "1 changed"),
-        (format!("descriptor,label,role\n{row},service\n"), "1 changed"),
-        (format!("{first}{SERVICE},both\n"), "1 changed"),
-    ] {
-        fs::write(&small.list, &text).expect("ours");
-        let out = small.cli.run(&["backfill"]);
-        assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{text}: {out:#?}");
-        for word in ["the lists changed", words, "put the lists back", "--index DIR"] {
-            assert!(out.stderr.contains(word), "{text}: doesn't say '{word}': {}", out.stderr);
-        }
-        let (code, answer) = small.cli.json(&["history", PAYER]);
-        let coverage = &answer["coverage"];
-        assert_eq!((code, &coverage["lists_changed"], &coverage["complete"]), (3, &json!(true), &json!(false)));
-    }
-    fs::write(&small.list, first).expect("ours");
-    small.backfill();
-    assert_eq!(small.cli.json(&["history", PAYER]).0, 0, "put back, all is well");
-    assert_eq!(small.cli.json(&["digest"]).1["digest"], digest);
-}
-
-#[test]
 fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
     let small = Small::at(50);
     let digest = small.cli.json(&["digest"]).1["digest"].clone();

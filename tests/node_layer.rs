@@ -762,3 +762,79 @@ fn what_check_reports_can_be_written_as_json() {
     let best: BlockHash = info.best;
     assert_eq!(best, Chain::Regtest.genesis_hash());
 }
+
+#[test]
+fn a_node_that_cannot_be_waited_at_is_looked_at() {
+    let dir = cookie_dir("__cookie__:x");
+    let (old, new) = (genesis().hash, Chain::Main.genesis_hash());
+    let refusals = [(-1, "waitfornewblock ( timeout )"), (-8, "out of range"), (-32601, "Method not found")];
+    for (code, message) in refusals {
+        let mut looks = 0;
+        let stub = Stub::start(move |_, asked| match asked.body["method"].as_str() {
+            Some("getbestblockhash") => {
+                looks += 1;
+                let tip = if looks < 4 { old } else { new };
+                let body = json!({"result": tip, "error": null, "id": asked.body["id"]});
+                http(200, "application/json", body.to_string().as_bytes())
+            }
+            _ => said(500, code, message, &asked.body["id"]),
+        });
+        assert_eq!(stub.node(dir.path()).wait_for_tip(old, 600 * SECOND).unwrap(), new);
+        assert_eq!(stub.asked.load(Ordering::SeqCst), 5, "one try to wait, and four looks");
+    }
+}
+
+#[test]
+fn a_scan_for_coins_that_is_stopped_is_ended_in_the_node_too() {
+    let dir = cookie_dir("__cookie__:x");
+    for hang_up in [false, true] {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        let mut aborts = 0;
+        let stub = Stub::start(move |_, asked| {
+            let word = asked.body["params"][0].as_str().unwrap().to_owned();
+            heard.lock().unwrap().push(word.clone());
+            if word == "start" {
+                return None;
+            }
+            aborts += 1;
+            // The first abort comes before the scan: there is nothing to end yet.
+            let body = json!({"result": aborts > 1, "error": null, "id": 0}).to_string();
+            http(200, "application/json", body.as_bytes())
+        });
+        let stop = Stop::default();
+        let node = stub.node_with(dir.path(), stop.clone());
+        thread::scope(|scope| {
+            let scanning = scope.spawn(|| node.scan_unspent(&[vec![0x51].into()]));
+            while said.lock().unwrap().is_empty() {
+                thread::sleep(SECOND / 100);
+            }
+            stop.request();
+            if hang_up {
+                node.hang_up();
+            }
+            assert!(matches!(scanning.join().unwrap(), Err(NodeError::Stopped)));
+        });
+        assert_eq!(*said.lock().unwrap(), ["start", "abort", "abort"]);
+    }
+}
+
+#[test]
+fn a_scan_waits_for_anothers_and_is_made_again_where_somebody_ends_it() {
+    let dir = cookie_dir("__cookie__:x");
+    let mut tries = 0;
+    let stub = Stub::start(move |_, asked| {
+        tries += 1;
+        if tries == 1 {
+            return said(500, -8, "Scan already in progress, use action \"abort\" or \"status\"", &asked.body["id"]);
+        }
+        let coin = json!({"txid": "11".repeat(32), "vout": 1, "scriptPubKey": "51", "desc": "raw(51)#x", "amount": 1, "height": 2});
+        let result = json!({"success": tries > 2, "txouts": 1, "height": 7, "bestblock": genesis().hash,
+            "unspents": [coin], "total_amount": 1});
+        let body = json!({"result": result, "error": null, "id": asked.body["id"]}).to_string();
+        http(200, "application/json", body.as_bytes())
+    });
+    let scan = stub.node(dir.path()).scan_unspent(&[vec![0x51].into()]).unwrap();
+    assert_eq!((scan.tip.height, scan.found.len(), scan.found[0].coinbase), (7, 1, None));
+    assert_eq!(stub.asked.load(Ordering::SeqCst), 3);
+}

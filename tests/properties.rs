@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use coinhound::node::NodeError;
 use coinhound::sync::SyncError;
-use coinhound::sync::backfill::Pace;
-use coinhound::sync::disconnect::disconnect;
+use coinhound::sync::sweeper::Pace;
 
 use common::answers::List;
 use common::blocks::{Chain, Template, outputs};
@@ -240,7 +239,7 @@ fn p6_blocks_disconnected_and_connected_leave_no_trace() {
         let before = index.rows();
         for _ in 0..3 {
             let fork = case.below(tip);
-            disconnect(index.writer(), tip, fork).expect("the index undoes itself");
+            index.undo(fork);
             case.assert_fresh(&index, &case.branch.up_to(fork), &format!("undone to {fork}"));
             if case.rng.once_in(2) {
                 index.reopen();
@@ -260,7 +259,7 @@ fn p6_more_blocks_than_a_batch_holds_are_undone_too() {
     let pace = Pace { threads: 2, batch_blocks: 500 };
     index.sweep(&Memory::on(&branch), pace).expect("a sane source");
     let before: Rows = index.rows();
-    disconnect(index.writer(), 1_100, 0).expect("the index undoes itself");
+    index.undo(0);
     assert_same_rows(&index.rows(), &Swept::fresh(&branch.up_to(0), &list).rows(), "down to genesis");
     index.sweep(&Memory::on(&branch), pace).expect("a sane source");
     assert_same_rows(&index.rows(), &before, "and up again");
@@ -316,8 +315,8 @@ fn p3_to_p6_hold_with_bip30_twins() {
             index.sweep(&Memory::on(&branch), SLOWEST).expect("a sane source");
             assert_same_rows(&index.rows(), &fresh.rows(), &what);
             for fork in [SPENT - 1, TWIN, TWIN - 1, BETWEEN - 1, ELDER, ELDER - 1] {
-                let (tip, short) = (index.tip().expect("it has blocks"), branch.up_to(fork));
-                disconnect(index.writer(), tip, fork).expect("the index undoes itself");
+                let short = branch.up_to(fork);
+                index.undo(fork);
                 assert_same_rows(&index.rows(), &Swept::fresh(&short, &list).rows(), &what);
                 index.assert_model(&short.blocks, &list, &format!("{what}: undone to {fork}"));
                 index.reopen();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bitcoin::{Block, Network, ScriptBuf};
 use coinhound::chain::Chain;
 use coinhound::index::meta::{Identity, TakenLists, TraceParameters, put_lists, put_trace};
-use coinhound::index::values::{MAIN_SWEEP, Sweep};
+use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::{Family, IndexError, Reader, Writer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -238,7 +238,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
         let mut step = writer.step();
         put_trace(&mut step, &TraceParameters::default());
         put_lists(&mut step, &TakenLists::default());
-        step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep { next: 0 }.value());
+        step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
         step.commit(true)
     });
     let writer = writer.expect("an empty folder");
@@ -255,7 +255,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
                     step.put(Family::Records, &key, &value);
                     step.put(Family::Events, &key, b"");
                 }
-                step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep { next: height + 1 }.value());
+                step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: height + 1 }.value());
                 step.commit(false).expect("the disk takes it");
                 if enough.load(Ordering::SeqCst) && height > 1_000 {
                     break;
@@ -275,7 +275,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
             };
             opened += 1;
             enough.store(opened >= 60, Ordering::SeqCst);
-            let next = reader.main_sweep().expect("it reads").expect("it is there from the start").next;
+            let next = reader.sweeps().expect("it reads").main();
             let events = reader.count(Family::Events).expect("it reads");
             assert_eq!(events, u64::from(next * ROWS), "every row of {next} heights, and no other");
             for height in (0..next).step_by(37).chain(next.checked_sub(1)) {

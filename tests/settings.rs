@@ -11,7 +11,7 @@ use common::small::{PAYER, Small, UNLISTED};
 use tempfile::TempDir;
 
 /// Every key with three values that it takes and that aren't its default.
-const VALUES: [(&str, [&str; 3]); 12] = [
+const VALUES: [(&str, [&str; 3]); 15] = [
     ("node.chain", ["regtest", "signet", "testnet4"]),
     ("node.datadir", ["/a", "/b", "/c"]),
     ("node.rpc_url", ["http://a:1", "http://b:2", "http://c:3"]),
@@ -22,6 +22,9 @@ const VALUES: [(&str, [&str; 3]); 12] = [
     ("index.path", ["/a", "/b", "/c"]),
     ("scan.threads", ["11", "12", "13"]),
     ("scan.batch_blocks", ["21", "22", "23"]),
+    ("trace.min_taint", ["1", "2", "3"]),
+    ("trace.max_hops", ["4", "none", "6"]),
+    ("trace.track", ["haircut", "fifo,lifo", "tiho"]),
     ("log.level", ["error", "debug", "off"]),
     ("log.format", ["json", "text", "json"]),
 ];
@@ -43,6 +46,12 @@ fn text(settings: &Settings, key: &str) -> Option<String> {
         "index.path" => Some(settings.index.display().to_string()),
         "scan.threads" => Some(settings.threads.to_string()),
         "scan.batch_blocks" => Some(settings.batch_blocks.to_string()),
+        "trace.min_taint" => settings.trace.min_taint_sat.map(|sat| sat.to_string()),
+        "trace.max_hops" => settings.trace.max_hops.map(|hops| hops.map_or("none".to_owned(), |hops| hops.to_string())),
+        "trace.track" => {
+            let names = |rules: &Vec<coinhound::trace::Rule>| rules.iter().map(|rule| rule.name()).collect::<Vec<_>>();
+            settings.trace.rules.as_ref().map(|rules| names(rules).join(","))
+        }
         "log.level" => Some(settings.log_level.to_string().to_lowercase()),
         "log.format" => Some(format!("{:?}", settings.log_format).to_lowercase()),
         other => panic!("no key is called {other}"),

@@ -5,7 +5,7 @@ mod common;
 
 use bitcoin::{Network, OutPoint, ScriptBuf};
 use coinhound::sync::SyncError;
-use coinhound::sync::backfill::Pace;
+use coinhound::sync::sweeper::Pace;
 use tempfile::TempDir;
 
 use common::answers::{Answers, List, assert_rows, scripts};

@@ -1,30 +1,23 @@
 //! `coinhound backfill`.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use serde::Serialize;
 
+use super::start::{self, Contact};
 use super::{Context, lists, signals};
-use crate::chain::{Chain, Height};
+use crate::chain::Height;
 use crate::cli;
-use crate::config::Settings;
 use crate::error::{Error, Exit};
-use crate::index::meta::{Identity, TakenLists};
+use crate::index::Reader;
 use crate::index::writer::{FolderState, folder_state};
-use crate::index::{IndexError, Reader, Writer};
-use crate::node::{Connection, Lane, Node, NodeError, NodeInfo};
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;
 use crate::query::status::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
-use crate::sync::backfill::{self, Pace, Sweeper};
 use crate::sync::interest::Needs;
-use crate::sync::lists::Entries;
-use crate::sync::source::NodeSource;
-use crate::watchlist::entries::merge;
+use crate::sync::lists::{Change, Wanted, plan};
+use crate::sync::sweeper::Sweeper;
 
 #[derive(Serialize)]
 struct Answer {
@@ -44,35 +37,18 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
     let settings = &context.settings;
     let stop = Stop::default();
     signals::listen(&stop)?;
-    let lists = read_lists(settings, args)?;
-    let node = Node::new(Connection::resolve(&settings.node)?, stop.clone());
-    signals::hang_up_on(&node)?;
-    let info = match first_contact(&node) {
-        Err(NodeError::Stopped) => return stopped_early(context),
-        info => info?,
-    };
-    let capabilities = match node.capabilities(&info) {
-        Err(NodeError::Stopped) => return stopped_early(context),
-        capabilities => capabilities?,
-    };
-    let lane = node.lane(settings.node.lane.value, &capabilities)?;
-    let identity = identity(&info);
-    let writer = match &lists {
-        Some((entries, taken)) => {
-            if folder_state(&settings.index)? == FolderState::Absent {
-                // Before anything is made: a run that can't start leaves nothing behind.
-                info_serves(&info, Needs::of_entries(entries), 0)?;
-            }
-            backfill::open(&settings.index, &identity, entries, taken)?
-        }
-        None => open_existing(settings, &identity)?,
-    };
-    prepare(&writer, &info, &lane)?;
-    let name = lane.name();
+    let mut wanted = start::wanted(context, args.from, args.accept_quarantined)?;
+    wanted.forget = args.forget;
+    wanted.accept_shrink = args.accept_shrink;
+    if args.dry_run {
+        return dry_run(context, &wanted);
+    }
+    let Some(contact) = Contact::new(settings, &stop)? else { return stopped_early(context) };
+    let writer = contact.open(settings, &wanted)?;
+    let name = contact.lane.name();
     let mut progress = Progress::new(context.quiet);
-    let pace = Pace { threads: settings.threads, batch_blocks: settings.batch_blocks };
-    let source = Arc::new(NodeSource { node, lane, stop: stop.clone() });
-    let outcome = Sweeper::new(&writer, source, pace, &stop).run(args.to, &mut progress)?;
+    let outcome =
+        Sweeper::new(&writer, contact.source(&stop), start::pace(settings), &stop).run(args.to, &mut progress)?;
     drop(writer);
     let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
     let answer = Answer {
@@ -92,111 +68,93 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
     Ok(Exit::of(answer.coverage.complete && reached && !outcome.stopped))
 }
 
-/// How long a node that answers may refuse our cookie at the start.
-const LOGIN_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What node this is. One that is down is waited for; one that is up and goes on refusing us is another node than the one whose
-/// directory was named, and no waiting mends that.
-fn first_contact(node: &Node) -> Result<NodeInfo, NodeError> {
-    match node.info_within(LOGIN_PATIENCE) {
-        Err(NodeError::Unreachable { .. }) => node.info(),
-        answer => answer,
-    }
+#[derive(Serialize)]
+struct DryAnswer {
+    coverage: Option<Coverage>,
+    new: usize,
+    new_services: usize,
+    lowered: usize,
+    kept: usize,
+    forgotten: usize,
+    relabelled: usize,
+    parameters_changed: bool,
+    /// The lowest height that is to be looked at again or for the first time.
+    from: Option<Height>,
+    /// The first block that is to be read.
+    blocks_from: Option<Height>,
 }
 
-/// The chain the node is on, as an index states it.
-fn identity(info: &NodeInfo) -> Identity {
-    let challenge = info.signet_challenge.clone().filter(|_| info.chain == Chain::Signet);
-    Identity { chain: info.chain, genesis: info.chain.genesis_hash(), challenge }
+/// What a backfill would sweep; asks no node and changes nothing.
+fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
+    let settings = &context.settings;
+    let mut answer = DryAnswer {
+        coverage: None,
+        new: 0,
+        new_services: 0,
+        lowered: 0,
+        kept: 0,
+        forgotten: 0,
+        relabelled: 0,
+        parameters_changed: false,
+        from: Some(0),
+        blocks_from: None,
+    };
+    let entries = wanted.lists.as_ref().map(|(entries, _)| entries);
+    if folder_state(&settings.index)? == FolderState::Absent {
+        answer.new = entries.map_or(0, |entries| entries.len());
+        answer.blocks_from = entries.and_then(|entries| Needs::of_entries(entries).blocks_from);
+    } else {
+        let snapshot = context.snapshot()?;
+        let plan = plan(&snapshot.reader, wanted)?;
+        let count = |is: fn(&Change) -> bool| plan.count(is);
+        answer.coverage = Some(whole_coverage(&snapshot, snapshot.asked())?);
+        answer.new = count(|c| *c == Change::New);
+        answer.new_services = count(|c| *c == Change::NewService);
+        answer.lowered = count(|c| matches!(c, Change::Lowered { .. }));
+        answer.kept = count(|c| *c == Change::Kept);
+        answer.forgotten = count(|c| *c == Change::Forgotten);
+        answer.relabelled = count(|c| *c == Change::Relabelled);
+        answer.parameters_changed = plan.parameters_changed;
+        answer.from = Some(plan.start.map_or(snapshot.sweeps.settled(), |start| start.min(snapshot.sweeps.settled())));
+        let missing = Needs::missing(&snapshot.reader)?.blocks_from;
+        answer.blocks_from = missing.into_iter().chain(plan.first_block()).min();
+    }
+    output::object(context.format, &answer, || dry_page(&answer))?;
+    Ok(Exit::Answered)
 }
 
-/// What the configured lists say; `None` where none is configured.
-fn read_lists(settings: &Settings, args: &cli::Backfill) -> Result<Option<(Entries, TakenLists)>, Error> {
-    if settings.watch.is_empty() {
-        if folder_state(&settings.index)? == FolderState::Absent {
-            let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as \
-                       [[watchlist]]";
-            return Err(Error::Usage(why.into()));
-        }
-        return Ok(None);
-    }
-    let mut taken = TakenLists { files: Vec::new(), quarantine_accepted: args.accept_quarantined };
-    let mut read = Vec::new();
-    for file in &settings.watch {
-        let list = lists::read(file, settings.node.chain.value)?;
-        let report = &list.report;
-        tracing::info!("{}: {} rows taken in, {} of other chains", report.path, report.accepted, report.other_chain);
-        if !report.quarantined.is_empty() {
-            tracing::warn!(
-                "{}: {} rows could not be read and are not looked for; `coinhound watch check` shows them",
-                report.path,
-                report.quarantined.len()
-            );
-        }
-        taken.files.push(lists::taken(&list, file));
-        read.push(list);
-    }
-    Ok(Some((merge(read, args.from.unwrap_or(0)), taken)))
-}
-
-/// The index as it is, where no list is configured.
-fn open_existing(settings: &Settings, identity: &Identity) -> Result<Writer, Error> {
-    let writer = backfill::open_existing(&settings.index, identity)?;
-    tracing::info!("no list is configured: going on with the entries that the index has");
-    Ok(writer)
-}
-
-/// Whether the node has what is missing, and what it will cost.
-fn prepare(writer: &Writer, info: &NodeInfo, lane: &Lane) -> Result<(), Error> {
-    let (next, _) = backfill::position(writer)?;
-    let needs = Needs::of(writer)?;
-    if needs.blocks_from.is_none() {
-        tracing::warn!("no entry is flagged: only headers are read");
-    }
-    info_serves(info, needs, next)?;
-    if info.ibd {
-        tracing::warn!(
-            "the node is in its initial block download: it has blocks through height {} and headers through {}; what it has is \
-             scanned",
-            info.blocks,
-            info.headers
-        );
-    }
-    if let Some(from) = needs.spent_from.map(|from| from.max(next)).filter(|from| *from <= info.blocks)
-        && !lane.gives_spent_outputs_cheaply()
-    {
-        let blocks = info.blocks - from + 1;
-        tracing::warn!(
-            "some entries start above height 0, so the spent outputs of {blocks} blocks are needed, and this lane reads them by \
-             `getblock` verbosity 3: most of a second a block, some {} h in all. Faster: rest=1 in bitcoin.conf of Bitcoin Core 30 \
-             or Knots 29, or `--from 0`",
-            blocks.div_ceil(5000)
-        );
-    }
-    Ok(())
-}
-
-/// Whether the node still has every block that is missing from height `next` on.
-fn info_serves(info: &NodeInfo, needs: Needs, next: Height) -> Result<(), NodeError> {
-    match needs.blocks_from.map(|from| from.max(next)) {
-        Some(first) if first <= info.blocks => info.serves_from(first),
-        _ => Ok(()),
-    }
+fn dry_page(answer: &DryAnswer) -> Page {
+    let mut page = Page::default();
+    let height = |height: Option<Height>| height.map_or("–".to_owned(), |height| height.to_string());
+    page.fields(&[
+        ("new entries", answer.new.to_string()),
+        ("new services", answer.new_services.to_string()),
+        ("from lower heights", answer.lowered.to_string()),
+        ("on no list any more, kept", answer.kept.to_string()),
+        ("forgotten", answer.forgotten.to_string()),
+        ("other labels only", answer.relabelled.to_string()),
+        ("parameters change", if answer.parameters_changed { "yes" } else { "no" }.to_owned()),
+        ("looked at from height", height(answer.from)),
+        ("blocks read from height", height(answer.blocks_from)),
+    ]);
+    page.line("nothing was changed");
+    page
 }
 
 /// A stop that came while the node was waited for: nothing was done.
 fn stopped_early(context: &Context) -> Result<Exit, Error> {
     let snapshot = match context.snapshot() {
-        Err(Error::Index(IndexError::Missing { .. })) => {
+        Err(error) if start::is_missing(&error) => {
             tracing::warn!("stopped before the node answered; nothing was scanned");
             return Ok(Exit::Uncovered);
         }
         snapshot => snapshot?,
     };
+    let settled = snapshot.sweeps.settled();
     let answer = Answer {
         coverage: whole_coverage(&snapshot, snapshot.asked())?,
-        from: snapshot.next,
-        through: snapshot.next.checked_sub(1),
+        from: settled,
+        through: settled.checked_sub(1),
         blocks: 0,
         blocks_read: 0,
         lanes: Vec::new(),

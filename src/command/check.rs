@@ -8,6 +8,7 @@ use super::{Context, lists};
 use crate::chain::{BlockId, Height};
 use crate::error::{Error, Exit};
 use crate::index::IndexError;
+use crate::index::meta::TakenLists;
 use crate::index::writer::{FolderState, folder_state};
 use crate::node::{Connection, Lane, LaneReport, Node, NodeInfo, SettingReport};
 use crate::output;
@@ -15,9 +16,8 @@ use crate::output::page::Page;
 use crate::query::Coverage;
 use crate::query::status::whole_coverage;
 use crate::stop::Stop;
-use crate::sync::SyncError;
 use crate::sync::interest::Needs;
-use crate::sync::lists::{Difference, Entries, keep_known_heights};
+use crate::sync::lists::{Entries, Wanted, plan};
 use crate::watchlist::Report;
 use crate::watchlist::entries::merge;
 
@@ -78,18 +78,19 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         lists: Vec::new(),
         estimate: None,
     };
-    let mut read = Vec::new();
+    let (mut read, mut taken) = (Vec::new(), TakenLists::default());
     for file in &settings.watch {
         match lists::read(file, settings.node.chain.value) {
             Ok(list) => {
                 answer.lists.push(list.report.clone());
+                taken.files.push(lists::taken(&list, file));
                 read.push(list);
             }
             Err(error) => problems.push(error.to_string()),
         }
     }
     let entries = merge(read, 0);
-    let missing = look_at_index(context, &entries, &mut answer).unwrap_or_else(|error| {
+    let missing = look_at_index(context, (entries, taken), &mut answer).unwrap_or_else(|error| {
         problems.push(error.to_string());
         Missing::default()
     });
@@ -110,14 +111,14 @@ struct Missing {
 }
 
 /// What the index says to a backfill with these lists.
-fn look_at_index(context: &Context, entries: &Entries, answer: &mut Answer) -> Result<Missing, Error> {
+fn look_at_index(context: &Context, lists: (Entries, TakenLists), answer: &mut Answer) -> Result<Missing, Error> {
     let settings = &context.settings;
     if folder_state(&settings.index)? == FolderState::Absent {
         if settings.watch.is_empty() {
             let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
             return Err(Error::Usage(why.into()));
         }
-        return Ok(Missing { next: 0, block: Needs::of_entries(entries).blocks_from.unwrap_or(0) });
+        return Ok(Missing { next: 0, block: Needs::of_entries(&lists.0).blocks_from.unwrap_or(0) });
     }
     let snapshot = context.snapshot()?;
     answer.index.exists = true;
@@ -127,14 +128,12 @@ fn look_at_index(context: &Context, entries: &Entries, answer: &mut Answer) -> R
         let (found, expected) = (found.to_string(), expected.to_string());
         return Err(IndexError::OtherChain { path: settings.index.clone(), found, expected }.into());
     }
+    let mut block = Needs::missing(&snapshot.reader)?.blocks_from.unwrap_or(0);
     if !settings.watch.is_empty() && snapshot.next > 0 {
-        let entries = keep_known_heights(entries, &snapshot.reader)?;
-        let difference = Difference::between(&entries, &snapshot.reader)?;
-        if difference.needs_sweep() {
-            return Err(SyncError::ListsChanged { summary: difference.to_string() }.into());
-        }
+        let wanted = Wanted { lists: Some(lists), trace: settings.trace.clone(), ..Wanted::default() };
+        let plan = plan(&snapshot.reader, &wanted)?;
+        block = plan.first_block().map_or(block, |first| block.min(first));
     }
-    let block = Needs::of(&snapshot.reader)?.blocks_from.unwrap_or(0).max(snapshot.next);
     Ok(Missing { next: snapshot.next, block })
 }
 

@@ -21,15 +21,15 @@ struct Answer {
 
 pub fn run(context: &Context, args: &cli::Digest) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
-    let settled = snapshot.tip.map(|tip| tip.height);
+    let settled = snapshot.sweeps.settled().checked_sub(1);
     // Without a question there is only one: the settled height.
     let at = match &args.at {
         Some(at) => open::height(&snapshot, Some(at))?,
         None => settled,
     };
     let hash = match at {
-        Some(at) => digest(&snapshot.reader, at)?,
-        None => None,
+        Some(at) if settled >= Some(at) => digest(&snapshot.reader, at)?,
+        _ => None,
     };
     let coverage = whole_coverage(&snapshot, at)?;
     let answer = Answer { coverage, at, digest: hash.map(|hash| hash.to_string()) };
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &cli::Digest) -> Result<Exit, Error> {
         let mut page = Page::default();
         match (&answer.digest, answer.at) {
             (Some(digest), Some(at)) => page.line(format!("{digest}  after block {at}")),
-            _ => page.line("no digest: the index does not reach that height"),
+            _ => page.line("no digest: what the index holds of that height is not settled yet"),
         }
         page.lines(coverage_lines(&answer.coverage));
         page

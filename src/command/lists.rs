@@ -1,5 +1,8 @@
 //! The configured lists: opens and reads their files, and tells whether they are still those an index took in.
 
+mod stamp;
+pub mod watch;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;

@@ -6,24 +6,35 @@ mod balance;
 mod check;
 mod coins;
 mod digest;
+mod events;
+mod follow;
 mod history;
 mod lists;
 mod open;
+mod retrace;
+mod screen;
 mod signals;
+mod start;
 mod status;
+mod trace;
 mod tx;
+mod verify;
 mod watch_check;
+mod watch_diff;
 mod watch_list;
 
 use crate::cli::{Cli, Command, Watch};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
-use crate::output::Format;
+use crate::output::picture::Drawing;
+use crate::output::{Chosen, Format};
 
 /// What every command gets.
 pub(crate) struct Context {
     settings: Settings,
     format: Format,
+    /// The picture asked for instead, of `trace`.
+    picture: Option<Drawing>,
     quiet: bool,
 }
 
@@ -37,17 +48,32 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let settings = Settings::load(&cli.global.flags(), &|name| std::env::var(name).ok())?;
     crate::output::log::start(settings.log_level, settings.log_format);
-    let context = Context { settings, format: cli.global.format, quiet: cli.global.quiet };
+    let picture = match cli.global.format {
+        Chosen::Plain(_) => None,
+        Chosen::Picture(drawing) if matches!(cli.command, Command::Trace(_)) => Some(drawing),
+        Chosen::Picture(drawing) => {
+            let why = format!("only trace has the format {}; others are table, json, jsonl, csv", drawing.name());
+            return Err(Error::Usage(why));
+        }
+    };
+    let context = Context { settings, format: cli.global.format.plain(), picture, quiet: cli.global.quiet };
     match cli.command {
         Command::Check => check::run(&context),
         Command::Watch(Watch::Check(args)) => watch_check::run(&context, &args),
         Command::Watch(Watch::List) => watch_list::run(&context),
+        Command::Watch(Watch::Diff) => watch_diff::run(&context),
         Command::Backfill(args) => backfill::run(&context, &args),
+        Command::Follow(args) => follow::run(&context, &args),
         Command::Status => status::run(&context),
+        Command::Verify(args) => verify::run(&context, &args),
+        Command::Retrace => retrace::run(&context),
         Command::Balance(args) => balance::run(&context, &args),
         Command::History(args) => history::run(&context, &args),
         Command::Coins(args) => coins::run(&context, &args),
         Command::Tx(args) => tx::run(&context, &args),
+        Command::Trace(args) => trace::run(&context, &args),
+        Command::Screen(args) => screen::run(&context, &args),
+        Command::Events(args) => events::run(&context, &args),
         Command::Digest(args) => digest::run(&context, &args),
         Command::Backup(args) => backup::run(&context, &args),
     }

@@ -72,7 +72,11 @@ pub fn height(snapshot: &Snapshot, at: Option<&str>) -> Result<Option<Height>, E
     Ok(at.resolve(snapshot)?)
 }
 
-fn range(text: &str) -> Result<Range, Error> {
+/// The children of ranged descriptors that `--range` means.
+///
+/// # Errors
+/// [`QueryError::Usage`].
+pub fn range(text: &str) -> Result<Range, Error> {
     Ok(text.parse().map_err(|reason| QueryError::Usage(format!("--range '{text}': {reason}")))?)
 }
 

@@ -5,8 +5,10 @@ use crate::chain::Height;
 use crate::cli::Transaction;
 use crate::error::{Error, Exit};
 use crate::output;
+use crate::output::cell::{btc, short_script, time};
 use crate::output::page::{Page, coverage_lines};
 use crate::query::QueryError;
+use crate::query::by_rule::ByRule;
 use crate::query::tx::{TxAnswer, transaction};
 use crate::watchlist::{holds_key, masked};
 
@@ -24,7 +26,6 @@ pub fn run(context: &Context, args: &Transaction) -> Result<Exit, Error> {
 }
 
 fn page(answer: &TxAnswer) -> Page {
-    use crate::output::cell::{btc, short_script, time};
     let mut page = Page::default();
     let (Some(height), Some(block)) = (answer.height, answer.block) else {
         page.line(format!(
@@ -50,10 +51,11 @@ fn page(answer: &TxAnswer) -> Page {
             btc(input.value_sat),
             script(&input.address, &input.script),
             input.labels.join("; "),
+            taint(input.taint_sat.as_ref()),
             told.into(),
         ]
     });
-    page.grid(&["outpoint", "BTC", "script", "labels", "value"], &[false, true], inputs.collect());
+    page.grid(&["outpoint", "BTC", "script", "labels", "taint BTC", "value"], &[false, true], inputs.collect());
     page.line("");
     page.line("outputs");
     let outputs = answer.outputs.iter().map(|output| {
@@ -64,12 +66,20 @@ fn page(answer: &TxAnswer) -> Page {
             btc(output.value_sat),
             script,
             output.labels.join("; "),
+            taint(output.taint_sat.as_ref()),
             output.state.into(),
             spent,
         ]
     });
-    page.grid(&["vout", "BTC", "script", "labels", "state", "spent by"], &[true, true], outputs.collect());
+    page.grid(&["vout", "BTC", "script", "labels", "taint BTC", "state", "spent by"], &[true, true], outputs.collect());
     page.line("");
     page.lines(coverage_lines(&answer.coverage));
     page
+}
+
+/// Taint by rule, in a word.
+fn taint(taint: Option<&ByRule>) -> String {
+    let taint = taint.filter(|taint| taint.is_some());
+    let words = taint.map(|taint| taint.iter().map(|(rule, satoshis)| format!("{rule} {}", btc(satoshis))).collect());
+    words.map(|words: Vec<_>| words.join(", ")).unwrap_or_default()
 }

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use super::schema::Family;
-use super::writer::{FolderState, HOLDER_FILE, Step, folder_state, remove_folder, rename_durably, unfinished_folder};
-use super::{IndexError, Reader, Result, View};
+use super::writer::{FolderState, HOLDER_FILE, folder_state, remove_folder, rename_durably, unfinished_folder};
+use super::{IndexError, Reader, Result, Step, View};
 
 /// Bytes per batch.
 const BATCH_BYTES: usize = 4 << 20;

@@ -3,18 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bitcoin::Txid;
 use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
-use bitcoin::{ScriptBuf, Txid};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DEFAULT_COLUMN_FAMILY_NAME,
     Direction, InfoLogger, IteratorMode, LogLevel, Options, ReadOptions, SliceTransform, statistics,
 };
 
 use super::bytes::Malformed;
+use super::entries::EntryRow;
 use super::keys::{CoinKey, TxPosition, outpoint_key, txid_from_key};
 use super::schema::Family;
-use super::values::{Coin, EntryRow, MAIN_SWEEP, Record, Spender, Sweep, header_from_value};
+use super::sweeps::{Sweep, Sweeps};
+use super::values::{Coin, Record, Spender, header_from_value};
 use super::{IndexError, Result};
 use crate::chain::{BlockId, Height, ScriptHash};
 
@@ -30,6 +32,8 @@ const WRITER_OPEN_FILES: i32 = 256;
 fn database_options(open_files: i32) -> Options {
     let mut options = Options::default();
     options.set_max_open_files(open_files);
+    // Sixteen for each family and open otherwise: an index has few tables to open at once.
+    options.set_max_file_opening_threads(1);
     options.set_db_write_buffer_size(MEMTABLE_BYTES);
     options.set_max_total_wal_size(WAL_BYTES);
     options.set_track_and_verify_wals_in_manifest(true);
@@ -267,9 +271,20 @@ impl View {
         }
     }
 
-    /// The main sweep's position, if a first step was committed.
-    pub fn main_sweep(&self) -> Result<Option<Sweep>> {
-        self.typed(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), Sweep::from_value)
+    /// How far each sweep got. An index without a row of the main sweep is none that a first step was committed to.
+    pub fn sweeps(&self) -> Result<Sweeps> {
+        let read = |row: Result<Row>| {
+            let (key, value) = row?;
+            let corrupt = || Self::corrupt(Family::Sweeps, &key);
+            let id = <[u8; 4]>::try_from(&*key).map(u32::from_be_bytes).map_err(|_| corrupt())?;
+            let sweep = Sweep::from_value(&value).map_err(|_| corrupt())?;
+            Ok((id, sweep))
+        };
+        let sweeps: Sweeps = self.range(Family::Sweeps, &[], None).map(read).collect::<Result<_>>()?;
+        match sweeps.get(super::sweeps::MAIN_SWEEP) {
+            Some(Sweep::Main { .. }) => Ok(sweeps),
+            _ => Err(Self::corrupt(Family::Sweeps, &super::sweeps::MAIN_SWEEP.to_be_bytes())),
+        }
     }
 
     /// The record at a position.
@@ -288,29 +303,41 @@ impl View {
 
     /// The entry of a script.
     pub fn entry(&self, script: ScriptHash) -> Result<Option<EntryRow>> {
-        self.typed(Family::Entries, &script.0, EntryRow::from_value)
+        match self.typed(Family::Entries, &script.0, EntryRow::from_value)? {
+            Some(entry) if entry.lowered.is_some() => Ok(Some(entry.joined(&self.sweeps()?))),
+            entry => Ok(entry),
+        }
     }
 
     /// All entries, by script hash.
     pub fn entries(&self) -> impl Iterator<Item = Result<(ScriptHash, EntryRow)>> + '_ {
-        self.range(Family::Entries, &[], None).map(|row| {
-            let (key, value) = row?;
-            let script = <[u8; 32]>::try_from(&*key).map_err(|_| Self::corrupt(Family::Entries, &key))?;
-            let entry = EntryRow::from_value(&value).map_err(|_| Self::corrupt(Family::Entries, &key))?;
-            Ok((ScriptHash(script), entry))
-        })
+        self.entry_rows(EntryRow::from_value)
     }
 
-    /// The scripts of all flagged entries with their hashes and the heights they start from, by hash.
-    pub fn flagged(&self) -> impl Iterator<Item = Result<(ScriptHash, ScriptBuf, Height)>> + '_ {
-        let read = |row: Result<Row>| {
+    /// All entries without their labels, which take most of the time to read; by script hash.
+    pub fn entry_heads(&self) -> impl Iterator<Item = Result<(ScriptHash, EntryRow)>> + '_ {
+        self.entry_rows(EntryRow::head)
+    }
+
+    fn entry_rows(
+        &self,
+        read: fn(&[u8]) -> Result<EntryRow, Malformed>,
+    ) -> impl Iterator<Item = Result<(ScriptHash, EntryRow)>> + '_ {
+        let mut sweeps = None;
+        self.range(Family::Entries, &[], None).map(move |row| {
             let (key, value) = row?;
             let corrupt = || Self::corrupt(Family::Entries, &key);
-            let hash = <[u8; 32]>::try_from(&*key).map_err(|_| corrupt())?;
-            let head = EntryRow::head(&value).map_err(|_| corrupt())?;
-            Ok(head.flagged.then_some((ScriptHash(hash), head.script, head.from)))
-        };
-        self.range(Family::Entries, &[], None).filter_map(move |row| read(row).transpose())
+            let script = <[u8; 32]>::try_from(&*key).map_err(|_| corrupt())?;
+            let mut entry = read(&value).map_err(|_| corrupt())?;
+            if entry.lowered.is_some() {
+                let known = match sweeps.take() {
+                    Some(known) => known,
+                    None => self.sweeps()?,
+                };
+                entry = entry.joined(sweeps.insert(known));
+            }
+            Ok((ScriptHash(script), entry))
+        })
     }
 
     /// A coin.
@@ -344,6 +371,25 @@ impl View {
     /// The input that spent a coin. A spend below the coin's height was of its BIP30 twin.
     pub fn spender_of(&self, coin: &CoinKey) -> Result<Option<Spender>> {
         Ok(self.spender(&coin.outpoint)?.filter(|spender| spender.at.height >= coin.height))
+    }
+
+    /// How many writes the database has taken in, ever.
+    pub(super) fn sequence(&self) -> u64 {
+        self.database.latest_sequence_number()
+    }
+
+    /// Whether it has all writes that are known to have reached the disk; `synced` of them, as read before it was opened. RocksDB takes
+    /// a damaged log for one that ends there.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`].
+    pub(super) fn check_synced(&self, synced: u64) -> Result<()> {
+        let found = self.sequence();
+        if found >= synced {
+            return Ok(());
+        }
+        let detail = format!("its log breaks off at write {found}, and {synced} had reached the disk");
+        Err(IndexError::Damaged { path: self.path.clone(), detail })
     }
 
     /// Bytes of its files on disk.

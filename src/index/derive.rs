@@ -1,17 +1,24 @@
-//! From a record to every row it brings: the one place that says so, for doing and undoing alike.
+//! From a record to every row it brings: the one place that says so, for doing, undoing and checking alike.
+
+use std::collections::BTreeMap;
 
 use bitcoin::{OutPoint, Script, Txid};
 
-use super::Step;
+use super::Result;
 use super::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, outpoint_key, txid_key};
+use super::meta::TraceParameters;
 use super::schema::Family;
-use super::values::{Coin, Record, Spender};
+use super::values::{Brought, Coin, Record, Spender};
 use crate::chain::{Height, ScriptHash};
+use crate::trace::{self, Column, Gates, Input, Kind, Output, Rule};
 
-/// Says from which height a script is flagged; `None` where it isn't.
-pub trait Flagged {
-    /// The height, if the script is on a list.
+/// What the entries say of a script.
+pub trait Marks {
+    /// The height from which it is flagged; `None` where it isn't.
     fn flagged_from(&self, script: &Script) -> Option<Height>;
+
+    /// Whether it is a service's.
+    fn is_service(&self, script: &Script) -> bool;
 
     /// Whether a script is flagged at a height.
     fn is_flagged(&self, script: &Script, height: Height) -> bool {
@@ -19,58 +26,153 @@ pub trait Flagged {
     }
 }
 
-/// One row: its family, its key, its value.
-pub type DerivedRow = (Family, Vec<u8>, Vec<u8>);
+/// Rows: value by family and key.
+pub type Rows = BTreeMap<(Family, Vec<u8>), Vec<u8>>;
+
+/// What a transaction is to the index.
+pub struct Derived {
+    /// Whether it is a record: it touches, or spends a coin that some tracked rule follows.
+    pub is_record: bool,
+    /// The record's own row and all that are computed from it.
+    pub rows: Rows,
+    /// What each output holds, by rule; empty where it holds nothing.
+    pub made: Vec<Vec<Column>>,
+}
+
+impl Derived {
+    /// Whether the spend of an output is looked for; `flagged` says whether it is on a flagged script.
+    pub fn follows(&self, vout: usize, flagged: bool) -> bool {
+        flagged || self.made[vout].iter().any(Column::is_followed)
+    }
+}
+
+/// Works out what a record is and brings, from the entries, the parameters, and the coins it spends, which `coin` finds.
+///
+/// # Errors
+/// What `coin` reports.
+pub fn derive(
+    coin: impl Fn(&OutPoint) -> Result<Option<Coin>>,
+    parameters: &TraceParameters,
+    marks: &impl Marks,
+    at: TxPosition,
+    txid: Txid,
+    record: &Record,
+) -> Result<Derived> {
+    let whole: Vec<bool> =
+        record.spent.iter().map(|output| marks.is_flagged(&output.script_pubkey, at.height)).collect();
+    let mut coins = Vec::with_capacity(record.spent.len());
+    for (input, whole) in record.transaction.input.iter().zip(&whole) {
+        // What a coin held doesn't matter where its script is flagged.
+        coins.push(if *whole || parameters.rules.is_empty() { None } else { coin(&input.previous_output)? });
+    }
+    let kind = |output: &bitcoin::TxOut| {
+        let service = marks.is_service(&output.script_pubkey);
+        match marks.is_flagged(&output.script_pubkey, at.height) {
+            true if service => Kind::FlaggedService,
+            true => Kind::Source,
+            false if service => Kind::Service,
+            false => Kind::of(&output.script_pubkey),
+        }
+    };
+    let outputs: Vec<_> = record
+        .transaction
+        .output
+        .iter()
+        .map(|output| Output { value: output.value.to_sat(), kind: kind(output) })
+        .collect();
+    let mut made = vec![Vec::new(); outputs.len()];
+    let mut brought = vec![Vec::new(); record.spent.len()];
+    for rule in &parameters.rules {
+        let inputs = record.spent.iter().zip(&whole).zip(&coins);
+        let inputs: Vec<_> = inputs.map(|((spent, whole), coin)| input(*rule, spent, *whole, coin.as_ref())).collect();
+        for (input, brought) in inputs.iter().zip(&mut brought) {
+            brought.extend(carries(*rule, input));
+        }
+        let gates = Gates { min_taint: parameters.min_taint_sat, max_hops: parameters.max_hops };
+        let passed = trace::pass(*rule, gates, &inputs, &outputs);
+        for (made, column) in made.iter_mut().zip(passed.columns) {
+            made.extend(column);
+        }
+    }
+    let pays = outputs.iter().any(|output| matches!(output.kind, Kind::Source | Kind::FlaggedService));
+    // A followed coin may hold nothing under a rule, but under some rule it holds something, or is a source.
+    let spends = whole.iter().any(|whole| *whole) || brought.iter().any(|brought| !brought.is_empty());
+    let rows = rows(at, txid, record, marks, &brought, &made);
+    Ok(Derived { is_record: pays || spends, rows, made })
+}
+
+fn input<'a>(rule: Rule, spent: &bitcoin::TxOut, whole: bool, coin: Option<&'a Coin>) -> Input<'a> {
+    let column = coin.and_then(|coin| coin.columns.iter().find(|column| column.rule == rule));
+    Input { value: spent.value.to_sat(), whole, taint: column.and_then(Column::carried) }
+}
+
+fn carries(rule: Rule, input: &Input<'_>) -> Option<Brought> {
+    match input.taint {
+        _ if input.whole => Some(Brought { rule, taint: input.value, hops: 0 }),
+        Some(taint) => Some(Brought { rule, taint: taint.amount, hops: taint.hops }),
+        None => None,
+    }
+}
 
 /// The record's own row and all that are computed from it.
-pub fn rows(at: TxPosition, txid: Txid, record: &Record, flagged: &impl Flagged) -> Vec<DerivedRow> {
-    let mut rows: Vec<DerivedRow> = vec![
-        (Family::Records, at.key().to_vec(), record.value()),
-        (Family::Txids, txid_key(txid, at).to_vec(), Vec::new()),
-    ];
+fn rows(
+    at: TxPosition,
+    txid: Txid,
+    record: &Record,
+    marks: &impl Marks,
+    brought: &[Vec<Brought>],
+    made: &[Vec<Column>],
+) -> Rows {
+    let mut rows = Rows::new();
+    rows.insert((Family::Records, at.key().to_vec()), record.value());
+    rows.insert((Family::Txids, txid_key(txid, at).to_vec()), Vec::new());
     let coinbase = record.transaction.is_coinbase();
     let touch = |script: ScriptHash, kind, io_index, value: u64| {
         let key = TouchKey { script, at, kind, io_index };
-        (Family::Touches, key.key().to_vec(), value.to_be_bytes().to_vec())
+        ((Family::Touches, key.key().to_vec()), value.to_be_bytes().to_vec())
     };
-    for ((vin, input), spent) in (0..).zip(&record.transaction.input).zip(&record.spent) {
-        rows.push((
-            Family::Spends,
-            outpoint_key(&input.previous_output).to_vec(),
-            Spender { at, vin }.value().to_vec(),
-        ));
-        if flagged.is_flagged(&spent.script_pubkey, at.height) {
+    for (((vin, input), spent), brought) in (0..).zip(&record.transaction.input).zip(&record.spent).zip(brought) {
+        let spender = Spender { at, vin, brought: brought.clone() };
+        rows.insert((Family::Spends, outpoint_key(&input.previous_output).to_vec()), spender.value());
+        if marks.is_flagged(&spent.script_pubkey, at.height) {
             let script = ScriptHash::of(&spent.script_pubkey);
-            rows.push(touch(script, TouchKind::Spending, vin, spent.value.to_sat()));
+            rows.extend([touch(script, TouchKind::Spending, vin, spent.value.to_sat())]);
         }
     }
-    for (vout, output) in (0..).zip(&record.transaction.output) {
-        if !flagged.is_flagged(&output.script_pubkey, at.height) {
+    for ((vout, output), made) in (0..).zip(&record.transaction.output).zip(made) {
+        let flagged = marks.is_flagged(&output.script_pubkey, at.height);
+        if !flagged && made.is_empty() {
             continue;
         }
         let script = ScriptHash::of(&output.script_pubkey);
         let value = output.value.to_sat();
+        if flagged {
+            rows.extend([touch(script, TouchKind::Funding, vout, value)]);
+        }
         let key = CoinKey { outpoint: OutPoint { txid, vout }, height: at.height };
-        let coin = Coin { value, script, coinbase, columns: Vec::new() };
-        rows.push(touch(script, TouchKind::Funding, vout, value));
-        rows.push((Family::Coins, key.key().to_vec(), coin.value()));
-        rows.push((Family::Scripts, ScriptKey { script, at, vout }.key().to_vec(), Vec::new()));
+        let coin = Coin { value, script, coinbase, columns: made.clone() };
+        rows.insert((Family::Coins, key.key().to_vec()), coin.value());
+        rows.insert((Family::Scripts, ScriptKey { script, at, vout }.key().to_vec()), Vec::new());
     }
     rows
 }
 
-/// Removes all rows that a record may have brought, whatever is flagged now.
-pub fn delete(step: &mut Step<'_>, at: TxPosition, txid: Txid, record: &Record) {
-    for (family, key, _) in rows(at, txid, record, &Everything) {
-        step.delete(family, &key);
-    }
+/// The keys of all rows that a record may have brought, whatever the entries were.
+pub fn keys(at: TxPosition, txid: Txid, record: &Record) -> impl Iterator<Item = (Family, Vec<u8>)> {
+    let brought = vec![Vec::new(); record.spent.len()];
+    let made = vec![Vec::new(); record.transaction.output.len()];
+    rows(at, txid, record, &Everything, &brought, &made).into_keys()
 }
 
 /// As if every script were flagged from the first block on.
 struct Everything;
 
-impl Flagged for Everything {
+impl Marks for Everything {
     fn flagged_from(&self, _script: &Script) -> Option<Height> {
         Some(0)
+    }
+
+    fn is_service(&self, _script: &Script) -> bool {
+        false
     }
 }

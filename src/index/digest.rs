@@ -47,7 +47,7 @@ pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
 }
 
 /// The height of the block a row comes from; `None` for a row that is too short.
-fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Height> {
+pub fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Height> {
     let (bytes, at) = match family {
         Family::Headers | Family::Records => (key, 0),
         Family::Txids | Family::Touches | Family::Scripts => (key, 32),

@@ -6,7 +6,7 @@ use bitcoin::{BlockHash, Txid};
 use serde::{Deserialize, Serialize};
 
 use super::schema::Family;
-use super::{IndexError, Result, Step, View};
+use super::{IndexError, Result, View};
 use crate::chain::Height;
 use crate::trace::Rule;
 
@@ -71,6 +71,9 @@ pub struct Taken {
     pub taint: Vec<Held>,
 }
 
+/// More outputs than this a message doesn't name: `tx` has them all.
+pub const TAKEN_AT_MOST: usize = 16;
+
 /// What a message tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -106,8 +109,10 @@ pub enum Fact {
         value_sat: u64,
         /// What it held, by rule.
         taint: Vec<Held>,
-        /// The transaction's outputs that took taint on.
+        /// The transaction's outputs that took taint on, the first [`TAKEN_AT_MOST`] of them.
         to: Vec<Taken>,
+        /// How many there are.
+        outputs: u64,
     },
     /// Tainted value paid a service.
     Service {
@@ -150,6 +155,20 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// Its kind's name, as it is printed.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Touch { .. } => "touch",
+            Self::Moved { .. } => "moved",
+            Self::Service { .. } => "service",
+            Self::Retracted { .. } => "retracted",
+            Self::Reorg { .. } => "reorg",
+            Self::CaughtUp { .. } => "caught_up",
+        }
+    }
+}
+
 /// Why something is taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,11 +190,6 @@ pub fn next_seq(view: &View) -> Result<u64> {
 
 fn seq_of(key: &[u8]) -> Result<u64> {
     key.try_into().map(u64::from_be_bytes).map_err(|_| View::corrupt(Family::Events, key))
-}
-
-/// Appends a message.
-pub fn put(step: &mut Step<'_>, seq: u64, event: &Event) {
-    step.put(Family::Events, &seq.to_be_bytes(), &serde_json::to_vec(event).expect("strings and numbers"));
 }
 
 /// The messages after `since`, in order, each with its seq.

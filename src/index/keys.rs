@@ -49,6 +49,14 @@ pub enum TouchKind {
 }
 
 impl TouchKind {
+    /// As answers call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spending => "spending",
+            Self::Funding => "funding",
+        }
+    }
+
     fn byte(self) -> u8 {
         match self {
             Self::Spending => 0,

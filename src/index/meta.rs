@@ -17,6 +17,7 @@ const CHALLENGE_KEY: &[u8] = b"challenge";
 const TRACE_KEY: &[u8] = b"trace";
 const LISTS_KEY: &[u8] = b"lists";
 const GOAL_KEY: &[u8] = b"goal";
+const CAUGHT_UP_KEY: &[u8] = b"caught_up";
 
 /// The chain an index is of; all signets share a genesis block, so a signet is told by its challenge too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl Identity {
     }
 }
 
-/// How far coins are followed, and under which rules. Without a rule nothing is followed.
+/// How far coins are followed, and under which rules. Without a rule only coins on flagged scripts are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceParameters {
     /// The tracked rules, in the order of their bytes.
@@ -91,7 +92,7 @@ pub struct TraceParameters {
 
 impl Default for TraceParameters {
     fn default() -> Self {
-        Self { rules: Vec::new(), min_taint_sat: 100_000, max_hops: None }
+        Self { rules: vec![Rule::Haircut, Rule::Fifo], min_taint_sat: 100_000, max_hops: None }
     }
 }
 
@@ -148,6 +149,21 @@ impl TakenLists {
         self
     }
 
+    /// Whether no list has lost more than a tenth of its rows since.
+    ///
+    /// # Errors
+    /// The first that has: its path, its rows then and now.
+    pub fn check_shrink(&self, now: &Self) -> Result<(), (String, u64, u64)> {
+        for before in &self.files {
+            let same = now.files.iter().find(|file| file.path == before.path);
+            if let Some(file) = same.filter(|file| file.accepted.saturating_mul(10) < before.accepted.saturating_mul(9))
+            {
+                return Err((file.path.clone(), before.accepted, file.accepted));
+            }
+        }
+        Ok(())
+    }
+
     /// Rows that could not be read, in all.
     pub fn quarantined(&self) -> u64 {
         self.files.iter().map(|file| file.quarantined).sum()
@@ -193,6 +209,20 @@ pub fn goal(view: &View) -> Result<Option<Height>> {
     let Some(value) = view.get(Family::Meta, GOAL_KEY)? else { return Ok(None) };
     let bytes = value.try_into().map_err(|_| View::corrupt(Family::Meta, GOAL_KEY))?;
     Ok(Some(Height::from_be_bytes(bytes)))
+}
+
+/// Writes the tip that the log last said was caught up with.
+pub fn put_caught_up(step: &mut Step<'_>, tip: BlockHash) {
+    step.put(Family::Meta, CAUGHT_UP_KEY, tip.as_byte_array());
+}
+
+/// The tip that the log last said was caught up with.
+///
+/// # Errors
+/// [`IndexError::Corrupt`].
+pub fn caught_up(view: &View) -> Result<Option<BlockHash>> {
+    let Some(value) = view.get(Family::Meta, CAUGHT_UP_KEY)? else { return Ok(None) };
+    BlockHash::from_slice(&value).map(Some).map_err(|_| View::corrupt(Family::Meta, CAUGHT_UP_KEY))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(view: &View, key: &[u8]) -> Result<T> {

@@ -5,11 +5,16 @@ pub mod copy;
 pub mod database;
 pub mod derive;
 pub mod digest;
+pub mod entries;
 pub mod events;
 pub mod keys;
 pub mod meta;
 pub mod reader;
 pub mod schema;
+pub mod stamp;
+pub mod step;
+pub mod sweeps;
+mod synced;
 pub mod values;
 pub mod writer;
 
@@ -18,7 +23,8 @@ use std::path::PathBuf;
 pub use database::View;
 pub use reader::Reader;
 pub use schema::{FORMAT, Family};
-pub use writer::{Step, Writer};
+pub use step::Step;
+pub use writer::Writer;
 
 /// What goes wrong with an index. Nothing here is ever repaired by wiping.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +80,12 @@ pub enum IndexError {
         path: PathBuf,
         /// Who holds it.
         holder: String,
+    },
+    /// It is not the one that was open before.
+    #[error("the index at {} was replaced by another while it was followed; run this again", path.display())]
+    Replaced {
+        /// The index.
+        path: PathBuf,
     },
     /// No quiet moment came to open it whole.
     #[error("the index at {} is busy; try again", path.display())]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::meta::Identity;
 use super::writer::{FolderState, folder_state};
-use super::{IndexError, Result, View};
+use super::{IndexError, Result, View, synced};
 
 /// How long to try for a quiet moment.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,7 +35,9 @@ impl Reader {
         let mut pause = Duration::from_millis(2);
         loop {
             let before = manifest(path);
+            let known = synced::read(path);
             let opened = View::check_families(path).and_then(|()| View::open_read_only(path));
+            let opened = opened.and_then(|view| view.check_synced(known).map(|()| view));
             let quiet = before.is_some() && before == manifest(path);
             match opened {
                 Ok(view) if quiet => {

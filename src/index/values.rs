@@ -1,13 +1,12 @@
 //! The values of all families: typed parts to bytes and back. Layouts: `schema`.
 
 use bitcoin::block::Header;
-use bitcoin::{Amount, ScriptBuf, Transaction, TxOut, Txid, consensus};
+use bitcoin::{Amount, Transaction, TxOut, Txid, consensus};
 
 use super::bytes::{Cursor, Malformed, push_sized};
 use super::keys::TxPosition;
-use crate::chain::{Height, ScriptHash};
+use crate::chain::ScriptHash;
 use crate::trace::{Column, Fate, Rule, Segment, Taint};
-use crate::watchlist::Label;
 
 /// A touched transaction, with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,21 +136,39 @@ fn flag(byte: u8) -> Result<bool, Malformed> {
     }
 }
 
-/// The input that spent an output.
+/// What an input brought along, under one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Which rule.
+    pub rule: Rule,
+    /// Satoshis.
+    pub taint: u64,
+    /// Spends from a source; 0 where the coin was one.
+    pub hops: u32,
+}
+
+/// The input that spent an output, and the taint it brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spender {
     /// The spending transaction.
     pub at: TxPosition,
     /// Its input.
     pub vin: u32,
+    /// One for each tracked rule under which the input is tainted, in the order of the rules' bytes.
+    pub brought: Vec<Brought>,
 }
 
 impl Spender {
-    /// height\[4\] tx_index\[4\] vin\[4\].
-    pub fn value(self) -> [u8; 12] {
-        let mut row = [0; 12];
-        row[..8].copy_from_slice(&self.at.key());
-        row[8..].copy_from_slice(&self.vin.to_be_bytes());
+    /// height\[4\] tx_index\[4\] vin\[4\], then rule\[1\] taint\[8\] hops\[4\] each.
+    pub fn value(&self) -> Vec<u8> {
+        let mut row = Vec::with_capacity(12 + 13 * self.brought.len());
+        row.extend_from_slice(&self.at.key());
+        row.extend_from_slice(&self.vin.to_be_bytes());
+        for brought in &self.brought {
+            row.push(brought.rule.byte());
+            row.extend_from_slice(&brought.taint.to_be_bytes());
+            row.extend_from_slice(&brought.hops.to_be_bytes());
+        }
         row
     }
 
@@ -163,109 +180,13 @@ impl Spender {
         let mut cursor = Cursor::new(value);
         let at = TxPosition::take(&mut cursor)?;
         let vin = cursor.u32()?;
-        cursor.end(Self { at, vin })
-    }
-}
-
-/// A script on the lists, as the index knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryRow {
-    /// The script itself.
-    pub script: ScriptBuf,
-    /// Money to find.
-    pub flagged: bool,
-    /// A place where tracing stops.
-    pub service: bool,
-    /// The first height it is complete from.
-    pub from: Height,
-    /// The sweep whose progress is its own.
-    pub sweep: u32,
-    /// Who says what about it.
-    pub labels: Vec<Label>,
-}
-
-impl EntryRow {
-    /// Its bytes.
-    pub fn value(&self) -> Vec<u8> {
-        let mut row = self.identity();
-        row.extend(serde_json::to_vec(&self.labels).expect("labels are strings and numbers"));
-        row
-    }
-
-    /// All but the labels, which say nothing of the chain.
-    fn identity(&self) -> Vec<u8> {
-        let mut row = vec![self.roles_byte()];
-        row.extend_from_slice(&self.from.to_be_bytes());
-        row.extend_from_slice(&self.sweep.to_be_bytes());
-        push_sized(&mut row, self.script.as_bytes());
-        row
-    }
-
-    /// Reads such a value.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(value);
-        let head = Self::take_head(&mut cursor)?;
-        let labels = serde_json::from_slice(cursor.rest()).map_err(|_| Malformed)?;
-        Ok(Self { labels, ..head })
-    }
-
-    /// Reads all but the labels, which take most of the time and say nothing of the chain.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn head(value: &[u8]) -> Result<Self, Malformed> {
-        Self::take_head(&mut Cursor::new(value))
-    }
-
-    fn take_head(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
-        let roles = cursor.u8()?;
-        if roles > 3 {
-            return Err(Malformed);
-        }
-        let from = cursor.u32()?;
-        let sweep = cursor.u32()?;
-        let script = cursor.script()?;
-        Ok(Self { script, flagged: roles & 1 != 0, service: roles & 2 != 0, from, sweep, labels: Vec::new() })
-    }
-
-    /// Its roles as the one byte the row starts with.
-    pub fn roles_byte(&self) -> u8 {
-        u8::from(self.flagged) | u8::from(self.service) << 1
-    }
-}
-
-/// How far a sweep got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sweep {
-    /// The next height it will look at.
-    pub next: Height,
-}
-
-/// The id of the main sweep.
-pub const MAIN_SWEEP: u32 = 0;
-
-impl Sweep {
-    /// next height\[4\] kind\[1\].
-    pub fn value(self) -> [u8; 5] {
-        let mut row = [0; 5];
-        row[..4].copy_from_slice(&self.next.to_be_bytes());
-        row
-    }
-
-    /// Reads such a value.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(value);
-        let next = cursor.u32()?;
-        if cursor.u8()? != 0 {
-            return Err(Malformed);
-        }
-        cursor.end(Self { next })
+        let (parts, []) = cursor.rest().as_chunks::<13>() else { return Err(Malformed) };
+        let brought = parts.iter().map(|part| {
+            let mut cursor = Cursor::new(part);
+            let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
+            Ok(Brought { rule, taint: cursor.u64()?, hops: cursor.u32()? })
+        });
+        Ok(Self { at, vin, brought: brought.collect::<Result<_, _>>()? })
     }
 }
 
@@ -292,7 +213,7 @@ mod tests {
     use super::*;
     use bitcoin::absolute::LockTime;
     use bitcoin::hashes::Hash;
-    use bitcoin::{OutPoint, Sequence, TxIn, Witness, transaction};
+    use bitcoin::{OutPoint, ScriptBuf, Sequence, TxIn, Witness, transaction};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -331,32 +252,12 @@ mod tests {
             "00000002010000000000000003",
             "000000000000000004"
         );
-        let label = crate::watchlist::Label {
-            list: "/l".into(),
-            label: Some("x".into()),
-            source: None,
-            category: None,
-            role: crate::watchlist::Role::Flagged,
-            from: None,
-            line: 1,
-            extra: std::collections::BTreeMap::new(),
-        };
-        let entry = EntryRow {
-            script: ScriptBuf::from_bytes(vec![0x51]),
-            flagged: true,
-            service: true,
-            from: 9,
-            sweep: MAIN_SWEEP,
-            labels: vec![label],
-        };
-        let labels = const_hex::encode(r#"[{"list":"/l","label":"x","role":"flagged","line":1}]"#);
-        let spender = Spender { at: TxPosition { height: 1, tx_index: 2 }, vin: 3 };
+        let brought = vec![Brought { rule: Rule::Haircut, taint: 5, hops: 4 }];
+        let spender = Spender { at: TxPosition { height: 1, tx_index: 2 }, vin: 3, brought };
         let cases = [
             (record.value(), record_hex),
             (coin.value(), coin_hex),
-            (entry.value(), format!("0300000009000000000151{labels}")),
-            (spender.value().to_vec(), "000000010000000200000003".to_owned()),
-            (Sweep { next: 600 }.value().to_vec(), "0000025800".to_owned()),
+            (spender.value(), "00000001000000020000000301000000000000000500000004".to_owned()),
         ];
         for (value, expected) in cases {
             assert_eq!(const_hex::encode(value), expected);
@@ -391,10 +292,9 @@ mod tests {
             prop_assert_eq!(Record::from_value(&record.value()), Ok(record));
             let coin = Coin { value, script: ScriptHash(id), coinbase, columns };
             prop_assert_eq!(Coin::from_value(&coin.value()), Ok(coin));
-            let spender = Spender { at: TxPosition { height: numbers.0, tx_index: numbers.1 }, vin: numbers.2 };
+            let brought = vec![Brought { rule: Rule::Fifo, taint: value, hops: numbers.0 }; inputs - 1];
+            let spender = Spender { at: TxPosition { height: numbers.0, tx_index: numbers.1 }, vin: numbers.2, brought };
             prop_assert_eq!(Spender::from_value(&spender.value()), Ok(spender));
-            let sweep = Sweep { next: numbers.0 };
-            prop_assert_eq!(Sweep::from_value(&sweep.value()), Ok(sweep));
         }
 
         #[test]
@@ -406,7 +306,7 @@ mod tests {
             if let Ok(record) = Record::from_value(&bytes) {
                 prop_assert_eq!(record.value(), bytes.clone());
             }
-            let _ = (EntryRow::from_value(&bytes), Spender::from_value(&bytes), header_from_value(&bytes));
+            let _ = (Spender::from_value(&bytes), header_from_value(&bytes));
         }
     }
 

@@ -5,11 +5,8 @@ use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{WriteBatch, WriteOptions};
-
 use super::meta::Identity;
-use super::schema::Family;
-use super::{IndexError, Result, View};
+use super::{IndexError, Result, Step, View, synced};
 
 /// Names the process that has the index open, and marks the folder as ours; what it names is read only where RocksDB's own lock
 /// says that somebody has it.
@@ -65,7 +62,9 @@ impl Writer {
         }
         // To open it for writing changes files already, which is not this version's to do in another format.
         View::check_format(path)?;
+        let known = synced::read(path);
         let view = View::open_writable(path, false)?;
+        view.check_synced(known)?;
         // Best effort: it only words the message another process gets.
         let _ = fs::write(path.join(HOLDER_FILE), format!("process {}\n", std::process::id()));
         Ok(Self { view })
@@ -103,44 +102,6 @@ impl Deref for Writer {
     }
 }
 
-/// What changes together: a crash sees all of it or none.
-pub struct Step<'a> {
-    view: &'a View,
-    batch: WriteBatch,
-}
-
-impl<'a> Step<'a> {
-    pub(super) fn of(view: &'a View) -> Self {
-        Self { view, batch: WriteBatch::default() }
-    }
-
-    /// Sets a row.
-    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        self.batch.put_cf(self.view.handle(family), key, value);
-    }
-
-    /// Removes a row.
-    pub fn delete(&mut self, family: Family, key: &[u8]) {
-        self.batch.delete_cf(self.view.handle(family), key);
-    }
-
-    /// Bytes gathered so far.
-    pub fn bytes(&self) -> usize {
-        self.batch.size_in_bytes()
-    }
-
-    /// Writes it all; with `durable` it has reached the disk when this returns.
-    ///
-    /// # Errors
-    /// [`IndexError::Full`], [`IndexError::Storage`]: then none of it was written.
-    pub fn commit(self, durable: bool) -> Result<()> {
-        let mut options = WriteOptions::default();
-        options.set_sync(durable);
-        let written = self.view.database().write_opt(self.batch, &options);
-        written.map_err(|error| View::error(self.view.path(), error))
-    }
-}
-
 /// The folder beside `path` that carries its name and a word.
 fn sibling(path: &Path, word: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -152,15 +113,32 @@ fn sibling(path: &Path, word: &str) -> PathBuf {
 /// at work in it, and not if it holds anything else.
 pub(super) fn unfinished_folder(path: &Path, word: &str) -> Result<PathBuf> {
     let unfinished = sibling(path, word);
-    if folder_state(&unfinished)? == FolderState::Index {
-        // Only to see whether somebody holds its lock: what it lacks doesn't matter.
-        if let Err(error @ IndexError::InUse { .. }) = View::open_writable(&unfinished, true) {
-            return Err(error);
+    match folder_state(&unfinished) {
+        Ok(FolderState::Absent) => {}
+        // A run that is killed as it makes or removes a database leaves any part of its files.
+        Ok(FolderState::Index) | Err(_) if holds_only_our_files(&unfinished) => {
+            // Only to see whether somebody holds its lock: what it lacks doesn't matter.
+            if let Err(error @ IndexError::InUse { .. }) = View::open_writable(&unfinished, true) {
+                return Err(error);
+            }
         }
+        Err(error) => return Err(error),
+        Ok(FolderState::Index) => return Err(IndexError::NotAnIndex { path: unfinished }),
     }
     remove_folder(&unfinished)?;
     private_folder(&unfinished).map_err(|source| IndexError::Io { path: unfinished.clone(), source })?;
     Ok(unfinished)
+}
+
+/// Whether each file in a folder is named as RocksDB or we name ours.
+fn holds_only_our_files(path: &Path) -> bool {
+    let is_ours = |name: &str| {
+        ["CURRENT", "LOCK", "IDENTITY", HOLDER_FILE].contains(&name)
+            || ["MANIFEST-", "OPTIONS-"].iter().any(|start| name.starts_with(start))
+            || [".sst", ".log", ".dbtmp"].iter().any(|end| name.ends_with(end))
+    };
+    fs::read_dir(path)
+        .is_ok_and(|mut files| files.all(|file| file.is_ok_and(|file| file.file_name().to_str().is_some_and(is_ours))))
 }
 
 /// Makes a folder only its owner can enter, with those above it.

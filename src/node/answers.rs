@@ -104,8 +104,14 @@ struct Prevout {
 
 /// Only the bytes: what Core calls the script is of no use, and new names come up (`anchor`).
 #[derive(Debug, Deserialize)]
-struct ScriptPubKey {
+pub(super) struct ScriptPubKey {
     hex: ScriptBuf,
+}
+
+impl From<ScriptPubKey> for ScriptBuf {
+    fn from(script: ScriptPubKey) -> Self {
+        script.hex
+    }
 }
 
 impl VerboseTx {

@@ -243,7 +243,12 @@ fn headers_by_rpc(rpc: &Rpc, first: Height, count: usize) -> Result<Vec<Header>,
     let answers = rpc.batch::<String>("getblockheader", &args)?;
     let mut headers = Vec::with_capacity(hashes.len());
     for (answer, hash) in answers.into_iter().zip(hashes) {
-        let bytes = const_hex::decode(answer?).map_err(|error| Problem::bad("getblockheader", error))?;
+        let hex = match answer {
+            // The node named the block a moment ago: it was started again and knows less, or another one answers in its place.
+            Err(Problem::Said { code: code::NOT_FOUND, .. }) => return Err(Problem::Wait(Trouble::Moved)),
+            answer => answer?,
+        };
+        let bytes = const_hex::decode(hex).map_err(|error| Problem::bad("getblockheader", error))?;
         let header: Header = deserialize(&bytes).map_err(|error| Problem::bad("getblockheader", error))?;
         if header.block_hash() != hash {
             return Err(Problem::bad("getblockheader", format!("asked for {hash}, it is of {}", header.block_hash())));
@@ -262,7 +267,7 @@ fn spent_by_rpc(rpc: &Rpc, id: BlockId) -> Result<Vec<Vec<TxOut>>, Problem> {
 }
 
 /// An answer that leaves out what was spent.
-fn no_undo() -> Problem {
+pub(super) fn no_undo() -> Problem {
     Problem::Said {
         code: code::NOT_FOUND,
         message: "the node gives no spent outputs: it lacks the block's undo data".into(),
@@ -270,7 +275,7 @@ fn no_undo() -> Problem {
 }
 
 /// Why the node does not give a block: `problem` is what it said, if it said something; the rest is asked.
-fn why_missing(rpc: &Rpc, id: BlockId, problem: Problem, tries: &mut u32) -> Problem {
+pub(super) fn why_missing(rpc: &Rpc, id: BlockId, problem: Problem, tries: &mut u32) -> Problem {
     let Problem::Said { code, message } = problem else { return problem };
     *tries += 1;
     let (header, chain) = match ask_about(rpc, id) {

@@ -16,6 +16,8 @@ use crate::stop::Stop;
 const CALL: Duration = Duration::from_secs(60);
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// An answer on a connection of its own says yes or no.
+const ASIDE_CAP: usize = 1 << 16;
 /// Between two lines about a node that answers, but not everything.
 const NOTICE_EVERY: Duration = Duration::from_secs(60);
 
@@ -33,6 +35,11 @@ impl Patience {
     /// No longer than `limit` from now.
     pub(super) fn within(limit: Duration) -> Self {
         Self { call: CALL, until: Some((Instant::now() + limit, limit)) }
+    }
+
+    /// Until the node answers or somebody asks to stop; a call may take so long.
+    pub(super) fn calls_of(call: Duration) -> Self {
+        Self { call, until: None }
     }
 
     /// How long the next call may take.
@@ -83,6 +90,15 @@ impl Link {
         body: &mut Vec<u8>,
     ) -> Result<Reply, Problem> {
         self.http.exchange(self.connection.auth(), ask, cap, patience.call(), body)
+    }
+
+    /// One JSON-RPC request on a connection that `hang_up` doesn't reach, for what the node must be told at the end; `None` where
+    /// no answer came in time.
+    pub(super) fn aside(&self, json: &str, limit: Duration) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        let ask = Ask::Post(json.as_bytes());
+        let reply = Http::new(&self.connection).exchange(self.connection.auth(), ask, ASIDE_CAP, limit, &mut body);
+        reply.is_ok().then_some(body)
     }
 
     /// Asks until there is an answer, the trouble is no passing one, `patience` ends, or somebody asks to stop.

@@ -3,6 +3,8 @@
 //! ```text
 //! settings ─ connection (bitcoin_conf, url, secret)   what was said → where the node is, how to log in
 //! Node ───── info                                     what node it is, what it can do
+//!      ├──── tip, told, utxo                         a new tip; blocks and unspent outputs in the node's own words
+//!      ├──── teller                                  one coin, one transaction, for questions
 //!      ├──── lane ─┬─ rpc (answers)                   JSON-RPC
 //!      │           └─ rest                            REST
 //!      └──── filters (flat, rest, proof)              BIP158 filters: from the node's files or REST, proven
@@ -22,8 +24,11 @@ mod rest;
 mod rpc;
 mod secret;
 mod settings;
+mod teller;
 mod tip;
+mod told;
 mod url;
+mod utxo;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +51,9 @@ pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use secret::Secret;
 pub use settings::{Given, LaneChoice, Origin, SettingReport, Settings};
+pub use teller::Teller;
+pub use told::{ToldBlock, ToldTransaction};
+pub use utxo::{AtTip, Unspent};
 
 /// A handle to one Bitcoin Core node; clones share its connections and what is known of its state.
 #[derive(Clone)]

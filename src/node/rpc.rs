@@ -23,6 +23,8 @@ const BLOCK_HEX_CAP: usize = (8 << 20) + 4096;
 
 /// Core's error codes that this layer knows (`src/rpc/protocol.h`).
 pub(super) mod code {
+    /// Anything else: too many arguments, for one.
+    pub(in crate::node) const MISC: i64 = -1;
     /// Unknown block or transaction.
     pub(in crate::node) const NOT_FOUND: i64 = -5;
     /// A height above the tip, and other parameters out of range.

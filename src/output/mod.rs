@@ -1,8 +1,10 @@
 //! The only code that prints: answers to stdout as a table, JSON, JSON lines or CSV; logs and errors to stderr.
 
 pub mod cell;
+pub mod lines;
 pub mod log;
 pub mod page;
+pub mod picture;
 pub mod progress;
 pub mod rows;
 
@@ -39,6 +41,35 @@ impl std::str::FromStr for Format {
             "csv" => Ok(Self::Csv),
             _ => Err(format!("no format is called '{name}'; one of table, json, jsonl, csv")),
         }
+    }
+}
+
+/// What `--format` may say: one of the formats that every command has, or a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// One that every command has.
+    Plain(Format),
+    /// One that `trace` has.
+    Picture(picture::Drawing),
+}
+
+impl Chosen {
+    /// The format for everything but the picture itself.
+    pub fn plain(self) -> Format {
+        match self {
+            Self::Plain(format) => format,
+            Self::Picture(_) => Format::Table,
+        }
+    }
+}
+
+impl std::str::FromStr for Chosen {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        name.parse().map(Self::Plain).or_else(|error: String| {
+            name.parse().map(Self::Picture).map_err(|_| format!("{error}; trace also has dot, graphml, html"))
+        })
     }
 }
 

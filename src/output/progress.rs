@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::chain::Height;
 use crate::sync::advance::Tally;
-use crate::sync::backfill::Observer;
+use crate::sync::sweeper::Observer;
 
 const LOG_EVERY: Duration = Duration::from_secs(10);
 const DRAW_EVERY: Duration = Duration::from_millis(200);

@@ -202,11 +202,11 @@ fn write(out: &mut impl Write, text: impl Display) -> Result<(), OutputError> {
     Ok(write!(out, "{text}")?)
 }
 
-fn at_path<'a>(row: &'a Value, path: &str) -> &'a Value {
+pub(super) fn at_path<'a>(row: &'a Value, path: &str) -> &'a Value {
     path.split('.').try_fold(row, |value, name| value.get(name)).unwrap_or(&Value::Null)
 }
 
-fn shown(value: &Value, kind: Kind) -> String {
+pub(super) fn shown(value: &Value, kind: Kind) -> String {
     let number = match kind {
         Kind::Btc => value.as_u64().map(cell::btc),
         Kind::Time => value.as_i64().map(cell::time),

@@ -8,8 +8,8 @@ use super::target::{Targets, Unknown};
 use super::{Result, Snapshot, labels};
 use crate::chain::{Height, ScriptHash};
 use crate::index::Family;
+use crate::index::entries::EntryRow;
 use crate::index::keys::{CoinKey, TouchKey, TouchKind};
-use crate::index::values::EntryRow;
 
 /// One script's sums. For a script that is no entry all of them are unknown.
 #[derive(Clone, Debug, Serialize)]
@@ -48,7 +48,7 @@ pub fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Hei
     let (mut received, mut sent, mut unspendable) = (0u64, 0u64, 0u64);
     let (mut coins, mut unspent) = (0, 0);
     let (mut first, mut last) = (None, None);
-    for row in Merge::new(&snapshot.reader, Family::Touches, &[hash], at)? {
+    for row in Merge::new(&snapshot.reader, Family::Touches, &[(hash, entry.from)], at)? {
         let (key, value) = read(&row?)?;
         first = first.or(Some(key.at.height));
         last = Some(key.at.height);

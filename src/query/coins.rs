@@ -7,8 +7,8 @@ use super::merge::{Merge, MergedRow};
 use super::target::Targets;
 use super::{Result, Rows, Snapshot, SpentBy, labels};
 use crate::chain::Height;
+use crate::index::entries::EntryRow;
 use crate::index::keys::{CoinKey, ScriptKey, TouchKind};
-use crate::index::values::EntryRow;
 use crate::index::{Family, View};
 
 /// One coin.
@@ -98,7 +98,7 @@ fn older_coin(snapshot: &Snapshot, targets: &Targets, row: Result<MergedRow>) ->
     let record = snapshot.record(key.at)?;
     let input = record.transaction.input.get(key.io_index as usize);
     let outpoint = input.ok_or_else(|| View::corrupt(Family::Records, &key.at.key()))?.previous_output;
-    if !snapshot.reader.coin_heights(&outpoint)?.is_empty() {
+    if snapshot.reader.coin_heights(&outpoint)?.iter().any(|height| *height >= entry.from) {
         return Ok(None);
     }
     let spent_by = SpentBy { txid: record.txid(), vin: key.io_index, height: key.at.height };

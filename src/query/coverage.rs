@@ -6,10 +6,12 @@ use bitcoin::BlockHash;
 use serde::Serialize;
 
 use super::Snapshot;
-use super::labels::list_name;
+
 use crate::chain::Height;
-use crate::index::values::EntryRow;
+use crate::index::entries::EntryRow;
+use crate::index::sweeps::Sweeps;
 use crate::trace::Rule;
+use crate::watchlist::Label;
 
 /// The coverage of one answer (field by field: CLI.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,13 +67,23 @@ pub struct Gap {
 /// What the coverage of one answer is computed from.
 #[derive(Clone, Debug, Default)]
 pub struct Basis {
-    /// The entries, by the height they start from.
-    by_from: BTreeMap<Height, Share>,
+    /// The entries, by what is covered of them.
+    shares: BTreeMap<Interval, Share>,
     unknown: u64,
     /// Whether the answer speaks for every flagged entry, so that a row that could not be read is a hole in it.
     pub whole: bool,
     /// Whether the answer is about how far the index got: then an entry that starts above the height asked about misses nothing.
     progress: bool,
+    /// Whether the answer rests on taint, so that nothing is complete above where the trace is settled.
+    pub traced: bool,
+}
+
+/// What of an entry is covered, and what its lists want besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Interval {
+    from: Height,
+    next: Height,
+    wanted: Option<Height>,
 }
 
 /// Some entries: how many, and the lists they are on.
@@ -88,10 +100,11 @@ impl Basis {
     }
 
     /// Adds an entry that the answer rests on.
-    pub fn add(&mut self, entry: &EntryRow) {
-        let share = self.by_from.entry(entry.from).or_default();
+    pub fn add(&mut self, entry: &EntryRow, sweeps: &Sweeps) {
+        let (from, wanted) = (entry.from, entry.lowered.map(|lowered| lowered.from));
+        let share = self.shares.entry(Interval { from, next: sweeps.next(entry.sweep), wanted }).or_default();
         share.entries += 1;
-        share.lists.extend(entry.labels.iter().map(list_name));
+        share.lists.extend(entry.labels.iter().map(Label::list_name));
     }
 
     /// Adds a script asked for that is no entry: nothing is known of it.
@@ -99,24 +112,27 @@ impl Basis {
         self.unknown += 1;
     }
 
-    /// What is missing of the entries up to height `asked`, when all of them are swept below `next`.
-    fn gaps(&self, next: Height, asked: Height) -> Vec<Gap> {
-        let mut shares: BTreeMap<(Height, Height), Share> = BTreeMap::new();
-        for (from, share) in &self.by_from {
-            let missing = if asked < *from && !self.progress {
+    /// What is missing of the entries up to height `asked`.
+    fn gaps(&self, asked: Height) -> Vec<Gap> {
+        let mut missing: BTreeMap<(Height, Height), Share> = BTreeMap::new();
+        let mut add = |range: (Height, Height), share: &Share| {
+            if range.0 <= range.1 {
+                let sum = missing.entry(range).or_default();
+                sum.entries += share.entries;
+                sum.lists.extend(share.lists.iter().cloned());
+            }
+        };
+        for (interval, share) in &self.shares {
+            if asked < interval.wanted.unwrap_or(interval.from) && !self.progress {
                 // The entry was never to be looked for down there.
-                (0, asked)
-            } else if next.max(*from) <= asked {
-                (next.max(*from), asked)
-            } else {
-                continue;
-            };
-            let sum = shares.entry(missing).or_default();
-            sum.entries += share.entries;
-            sum.lists.extend(share.lists.iter().cloned());
+                add((0, asked), share);
+            } else if let (Some(wanted), Some(below)) = (interval.wanted, interval.from.checked_sub(1)) {
+                add((wanted, below.min(asked)), share);
+            }
+            add((interval.next.max(interval.from), asked), share);
         }
         if self.unknown > 0 {
-            shares.entry((0, asked)).or_default().entries += self.unknown;
+            add((0, asked), &Share { entries: self.unknown, lists: BTreeSet::new() });
         }
         let gap = |((from, through), share): ((Height, Height), Share)| Gap {
             from,
@@ -124,21 +140,23 @@ impl Basis {
             entries: share.entries,
             lists: share.lists.into_iter().collect(),
         };
-        shares.into_iter().map(gap).collect()
+        missing.into_iter().map(gap).collect()
     }
 
     /// The coverage, for the state after `asked`.
     pub fn coverage(&self, snapshot: &Snapshot, asked: Option<Height>) -> Coverage {
-        let through = snapshot.next.checked_sub(1);
-        let gaps = asked.map(|asked| self.gaps(snapshot.next, asked)).unwrap_or_default();
+        let through = self.shares.keys().map(|interval| interval.next).min().and_then(|next| next.checked_sub(1));
+        let settled = snapshot.sweeps.settled().checked_sub(1);
+        let gaps = asked.map(|asked| self.gaps(asked)).unwrap_or_default();
         let quarantined = snapshot.lists.quarantined();
         let unread = self.whole && quarantined > 0 && !snapshot.lists.quarantine_accepted;
-        let known = !self.by_from.is_empty() && self.unknown == 0;
-        let complete = known && asked.is_some() && gaps.is_empty() && !snapshot.lists_changed && !unread;
+        let known = !self.shares.is_empty() && self.unknown == 0;
+        let unsettled = self.traced && asked.is_some_and(|asked| settled.is_none_or(|settled| settled < asked));
+        let complete = known && asked.is_some() && gaps.is_empty() && !snapshot.lists_changed && !unread && !unsettled;
         Coverage {
             chain: snapshot.chain().name(),
-            from: self.by_from.keys().next_back().copied(),
-            through: through.filter(|_| !self.by_from.is_empty()),
+            from: self.shares.keys().map(|interval| interval.from).max(),
+            through,
             tip: snapshot.tip.map(|tip| tip.hash),
             complete,
             lists: snapshot.lists.version(),
@@ -148,7 +166,7 @@ impl Basis {
                 rules: snapshot.trace.rules.clone(),
                 min_taint_sat: snapshot.trace.min_taint_sat,
                 max_hops: snapshot.trace.max_hops,
-                settled: through,
+                settled,
             },
             gaps,
         }
@@ -159,32 +177,37 @@ impl Basis {
 mod tests {
     use super::*;
 
-    fn basis(from: &[Height], unknown: u64) -> Basis {
+    fn basis(next: Height, from: &[(Height, Option<Height>)], unknown: u64) -> Basis {
         let mut basis = Basis { unknown, ..Basis::default() };
-        for from in from {
-            basis.by_from.entry(*from).or_default().entries += 1;
+        for (from, wanted) in from {
+            let interval = Interval { from: *from, next, wanted: *wanted };
+            basis.shares.entry(interval).or_default().entries += 1;
         }
         basis
     }
 
     #[test]
     fn gaps_are_what_is_missing_of_each_entry_and_nothing_else() {
-        // entries' from, unknown targets, next height, height asked about → (from, through, entries)
-        type Case = (&'static [Height], u64, Height, Height, &'static [(Height, Height, u64)]);
-        let cases: [Case; 8] = [
-            (&[0, 0], 0, 600, 599, &[]),
-            (&[0, 0], 0, 301, 599, &[(301, 599, 2)]),
-            (&[0], 0, 0, 599, &[(0, 599, 1)]),
-            (&[0, 100], 0, 600, 50, &[(0, 50, 1)]),
-            (&[1000], 0, 301, 600, &[(0, 600, 1)]),
-            (&[0, 400, 500], 0, 301, 599, &[(301, 599, 1), (400, 599, 1), (500, 599, 1)]),
-            (&[0, 100, 200], 0, 301, 599, &[(301, 599, 3)]),
-            (&[0], 2, 600, 599, &[(0, 599, 2)]),
+        // entries' from and wanted from, unknown targets, next height, height asked about → (from, through, entries)
+        type Case = (&'static [(Height, Option<Height>)], u64, Height, Height, &'static [(Height, Height, u64)]);
+        let cases: [Case; 12] = [
+            (&[(0, None), (0, None)], 0, 600, 599, &[]),
+            (&[(0, None), (0, None)], 0, 301, 599, &[(301, 599, 2)]),
+            (&[(0, None)], 0, 0, 599, &[(0, 599, 1)]),
+            (&[(0, None), (100, None)], 0, 600, 50, &[(0, 50, 1)]),
+            (&[(1000, None)], 0, 301, 600, &[(0, 600, 1)]),
+            (&[(0, None), (400, None), (500, None)], 0, 301, 599, &[(301, 599, 1), (400, 599, 1), (500, 599, 1)]),
+            (&[(0, None), (100, None), (200, None)], 0, 301, 599, &[(301, 599, 3)]),
+            (&[(0, None)], 2, 600, 599, &[(0, 599, 2)]),
+            (&[(500, Some(100)), (0, None)], 0, 600, 599, &[(100, 499, 1)]),
+            (&[(500, Some(100))], 0, 600, 300, &[(100, 300, 1)]),
+            (&[(500, Some(100))], 0, 550, 599, &[(100, 499, 1), (550, 599, 1)]),
+            (&[(500, Some(100))], 0, 600, 50, &[(0, 50, 1)]),
         ];
-        let progress = Basis { progress: true, ..basis(&[0, 1000], 0) };
-        assert!(progress.gaps(600, 599).is_empty(), "nothing is left to do");
+        let progress = Basis { progress: true, ..basis(600, &[(0, None), (1000, None)], 0) };
+        assert!(progress.gaps(599).is_empty(), "nothing is left to do");
         for (from, unknown, next, asked, expected) in cases {
-            let gaps = basis(from, unknown).gaps(next, asked);
+            let gaps = basis(next, from, unknown).gaps(asked);
             let found: Vec<_> = gaps.iter().map(|gap| (gap.from, gap.through, gap.entries)).collect();
             assert_eq!(found, expected, "from {from:?}, next {next}, asked {asked}");
         }

@@ -39,14 +39,16 @@ struct Lane {
 }
 
 impl<'a> Merge<'a> {
-    /// The rows that `family` (`touches` or `scripts`) has of `scripts` up to height `at`.
+    /// The rows that `family` (`touches` or `scripts`) has of `scripts`, of each from its height on, up to height `at`.
     ///
     /// # Errors
     /// What reading reports.
-    pub fn new(view: &'a View, family: Family, scripts: &[ScriptHash], at: Height) -> Result<Self> {
+    pub fn new(view: &'a View, family: Family, scripts: &[(ScriptHash, Height)], at: Height) -> Result<Self> {
         let chunk = (BUFFERED_ROWS / scripts.len().max(1)).clamp(1, 4096);
-        let lane =
-            |script: &ScriptHash| Lane { script: *script, buffer: VecDeque::new(), next: Some(script.0.to_vec()) };
+        let lane = |(script, from): &(ScriptHash, Height)| {
+            let start = [&script.0[..], &from.to_be_bytes()].concat();
+            Lane { script: *script, buffer: VecDeque::new(), next: Some(start) }
+        };
         let lanes = scripts.iter().map(lane).collect();
         let mut merge = Self { view, family, at, chunk, lanes, heads: BinaryHeap::new() };
         for number in 0..merge.lanes.len() {

@@ -2,14 +2,18 @@
 
 pub mod at;
 pub mod balance;
+pub mod by_rule;
 pub mod coins;
 pub mod coverage;
+pub mod events;
 pub mod history;
 pub mod labels;
 pub mod merge;
+pub mod screen;
 pub mod snapshot;
 pub mod status;
 pub mod target;
+pub mod trace;
 pub mod tx;
 
 use serde::Serialize;

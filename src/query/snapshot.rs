@@ -4,13 +4,13 @@ use bitcoin::{Address, BlockHash, Script};
 
 use super::{QueryError, Result, SpentBy};
 use crate::chain::{BlockId, Chain, Height, ScriptHash};
+use crate::index::entries::EntryRow;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::meta::{self, TakenLists, TraceParameters};
-use crate::index::values::{EntryRow, Record};
+use crate::index::sweeps::Sweeps;
+use crate::index::values::Record;
 use crate::index::{Family, Reader, View};
-
-/// Scripts longer than this can't be spent (Core's `MAX_SCRIPT_SIZE`).
-const MAX_SCRIPT_BYTES: usize = 10_000;
+use crate::trace::flow::MAX_SCRIPT_BYTES;
 
 /// The index as it was when it was opened.
 pub struct Snapshot {
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub tip: Option<BlockId>,
     /// The next height of the main sweep.
     pub next: Height,
+    /// How far each sweep got.
+    pub sweeps: Sweeps,
     /// The height the last run was to reach, if it was higher than the tip.
     pub goal: Option<Height>,
     /// How coins are followed.
@@ -36,16 +38,18 @@ impl Snapshot {
     /// # Errors
     /// [`crate::index::IndexError::Corrupt`] where the index lacks a row that each has.
     pub fn new(reader: Reader, lists_changed: impl FnOnce(&TakenLists) -> bool) -> Result<Self> {
-        let sweep = reader.main_sweep()?.ok_or_else(|| View::corrupt(Family::Sweeps, &[0; 4]))?;
+        let sweeps = reader.sweeps()?;
+        let next = sweeps.main();
         let tip = reader.tip()?;
-        if tip.map_or(0, |tip| tip.height + 1) != sweep.next {
+        if tip.map_or(0, |tip| tip.height + 1) != next {
             return Err(View::corrupt(Family::Sweeps, &[0; 4]).into());
         }
         let lists = meta::lists(&reader)?;
         let lists_changed = lists_changed(&lists);
         Ok(Self {
             tip,
-            next: sweep.next,
+            next,
+            sweeps,
             goal: meta::goal(&reader)?,
             trace: meta::trace(&reader)?,
             lists,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::coverage::{Basis, Coverage};
 use super::{Result, Rows, Snapshot, labels};
 use crate::chain::Height;
-use crate::index::values::EntryRow;
+use crate::index::entries::EntryRow;
 use crate::index::{FORMAT, Family};
 use crate::watchlist::Label;
 
@@ -88,7 +88,7 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         entries.flagged += u64::from(entry.flagged);
         entries.service += u64::from(entry.service);
         if entry.flagged {
-            basis.add(&entry);
+            basis.add(&entry, &snapshot.sweeps);
         }
     }
     let (mut followed, mut live) = (0, 0);
@@ -154,7 +154,7 @@ fn entry_answer(snapshot: &Snapshot, entry: EntryRow) -> EntryAnswer {
         address: snapshot.address(&entry.script),
         roles: roles.iter().filter(|(has, _)| *has).map(|(_, role)| *role).collect(),
         from: entry.from,
-        through: snapshot.next.checked_sub(1),
+        through: snapshot.sweeps.next(entry.sweep).checked_sub(1),
         label_texts: labels::texts(Some(&entry)),
         labels: entry.labels,
     }
@@ -169,7 +169,7 @@ pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Cove
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
         if entry.flagged {
-            basis.add(&entry);
+            basis.add(&entry, &snapshot.sweeps);
         }
     }
     Ok(basis.coverage(snapshot, asked))

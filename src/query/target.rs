@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use bitcoin::ScriptBuf;
 
 use super::coverage::Basis;
-use super::{QueryError, Result, Snapshot, labels};
-use crate::chain::ScriptHash;
-use crate::index::values::EntryRow;
+use super::{QueryError, Result, Snapshot};
+use crate::chain::{Height, ScriptHash};
+use crate::index::entries::EntryRow;
 use crate::watchlist::masked;
 use crate::watchlist::reason::Reason;
 use crate::watchlist::script::{Range, parse};
@@ -46,7 +46,7 @@ impl Targets {
                 targets.basis.whole = true;
                 targets.add_where(snapshot, &mut seen, |_| true)?;
             } else if let Some(label) = text.strip_prefix("label:") {
-                let named = |entry: &EntryRow| entry.labels.iter().any(|of_entry| labels::text(of_entry) == label);
+                let named = |entry: &EntryRow| entry.labels.iter().any(|of_entry| of_entry.text() == label);
                 if targets.add_where(snapshot, &mut seen, named)? == 0 {
                     return Err(QueryError::Usage(format!(
                         "no flagged entry has the label '{label}'; `coinhound watch list` shows all labels"
@@ -74,15 +74,15 @@ impl Targets {
             let (hash, entry) = entry?;
             if entry.flagged && wanted(&entry) {
                 found += 1;
-                self.add_entry(seen, hash, entry);
+                self.add_entry(snapshot, seen, hash, entry);
             }
         }
         Ok(found)
     }
 
-    fn add_entry(&mut self, seen: &mut BTreeSet<ScriptHash>, hash: ScriptHash, entry: EntryRow) {
+    fn add_entry(&mut self, snapshot: &Snapshot, seen: &mut BTreeSet<ScriptHash>, hash: ScriptHash, entry: EntryRow) {
         if seen.insert(hash) {
-            self.basis.add(&entry);
+            self.basis.add(&entry, &snapshot.sweeps);
             self.entries.push((hash, entry));
         }
     }
@@ -96,7 +96,7 @@ impl Targets {
     ) -> Result<()> {
         let hash = ScriptHash::of(&script);
         match snapshot.reader.entry(hash)? {
-            Some(entry) if entry.flagged => self.add_entry(seen, hash, entry),
+            Some(entry) if entry.flagged => self.add_entry(snapshot, seen, hash, entry),
             listed => {
                 if seen.insert(hash) {
                     self.basis.add_unknown();
@@ -107,9 +107,10 @@ impl Targets {
         Ok(())
     }
 
-    /// The hashes of the entries, for walking their rows.
-    pub fn hashes(&self) -> Vec<ScriptHash> {
-        self.entries.iter().map(|(hash, _)| *hash).collect()
+    /// The hashes of the entries and the heights they are complete from, for walking their rows: a trace or a sweep under way may
+    /// have brought others.
+    pub fn hashes(&self) -> Vec<(ScriptHash, Height)> {
+        self.entries.iter().map(|(hash, entry)| (*hash, entry.from)).collect()
     }
 
     /// Whether coins older than what was read may exist.

@@ -3,11 +3,14 @@
 use bitcoin::{BlockHash, OutPoint, Script, Txid};
 use serde::Serialize;
 
+use super::by_rule::ByRule;
 use super::coverage::{Basis, Coverage};
 use super::{Result, Snapshot, SpentBy, labels};
 use crate::chain::Height;
-use crate::index::keys::CoinKey;
-use crate::index::values::{EntryRow, Record};
+use crate::index::entries::EntryRow;
+use crate::index::keys::{CoinKey, TxPosition};
+use crate::index::values::Record;
+use crate::trace::Column;
 
 /// A transaction, or where the index holds none of that id, only the question.
 #[derive(Clone, Debug, Serialize)]
@@ -47,8 +50,8 @@ pub struct InputRow {
     pub labels: Vec<String>,
     /// Whether the index holds the transaction that made it; else value and script are as the node told them.
     pub proven: bool,
-    /// Taint by rule; `None` while nothing is traced.
-    pub taint_sat: Option<u64>,
+    /// Taint by tracked rule, as it came in; `None` where nothing is tracked.
+    pub taint_sat: Option<ByRule>,
 }
 
 /// One output.
@@ -64,8 +67,8 @@ pub struct OutputRow {
     pub address: Option<String>,
     /// What lists say of it.
     pub labels: Vec<String>,
-    /// Taint by rule; `None` while nothing is traced.
-    pub taint_sat: Option<u64>,
+    /// Taint by tracked rule; `None` where nothing is tracked.
+    pub taint_sat: Option<ByRule>,
     /// `spent`, `unspent`, `unspendable`, or `not_followed` where its spend isn't looked for.
     pub state: &'static str,
     /// The input that spent it, where a record tells.
@@ -78,10 +81,11 @@ pub struct OutputRow {
 /// What reading reports.
 pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnswer> {
     let mut basis = Basis::default();
+    basis.traced = true;
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
         if entry.flagged {
-            basis.add(&entry);
+            basis.add(&entry, &snapshot.sweeps);
         }
     }
     let position = snapshot.reader.positions(txid)?.into_iter().rfind(|position| position.height <= at);
@@ -103,7 +107,8 @@ pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnsw
     };
     let record = snapshot.record(position)?;
     let (block, time) = snapshot.block(position.height)?;
-    let inputs = (0..record.spent.len()).map(|vin| input_row(snapshot, &record, vin)).collect::<Result<_>>()?;
+    let inputs =
+        (0..record.spent.len()).map(|vin| input_row(snapshot, &record, position, vin)).collect::<Result<_>>()?;
     let outputs = (0..).zip(&record.transaction.output);
     let outputs =
         outputs.map(|(vout, output)| output_row(snapshot, OutPoint { txid, vout }, output, position.height, at));
@@ -120,7 +125,7 @@ pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnsw
     })
 }
 
-fn input_row(snapshot: &Snapshot, record: &Record, vin: usize) -> Result<InputRow> {
+fn input_row(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> Result<InputRow> {
     let spent = &record.spent[vin];
     let outpoint = record.transaction.input[vin].previous_output;
     let shown = Shown::of(snapshot, &spent.script_pubkey)?;
@@ -131,8 +136,33 @@ fn input_row(snapshot: &Snapshot, record: &Record, vin: usize) -> Result<InputRo
         address: shown.address,
         labels: shown.labels,
         proven: !snapshot.reader.positions(outpoint.txid)?.is_empty(),
-        taint_sat: None,
+        taint_sat: brought(snapshot, record, at, vin)?,
     })
+}
+
+/// What an input brought, by tracked rule.
+fn brought(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> Result<Option<ByRule>> {
+    let (rules, outpoint) = (&snapshot.trace.rules, record.transaction.input[vin].previous_output);
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    // The row tells the last spend of an outpoint: after a BIP30 twin's, the coin itself has to tell.
+    if let Some(spender) = snapshot.reader.spender(&outpoint)?.filter(|spender| spender.at == at) {
+        let of = |rule| spender.brought.iter().find(|brought| brought.rule == rule).map_or(0, |brought| brought.taint);
+        return Ok(Some(ByRule::of(rules, |_, rule| of(rule))));
+    }
+    let spent = &record.spent[vin];
+    let entry = snapshot.entry(&spent.script_pubkey)?;
+    if entry.is_some_and(|entry| entry.flagged && entry.from <= at.height) {
+        return Ok(Some(ByRule::of(rules, |_, _| spent.value.to_sat())));
+    }
+    let mut columns = match snapshot.reader.coin_heights(&outpoint)?.into_iter().rfind(|height| *height <= at.height) {
+        Some(height) => snapshot.reader.coin(&CoinKey { outpoint, height })?.map(|coin| coin.columns),
+        None => None,
+    }
+    .unwrap_or_default();
+    columns.retain(Column::is_followed);
+    Ok(Some(ByRule::of_columns(rules, &columns)))
 }
 
 fn output_row(
@@ -146,7 +176,10 @@ fn output_row(
     let coin = CoinKey { outpoint, height };
     let unspendable = snapshot.is_unspendable(&coin, &output.script_pubkey, at)?;
     let spent_by = if unspendable { None } else { snapshot.spent_by(&coin, at)? };
-    let looked_for = shown.entry.as_ref().is_some_and(|entry| entry.flagged && entry.from <= height);
+    let row = snapshot.reader.coin(&coin)?;
+    let columns = row.map(|row| row.columns).unwrap_or_default();
+    let flagged = shown.entry.as_ref().is_some_and(|entry| entry.flagged && entry.from <= height);
+    let looked_for = flagged || columns.iter().any(Column::is_followed);
     let state = match (&spent_by, unspendable) {
         (_, true) => "unspendable",
         (Some(_), false) => "spent",
@@ -159,7 +192,7 @@ fn output_row(
         script: shown.script,
         address: shown.address,
         labels: shown.labels,
-        taint_sat: None,
+        taint_sat: (!snapshot.trace.rules.is_empty()).then(|| ByRule::of_columns(&snapshot.trace.rules, &columns)),
         state,
         spent_by,
     })

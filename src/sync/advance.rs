@@ -1,19 +1,27 @@
-//! In chain order, on one thread: which candidates really touch, what they bring, and when a batch is written.
+//! In chain order, on one thread: which candidates are records, what they bring, and when a batch is written.
+//!
+//! At each height a sweep evaluates, in transaction order, the records that the index already has there together with what the node
+//! shows for its interest: so a change below is passed on without asking the node, and what nothing bears any more goes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use bitcoin::block::Header;
 use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
 use super::SyncError;
-use super::interest::{Interest, LiveCoin, LiveCoins};
-use super::pipeline::{Arrived, ConnectionPool, Content};
+use super::interest::{Interest, LiveCoins, is_followed};
+use super::pipeline::{Arrived, ConnectionPool, Content, fitting};
 use super::source::Spent;
+use super::tell;
 use crate::chain::{BlockId, Height};
-use crate::index::derive::{self, DerivedRow, Flagged};
+use crate::index::derive::{self, Derived, Marks, Rows};
+use crate::index::events::{Place, Reason, Seen};
 use crate::index::keys::TxPosition;
-use crate::index::values::{MAIN_SWEEP, Record, Sweep};
-use crate::index::{Family, Step, Writer};
+use crate::index::meta::TraceParameters;
+use crate::index::sweeps::{MAIN_SWEEP, Sweep};
+use crate::index::values::{Coin, Record};
+use crate::index::{Family, IndexError, Step, View, Writer};
 use crate::scan::ScanError;
 use crate::scan::block::Proof;
 
@@ -33,46 +41,51 @@ pub struct Tally {
     pub touches: u64,
 }
 
-/// The main sweep at work on one index.
+/// How a sweep is to go on.
+pub struct Course {
+    /// Which sweep.
+    pub id: u32,
+    /// How far coins are followed.
+    pub parameters: TraceParameters,
+    /// What it looks for.
+    pub interest: Arc<Interest>,
+    /// Blocks in a batch at most.
+    pub batch_blocks: usize,
+    /// Whether each batch waits for the disk.
+    pub durable: bool,
+    /// What its messages say of who saw it.
+    pub seen: Seen,
+    /// Of a side sweep, the height from which it reads blocks for coins alone.
+    pub reads: Option<Height>,
+}
+
+/// What came of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// It is done.
+    Done,
+    /// Nothing of it was kept: a coin is followed now that wasn't before, and who spends it only the blocks from here on tell.
+    NeedsBlock,
+}
+
+/// A sweep at work on one index.
 pub struct Advance<'a> {
     writer: &'a Writer,
-    interest: Arc<Interest>,
+    course: Course,
     live: LiveCoins,
     pool: Arc<ConnectionPool>,
     step: Step<'a>,
-    /// The rows of the block at hand, which go into the step when it is done: a block that fails halfway leaves none.
-    rows: Vec<DerivedRow>,
     blocks_in_step: usize,
-    batch_blocks: usize,
-    /// The outputs of the records that this step holds, which reads can't see yet.
-    pending: HashMap<Txid, Vec<TxOut>, foldhash::quality::RandomState>,
     last: Option<Height>,
     /// What was done.
     pub tally: Tally,
 }
 
 impl<'a> Advance<'a> {
-    /// Starts where the index stands; a batch holds at most `batch_blocks` blocks.
-    pub fn new(
-        writer: &'a Writer,
-        interest: Arc<Interest>,
-        live: LiveCoins,
-        pool: Arc<ConnectionPool>,
-        batch_blocks: usize,
-    ) -> Self {
-        Self {
-            writer,
-            interest,
-            live,
-            pool,
-            step: writer.step(),
-            rows: Vec::new(),
-            blocks_in_step: 0,
-            batch_blocks: batch_blocks.max(1),
-            pending: HashMap::default(),
-            last: None,
-            tally: Tally::default(),
-        }
+    /// Starts where the sweep stands, with its live coins.
+    pub fn new(writer: &'a Writer, course: Course, live: LiveCoins, pool: Arc<ConnectionPool>) -> Self {
+        let step = writer.step();
+        Self { writer, course, live, pool, step, blocks_in_step: 0, last: None, tally: Tally::default() }
     }
 
     /// Applies the next block.
@@ -80,24 +93,58 @@ impl<'a> Advance<'a> {
     /// # Errors
     /// What is wrong with the block, the node or the index; then nothing of this block is written, and no further block may be
     /// applied.
-    pub fn apply(&mut self, arrived: Arrived) -> Result<(), SyncError> {
+    pub fn apply(&mut self, arrived: &Arrived) -> Result<(), SyncError> {
         let height = arrived.id.height;
+        let applied = self.apply_block(arrived);
+        if applied.is_err() {
+            self.step.forget();
+        }
+        applied?;
+        self.live.end_block(&self.course.interest);
         if let Some(content) = &arrived.content {
             self.tally.blocks_read += 1;
             self.tally.bytes += content.scan.bytes() as u64;
-            self.apply_content(&arrived, content)?;
         }
-        for (family, key, value) in self.rows.drain(..) {
-            self.tally.touches += u64::from(family == Family::Touches);
-            self.step.put(family, &key, &value);
+        self.done(height)
+    }
+
+    /// Passes a block on the index's own records alone.
+    ///
+    /// # Errors
+    /// What the index reports; then nothing of this block is written, and no further block may be applied.
+    pub fn pass(&mut self, height: Height) -> Result<Passed, SyncError> {
+        let header = self.own_header(height)?;
+        let id = BlockId { height, hash: header.block_hash() };
+        for (tx_index, record) in self.step.records(height)? {
+            let at = TxPosition { height, tx_index };
+            let derived = self.derived(at, record.txid(), &record, true)?;
+            if self.brings_fresh_coins(at, &record, &derived)? {
+                self.step.forget();
+                return Ok(Passed::NeedsBlock);
+            }
+            self.rewrite(id, &header, at, &record, derived)?;
         }
-        self.step.put(Family::Headers, &height.to_be_bytes(), &bitcoin::consensus::serialize(&arrived.header));
-        self.live.end_block(&self.interest);
+        self.done(height)?;
+        Ok(Passed::Done)
+    }
+
+    /// Counts the heights below `height` as passed: they hold no record.
+    pub fn skip_to(&mut self, height: Height) {
+        self.last = height.checked_sub(1).max(self.last);
+    }
+
+    /// The coins that are live after the last block.
+    pub fn into_live(self) -> LiveCoins {
+        self.live
+    }
+
+    fn done(&mut self, height: Height) -> Result<(), SyncError> {
+        self.step.keep();
         self.tally.blocks += 1;
         self.last = Some(height);
         self.blocks_in_step += 1;
-        if self.blocks_in_step >= self.batch_blocks || self.step.bytes() >= BATCH_BYTES {
-            self.commit(false)?;
+        if self.blocks_in_step >= self.course.batch_blocks || self.step.bytes() >= BATCH_BYTES {
+            self.commit(self.course.durable)?;
         }
         Ok(())
     }
@@ -110,43 +157,95 @@ impl<'a> Advance<'a> {
         // Taken, so that no later batch moves the position past rows that this one fails to write.
         let Some(last) = self.last.take() else { return Ok(()) };
         let mut step = std::mem::replace(&mut self.step, self.writer.step());
-        step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep { next: last + 1 }.value());
+        let next = last + 1;
+        let row = match self.course.id {
+            MAIN_SWEEP => Sweep::Main { next },
+            _ => Sweep::Side { next, reads: self.course.reads },
+        };
+        step.put(Family::Sweeps, &self.course.id.to_be_bytes(), &row.value());
         step.commit(durable)?;
         self.blocks_in_step = 0;
-        self.pending.clear();
         Ok(())
     }
 
-    fn apply_content(&mut self, arrived: &Arrived, content: &Content) -> Result<(), SyncError> {
-        let mut candidates: BTreeSet<u32> = content.scan.candidates().iter().copied().collect();
-        candidates.extend(content.scan.spending(&self.live.missed_by(content.version)));
-        if candidates.is_empty() {
-            return Ok(());
+    fn own_header(&self, height: Height) -> Result<Header, IndexError> {
+        let header = self.writer.header(height)?;
+        header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))
+    }
+
+    fn apply_block(&mut self, arrived: &Arrived) -> Result<(), SyncError> {
+        let height = arrived.id.height;
+        let mut known = BTreeMap::new();
+        if self.course.id == MAIN_SWEEP {
+            let header = bitcoin::consensus::serialize(&arrived.header);
+            self.step.put(Family::Headers, &height.to_be_bytes(), &header);
+        } else {
+            // The node's chain may have left ours below the tip; that is for the main sweep to settle.
+            if self.own_header(height)? != arrived.header {
+                return Err(SyncError::ChainMoved);
+            }
+            known = self.step.records(height)?;
         }
-        let mut block = Block { id: arrived.id, content, proof: None, fetched: None, by_input: None };
+        let mut candidates: BTreeSet<u32> = known.keys().copied().collect();
+        let mut block = arrived.content.as_ref().map(|content| Block::new(arrived.id, content));
+        if let Some(content) = &arrived.content {
+            candidates.extend(content.scan.candidates());
+            candidates.extend(content.scan.spending(&self.live.missed_by(content.version)));
+        }
         while let Some(tx_index) = candidates.pop_first() {
-            let made = self.apply_transaction(arrived, &mut block, tx_index)?;
-            candidates.extend(made.into_iter().flat_map(|fingerprint| block.spenders_of(fingerprint)));
+            let made = match (known.get(&tx_index), &mut block) {
+                (Some(record), _) => self.apply_known(arrived, tx_index, record)?,
+                (None, Some(block)) => self.apply_new(arrived, block, tx_index)?,
+                (None, None) => Vec::new(),
+            };
+            if let Some(block) = &mut block {
+                candidates.extend(made.into_iter().flat_map(|fingerprint| block.spenders_of(fingerprint)));
+            }
         }
         Ok(())
     }
 
-    /// Applies one candidate, if it touches; returns the fingerprints of the live coins it made.
-    fn apply_transaction(
-        &mut self,
+    /// Evaluates a record that the index has; returns the fingerprints of the live coins it makes.
+    fn apply_known(&mut self, arrived: &Arrived, tx_index: u32, record: &Record) -> Result<Vec<u64>, SyncError> {
+        let at = TxPosition { height: arrived.id.height, tx_index };
+        let derived = self.derived(at, record.txid(), record, true)?;
+        let made = self.update_coins(at, record, &derived)?;
+        self.rewrite(arrived.id, &arrived.header, at, record, derived)?;
+        Ok(made)
+    }
+
+    /// Evaluates a candidate; returns the fingerprints of the live coins it made.
+    fn apply_new(&mut self, arrived: &Arrived, block: &mut Block<'_>, tx_index: u32) -> Result<Vec<u64>, SyncError> {
+        let at = TxPosition { height: arrived.id.height, tx_index };
+        let Some((txid, record)) = self.candidate(arrived, block, at)? else { return Ok(Vec::new()) };
+        let derived = self.derived(at, txid, &record, false)?;
+        let facts = tell::facts(self.writer, place(arrived.id, &arrived.header, at, txid), &record, &derived.rows)?;
+        for event in tell::changes(&tell::Facts::new(), &facts, self.course.seen, Reason::Retrace) {
+            self.step.tell(&event)?;
+        }
+        for ((family, key), value) in &derived.rows {
+            self.tally.touches += u64::from(*family == Family::Touches);
+            self.step.put(*family, key, value);
+        }
+        self.update_coins(at, &record, &derived)
+    }
+
+    /// A candidate as the record it is to be, if it is one: its transaction and what it spends, proven as far as can be.
+    fn candidate(
+        &self,
         arrived: &Arrived,
         block: &mut Block<'_>,
-        tx_index: u32,
-    ) -> Result<Vec<u64>, SyncError> {
-        let height = arrived.id.height;
+        at: TxPosition,
+    ) -> Result<Option<(Txid, Record)>, SyncError> {
+        let TxPosition { height, tx_index } = at;
         let wrong = |source| SyncError::Block { block: arrived.id, source };
         let transaction = block.content.scan.transaction(tx_index).map_err(wrong)?;
         let told = block.content.spent.as_ref().and_then(|spent| spent.of(tx_index)).unwrap_or_default();
-        let spends = transaction.input.iter().any(|input| self.live.get(&input.previous_output).is_some())
-            || told.iter().any(|output| self.interest.is_flagged(&output.script_pubkey, height));
-        let pays = transaction.output.iter().any(|output| self.interest.is_flagged(&output.script_pubkey, height));
-        if !spends && !pays {
-            return Ok(Vec::new());
+        let interest = &self.course.interest;
+        let flagged = |output: &TxOut| interest.is_flagged(&output.script_pubkey, height);
+        let spends = transaction.input.iter().any(|input| self.live.contains(&input.previous_output));
+        if !spends && !told.iter().any(flagged) && !transaction.output.iter().any(flagged) {
+            return Ok(None);
         }
         let proof = block.proof(&arrived.header).map_err(wrong)?;
         let (txid, branch) = (proof.txid(tx_index), proof.branch(tx_index));
@@ -158,24 +257,82 @@ impl<'a> Advance<'a> {
             return Err(wrong(ScanError::SpentOutputs));
         }
         self.check_spent(arrived.id, &transaction, &spent)?;
-        let at = TxPosition { height, tx_index };
-        let record = Record { transaction, spent, branch };
-        self.rows.extend(derive::rows(at, txid, &record, self.interest.as_ref()));
-        Ok(self.update_coins(txid, height, record))
+        Ok(Some((txid, Record { transaction, spent, branch })))
+    }
+
+    /// What a record brings. Of one that is new, a coin that was followed is live still.
+    fn derived(&self, at: TxPosition, txid: Txid, record: &Record, known: bool) -> Result<Derived, IndexError> {
+        let coin = |outpoint: &OutPoint| -> Result<Option<Coin>, IndexError> {
+            if !known && !self.live.contains(outpoint) {
+                return Ok(None);
+            }
+            self.step.coin(outpoint, at.height)
+        };
+        derive::derive(coin, &self.course.parameters, self.course.interest.as_ref(), at, txid, record)
+    }
+
+    /// Puts what changed of a record's rows, and tells what changed of what they say.
+    fn rewrite(
+        &mut self,
+        id: BlockId,
+        header: &Header,
+        at: TxPosition,
+        record: &Record,
+        derived: Derived,
+    ) -> Result<(), SyncError> {
+        let txid = record.txid();
+        let mut old = Rows::new();
+        for (family, key) in derive::keys(at, txid, record) {
+            if let Some(value) = self.step.get(family, &key)?
+                && (family != Family::Spends || is_spend_by(&value, at))
+            {
+                old.insert((family, key), value);
+            }
+        }
+        let new = if derived.is_record { derived.rows } else { Rows::new() };
+        if old == new {
+            return Ok(());
+        }
+        let place = place(id, header, at, txid);
+        let (before, after) =
+            (tell::facts(self.writer, place, record, &old)?, tell::facts(self.writer, place, record, &new)?);
+        for event in tell::changes(&before, &after, self.course.seen, Reason::Retrace) {
+            self.step.tell(&event)?;
+        }
+        for (family, key) in old.keys().filter(|row| !new.contains_key(*row)) {
+            self.step.delete(*family, key);
+        }
+        for (row, value) in new.iter().filter(|(row, value)| old.get(*row) != Some(value)) {
+            self.tally.touches += u64::from(row.0 == Family::Touches);
+            self.step.put(row.0, &row.1, value);
+        }
+        Ok(())
+    }
+
+    /// Whether an output of a known record is followed now, wasn't before, and nobody is known to spend it.
+    fn brings_fresh_coins(&self, at: TxPosition, record: &Record, derived: &Derived) -> Result<bool, IndexError> {
+        if !derived.is_record {
+            return Ok(false);
+        }
+        let txid = record.txid();
+        for (vout, output) in (0u32..).zip(&record.transaction.output) {
+            let flagged = self.course.interest.is_flagged(&output.script_pubkey, at.height);
+            let outpoint = OutPoint { txid, vout };
+            if derived.follows(vout as usize, flagged)
+                && !self.step.coin(&outpoint, at.height)?.is_some_and(|coin| is_followed(&coin))
+                && self.step.spender(&outpoint, at.height)?.is_none()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Compares what the node tells of spent outputs with what the index knows of the transactions that made them.
     fn check_spent(&self, block: BlockId, transaction: &Transaction, spent: &[TxOut]) -> Result<(), SyncError> {
         for (input, told) in transaction.input.iter().zip(spent) {
             let outpoint = input.previous_output;
-            let agrees = match self.live.get(&outpoint) {
-                Some(coin) => {
-                    let script = self.interest.scripts.find(told.script_pubkey.as_bytes());
-                    coin == (LiveCoin { value: told.value.to_sat(), script: script.unwrap_or(u32::MAX) })
-                }
-                None => self.recorded_output(&outpoint)?.is_none_or(|output| output == *told),
-            };
-            if !agrees {
+            if self.recorded_output(&outpoint)?.is_some_and(|output| output != *told) {
                 return Err(SyncError::SpentOutput { outpoint, block });
             }
         }
@@ -184,33 +341,42 @@ impl<'a> Advance<'a> {
 
     /// The output itself, where a record holds its transaction.
     fn recorded_output(&self, outpoint: &OutPoint) -> Result<Option<TxOut>, SyncError> {
-        let vout = outpoint.vout as usize;
-        if let Some(outputs) = self.pending.get(&outpoint.txid) {
-            return Ok(outputs.get(vout).cloned());
-        }
         // Twins have the same outputs: any will do.
-        let Some(at) = self.writer.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
-        Ok(self.writer.record(at)?.and_then(|record| record.transaction.output.get(vout).cloned()))
+        let Some(at) = self.step.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
+        let record = self.step.record(at)?;
+        Ok(record.and_then(|record| record.transaction.output.get(outpoint.vout as usize).cloned()))
     }
 
-    /// Removes the coins a record spends and adds those it makes; returns the fingerprints of the latter.
-    fn update_coins(&mut self, txid: Txid, height: Height, record: Record) -> Vec<u64> {
+    /// Removes the coins a record spends and adds the followed ones it makes that nobody spends; returns the latter's fingerprints.
+    fn update_coins(&mut self, at: TxPosition, record: &Record, derived: &Derived) -> Result<Vec<u64>, SyncError> {
+        let mut made = Vec::new();
+        if !derived.is_record {
+            return Ok(made);
+        }
         for input in &record.transaction.input {
             self.live.remove(&input.previous_output);
         }
-        let mut made = Vec::new();
-        for (vout, output) in (0..).zip(&record.transaction.output) {
-            if !self.interest.is_flagged(&output.script_pubkey, height) {
-                continue;
-            }
-            if let Some(script) = self.interest.scripts.find(output.script_pubkey.as_bytes()) {
-                let coin = LiveCoin { value: output.value.to_sat(), script };
-                made.push(self.live.insert(&self.interest, OutPoint { txid, vout }, coin));
+        let txid = record.txid();
+        for (vout, output) in (0u32..).zip(&record.transaction.output) {
+            let flagged = self.course.interest.is_flagged(&output.script_pubkey, at.height);
+            let outpoint = OutPoint { txid, vout };
+            if derived.follows(vout as usize, flagged)
+                && (self.course.id == MAIN_SWEEP || self.step.spender(&outpoint, at.height)?.is_none())
+            {
+                made.push(self.live.insert(&self.course.interest, outpoint));
             }
         }
-        self.pending.insert(txid, record.transaction.output);
-        made
+        Ok(made)
     }
+}
+
+fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Place {
+    Place { height: id.height, block: id.hash, time: header.time, txid, tx_index: at.tx_index }
+}
+
+/// Whether a `spends` row is of the transaction at `at`: BIP30's twins have inputs of their own, but a damaged row may name another.
+fn is_spend_by(value: &[u8], at: TxPosition) -> bool {
+    value.get(..8) == Some(&at.key()[..])
 }
 
 /// What is worked out about one block while its candidates are applied, each at most once.
@@ -223,8 +389,12 @@ struct Block<'a> {
     by_input: Option<HashMap<u64, u32>>,
 }
 
-impl Block<'_> {
-    fn proof(&mut self, header: &bitcoin::block::Header) -> Result<&Proof, ScanError> {
+impl<'a> Block<'a> {
+    fn new(id: BlockId, content: &'a Content) -> Self {
+        Self { id, content, proof: None, fetched: None, by_input: None }
+    }
+
+    fn proof(&mut self, header: &Header) -> Result<&Proof, ScanError> {
         if let Some(proof) = &self.content.proof {
             return Ok(proof);
         }
@@ -241,7 +411,8 @@ impl Block<'_> {
             return Ok(spent);
         }
         let asked = pool.with(|node| node.spent(self.id, &[(tx_index, txid)]));
-        let spent = asked.map_err(SyncError::from_node)?;
+        let wrong = |source| SyncError::Block { block: self.id, source };
+        let spent = fitting(asked.map_err(SyncError::from_node)?, &self.content.scan).map_err(wrong)?;
         let of_this = spent.of(tx_index).map(<[TxOut]>::to_vec).unwrap_or_default();
         self.fetched = Some(spent);
         Ok(of_this)

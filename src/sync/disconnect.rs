@@ -1,12 +1,16 @@
 //! Undoing blocks, from the index alone: no stale block of the node's, no undo log, any depth.
 //!
-//! For each record of a block, the rows that it brought are deleted, then the header; nothing below depends on them.
+//! For each record of a block, the rows that it brought are deleted, then the header; nothing below depends on them. What was told of
+//! them is taken back in the same batch.
 
-use crate::chain::Height;
-use crate::index::derive;
+use super::tell;
+use crate::chain::{BlockId, Height};
+use crate::index::derive::{self, Rows};
+use crate::index::events::{Event, Fact, Place, Reason, Seen};
 use crate::index::keys::TxPosition;
-use crate::index::values::{MAIN_SWEEP, Record, Sweep};
-use crate::index::{Family, Result, View, Writer};
+use crate::index::sweeps::Sweep;
+use crate::index::values::Record;
+use crate::index::{Family, Result, Step, View, Writer};
 
 /// A batch is written when it holds this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
@@ -17,25 +21,65 @@ const BATCH_BLOCKS: u32 = 500;
 ///
 /// # Errors
 /// What the index reports; batches written before stay.
-pub fn disconnect(writer: &Writer, tip: Height, fork: Height) -> Result<()> {
+pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Result<()> {
     let mut step = writer.step();
+    step.tell(&Event {
+        id: format!("reorg:{}:{fork}", tip.hash),
+        fact: Fact::Reorg { fork, stale_tip: tip.hash, stale_height: tip.height },
+        seen,
+    })?;
     let mut blocks = 0;
-    for height in (fork + 1..=tip).rev() {
-        for row in writer.prefix(Family::Records, &height.to_be_bytes()) {
-            let (key, value) = row?;
-            let corrupt = |_| View::corrupt(Family::Records, &key);
-            let at = TxPosition::from_key(&key).map_err(corrupt)?;
-            let record = Record::from_value(&value).map_err(corrupt)?;
-            derive::delete(&mut step, at, record.txid(), &record);
-        }
-        step.delete(Family::Headers, &height.to_be_bytes());
+    for height in (fork + 1..=tip.height).rev() {
+        disconnect_block(writer, &mut step, height, seen)?;
         blocks += 1;
         if blocks >= BATCH_BLOCKS || step.bytes() >= BATCH_BYTES || height == fork + 1 {
             let mut full = std::mem::replace(&mut step, writer.step());
-            full.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep { next: height }.value());
+            lower_sweeps(writer, &mut full, height)?;
             full.commit(true)?;
             blocks = 0;
         }
+    }
+    Ok(())
+}
+
+fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: Seen) -> Result<()> {
+    let header = writer.header(height)?.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?;
+    for (tx_index, record) in step.records(height)?.into_iter().rev() {
+        let at = TxPosition { height, tx_index };
+        let txid = record.txid();
+        let place = Place { height, block: header.block_hash(), time: header.time, txid, tx_index };
+        let facts = tell::facts(writer, place, &record, &rows(step, at, &record)?)?;
+        for event in tell::changes(&facts, &tell::Facts::new(), seen, Reason::Reorg) {
+            step.tell(&event)?;
+        }
+        for (family, key) in derive::keys(at, txid, &record) {
+            step.delete(family, &key);
+        }
+    }
+    step.delete(Family::Headers, &height.to_be_bytes());
+    Ok(())
+}
+
+/// The rows that a record brought, as they are.
+fn rows(step: &Step<'_>, at: TxPosition, record: &Record) -> Result<Rows> {
+    let mut rows = Rows::new();
+    for (family, key) in derive::keys(at, record.txid(), record) {
+        if let Some(value) = step.get(family, &key)? {
+            rows.insert((family, key), value);
+        }
+    }
+    Ok(rows)
+}
+
+/// No sweep is above the tip.
+fn lower_sweeps(writer: &Writer, step: &mut Step<'_>, to: Height) -> Result<()> {
+    for (id, sweep) in writer.sweeps()?.iter() {
+        let lowered = match sweep {
+            Sweep::Main { next } if next > to => Sweep::Main { next: to },
+            Sweep::Side { next, reads } if next > to => Sweep::Side { next: to, reads },
+            _ => continue,
+        };
+        step.put(Family::Sweeps, &id.to_be_bytes(), &lowered.value());
     }
     Ok(())
 }

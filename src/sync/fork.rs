@@ -93,6 +93,10 @@ fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId)
         }
         for header in &headers {
             previous = linked(header, next, previous)?;
+            if next == fork + 1 && previous == ours(view, next)?.block_hash() {
+                // It has our block by now, as a node that catches up does: what it lacked a moment ago proves nothing.
+                return Err(SyncError::ChainMoved);
+            }
             found = Some(found.map_or(header.work(), |sum| sum + header.work()));
             if found > needed {
                 return Ok(true);

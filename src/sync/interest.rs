@@ -1,26 +1,34 @@
-//! What a sweep looks for: the flagged scripts, and the coins on them that nobody has spent yet.
+//! What a sweep looks for: flagged scripts, and followed coins that nobody has spent yet.
 //!
 //! Scripts don't change during a sweep. Coins do, in chain order, while blocks are scanned ahead in any order. So scanners use a
 //! published set of coin fingerprints that may be stale, and whoever advances looks for the coins added since: a short list.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bitcoin::{OutPoint, Script};
 
-use crate::chain::{Height, ScriptHash};
-use crate::index::derive::Flagged;
-use crate::index::{IndexError, Result, View};
+use super::lists::Entries;
+use crate::chain::Height;
+use crate::index::derive::Marks;
+use crate::index::entries::EntryRow;
+use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
+use crate::index::values::Coin;
+use crate::index::{Result, View};
 use crate::scan::{Fingerprints, OutPointHasher, Scripts};
-use crate::sync::lists::Entries;
+use crate::trace::Column;
 use crate::watchlist::Role;
 
-/// The flagged scripts of an index, and the published coins.
+/// The scripts that count for one sweep, and the published coins.
 pub struct Interest {
-    /// The scripts, numbered.
+    /// The flagged scripts, numbered.
     pub scripts: Scripts,
     /// Of each script, the height it is flagged from.
     from: Vec<Height>,
+    /// Where tracing stops.
+    services: Scripts,
+    /// What of the chain has to be read for it.
+    pub needs: Needs,
     /// Makes the fingerprints of this process.
     pub hasher: OutPointHasher,
     published: RwLock<Arc<Published>>,
@@ -35,48 +43,66 @@ pub struct Published {
     pub coins: Fingerprints,
 }
 
+/// The height from which an entry counts for the sweep `of`, and whether that sweep is to look for it in blocks.
+///
+/// The main sweep, also while others are below it, goes by its own entries: the others read its blocks again for theirs. One below
+/// it is the lowest while it runs, so whatever the others look for is covered where it is.
+fn share(entry: &EntryRow, sweeps: &Sweeps, of: u32) -> Option<(Height, bool)> {
+    let own = sweeps.resolve(entry.sweep) == of;
+    if of == MAIN_SWEEP {
+        return own.then_some((entry.from, true));
+    }
+    match entry.lowered {
+        Some(lowered) => Some((lowered.from, own || sweeps.resolve(lowered.sweep) == of)),
+        None => Some((entry.from, own)),
+    }
+}
+
 impl Interest {
-    /// The interest of all flagged entries of an index, and its live coins.
+    /// The interest of the sweep `of`, and its live coins.
     ///
     /// # Errors
     /// What reading reports.
-    pub fn load(view: &View) -> Result<(Self, LiveCoins)> {
-        let mut scripts = Scripts::default();
-        let mut hashes: Vec<ScriptHash> = Vec::new();
-        let mut from = Vec::new();
-        for entry in view.flagged() {
-            let (hash, script, height) = entry?;
-            scripts.insert(&script);
-            hashes.push(hash);
-            from.push(height);
-        }
-        let interest = Self { scripts, from, hasher: OutPointHasher::default(), published: RwLock::default() };
-        let mut live = LiveCoins::default();
-        for coin in view.coins() {
-            let (key, coin) = coin?;
-            let outpoint = key.outpoint;
-            // Entries come in the order of their hashes, so a script's number is its place among them.
-            let number = hashes.binary_search(&coin.script).map_err(|_| IndexError::Damaged {
-                path: view.path().to_owned(),
-                detail: format!("coin {outpoint} is on a script that is no entry"),
-            })?;
-            let script = u32::try_from(number).expect("scripts are numbered by u32");
-            if view.spender_of(&key)?.is_none() {
-                live.coins.insert(outpoint, LiveCoin { value: coin.value, script });
+    pub fn load(view: &View, sweeps: &Sweeps, of: u32) -> Result<(Self, LiveCoins)> {
+        Self::load_at(view, sweeps, of, sweeps.next(of))
+    }
+
+    /// The same, of a sweep that has come to height `next`.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn load_at(view: &View, sweeps: &Sweeps, of: u32, next: Height) -> Result<(Self, LiveCoins)> {
+        let interest = Self::scripts(view, sweeps, of)?;
+        let live = LiveCoins::load(view, &interest, next)?;
+        Ok((interest, live))
+    }
+
+    /// The same, without coins: for what needs no block.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn scripts(view: &View, sweeps: &Sweeps, of: u32) -> Result<Self> {
+        let (mut scripts, mut services) = (Scripts::default(), Scripts::default());
+        let (mut from, mut own) = (Vec::new(), Vec::new());
+        for entry in view.entry_heads() {
+            let (_, entry) = entry?;
+            if entry.service {
+                services.insert(&entry.script);
+            }
+            if let Some((height, looked_for)) = share(&entry, sweeps, of).filter(|_| entry.flagged) {
+                scripts.insert(&entry.script);
+                from.push(height);
+                own.extend(looked_for.then_some(height));
             }
         }
-        live.publish(&interest);
-        Ok((interest, live))
+        let needs = Needs::from_heights(own.into_iter());
+        let hasher = OutPointHasher::default();
+        Ok(Self { scripts, from, services, needs, hasher, published: RwLock::default() })
     }
 
     /// The coins as last published.
     pub fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// What of the chain has to be read.
-    pub fn needs(&self) -> Needs {
-        Needs::from_heights(self.from.iter().copied())
     }
 }
 
@@ -90,19 +116,36 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Those of an index's flagged entries.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn of(view: &View) -> Result<Self> {
-        let heights = view.flagged().map(|entry| entry.map(|(_, _, from)| from)).collect::<Result<Vec<_>>>()?;
-        Ok(Self::from_heights(heights.into_iter()))
-    }
-
     /// Those of lists that no index has taken in yet.
     pub fn of_entries(entries: &Entries) -> Self {
         let flagged = entries.values().filter(|entry| entry.roles.contains(&Role::Flagged));
         Self::from_heights(flagged.map(|entry| entry.from))
+    }
+
+    /// What is missing of an index whose entries and sweeps are these, as far as its scripts tell.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn missing(view: &View) -> Result<Self> {
+        let sweeps = view.sweeps()?;
+        let mut needs = Self::default();
+        for entry in view.entry_heads() {
+            let (_, entry) = entry?;
+            if !entry.flagged {
+                continue;
+            }
+            let wishes = [Some((entry.from, entry.sweep)), entry.lowered.map(|lowered| (lowered.from, lowered.sweep))];
+            for (from, sweep) in wishes.into_iter().flatten() {
+                let first = from.max(sweeps.next(sweep));
+                needs.blocks_from = needs.blocks_from.into_iter().chain([first]).min();
+                if from > 0 {
+                    needs.spent_from = needs.spent_from.into_iter().chain([first]).min();
+                }
+            }
+        }
+        let reads = sweeps.sides().into_iter().filter_map(|(_, next, reads)| reads.map(|reads| reads.max(next)));
+        needs.blocks_from = needs.blocks_from.into_iter().chain(reads).min();
+        Ok(needs)
     }
 
     fn from_heights(heights: impl Iterator<Item = Height> + Clone) -> Self {
@@ -110,25 +153,20 @@ impl Needs {
     }
 }
 
-impl Flagged for Interest {
+impl Marks for Interest {
     fn flagged_from(&self, script: &Script) -> Option<Height> {
         self.scripts.find(script.as_bytes()).map(|number| self.from[number as usize])
     }
+
+    fn is_service(&self, script: &Script) -> bool {
+        self.services.find(script.as_bytes()).is_some()
+    }
 }
 
-/// A coin on a flagged script that no record spends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveCoin {
-    /// Satoshis.
-    pub value: u64,
-    /// The number of its script in the interest.
-    pub script: u32,
-}
-
-/// All live coins, exact; kept by the one thread that advances.
+/// All live coins, exact: followed, and spent by no record. Kept by the one thread that advances.
 #[derive(Default)]
 pub struct LiveCoins {
-    coins: HashMap<OutPoint, LiveCoin, foldhash::quality::RandomState>,
+    coins: HashSet<OutPoint, foldhash::quality::RandomState>,
     version: u64,
     /// Added since the last publication.
     recent: Fingerprints,
@@ -143,15 +181,33 @@ pub const WINDOW: usize = 48;
 const RECENT_AT_LEAST: usize = 16;
 
 impl LiveCoins {
-    /// A coin, if it is live.
-    pub fn get(&self, outpoint: &OutPoint) -> Option<LiveCoin> {
-        self.coins.get(outpoint).copied()
+    /// Those made below `next`.
+    fn load(view: &View, interest: &Interest, next: Height) -> Result<Self> {
+        let mut live = Self::default();
+        for coin in view.coins() {
+            let (key, coin) = coin?;
+            if key.height < next && is_followed(&coin) && view.spender_of(&key)?.is_none() {
+                live.coins.insert(key.outpoint);
+            }
+        }
+        live.publish(interest);
+        Ok(live)
+    }
+
+    /// Whether a coin is live.
+    pub fn contains(&self, outpoint: &OutPoint) -> bool {
+        self.coins.contains(outpoint)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.coins.is_empty()
     }
 
     /// Adds a coin; returns its fingerprint.
-    pub fn insert(&mut self, interest: &Interest, outpoint: OutPoint, coin: LiveCoin) -> u64 {
+    pub fn insert(&mut self, interest: &Interest, outpoint: OutPoint) -> u64 {
         let fingerprint = interest.hasher.of(&outpoint);
-        self.coins.insert(outpoint, coin);
+        self.coins.insert(outpoint);
         self.recent.insert(fingerprint);
         fingerprint
     }
@@ -182,8 +238,13 @@ impl LiveCoins {
         self.version += 1;
         self.blocks_since = 0;
         self.earlier = self.recent.drain().collect();
-        let coins = self.coins.keys().map(|outpoint| interest.hasher.of(outpoint)).collect();
+        let coins = self.coins.iter().map(|outpoint| interest.hasher.of(outpoint)).collect();
         let published = Arc::new(Published { version: self.version, coins });
         *interest.published.write().unwrap_or_else(PoisonError::into_inner) = published;
     }
+}
+
+/// Whether the spend of a coin is looked for. Without a tracked rule a row has no columns, and only flagged coins have rows.
+pub fn is_followed(coin: &Coin) -> bool {
+    coin.columns.is_empty() || coin.columns.iter().any(Column::is_followed)
 }

@@ -1,17 +1,175 @@
-//! What the lists say against what the index knows.
+//! What lists and settings say against what the index knows: decides what changes, and where a sweep has to begin for it. Reads only.
+//!
+//! A change *grows* the index (a new flagged entry, a lower `from`, wider gates, a service gone) or *shrinks* it (an entry forgotten,
+//! tighter gates, a new service). Either way one sweep, from the lowest height that it can matter at, goes over the records that are
+//! there and over the blocks of what is new. Nothing shrinks by accident.
 
 use std::collections::BTreeMap;
 
-use crate::chain::ScriptHash;
-use crate::index::values::{EntryRow, MAIN_SWEEP};
-use crate::index::{Result, View};
+use super::SyncError;
+use crate::chain::{Height, ScriptHash};
+use crate::index::entries::{EntryRow, Lowered};
+use crate::index::keys::{ScriptKey, TouchKey, TxPosition};
+use crate::index::meta::{self, TakenLists, TraceParameters};
+use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
+use crate::index::{Family, IndexError, Result, View, Writer};
+use crate::trace::Rule;
 use crate::watchlist::Role;
 use crate::watchlist::entries::Entry;
 
 /// Entries by the hash of their script.
 pub type Entries = BTreeMap<ScriptHash, Entry>;
 
-/// The row an entry gets in a new index.
+/// What lists and settings ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// What the lists say, and which lists they are; without any, the entries stay as they are.
+    pub lists: Option<(Entries, TakenLists)>,
+    /// How far coins are to be followed.
+    pub trace: WantedTrace,
+    /// Whether what no list names any more is dropped.
+    pub forget: bool,
+    /// Whether a list may shrink by much, and gates may tighten.
+    pub accept_shrink: bool,
+}
+
+/// How far coins are to be followed; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WantedTrace {
+    /// The tracked rules.
+    pub rules: Option<Vec<Rule>>,
+    /// The least taint followed, satoshis.
+    pub min_taint_sat: Option<u64>,
+    /// The most hops followed; `Some(None)` for no limit.
+    pub max_hops: Option<Option<u32>>,
+}
+
+impl WantedTrace {
+    /// The parameters, where the index has `known`.
+    pub fn over(&self, known: &TraceParameters) -> TraceParameters {
+        let default = TraceParameters::default();
+        // An index from before anything was tracked is to track what a new one does.
+        let rules = if known.rules.is_empty() { default.rules } else { known.rules.clone() };
+        let mut rules = self.rules.clone().unwrap_or(rules);
+        rules.sort_unstable();
+        rules.dedup();
+        TraceParameters {
+            rules,
+            min_taint_sat: self.min_taint_sat.unwrap_or(known.min_taint_sat).max(1),
+            max_hops: self.max_hops.unwrap_or(known.max_hops),
+        }
+    }
+}
+
+/// What happens to one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new, or was a service only and is flagged now.
+    New,
+    /// It is a service from now on.
+    NewService,
+    /// It begins lower.
+    Lowered {
+        /// Where it began.
+        from: Height,
+    },
+    /// A list wants it to begin higher, which changes nothing.
+    RaiseIgnored {
+        /// Where the list wants it to begin.
+        to: Height,
+    },
+    /// No list names it, or one of its roles, any more; it stays.
+    Kept,
+    /// It goes, or one of its roles does.
+    Forgotten,
+    /// Only labels differ.
+    Relabelled,
+}
+
+/// An entry that changes.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// Its script's hash.
+    pub script: ScriptHash,
+    /// How.
+    pub what: Change,
+    /// The entry as it will be, or as it was if it goes.
+    pub entry: EntryRow,
+    /// Whether its row is written anew.
+    write: bool,
+    /// Whether its row goes.
+    delete: bool,
+}
+
+/// What a change of lists or parameters comes to.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The entries that change, by script hash.
+    pub changed: Vec<Changed>,
+    /// The parameters from now on.
+    pub parameters: TraceParameters,
+    /// Whether they are others than before.
+    pub parameters_changed: bool,
+    /// The lists from now on, if they are others.
+    taken: Option<TakenLists>,
+    /// Where a new sweep has to begin.
+    pub start: Option<Height>,
+    id: u32,
+}
+
+impl Plan {
+    /// How many entries change in some way.
+    pub fn count(&self, is: impl Fn(&Change) -> bool) -> usize {
+        self.changed.iter().filter(|changed| is(&changed.what)).count()
+    }
+
+    /// The first block that new wishes need; for coins that become followed, only the records tell.
+    pub fn first_block(&self) -> Option<Height> {
+        let of_entry = |changed: &Changed| match changed.what {
+            Change::New => Some(changed.entry.from),
+            Change::Lowered { .. } => Some(changed.entry.lowered.map_or(changed.entry.from, |lowered| lowered.from)),
+            _ => None,
+        };
+        self.changed.iter().filter_map(of_entry).min()
+    }
+
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        !self.changed.iter().any(|changed| changed.write || changed.delete)
+            && !self.parameters_changed
+            && self.taken.is_none()
+    }
+
+    /// Writes it, in one batch.
+    ///
+    /// # Errors
+    /// What the index reports; then nothing is written.
+    pub fn apply(&self, writer: &Writer) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let mut step = writer.step();
+        for changed in &self.changed {
+            match (changed.write, changed.delete) {
+                (_, true) => step.delete(Family::Entries, &changed.script.0),
+                (true, false) => step.put(Family::Entries, &changed.script.0, &changed.entry.value()),
+                (false, false) => {}
+            }
+        }
+        if let Some(next) = self.start {
+            step.put(Family::Sweeps, &self.id.to_be_bytes(), &Sweep::Side { next, reads: None }.value());
+        }
+        if self.parameters_changed {
+            meta::put_trace(&mut step, &self.parameters);
+        }
+        if let Some(taken) = &self.taken {
+            meta::put_lists(&mut step, taken);
+        }
+        step.commit(true)
+    }
+}
+
+/// The row of an entry that the main sweep begins with.
 pub fn row(entry: &Entry) -> EntryRow {
     EntryRow {
         script: entry.script.clone(),
@@ -19,75 +177,208 @@ pub fn row(entry: &Entry) -> EntryRow {
         service: entry.roles.contains(&Role::Service),
         from: entry.from,
         sweep: MAIN_SWEEP,
+        lowered: None,
         labels: entry.labels.clone(),
     }
 }
 
-/// The entries, with those that no list gives a height starting where the index has them start: a default of today says nothing
-/// about what was taken in earlier.
+/// Decides what `wanted` changes.
 ///
 /// # Errors
-/// What reading the index reports.
-pub fn keep_known_heights(entries: &Entries, view: &View) -> Result<Entries> {
-    let mut entries = entries.clone();
-    for (script, entry) in &mut entries {
-        if let Some(known) = view.entry(*script)? {
-            entry.from = entry.from_with(known.from);
-        }
+/// [`SyncError::ListShrank`], [`SyncError::Narrower`]; what reading the index reports.
+pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
+    let known = meta::trace(view)?;
+    let parameters = wanted.trace.over(&known);
+    if let Some(what) = narrower(&known, &parameters).filter(|_| !wanted.accept_shrink) {
+        return Err(SyncError::Narrower { what });
     }
-    Ok(entries)
+    let mut planner = Planner { view, sweeps: view.sweeps()?, forget: wanted.forget, changed: Vec::new(), start: None };
+    let mut taken = None;
+    if let Some((entries, lists)) = &wanted.lists {
+        let before = meta::lists(view)?;
+        if !wanted.accept_shrink {
+            before.check_shrink(lists).map_err(|(path, before, now)| SyncError::ListShrank { path, before, now })?;
+        }
+        planner.compare(entries)?;
+        let lists = lists.clone().keeping(&before);
+        taken = (lists != before).then_some(lists);
+    }
+    let parameters_changed = parameters != known;
+    if parameters_changed && let Some(first) = view.range(Family::Records, &[], None).next() {
+        let (key, _) = first?;
+        let at = TxPosition::from_key(&key).map_err(|_| View::corrupt(Family::Records, &key))?;
+        planner.recompute(at.height);
+    }
+    let id = planner.sweeps.fresh();
+    Ok(Plan { changed: planner.changed, parameters, parameters_changed, taken, start: planner.start, id })
 }
 
-/// How the lists differ from an index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
-    /// Scripts the index doesn't know.
-    pub new: u64,
-    /// Entries no list names any more.
-    pub gone: u64,
-    /// Entries with other roles or another `from`.
-    pub changed: u64,
-    /// Entries with other labels only.
-    pub relabelled: u64,
+/// What of new parameters is tighter than before, in words.
+fn narrower(old: &TraceParameters, new: &TraceParameters) -> Option<String> {
+    let mut words = Vec::new();
+    let dropped: Vec<_> = old.rules.iter().filter(|rule| !new.rules.contains(rule)).map(|rule| rule.name()).collect();
+    if !dropped.is_empty() {
+        words.push(format!("without {}", dropped.join(" and ")));
+    }
+    if new.min_taint_sat > old.min_taint_sat {
+        words.push(format!("min-taint {} instead of {}", new.min_taint_sat, old.min_taint_sat));
+    }
+    let limit = |hops: Option<u32>| hops.map_or("no limit".to_owned(), |hops| hops.to_string());
+    if new.max_hops.unwrap_or(u32::MAX) < old.max_hops.unwrap_or(u32::MAX) {
+        words.push(format!("max-hops {} instead of {}", limit(new.max_hops), limit(old.max_hops)));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
-impl Difference {
-    /// Compares.
-    ///
-    /// # Errors
-    /// What reading the index reports.
-    pub fn between(entries: &Entries, view: &View) -> Result<Self> {
-        let mut difference = Self::default();
-        let mut seen = 0;
+struct Planner<'a> {
+    view: &'a View,
+    sweeps: Sweeps,
+    forget: bool,
+    changed: Vec<Changed>,
+    start: Option<Height>,
+}
+
+impl Planner<'_> {
+    /// Walks lists and entries side by side, both in the order of their hashes.
+    fn compare(&mut self, entries: &Entries) -> Result<(), IndexError> {
+        let view = self.view;
+        let mut wanted = entries.iter().peekable();
         for known in view.entries() {
             let (script, known) = known?;
-            let Some(now) = entries.get(&script).map(row) else {
-                difference.gone += 1;
-                continue;
-            };
-            seen += 1;
-            if now == known {
-                continue;
+            while let Some((new, entry)) = wanted.next_if(|(new, _)| **new < script) {
+                self.add(*new, entry);
             }
-            let labels_only = EntryRow { labels: known.labels.clone(), ..now } == known;
-            *(if labels_only { &mut difference.relabelled } else { &mut difference.changed }) += 1;
+            match wanted.next_if(|(same, _)| **same == script) {
+                Some((_, entry)) => self.change(script, known, entry)?,
+                None if self.forget => self.drop_entry(script, known)?,
+                None => self.note(script, Change::Kept, known, false),
+            }
         }
-        difference.new = entries.len() as u64 - seen;
-        Ok(difference)
+        for (new, entry) in wanted {
+            self.add(*new, entry);
+        }
+        Ok(())
     }
 
-    /// Whether rows of the chain depend on it.
-    pub fn needs_sweep(&self) -> bool {
-        Self { relabelled: 0, ..*self } != Self::default()
+    fn note(&mut self, script: ScriptHash, what: Change, entry: EntryRow, write: bool) {
+        self.changed.push(Changed { script, what, entry, write, delete: false });
     }
-}
 
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts =
-            [(self.new, "new"), (self.gone, "gone"), (self.changed, "changed"), (self.relabelled, "with other labels")];
-        let words: Vec<_> =
-            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-        write!(f, "{} (entries)", words.join(", "))
+    /// The sweep that something which matters from `height` on can be left to: of those that are not above it yet, the one that has
+    /// come furthest; else a new one, which begins no higher.
+    fn assign(&mut self, height: Height) -> u32 {
+        let sides = self.sweeps.sides().into_iter().map(|(id, next, _)| (next, id));
+        let candidates = sides.chain([(self.sweeps.main(), MAIN_SWEEP)]).filter(|(next, _)| *next <= height);
+        if let Some((_, id)) = candidates.max_by_key(|(next, id)| (*next, *id == MAIN_SWEEP)) {
+            return id;
+        }
+        self.start = Some(self.start.map_or(height, |start| start.min(height)));
+        self.sweeps.fresh()
+    }
+
+    /// Lets the records from `height` on be evaluated again.
+    fn recompute(&mut self, height: Height) {
+        if height < self.sweeps.settled() {
+            self.start = Some(self.start.map_or(height, |start| start.min(height)));
+        }
+    }
+
+    fn add(&mut self, script: ScriptHash, entry: &Entry) {
+        let mut new = row(entry);
+        if new.flagged {
+            new.sweep = self.assign(new.from);
+        }
+        let what = if new.flagged { Change::New } else { Change::NewService };
+        self.note(script, what, new, true);
+    }
+
+    fn change(&mut self, script: ScriptHash, known: EntryRow, entry: &Entry) -> Result<(), IndexError> {
+        let wish = known.lowered.map_or(known.from, |lowered| lowered.from);
+        let asked = entry.from_with(wish);
+        let mut now = EntryRow { labels: entry.labels.clone(), ..known.clone() };
+        let says = |role| entry.roles.contains(&role);
+        let lost = (known.flagged && !says(Role::Flagged)) || (known.service && !says(Role::Service));
+        if lost && !self.forget {
+            let of_lost = |label: &&crate::watchlist::Label| !says(label.role);
+            now.labels.extend(known.labels.iter().filter(of_lost).cloned());
+            now.labels.sort_unstable();
+            now.labels.dedup();
+        }
+        now.flagged = says(Role::Flagged) || (known.flagged && !self.forget);
+        now.service = says(Role::Service) || (known.service && !self.forget);
+        let mut what = (now.labels != known.labels).then_some(Change::Relabelled);
+        if lost {
+            what = Some(Change::Kept);
+        }
+        if now.service != known.service {
+            what = Some(if now.service { Change::NewService } else { Change::Forgotten });
+            self.recompute_coins_of(script)?;
+        }
+        if known.flagged && !now.flagged {
+            what = Some(Change::Forgotten);
+            now.lowered = None;
+            self.recompute_touches_of(script)?;
+        }
+        if now.flagged && !known.flagged {
+            what = Some(Change::New);
+            (now.from, now.lowered) = (entry.from, None);
+            now.sweep = self.assign(now.from);
+        } else if now.flagged && asked < wish {
+            what = Some(Change::Lowered { from: wish });
+            self.lower(&mut now, asked);
+        } else if now.flagged && asked > wish && what.is_none() {
+            what = Some(Change::RaiseIgnored { to: asked });
+        } else if !now.flagged && asked != now.from {
+            // Nothing is swept for a service.
+            now.from = asked;
+            what = what.or(Some(Change::Relabelled));
+        }
+        if let Some(what) = what {
+            let write = now != known;
+            self.note(script, what, now, write);
+        }
+        Ok(())
+    }
+
+    /// Lets an entry begin at `to`. What is covered of it stays so.
+    fn lower(&mut self, entry: &mut EntryRow, to: Height) {
+        let next = self.sweeps.next(entry.sweep);
+        if next <= to {
+            (entry.from, entry.lowered) = (to, None);
+        } else if entry.from >= next {
+            (entry.from, entry.lowered, entry.sweep) = (to, None, self.assign(to));
+        } else {
+            entry.lowered = Some(Lowered { from: to, sweep: self.assign(to) });
+        }
+    }
+
+    fn drop_entry(&mut self, script: ScriptHash, known: EntryRow) -> Result<(), IndexError> {
+        if known.flagged {
+            self.recompute_touches_of(script)?;
+        }
+        if known.service {
+            self.recompute_coins_of(script)?;
+        }
+        let what = Change::Forgotten;
+        self.changed.push(Changed { script, what, entry: known, write: false, delete: true });
+        Ok(())
+    }
+
+    /// From the first coin on, for a script that begins or ceases to be a service's.
+    fn recompute_coins_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
+        let Some(first) = self.view.prefix(Family::Scripts, &script.0).next() else { return Ok(()) };
+        let (key, _) = first?;
+        let first = ScriptKey::from_key(&key).map_err(|_| View::corrupt(Family::Scripts, &key))?;
+        self.recompute(first.at.height);
+        Ok(())
+    }
+
+    /// From the first touch on, for a script that is flagged no more.
+    fn recompute_touches_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
+        let Some(first) = self.view.prefix(Family::Touches, &script.0).next() else { return Ok(()) };
+        let (key, _) = first?;
+        let first = TouchKey::from_key(&key).map_err(|_| View::corrupt(Family::Touches, &key))?;
+        self.recompute(first.at.height);
+        Ok(())
     }
 }

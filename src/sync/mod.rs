@@ -1,13 +1,18 @@
 //! Sweeps: from the node's blocks to the index's rows. Decides what to read, reads it in parallel, applies it in chain order.
 
 pub mod advance;
-pub mod backfill;
+
 pub mod disconnect;
 pub mod fork;
 pub mod interest;
 pub mod lists;
+pub mod open;
 pub mod pipeline;
+pub mod retrace;
 pub mod source;
+pub mod sweeper;
+pub mod tasks;
+pub mod tell;
 
 use bitcoin::OutPoint;
 
@@ -62,14 +67,32 @@ pub enum SyncError {
         /// Where it is spent.
         block: BlockId,
     },
-    /// The lists are not those the index was made with.
+    /// A list has lost many of its rows.
     #[error(
-        "the lists changed since this index took them in: {summary}. This version can't sweep for what is new: put the lists back, or make a new index with `--index DIR`"
+        "the list {path} had {before} rows when it was last taken in, and has {now} now: more than a tenth is gone. If that is meant, say `--accept-shrink`"
     )]
-    ListsChanged {
-        /// In words: so many new, so many gone.
-        summary: String,
+    ListShrank {
+        /// The list.
+        path: String,
+        /// Its rows then.
+        before: u64,
+        /// Its rows now.
+        now: u64,
     },
+    /// Gates would tighten.
+    #[error(
+        "the settings follow coins less far than this index does ({what}), which would drop what it has found beyond. If that is meant, say `--accept-shrink`"
+    )]
+    Narrower {
+        /// In words.
+        what: String,
+    },
+    /// There is a new block, which comes first. Whoever was at work goes on after it.
+    #[error("there is a new block")]
+    NewBlock,
+    /// Somebody has something to do that comes first. What was applied stays, and the next run goes on.
+    #[error("paused")]
+    Paused,
     /// A thread of ours failed.
     #[error(
         "a worker failed unexpectedly ({0}); nothing of its block was written, and the next run goes on from the last batch. Please report this"

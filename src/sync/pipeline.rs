@@ -26,7 +26,7 @@ use super::source::{Connection, Source, Spent};
 use crate::chain::header::{self, HeaderError};
 use crate::chain::{BlockId, Height};
 use crate::scan::block::Proof;
-use crate::scan::{BlockScan, scan};
+use crate::scan::{BlockScan, ScanError, scan};
 use crate::stop::Stop;
 
 /// Headers asked for in one call; Core's REST gives no more.
@@ -134,7 +134,8 @@ pub fn run(
             Ok(()) => in_order(order, arrivals, tokens, stop, &mut consume),
             Err(error) => Err(SyncError::Panic(format!("no thread could be started: {error}"))),
         };
-        rescue.armed = !matches!(outcome, Ok(()) | Err(SyncError::ChainMoved));
+        rescue.armed =
+            !matches!(outcome, Ok(()) | Err(SyncError::ChainMoved | SyncError::NewBlock | SyncError::Paused));
         outcome
     })
 }
@@ -270,12 +271,21 @@ fn scan_block(
             let spending = content.scan.candidates().iter().filter(|tx_index| **tx_index > 0);
             let wanted: Vec<_> = spending.map(|tx_index| (*tx_index, proof.txid(*tx_index))).collect();
             if !wanted.is_empty() {
-                content.spent = Some(pool.with(|node| node.spent(job.id, &wanted)).map_err(SyncError::from_node)?);
+                let told = pool.with(|node| node.spent(job.id, &wanted)).map_err(SyncError::from_node)?;
+                content.spent = Some(fitting(told, &content.scan).map_err(wrong)?);
             }
         }
         content.proof = Some(proof);
     }
     Ok(Arrived { id: job.id, header: job.header, content: Some(content) })
+}
+
+/// What a node tells of a whole block has one output for each of its inputs, or it is another block's.
+pub(super) fn fitting(told: Spent, scan: &BlockScan) -> Result<Spent, ScanError> {
+    if let Spent::All(all) = &told {
+        scan.fits(all)?;
+    }
+    Ok(told)
 }
 
 /// Puts what arrives in order of height and hands it on.

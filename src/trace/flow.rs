@@ -31,12 +31,21 @@ pub enum Fate {
     MaxHops,
     /// Too little taint.
     BelowMinTaint,
+    /// A source on a service's script which taint of other sources reached: followed, and told of.
+    FlaggedService,
 }
 
 impl Fate {
     /// All of them, in the order of their bytes in rows.
-    pub const ALL: [Self; 6] =
-        [Self::Followed, Self::Service, Self::Unspendable, Self::AnyoneCanSpend, Self::MaxHops, Self::BelowMinTaint];
+    pub const ALL: [Self; 7] = [
+        Self::Followed,
+        Self::Service,
+        Self::Unspendable,
+        Self::AnyoneCanSpend,
+        Self::MaxHops,
+        Self::BelowMinTaint,
+        Self::FlaggedService,
+    ];
 }
 
 /// The taint of a coin.
@@ -62,9 +71,14 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether its spend is looked for.
+    pub fn is_followed(&self) -> bool {
+        matches!(self.fate, Fate::Followed | Fate::FlaggedService)
+    }
+
     /// What its spend brings along: a coin that isn't followed is spent as clean.
     pub fn carried(&self) -> Option<&Taint> {
-        (self.fate == Fate::Followed).then_some(&self.taint)
+        self.is_followed().then_some(&self.taint)
     }
 }
 
@@ -84,6 +98,8 @@ pub struct Input<'a> {
 pub enum Kind {
     /// Flagged: wholly tainted, and followed.
     Source,
+    /// The same, on a service's script.
+    FlaggedService,
     /// On a service's script.
     Service,
     /// Can never be spent.
@@ -139,11 +155,11 @@ pub fn pass(rule: Rule, gates: Gates, inputs: &[Input<'_>], outputs: &[Output]) 
     let hops = tainted.map_or(0, |fewest| fewest.saturating_add(1));
     let carried = shares.outputs.iter().map(|share| share.taint).collect();
     let column = |(output, share): (&Output, super::Share)| {
-        if output.kind == Kind::Source {
-            let taint = Taint { amount: output.value, hops: 0, segments: Vec::new() };
-            return Some(Column { rule, taint, fate: Fate::Followed });
-        }
         let fate = fate(output.kind, gates, share.taint, hops);
+        if matches!(output.kind, Kind::Source | Kind::FlaggedService) {
+            let taint = Taint { amount: output.value, hops: 0, segments: Vec::new() };
+            return Some(Column { rule, taint, fate });
+        }
         let taint = Taint { amount: share.taint, hops, segments: share.segments };
         (share.taint > 0).then_some(Column { rule, taint, fate })
     };
@@ -153,7 +169,8 @@ pub fn pass(rule: Rule, gates: Gates, inputs: &[Input<'_>], outputs: &[Output]) 
 
 fn fate(kind: Kind, gates: Gates, taint: u64, hops: u32) -> Fate {
     match kind {
-        Kind::Source => Fate::Followed,
+        Kind::FlaggedService if taint > 0 => Fate::FlaggedService,
+        Kind::Source | Kind::FlaggedService => Fate::Followed,
         Kind::Service => Fate::Service,
         Kind::Unspendable => Fate::Unspendable,
         Kind::AnyoneCanSpend => Fate::AnyoneCanSpend,

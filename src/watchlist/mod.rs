@@ -91,6 +91,18 @@ pub struct Label {
     pub extra: BTreeMap<String, String>,
 }
 
+impl Label {
+    /// The list it comes from, by its file's name.
+    pub fn list_name(&self) -> String {
+        self.list.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
+    }
+
+    /// Its text; where its list gives none, the list's name.
+    pub fn text(&self) -> String {
+        self.label.clone().unwrap_or_else(|| self.list_name())
+    }
+}
+
 /// A script and what one row says of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listing {

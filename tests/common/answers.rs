@@ -141,7 +141,7 @@ impl<'a> Answers<'a> {
         })
     }
 
-    /// The answer of `tx` to a recorded transaction's id, without its coverage; of BIP30's twins the later one.
+    /// The answer of `tx` to a recorded transaction's id, without coverage and taint; of BIP30's twins the later one.
     pub fn tx(&self, txid: Txid) -> Value {
         let record = self.model.records.iter().rfind(|record| record.txid == txid).expect("the model has the record");
         let transaction = self.transactions[&txid];
@@ -152,7 +152,7 @@ impl<'a> Answers<'a> {
                 "outpoint": input.previous_output.to_string(), "value_sat": spent.value.to_sat(),
                 "script": spent.script_pubkey.to_hex_string(), "address": self.address(&spent.script_pubkey),
                 "labels": self.labels(&spent.script_pubkey),
-                "proven": self.transactions.contains_key(&input.previous_output.txid), "taint_sat": null,
+                "proven": self.transactions.contains_key(&input.previous_output.txid),
             })
         });
         let outputs = (0..).zip(&transaction.output).map(|(vout, output)| {
@@ -160,7 +160,7 @@ impl<'a> Answers<'a> {
             json!({
                 "vout": vout, "value_sat": output.value.to_sat(), "script": output.script_pubkey.to_hex_string(),
                 "address": self.address(&output.script_pubkey), "labels": self.labels(&output.script_pubkey),
-                "taint_sat": null, "state": state, "spent_by": spent_by,
+                "state": state, "spent_by": spent_by,
             })
         });
         let fee = (record.tx_index > 0).then(|| sum(&record.spent) - sum(&transaction.output));
@@ -208,6 +208,17 @@ pub fn assert_rows(found: &[Value], expected: &[Value], what: &str) {
         assert_eq!(found, expected, "{what}: row {at}");
     }
     assert_eq!(found.len(), expected.len(), "{what}: as many rows");
+}
+
+/// An answer of `tx` without what the model doesn't tell: its coverage, and the taint, which the naive tracer tells.
+pub fn without_taint(mut answer: Value) -> Value {
+    let remove = |value: &mut Value, name: &str| value.as_object_mut().and_then(|object| object.shift_remove(name));
+    remove(&mut answer, "coverage").expect("every answer has its coverage");
+    for side in ["inputs", "outputs"] {
+        let rows = answer[side].as_array_mut().expect("both sides are there");
+        rows.iter_mut().for_each(|row| drop(remove(row, "taint_sat").expect("taint is said, or null")));
+    }
+    answer
 }
 
 /// The rows of a JSON answer.

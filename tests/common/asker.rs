@@ -10,6 +10,8 @@ use coinhound::query::{Snapshot, balance, coins, history, tx};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::answers::without_taint;
+
 /// An index as it was when this was made.
 pub struct Asker(pub Snapshot);
 
@@ -55,11 +57,9 @@ impl Asker {
         balance::balances(&self.0, &targets, at).map(|row| value(&row.expect("the index reads"))).collect()
     }
 
-    /// The answer of `tx`, without its coverage.
+    /// The answer of `tx`, without coverage and taint.
     pub fn tx(&self, txid: Txid, at: u32) -> Value {
-        let mut answer = value(&tx::transaction(&self.0, txid, at).expect("the index reads"));
-        answer.as_object_mut().expect("an object").shift_remove("coverage");
-        answer
+        without_taint(value(&tx::transaction(&self.0, txid, at).expect("the index reads")))
     }
 
     /// The digest of the state after a block.

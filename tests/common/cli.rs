@@ -1,5 +1,6 @@
 //! Runs the real coinhound binary against a node, in an environment of its own; reads what it prints as text or JSON.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,22 @@ impl Cli {
         self
     }
 
+    /// The same settings for another index, which isn't there yet, in a home of its own.
+    pub fn elsewhere(&self) -> Self {
+        let bare = Self::bare();
+        let other = bare.index.to_str().expect("tests use plain paths").to_owned();
+        let own = self.index.to_str().expect("tests use plain paths");
+        let globals = self.globals.iter().map(|word| if word == own { other.clone() } else { word.clone() }).collect();
+        Self { program: self.program.clone(), globals, environment: self.environment.clone(), ..bare }
+    }
+
+    /// The same settings and the same index, with one text in them replaced by another.
+    pub fn replaced(&self, old: &str, new: &str) -> Self {
+        let globals = self.globals.iter().map(|word| word.replace(old, new)).collect();
+        let (program, environment) = (self.program.clone(), self.environment.clone());
+        Self { program, globals, environment, index: self.index.clone(), ..Self::bare() }
+    }
+
     /// Where the index is.
     pub fn index(&self) -> &Path {
         &self.index
@@ -90,9 +107,11 @@ impl Cli {
         self.home.path()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, wrapper: &[String], arguments: &[&str]) -> Command {
         let home = self.home.path();
-        let mut command = Command::new(&self.program);
+        let mut words = wrapper.iter().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut command = Command::new(words.next().expect("there is the program at least"));
+        command.args(words);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("HOME", home).env("XDG_CONFIG_HOME", home.join("config")).env("XDG_DATA_HOME", home.join("data"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -103,7 +122,13 @@ impl Cli {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Out {
-        let output = self.command(arguments).output().expect("cargo built the binary");
+        self.run_under(&[], arguments)
+    }
+
+    /// The same by another program, strace say, which gets the binary and its arguments after its own.
+    pub fn run_under(&self, wrapper: &[String], arguments: &[&str]) -> Out {
+        let output = self.command(wrapper, arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", wrapper.first().map_or("coinhound", |it| it)));
         let text = |bytes| String::from_utf8(bytes).expect("coinhound prints UTF-8");
         Out { code: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
@@ -131,7 +156,12 @@ impl Cli {
 
     /// Starts a command that goes on, such as `follow`.
     pub fn spawn(&self, arguments: &[&str]) -> Running {
-        Running::new(self.command(arguments).spawn().expect("cargo built the binary"))
+        self.spawn_under(&[], arguments)
+    }
+
+    /// The same by another program, which gets the binary and its arguments after its own.
+    pub fn spawn_under(&self, wrapper: &[String], arguments: &[&str]) -> Running {
+        Running::new(self.command(wrapper, arguments).spawn().expect("it starts"))
     }
 
     /// Writes a list of scripts with their labels; gives its path, for `--watch`. Each call writes another file.

@@ -154,6 +154,14 @@ impl Node {
         self.start();
     }
 
+    /// Starts a node that was stopped, this once with these arguments added.
+    pub fn start_with(&mut self, arguments: &[&str]) {
+        let usual = self.arguments.clone();
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self.start();
+        self.arguments = usual;
+    }
+
     /// Ends the node by SIGKILL; `start` brings it back. What it hadn't flushed is lost.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -10,12 +10,16 @@ use std::time::Duration;
 use bitcoin::{Block, Network};
 use coinhound::chain::Chain;
 use coinhound::index::digest::digest;
+use coinhound::index::entries::EntryRow;
+use coinhound::index::events::Seen;
 use coinhound::index::meta::{Identity, TakenLists};
 use coinhound::index::{Family, View, Writer};
 use coinhound::sync::SyncError;
 use coinhound::sync::advance::Tally;
-use coinhound::sync::backfill::{Observer, Outcome, Pace, Sweeper, open};
-use coinhound::sync::lists::Entries;
+use coinhound::sync::disconnect::disconnect;
+use coinhound::sync::lists::{Entries, Wanted, WantedTrace};
+use coinhound::sync::open::open;
+use coinhound::sync::sweeper::{Observer, Outcome, Pace, Sweeper};
 use coinhound::watchlist::entries::merge;
 use coinhound::watchlist::{ListOptions, read};
 use tempfile::TempDir;
@@ -28,7 +32,10 @@ use super::model::Model;
 /// One thread, one block in a batch: what every other pace must equal.
 pub const SLOWEST: Pace = Pace { threads: 1, batch_blocks: 1 };
 
-/// All rows but those of `meta`, which also says what runs set out to do: family and key, value.
+/// Tracks nothing: only what touches is recorded, as the naive model has it.
+pub const UNTRACKED: WantedTrace = WantedTrace { rules: Some(Vec::new()), min_taint_sat: None, max_hops: None };
+
+/// All rows that the chain and the lists decide, not how they were come by: family and key, value.
 pub type Rows = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
 
 /// What an index of the tests' chain is of.
@@ -48,22 +55,40 @@ pub fn entries(list: &List) -> Entries {
 /// An index.
 pub struct Swept {
     dir: TempDir,
-    entries: Entries,
+    wanted: Wanted,
     writer: Option<Writer>,
 }
 
 impl Swept {
-    /// An index for this list, without a block.
+    /// An index for this list that tracks nothing, without a block.
     pub fn new(list: &List) -> Self {
+        Self::tracking(entries(list), &UNTRACKED)
+    }
+
+    /// An index for these entries that follows coins so far, without a block.
+    pub fn tracking(entries: Entries, trace: &WantedTrace) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the index");
-        let mut swept = Self { dir, entries: entries(list), writer: None };
+        let lists = Some((entries, TakenLists::default()));
+        let wanted = Wanted { lists, trace: trace.clone(), ..Wanted::default() };
+        let mut swept = Self { dir, wanted, writer: None };
         swept.reopen();
         swept
     }
 
-    /// An index of this list swept up the chain at the slowest pace.
+    /// Asks for something else from now on.
+    pub fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+        self.reopen();
+    }
+
+    /// An index of this list swept up the chain at the slowest pace; it tracks nothing.
     pub fn fresh(branch: &Arc<Branch>, list: &List) -> Self {
-        let swept = Self::new(list);
+        Self::fresh_tracking(branch, entries(list), &UNTRACKED)
+    }
+
+    /// An index of these entries swept up the chain at the slowest pace.
+    pub fn fresh_tracking(branch: &Arc<Branch>, entries: Entries, trace: &WantedTrace) -> Self {
+        let swept = Self::tracking(entries, trace);
         swept.sweep(&Memory::on(branch), SLOWEST).expect("a sane source");
         assert_eq!(swept.tip(), Some(branch.height()));
         swept
@@ -73,7 +98,7 @@ impl Swept {
     pub fn reopen(&mut self) {
         self.writer = None;
         let path = self.dir.path().join("index");
-        self.writer = Some(open(&path, &identity(), &self.entries, &TakenLists::default()).expect("the index opens"));
+        self.writer = Some(open(&path, &identity(), &self.wanted).expect("the index opens").0);
     }
 
     /// The index itself.
@@ -95,6 +120,12 @@ impl Swept {
     /// Height of the last block, if there is any.
     pub fn tip(&self) -> Option<u32> {
         self.writer().tip().expect("the index reads").map(|tip| tip.height)
+    }
+
+    /// Undoes every block above this height.
+    pub fn undo(&self, fork: u32) {
+        let tip = self.writer().tip().expect("the index reads").expect("it has blocks");
+        disconnect(self.writer(), tip, fork, Seen::Sweep).expect("the index undoes itself");
     }
 
     /// The digest of the state after a block.
@@ -141,7 +172,6 @@ impl Swept {
             (Family::Spends, spends),
             (Family::Entries, list.len()),
             (Family::Sweeps, 1),
-            (Family::Events, 0),
         ];
         for (family, rows) in counts {
             assert_eq!(self.writer().count(family).expect("the index reads"), rows as u64, "{what}: {}", family.name());
@@ -149,16 +179,21 @@ impl Swept {
     }
 }
 
-/// All rows of an index but those of `meta`.
+/// All rows of an index that the chain and the lists decide.
 pub fn rows(view: &View) -> Rows {
-    let families = Family::ALL.into_iter().filter(|family| *family != Family::Meta);
+    let entries = view.entries().map(|entry| {
+        let (script, entry) = entry.expect("the index reads");
+        // Which sweep brought it is how it was come by.
+        let plain = EntryRow { sweep: 0, ..entry };
+        (("entries", script.0.to_vec()), plain.value())
+    });
     let of = |family: Family| {
         view.range(family, &[], None).map(move |row| {
             let (key, value) = row.expect("the index reads");
             ((family.name(), key.into_vec()), value.into_vec())
         })
     };
-    families.flat_map(of).collect()
+    Family::DIGESTED.into_iter().flat_map(of).chain(entries).collect()
 }
 
 /// Panics, naming a row that differs, unless both have the same rows.

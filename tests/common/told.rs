@@ -7,12 +7,14 @@ use bitcoin::{Amount, Block, TxOut};
 use coinhound::chain::Height;
 use coinhound::index::meta::TakenLists;
 use coinhound::sync::SyncError;
-use coinhound::sync::backfill::{self, Outcome, Pace, Sweeper};
+use coinhound::sync::lists::Wanted;
+use coinhound::sync::open::open;
 use coinhound::sync::source::Spent;
+use coinhound::sync::sweeper::{Outcome, Pace, Sweeper};
 
 use super::answers::List;
 use super::memory::{Answer, Branch, Call, Memory, Shared};
-use super::swept::{Deaf, entries, identity};
+use super::swept::{Deaf, UNTRACKED, entries, identity};
 
 /// What is wrong with the answers about one transaction's spent outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,9 @@ impl Told {
             }
             Ok(())
         });
-        let writer = backfill::open(path, &identity(), &entries(list), &TakenLists::default())?;
+        let lists = Some((entries(list), TakenLists::default()));
+        let wanted = Wanted { lists, trace: UNTRACKED, ..Wanted::default() };
+        let (writer, _) = open(path, &identity(), &wanted)?;
         let shared = Arc::new(Shared(Arc::clone(&source)));
         Sweeper::new(&writer, shared, pace, &source.stop).run(to, &mut Deaf)
     }

@@ -1,0 +1,298 @@
+//! The index against itself: headers link and carry their work, records are where their merkle branches prove them, and every other
+//! row is the one that records, entries and parameters make. Names the first difference. What it can't see is a transaction that was
+//! never recorded: that is for the node to tell.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, OutPoint, Script, Txid};
+
+use crate::chain::header::{self, HeaderError};
+use crate::chain::{Height, ScriptHash, merkle};
+use crate::index::derive::{self, Derived, Marks};
+use crate::index::keys::{CoinKey, TxPosition};
+use crate::index::meta::{self, TraceParameters};
+use crate::index::values::{Coin, Record, Spender};
+use crate::index::{Family, IndexError, Result, View};
+
+/// The families whose rows come from records.
+const DERIVED: [Family; 5] = [Family::Txids, Family::Touches, Family::Coins, Family::Scripts, Family::Spends];
+
+/// What was found to be right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The last height whose rows were compared; `None` where nothing is settled yet.
+    pub through: Option<Height>,
+    /// Headers.
+    pub headers: u64,
+    /// Records.
+    pub records: u64,
+    /// Rows derived from them.
+    pub rows: u64,
+}
+
+/// The first thing that isn't right.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// A header.
+    #[error("header {height}: {source}")]
+    Header {
+        /// Its height.
+        height: Height,
+        /// What is wrong.
+        source: HeaderError,
+    },
+    /// There is a hole between the headers.
+    #[error("there is no header at height {height}, and there is one above it")]
+    NoHeader {
+        /// The height.
+        height: Height,
+    },
+    /// A record whose merkle branch doesn't lead to its block's root.
+    #[error("record {txid} ({}/{}): its merkle branch does not lead to the root in the header", at.height, at.tx_index)]
+    Branch {
+        /// Where it claims to be.
+        at: TxPosition,
+        /// Its transaction.
+        txid: Txid,
+    },
+    /// A spent output that another record says differently.
+    #[error("record {txid} ({}/{}): it spends {outpoint} as another output than the record that made it", at.height, at.tx_index)]
+    SpentOutput {
+        /// The spending record.
+        at: TxPosition,
+        /// Its transaction.
+        txid: Txid,
+        /// The output.
+        outpoint: OutPoint,
+    },
+    /// A record that nothing makes one.
+    #[error("record {txid} ({}/{}): it touches no flagged script and spends no followed coin", at.height, at.tx_index)]
+    Needless {
+        /// Where it is.
+        at: TxPosition,
+        /// Its transaction.
+        txid: Txid,
+    },
+    /// A row that must be there.
+    #[error("a row of {family} is missing (key {key}), which record {}/{} brings", at.height, at.tx_index)]
+    Missing {
+        /// Its family.
+        family: &'static str,
+        /// Its key, in hex.
+        key: String,
+        /// The record.
+        at: TxPosition,
+    },
+    /// A row that must be another.
+    #[error("a row of {family} (key {key}) is {found}, and record {}/{} makes it {expected}", at.height, at.tx_index)]
+    Differs {
+        /// Its family.
+        family: &'static str,
+        /// Its key, in hex.
+        key: String,
+        /// Its value, in hex.
+        found: String,
+        /// What it must be.
+        expected: String,
+        /// The record.
+        at: TxPosition,
+    },
+    /// A row that nothing makes.
+    #[error("a row of {family} (key {key}) comes from no record")]
+    Extra {
+        /// Its family.
+        family: &'static str,
+        /// Its key, in hex.
+        key: String,
+    },
+}
+
+/// Verifies everything up to where the index is settled.
+///
+/// # Errors
+/// What reading reports; a flaw is no error.
+pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
+    let mut verified = Verified::default();
+    if let Err(flaw) = headers(view, &mut verified)? {
+        return Ok(Err(flaw));
+    }
+    let settled = view.sweeps()?.settled();
+    verified.through = settled.checked_sub(1);
+    let audit = Audit { view, marks: Entries::read(view)?, parameters: meta::trace(view)?, settled };
+    let mut counted: BTreeMap<Family, u64> = BTreeMap::new();
+    for row in view.range(Family::Records, &[], Some(settled.to_be_bytes().to_vec())) {
+        let (key, value) = row?;
+        let corrupt = |_| View::corrupt(Family::Records, &key);
+        let at = TxPosition::from_key(&key).map_err(corrupt)?;
+        let record = Record::from_value(&value).map_err(corrupt)?;
+        if let Some(flaw) = audit.record(at, &record, &mut counted)? {
+            return Ok(Err(flaw));
+        }
+        verified.records += 1;
+    }
+    verified.rows = counted.values().sum();
+    for family in DERIVED {
+        if let Some(flaw) = audit.extra(family, counted.get(&family).copied().unwrap_or(0))? {
+            return Ok(Err(flaw));
+        }
+    }
+    Ok(Ok(verified))
+}
+
+fn headers(view: &View, verified: &mut Verified) -> Result<Result<(), Flaw>> {
+    let mut previous = BlockHash::all_zeros();
+    for (expected, row) in (0..).zip(view.range(Family::Headers, &[], None)) {
+        let (key, value) = row?;
+        let corrupt = || View::corrupt(Family::Headers, &key);
+        let height = Height::from_be_bytes((&*key).try_into().map_err(|_| corrupt())?);
+        let found = crate::index::values::header_from_value(&value).map_err(|_| corrupt())?;
+        if height != expected {
+            return Ok(Err(Flaw::NoHeader { height: expected }));
+        }
+        previous = match header::check(&found, height, previous) {
+            Ok(hash) => hash,
+            Err(source) => return Ok(Err(Flaw::Header { height, source })),
+        };
+        verified.headers += 1;
+    }
+    Ok(Ok(()))
+}
+
+struct Audit<'a> {
+    view: &'a View,
+    marks: Entries,
+    parameters: TraceParameters,
+    settled: Height,
+}
+
+impl Audit<'_> {
+    fn derived(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
+        let coin = |outpoint: &OutPoint| self.coin(outpoint, at.height);
+        derive::derive(coin, &self.parameters, &self.marks, at, txid, record)
+    }
+
+    /// The coin that a transaction at `height` spends by this outpoint.
+    fn coin(&self, outpoint: &OutPoint, height: Height) -> Result<Option<Coin>> {
+        let heights = self.view.coin_heights(outpoint)?;
+        let Some(made) = heights.into_iter().rfind(|made| *made <= height) else { return Ok(None) };
+        self.view.coin(&CoinKey { outpoint: *outpoint, height: made })
+    }
+
+    fn record(&self, at: TxPosition, record: &Record, counted: &mut BTreeMap<Family, u64>) -> Result<Option<Flaw>> {
+        let txid = record.txid();
+        let root = merkle::root_from_branch(txid, at.tx_index, &record.branch);
+        if self.view.header(at.height)?.map(|header| header.merkle_root) != Some(root) {
+            return Ok(Some(Flaw::Branch { at, txid }));
+        }
+        for (input, spent) in record.transaction.input.iter().zip(&record.spent) {
+            let outpoint = input.previous_output;
+            let Some(made) = self.view.positions(outpoint.txid)?.first().copied() else { continue };
+            let output = self.view.record(made)?;
+            let output = output.as_ref().and_then(|made| made.transaction.output.get(outpoint.vout as usize));
+            if output.is_some_and(|output| output != spent) {
+                return Ok(Some(Flaw::SpentOutput { at, txid, outpoint }));
+            }
+        }
+        let derived = self.derived(at, txid, record)?;
+        if !derived.is_record {
+            return Ok(Some(Flaw::Needless { at, txid }));
+        }
+        for ((family, key), expected) in &derived.rows {
+            let hex = const_hex::encode(key);
+            match self.view.get(*family, key)? {
+                Some(found) if found == *expected => *counted.entry(*family).or_default() += 1,
+                // Of a BIP30 twin the later spend.
+                Some(found) if *family == Family::Spends && spent_later(&found, at) => {}
+                Some(found) => {
+                    let (found, expected) = (const_hex::encode(found), const_hex::encode(expected));
+                    return Ok(Some(Flaw::Differs { family: family.name(), key: hex, found, expected, at }));
+                }
+                None => return Ok(Some(Flaw::Missing { family: family.name(), key: hex, at })),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A row of settled heights that no record brings, if a family has more than the `known` ones.
+    fn extra(&self, family: Family, known: u64) -> Result<Option<Flaw>> {
+        let mut found = 0;
+        for row in self.view.range(family, &[], None) {
+            let (key, value) = row?;
+            found += u64::from(self.height(family, &key, &value)? < self.settled);
+        }
+        if found == known {
+            return Ok(None);
+        }
+        let mut of_record: BTreeMap<TxPosition, derive::Rows> = BTreeMap::new();
+        for row in self.view.range(family, &[], None) {
+            let (key, value) = row?;
+            if self.height(family, &key, &value)? >= self.settled {
+                continue;
+            }
+            let extra = || Flaw::Extra { family: family.name(), key: const_hex::encode(&key) };
+            let mut brought = false;
+            for at in self.positions(family, &key, &value)? {
+                if !of_record.contains_key(&at) {
+                    let Some(record) = self.view.record(at)? else { continue };
+                    // One is as good as many where rows of one record lie together, and bounded where they don't.
+                    of_record.clear();
+                    of_record.insert(at, self.derived(at, record.txid(), &record)?.rows);
+                }
+                brought |= of_record.get(&at).is_some_and(|rows| rows.contains_key(&(family, key.to_vec())));
+            }
+            if !brought {
+                return Ok(Some(extra()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn height(&self, family: Family, key: &[u8], value: &[u8]) -> Result<Height> {
+        let height = crate::index::digest::row_height(family, key, value);
+        height.ok_or_else(|| View::corrupt(family, key))
+    }
+
+    /// The records that a row may come from.
+    fn positions(&self, family: Family, key: &[u8], value: &[u8]) -> Result<Vec<TxPosition>> {
+        let corrupt = || View::corrupt(family, key);
+        let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok()).ok_or_else(corrupt);
+        Ok(match family {
+            Family::Spends => vec![at(value.get(..8))?],
+            Family::Coins => {
+                let coin = CoinKey::from_key(key).map_err(|_| corrupt())?;
+                let made = self.view.positions(coin.outpoint.txid)?;
+                made.into_iter().filter(|at| at.height == coin.height).collect()
+            }
+            _ => vec![at(key.get(32..40))?],
+        })
+    }
+}
+
+fn spent_later(found: &[u8], at: TxPosition) -> bool {
+    Spender::from_value(found).is_ok_and(|spender| spender.at > at)
+}
+
+/// What the entries say of scripts, below where the index is settled: what is wanted of them is there.
+struct Entries(HashMap<ScriptHash, (Option<Height>, bool), foldhash::quality::RandomState>);
+
+impl Entries {
+    fn read(view: &View) -> Result<Self, IndexError> {
+        let entry = |entry: Result<(ScriptHash, crate::index::entries::EntryRow)>| {
+            let (script, entry) = entry?;
+            let from = entry.lowered.map_or(entry.from, |lowered| lowered.from);
+            Ok((script, (entry.flagged.then_some(from), entry.service)))
+        };
+        view.entry_heads().map(entry).collect::<Result<_>>().map(Self)
+    }
+}
+
+impl Marks for Entries {
+    fn flagged_from(&self, script: &Script) -> Option<Height> {
+        self.0.get(&ScriptHash::of(script)).and_then(|(from, _)| *from)
+    }
+
+    fn is_service(&self, script: &Script) -> bool {
+        self.0.get(&ScriptHash::of(script)).is_some_and(|(_, service)| *service)
+    }
+}

@@ -1,0 +1,210 @@
+//! `coinhound events`.
+
+use std::io::{BufWriter, StdoutLock};
+use std::time::{Duration, Instant};
+
+use bitcoin::Network;
+use serde_json::Value;
+
+use super::{Context, signals};
+use crate::cli::Events;
+use crate::error::{Error, Exit};
+use crate::index::stamp::Stamp;
+use crate::index::{IndexError, Reader, View};
+use crate::output::cell;
+use crate::output::lines::{Lines, check_reader};
+use crate::output::rows::column;
+use crate::output::{Column, Format, Kind};
+use crate::query::events::{after, last_seq};
+use crate::stop::Stop;
+
+/// Between two looks at the index's files.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// While the index is written to all the time each look is an open: then they take a fifth of the time, and come so often at least.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
+
+const TABLE: [Column; 9] = [
+    column("seq", "seq", Kind::Number),
+    column("kind", "kind", Kind::Text),
+    column("height", "height", Kind::Number),
+    column("time", "time (UTC)", Kind::Time),
+    column("value_sat", "BTC", Kind::Btc),
+    column("what", "what", Kind::Text),
+    column("labels", "labels", Kind::Text),
+    column("address", "address", Kind::Text),
+    column("txid", "txid", Kind::Text),
+];
+/// Every field of every kind.
+const CSV: [Column; 25] = [
+    column("seq", "", Kind::Text),
+    column("id", "", Kind::Text),
+    column("kind", "", Kind::Text),
+    column("seen", "", Kind::Text),
+    column("height", "", Kind::Text),
+    column("block", "", Kind::Text),
+    column("time", "", Kind::Text),
+    column("txid", "", Kind::Text),
+    column("tx_index", "", Kind::Text),
+    column("touch", "", Kind::Text),
+    column("outpoint", "", Kind::Text),
+    column("vin", "", Kind::Text),
+    column("from", "", Kind::Text),
+    column("value_sat", "", Kind::Text),
+    column("script", "", Kind::Text),
+    column("address", "", Kind::Text),
+    column("labels", "", Kind::Text),
+    column("taint", "", Kind::Text),
+    column("to", "", Kind::Text),
+    column("outputs", "", Kind::Text),
+    column("was", "", Kind::Text),
+    column("reason", "", Kind::Text),
+    column("fork", "", Kind::Text),
+    column("stale_tip", "", Kind::Text),
+    column("stale_height", "", Kind::Text),
+];
+
+pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
+    let stop = Stop::default();
+    if args.follow {
+        signals::listen(&stop)?;
+    }
+    let path = &context.settings.index;
+    let mut stamp = Stamp::of(path);
+    let reader = context.snapshot()?.reader;
+    let identity = reader.identity().clone();
+    let mut log = Log::new(context.format, identity.chain.network(), args.since.unwrap_or(0))?;
+    log.print(&reader, &stop)?;
+    drop(reader);
+    if !args.follow {
+        log.end()?;
+        return Ok(Exit::Answered);
+    }
+    log.pause()?;
+    let mut pause = LOOK_EVERY;
+    while !stop.wait(pause) {
+        check_reader()?;
+        let now = Stamp::of(path);
+        pause = LOOK_EVERY;
+        if now.is_some() && now == stamp {
+            continue;
+        }
+        let began = Instant::now();
+        match Reader::open(path) {
+            // It is written to all the time: nothing is lost, only late.
+            Err(IndexError::Busy { .. }) => {}
+            Err(error) => return Err(error.into()),
+            Ok(reader) if !reader.identity().is_same_chain(&identity) => {
+                return Err(IndexError::Replaced { path: path.clone() }.into());
+            }
+            Ok(reader) => {
+                log.print(&reader, &stop)?;
+                log.pause()?;
+                stamp = now;
+            }
+        }
+        pause = (began.elapsed() * 4).clamp(LOOK_EVERY, LOOK_AT_LEAST_EVERY);
+    }
+    log.end()?;
+    Ok(Exit::Answered)
+}
+
+/// The log, as far as it was printed.
+pub(super) struct Log {
+    lines: Lines<'static, BufWriter<StdoutLock<'static>>>,
+    network: Network,
+    /// Messages up to this seq were, or weren't asked for.
+    printed: u64,
+    /// The last message that the log was seen to have.
+    last: Option<(u64, Value)>,
+    format: Format,
+}
+
+impl Log {
+    /// To stdout, the messages after `since`.
+    ///
+    /// # Errors
+    /// [`crate::output::OutputError`], as in all that follow.
+    pub(super) fn new(format: Format, network: Network, since: u64) -> Result<Self, Error> {
+        let columns: &'static [Column] = if format == Format::Csv { &CSV } else { &TABLE };
+        let lines = Lines::to_stdout(format, columns)?;
+        Ok(Self { lines, network, printed: since, last: None, format })
+    }
+
+    /// Brings everything until now to whoever reads.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; nobody reading any more is one.
+    pub(super) fn pause(&mut self) -> Result<(), Error> {
+        check_reader()?;
+        Ok(self.lines.pause()?)
+    }
+
+    /// Ends the answer.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn end(self) -> Result<(), Error> {
+        Ok(self.lines.end()?)
+    }
+
+    /// Prints what has come since, or until somebody asks to stop.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; what reading reports; [`IndexError::Replaced`] for a log that is another one.
+    pub(super) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
+        if let Some((seq, _)) = &self.last
+            && message(view, self.network, *seq)? != self.last
+        {
+            // A log only grows: what follows would be left out, or come twice, without a word.
+            return Err(IndexError::Replaced { path: view.path().to_owned() }.into());
+        }
+        let last = last_seq(view)?;
+        if self.last.as_ref().is_none_or(|(known, _)| *known != last) {
+            self.last = message(view, self.network, last)?;
+        }
+        if last <= self.printed {
+            return Ok(());
+        }
+        for message in after(view, self.network, self.printed) {
+            let (seq, mut row) = message?;
+            if self.format == Format::Table {
+                row["what"] = what(&row).into();
+            }
+            self.lines.row(row)?;
+            self.printed = seq;
+            if stop.requested() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The message of this seq.
+fn message(view: &View, network: Network, seq: u64) -> Result<Option<(u64, Value)>, Error> {
+    let Some(before) = seq.checked_sub(1) else { return Ok(None) };
+    Ok(after(view, network, before).next().transpose()?.filter(|(found, _)| *found == seq))
+}
+
+/// In words, what the other columns of a table have no room for.
+fn what(row: &Value) -> String {
+    let text = |name: &str| cell::plain(&row[name]);
+    let taint = || {
+        let held = row["taint"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let words = held.iter().map(|held| {
+            format!("{} {}", cell::plain(&held["rule"]), cell::btc(held["taint_sat"].as_u64().unwrap_or_default()))
+        });
+        words.collect::<Vec<_>>().join(", ")
+    };
+    match row["kind"].as_str().unwrap_or_default() {
+        "touch" => format!("{} {}", text("touch"), text("outpoint")),
+        "moved" => format!("{} with {}", text("from"), taint()),
+        "service" => format!("{} with {}", text("outpoint"), taint()),
+        "retracted" => format!("{} {} holds no more ({})", text("was"), text("id"), text("reason")),
+        "reorg" => {
+            format!("block {} ({}) and those above {} are stale", text("stale_height"), text("stale_tip"), text("fork"))
+        }
+        "caught_up" => text("block"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,247 @@
+//! `coinhound follow`: catches up, stays at the tip, takes in lists that change, and prints the log as it grows.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::events::Log;
+use super::lists::watch::{ListWatch, Lists, Terms};
+use super::start::{self, Contact};
+use super::{Context, signals};
+use crate::chain::Height;
+use crate::cli;
+use crate::error::{Error, Exit};
+use crate::index::Writer;
+use crate::node::{Node, NodeError};
+use crate::output::progress::Progress;
+use crate::query::events::last_seq;
+use crate::stop::Stop;
+use crate::sync::SyncError;
+use crate::sync::advance::Tally;
+use crate::sync::lists::{Wanted, WantedTrace, plan};
+use crate::sync::sweeper::{Bells, Observer, Sweeper};
+
+/// How long the node is waited at for a new tip in one go.
+const TIP_WAIT: Duration = Duration::from_secs(25);
+/// How long a node whose answers don't fit together is left alone.
+const UNSTEADY_WAIT: Duration = Duration::from_secs(10);
+/// How often lists are looked at, and how long nothing may happen before a stop is noticed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often what was found is printed while a sweep is at work.
+const PRINT_EVERY: Duration = Duration::from_millis(100);
+
+pub fn run(context: &Context, args: &cli::Follow) -> Result<Exit, Error> {
+    let settings = &context.settings;
+    let stop = Stop::default();
+    signals::listen(&stop)?;
+    let mut wanted = start::wanted(context, args.from, args.accept_quarantined)?;
+    let lists = list_watch(context, args, &mut wanted)?;
+    let Some(contact) = Contact::new(settings, &stop)? else { return Ok(Exit::Answered) };
+    let writer = contact.open(settings, &wanted)?;
+    let log = Log::new(context.format, settings.node.chain.value.network(), last_seq(&writer)?)?;
+    let mut screen = Screen {
+        progress: Progress::new(context.quiet),
+        writer: &writer,
+        log,
+        stop: &stop,
+        printed: Instant::now(),
+        failed: None,
+    };
+    let (rings, rung) = bounded(1);
+    let bells = Bells { tip: Some(Arc::default()), ..Bells::default() };
+    let changed = Arc::new(Mutex::new(None));
+    watch_tip(contact.node.clone(), &bells, rings.clone(), &stop)?;
+    if let Some(lists) = lists {
+        watch_lists(lists, &bells, rings, &changed, &stop)?;
+    }
+    let source = contact.source(&stop);
+    let mut sweeper = Sweeper::new(&writer, source, start::pace(settings), &stop);
+    sweeper.listen(bells.clone());
+    let mut caught_up = false;
+    loop {
+        bells.pause.store(false, Ordering::SeqCst);
+        if let Some(lists) = changed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            take_in(&writer, lists, &wanted.trace);
+            sweeper.look_again();
+        }
+        let outcome = match sweeper.run(None, &mut screen) {
+            Err(error @ SyncError::Unsteady { .. }) => {
+                // A program that runs for months sits out what a run of an hour gives up on.
+                tracing::warn!("{error}; trying again");
+                stop.wait(UNSTEADY_WAIT);
+                continue;
+            }
+            outcome => outcome?,
+        };
+        screen.print()?;
+        if outcome.stopped || stop.requested() {
+            break;
+        }
+        if bells.pause.load(Ordering::SeqCst) {
+            continue;
+        }
+        if !caught_up {
+            tracing::info!("caught up: following the node's tip");
+            caught_up = true;
+            sweeper.at_tip();
+        }
+        if !wait(&rung, &stop, &mut screen)? {
+            break;
+        }
+    }
+    drop(sweeper);
+    screen.log.end()?;
+    Ok(Exit::Answered)
+}
+
+/// Waits until something rings; `false` for a stop.
+fn wait(rung: &Receiver<()>, stop: &Stop, screen: &mut Screen<'_>) -> Result<bool, Error> {
+    while !stop.requested() {
+        match rung.recv_timeout(LOOK_EVERY) {
+            Ok(()) => return Ok(!stop.requested()),
+            Err(RecvTimeoutError::Timeout) => screen.log.pause()?,
+            // Whoever rings ends with the same signal, and may be the first to see it.
+            Err(RecvTimeoutError::Disconnected) if stop.requested() => break,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::System {
+                    what: "waiting for the node's tip",
+                    source: std::io::Error::other("the thread that waits has ended"),
+                });
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The lists, read and watched from now on; what they say is what is wanted.
+fn list_watch(context: &Context, args: &cli::Follow, wanted: &mut Wanted) -> Result<Option<ListWatch>, Error> {
+    let settings = &context.settings;
+    if settings.watch.is_empty() {
+        return Ok(None);
+    }
+    let terms = Terms {
+        chain: settings.node.chain.value,
+        from: args.from.unwrap_or(0),
+        accept_quarantined: args.accept_quarantined,
+        accept_shrink: false,
+    };
+    let watch = ListWatch::new(&settings.watch, terms, Instant::now())?;
+    let Lists { entries, taken } = watch.lists()?;
+    wanted.lists = Some((entries, taken));
+    Ok(Some(watch))
+}
+
+/// Takes in lists that changed. What they would shrink stays, with a word: a running program never forgets and never narrows.
+fn take_in(writer: &Writer, lists: Lists, trace: &WantedTrace) {
+    let wanted = Wanted { lists: Some((lists.entries, lists.taken)), trace: trace.clone(), ..Wanted::default() };
+    match plan(writer, &wanted).and_then(|plan| Ok(plan.apply(writer).map(|()| plan)?)) {
+        Ok(plan) => start::say(&plan),
+        Err(error) => tracing::warn!("the changed lists are not taken in: {error}"),
+    }
+}
+
+/// Rings whenever the node has another tip.
+fn watch_tip(node: Node, bells: &Bells, rings: Sender<()>, stop: &Stop) -> Result<(), Error> {
+    let (tip, stop) = (bells.tip.clone().unwrap_or_default(), stop.clone());
+    let mut known = bitcoin::hashes::Hash::all_zeros();
+    let watch = move || {
+        while !stop.requested() {
+            match node.wait_for_tip(known, TIP_WAIT) {
+                Ok(now) if now != known => {
+                    known = now;
+                    ring(&tip, &rings);
+                }
+                Ok(_) => {}
+                Err(NodeError::Stopped) => break,
+                Err(error) => {
+                    // Whoever reads blocks meets the same trouble and says so; here there is only the wait to go on with.
+                    tracing::debug!("waiting for the node's tip: {error}");
+                    stop.wait(Duration::from_secs(1));
+                    ring(&tip, &rings);
+                }
+            }
+        }
+    };
+    spawn("tip", watch)
+}
+
+/// Rings whenever the lists say something else, and leaves what they say in `changed`.
+fn watch_lists(
+    mut lists: ListWatch,
+    bells: &Bells,
+    rings: Sender<()>,
+    changed: &Arc<Mutex<Option<Lists>>>,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let (pause, changed, stop) = (Arc::clone(&bells.pause), Arc::clone(changed), stop.clone());
+    let watch = move || {
+        while !stop.wait(LOOK_EVERY) {
+            match lists.poll(Instant::now()) {
+                Ok(Some(now)) => {
+                    *changed.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                    ring(&pause, &rings);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!("the lists stay as they were: {error}"),
+            }
+        }
+    };
+    spawn("lists", watch)
+}
+
+fn ring(bell: &AtomicBool, rings: &Sender<()>) {
+    bell.store(true, Ordering::SeqCst);
+    // Where one ring waits already, it tells of this too.
+    let _ = rings.try_send(());
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(work);
+    spawned.map(drop).map_err(|source| Error::System { what: "starting a thread", source })
+}
+
+/// Shows progress and prints the log, on the one thread that writes.
+struct Screen<'a> {
+    progress: Progress,
+    writer: &'a Writer,
+    log: Log,
+    stop: &'a Stop,
+    printed: Instant,
+    /// Why nothing can be printed any more.
+    failed: Option<Error>,
+}
+
+impl Screen<'_> {
+    fn print(&mut self) -> Result<(), Error> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.printed = Instant::now();
+        self.log.print(self.writer, self.stop)?;
+        self.log.pause()
+    }
+}
+
+impl Observer for Screen<'_> {
+    fn begin(&mut self, first: Height, last: Height) {
+        self.progress.begin(first, last);
+    }
+
+    fn passed(&mut self, height: Height, tally: &Tally) {
+        self.progress.passed(height, tally);
+        if self.printed.elapsed() < PRINT_EVERY || self.failed.is_some() {
+            return;
+        }
+        if let Err(error) = self.print() {
+            // There is nobody to find anything for any more.
+            self.failed = Some(error);
+            self.stop.request();
+        }
+    }
+
+    fn end(&mut self) {
+        self.progress.end();
+    }
+}

@@ -1,0 +1,284 @@
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::watchlist::ListOptions;
+
+const TERMS: Terms = Terms { chain: Chain::Main, from: 0, accept_quarantined: false, accept_shrink: false };
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A folder of lists, and a clock that goes on when a test says so.
+struct Scene {
+    dir: TempDir,
+    now: Instant,
+    watch: ListWatch,
+}
+
+/// Lines of so many scripts, numbered from `first`.
+fn lines(first: u16, count: u16) -> String {
+    (first..first + count).map(|number| format!("script:6a02{number:04x} n{number}\n")).collect()
+}
+
+impl Scene {
+    fn new(files: &[(&str, &str)]) -> Self {
+        Self::with(TERMS, files)
+    }
+
+    fn with(terms: Terms, files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let file =
+            |(name, _): &(&str, &str)| WatchFile { path: dir.path().join(name), options: ListOptions::default() };
+        let now = Instant::now();
+        let watch = ListWatch::new(&files.iter().map(file).collect::<Vec<_>>(), terms, now).unwrap();
+        Self { dir, now, watch }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Lets time pass, and looks.
+    fn after(&mut self, time: Duration) -> Option<usize> {
+        self.now += time;
+        self.watch.poll(self.now).unwrap().map(|lists| lists.entries.len())
+    }
+
+    /// Looks once a second, so many times; the last news of them.
+    fn seconds(&mut self, count: u32) -> Option<usize> {
+        (0..count).filter_map(|_| self.after(SECOND)).last()
+    }
+
+    /// Why the lists aren't up to date, one line each.
+    fn stale(&self) -> Vec<String> {
+        self.watch.stale().into_iter().map(|stale| stale.why).collect()
+    }
+
+    fn assert_stale(&self, why: &str) {
+        let stale = self.stale();
+        assert!(stale.len() == 1 && stale[0].contains(why), "{why}: {stale:?}");
+    }
+}
+
+#[test]
+fn what_says_the_same_is_no_change() {
+    let text = lines(0, 3);
+    let mut scene = Scene::new(&[("a", &text)]);
+    assert_eq!(scene.watch.lists().unwrap().entries.len(), 3);
+    assert_eq!(scene.seconds(10), None);
+    scene.write("a", &text);
+    assert_eq!(scene.seconds(10), None);
+    fs::rename(scene.path("a"), scene.path("b")).unwrap();
+    scene.write("a", &text);
+    assert_eq!(scene.seconds(10), None);
+    assert!(scene.stale().is_empty());
+}
+
+#[test]
+fn a_change_is_taken_once_it_lies_still() {
+    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    assert_eq!(scene.seconds(10), None);
+    scene.write("a", &lines(0, 4));
+    assert_eq!(scene.after(SECOND), None, "it was just seen for the first time");
+    assert_eq!(scene.after(SECOND / 2), None);
+    assert_eq!(scene.after(SECOND), Some(4));
+    assert_eq!(scene.seconds(10), None);
+    let taken = scene.watch.lists().unwrap().taken;
+    assert_eq!((taken.files.len(), taken.files[0].accepted), (1, 4));
+    assert_eq!(taken.files[0].sha256, sha256::Hash::hash(lines(0, 4).as_bytes()).to_string());
+    assert_eq!(taken.files[0].path, scene.path("a").canonicalize().unwrap().display().to_string());
+}
+
+#[test]
+fn a_second_change_of_the_same_length_right_after_the_first_is_seen() {
+    let mut scene = Scene::new(&[("a", &lines(10, 3))]);
+    // Within one tick of the file system's clock there may be no trace of it but the content.
+    scene.write("a", &lines(20, 3));
+    assert_eq!(scene.seconds(3), Some(3));
+    let has = |scene: &Scene, number: u16| {
+        scene
+            .watch
+            .lists()
+            .unwrap()
+            .entries
+            .values()
+            .any(|entry| entry.script.as_bytes().ends_with(&number.to_be_bytes()))
+    };
+    assert!(has(&scene, 22) && !has(&scene, 12));
+    scene.write("a", &lines(30, 3));
+    scene.write("a", &lines(40, 3));
+    assert_eq!(scene.seconds(3), Some(3));
+    assert!(has(&scene, 42) && !has(&scene, 32));
+}
+
+#[test]
+fn editors_that_replace_a_file_and_links_that_move_to_another_are_followed() {
+    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    scene.write("a.new", &lines(0, 5));
+    fs::rename(scene.path("a.new"), scene.path("a")).unwrap();
+    assert_eq!(scene.seconds(3), Some(5));
+
+    // As a mounted configuration changes: the link is replaced, no file is.
+    scene.write("v1", &lines(0, 6));
+    scene.write("v2", &lines(0, 7));
+    let link_to = |scene: &Scene, version: &str| {
+        std::os::unix::fs::symlink(scene.path(version), scene.path("link")).unwrap();
+        fs::rename(scene.path("link"), scene.path("a")).unwrap();
+    };
+    link_to(&scene, "v1");
+    assert_eq!(scene.seconds(3), Some(6));
+    link_to(&scene, "v2");
+    assert_eq!(scene.seconds(3), Some(7));
+    assert!(scene.watch.lists().unwrap().taken.files[0].path.ends_with("/v2"));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_keeps_its_last_good_state_until_it_can() {
+    type Spoil = fn(&Path);
+    let spoils: [(Spoil, &str); 5] = [
+        (|path| fs::remove_file(path).unwrap(), "No such file"),
+        (|path| fs::write(path, "").unwrap(), "no row at all"),
+        (|path| fs::write(path, b"\0\0\0\0\0\0\0\n").unwrap(), "not text"),
+        (|path| fs::write(path, "nonsense here\n").unwrap(), "no valid row"),
+        (
+            |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            },
+            "irectory",
+        ),
+    ];
+    for (spoil, why) in spoils {
+        let mut scene = Scene::new(&[("a", &lines(0, 3)), ("b", &lines(100, 2))]);
+        let before = scene.watch.lists().unwrap();
+        spoil(&scene.path("a"));
+        assert_eq!(scene.after(SECOND / 10), None);
+        assert!(scene.stale().is_empty(), "a moment is nothing to speak of");
+        assert_eq!(scene.seconds(60), None);
+        scene.assert_stale(why);
+        let now = scene.watch.lists().unwrap();
+        assert_eq!((&now.entries, &now.taken), (&before.entries, &before.taken));
+
+        // The other one goes on meanwhile, beside the last good state of this one.
+        scene.write("b", &lines(100, 4));
+        assert_eq!(scene.seconds(3), Some(7), "{why}");
+        scene.assert_stale(why);
+        if scene.path("a").is_dir() {
+            fs::remove_dir(scene.path("a")).unwrap();
+        }
+        scene.write("a", &lines(0, 3));
+        assert_eq!(scene.seconds(3), None, "it says what it said");
+        assert!(scene.stale().is_empty(), "{why}: {:?}", scene.stale());
+        spoil(&scene.path("a"));
+        scene.seconds(8);
+        scene.assert_stale(why);
+        if scene.path("a").is_dir() {
+            fs::remove_dir(scene.path("a")).unwrap();
+        }
+        scene.write("a", &lines(0, 5));
+        assert_eq!(scene.seconds(3), Some(9));
+        assert!(scene.stale().is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_grows_is_taken_when_it_is_whole() {
+    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    scene.write("a", "");
+    for number in 0..100 {
+        fs::OpenOptions::new()
+            .append(true)
+            .open(scene.path("a"))
+            .unwrap()
+            .write_all(lines(number, 1).as_bytes())
+            .unwrap();
+        assert_eq!(scene.after(SECOND * 3 / 4), None);
+    }
+    scene.assert_stale("keeps changing");
+    assert_eq!(scene.seconds(3), Some(100));
+    assert!(scene.stale().is_empty());
+}
+
+#[test]
+fn a_file_that_breaks_off_within_its_last_line_is_given_longer() {
+    let (whole, cut) = (lines(0, 6), lines(0, 6).trim_end().to_owned());
+    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    scene.write("a", &cut[..cut.len() - 6]);
+    assert_eq!(scene.seconds(10), None);
+    scene.assert_stale("breaks off");
+    scene.write("a", &whole);
+    assert_eq!(scene.seconds(3), Some(6));
+    assert!(scene.stale().is_empty());
+
+    // Its writer may just not end lines.
+    scene.write("a", &cut);
+    assert_eq!(scene.seconds(20), None);
+    assert_eq!(scene.seconds(15), Some(6));
+    assert!(scene.stale().is_empty());
+    let more = lines(0, 8);
+    scene.write("a", more.trim_end());
+    assert_eq!(scene.seconds(3), Some(8), "nothing new about that");
+}
+
+#[test]
+fn a_list_that_loses_more_than_a_tenth_of_its_rows_is_refused_unless_that_is_accepted() {
+    for (left, refused) in [(19, false), (18, false), (17, true), (1, true)] {
+        for accept_shrink in [false, true] {
+            let mut scene = Scene::with(Terms { accept_shrink, ..TERMS }, &[("a", &lines(0, 20))]);
+            scene.write("a", &lines(0, left));
+            let expected = (!refused || accept_shrink).then_some(usize::from(left));
+            assert_eq!(scene.seconds(40), expected, "{left} left");
+            assert_eq!(scene.stale().len(), usize::from(expected.is_none()));
+            scene.write("a", &lines(0, 25));
+            assert_eq!(scene.seconds(3), Some(25));
+            assert!(scene.stale().is_empty());
+        }
+    }
+}
+
+#[test]
+fn quarantined_rows_are_accepted_of_the_lists_that_were_there_only() {
+    let mut scene =
+        Scene::with(Terms { accept_quarantined: true, ..TERMS }, &[("a", &format!("{}nonsense\n", lines(0, 3)))]);
+    let taken = scene.watch.lists().unwrap().taken;
+    assert!(taken.quarantine_accepted && taken.quarantined() == 1);
+    scene.write("a", &format!("{}nonsense\nmore of it\n", lines(0, 3)));
+    assert_eq!(scene.seconds(3), Some(3));
+    let taken = scene.watch.lists().unwrap().taken;
+    assert!(!taken.quarantine_accepted && taken.quarantined() == 2);
+}
+
+#[test]
+fn a_pipe_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let to = path.clone();
+    let writer = std::thread::spawn(move || fs::write(to, lines(0, 3)).unwrap());
+    let now = Instant::now();
+    let file = WatchFile { path, options: ListOptions::default() };
+    let mut watch = ListWatch::new(&[file], TERMS, now).unwrap();
+    writer.join().unwrap();
+    assert_eq!(watch.lists().unwrap().entries.len(), 3);
+    assert!(watch.poll(now + SECOND).unwrap().is_none() && watch.stale().is_empty());
+}
+
+#[test]
+fn at_the_start_a_list_that_cannot_be_used_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let files = [WatchFile { path: path.clone(), options: ListOptions::default() }];
+    assert!(matches!(ListWatch::new(&files, TERMS, Instant::now()), Err(Error::ListFile { .. })));
+    fs::write(&path, "").unwrap();
+    assert!(matches!(ListWatch::new(&files, TERMS, Instant::now()), Err(Error::List(_))));
+}

@@ -1,0 +1,69 @@
+//! `coinhound retrace`.
+
+use serde::Serialize;
+
+use super::{Context, lists, signals, start};
+use crate::chain::Height;
+use crate::error::{Error, Exit};
+use crate::index::{Reader, Writer};
+use crate::output;
+use crate::output::page::{Page, coverage_lines};
+use crate::output::progress::Progress;
+use crate::query::status::whole_coverage;
+use crate::query::{Coverage, Snapshot};
+use crate::stop::Stop;
+use crate::sync::retrace::retrace;
+
+#[derive(Serialize)]
+struct Answer {
+    coverage: Coverage,
+    through: Option<Height>,
+    orphans: u64,
+    needs_blocks_from: Option<Height>,
+    seconds: f64,
+    stopped: bool,
+}
+
+pub fn run(context: &Context) -> Result<Exit, Error> {
+    let settings = &context.settings;
+    let stop = Stop::default();
+    signals::listen(&stop)?;
+    // The chain of the index is the one asked about.
+    drop(context.snapshot()?);
+    let writer = Writer::open(&settings.index)?;
+    let mut progress = Progress::new(context.quiet);
+    let retraced = retrace(&writer, start::pace(settings), &stop, &mut progress)?;
+    drop(writer);
+    let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
+    let answer = Answer {
+        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        through: retraced.outcome.through,
+        orphans: retraced.orphans,
+        needs_blocks_from: retraced.needs_blocks_from,
+        seconds: retraced.outcome.seconds,
+        stopped: retraced.outcome.stopped,
+    };
+    output::object(context.format, &answer, || page(&answer))?;
+    Ok(Exit::of(!answer.stopped && answer.needs_blocks_from.is_none()))
+}
+
+fn page(answer: &Answer) -> Page {
+    let mut page = Page::default();
+    match (answer.stopped, answer.through) {
+        (true, _) => page.line("stopped before the end; the next retrace, backfill or follow goes on"),
+        (false, Some(through)) => {
+            page.line(format!("derived everything again through height {through}, {:.1} s", answer.seconds));
+        }
+        (false, None) => page.line("there is nothing to derive anything from"),
+    }
+    if answer.orphans > 0 {
+        page.line(format!("removed {} rows that came from no record", answer.orphans));
+    }
+    if let Some(height) = answer.needs_blocks_from {
+        page.line(format!(
+            "from height {height} on blocks are needed, for coins that nobody looked for yet: run `coinhound backfill`"
+        ));
+    }
+    page.lines(coverage_lines(&answer.coverage));
+    page
+}

@@ -1,0 +1,204 @@
+//! `coinhound screen`.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use bitcoin::{OutPoint, Transaction, TxOut, Txid};
+use serde_json::{Map, json};
+
+use super::{Context, open};
+use crate::chain::BlockId;
+use crate::cli::Screen;
+use crate::error::{Error, Exit};
+use crate::node::{Connection, Node, NodeError, Teller};
+use crate::output::rows::column;
+use crate::output::{Column, Kind, Stream};
+use crate::query::screen::{Outside, ScreenRow, Screener, Verdict};
+use crate::query::{QueryError, Snapshot};
+use crate::stop::Stop;
+use crate::trace::Rule;
+use crate::watchlist::script::Range;
+use crate::watchlist::{holds_key, masked};
+
+const BEFORE: [Column; 4] = [
+    column("target", "target", Kind::Text),
+    column("verdict", "verdict", Kind::Text),
+    column("hops", "hops", Kind::Number),
+    column("value_sat", "BTC", Kind::Btc),
+];
+const AFTER: [Column; 5] = [
+    column("labels", "labels", Kind::Text),
+    column("why", "why", Kind::Text),
+    column("flagged_inputs", "", Kind::Number),
+    column("flagged_outputs", "", Kind::Number),
+    column("path", "", Kind::Text),
+];
+
+/// The taint's column under each rule that can be tracked.
+const fn taint_column(rule: Rule) -> Option<Column> {
+    match rule {
+        Rule::Poison => None,
+        Rule::Haircut => Some(column("taint_sat.haircut", "haircut BTC", Kind::Btc)),
+        Rule::Fifo => Some(column("taint_sat.fifo", "fifo BTC", Kind::Btc)),
+        Rule::Lifo => Some(column("taint_sat.lifo", "lifo BTC", Kind::Btc)),
+        Rule::Tiho => Some(column("taint_sat.tiho", "tiho BTC", Kind::Btc)),
+    }
+}
+
+/// The node only has to show what the index doesn't hold.
+const NODE_PATIENCE: Duration = Duration::from_secs(5);
+
+pub fn run(context: &Context, args: &Screen) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let range = args.range.as_deref().map(open::range).transpose()?;
+    let node = LazyNode::new(context, &snapshot);
+    let screener = RefCell::new(Screener::new(&snapshot, &node)?);
+    let (found, unsure) = (Cell::new(false), Cell::new(false));
+    let rows = targets(args)?.flat_map(|target| {
+        let answered = target.and_then(|target| target.screen(&mut screener.borrow_mut(), range, args.height));
+        let rows = match answered {
+            Ok(rows) => rows.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        for row in rows.iter().flatten() {
+            found.set(found.get() || row.is_found());
+            unsure.set(unsure.get() || row.verdict == Verdict::Unknown);
+        }
+        rows
+    });
+    let mut rows = rows.peekable();
+    if matches!(rows.peek(), Some(Err(_)))
+        && let Some(Err(error)) = rows.next()
+    {
+        // Nothing was printed yet: an error by itself, not half an answer.
+        return Err(error);
+    }
+    let (coverage, frontier) = {
+        let screener = screener.borrow();
+        (screener.coverage.clone(), screener.frontier.clone())
+    };
+    let head = Map::from_iter([("frontier_sat".to_owned(), json!(frontier))]);
+    let taints = snapshot.trace.rules.iter().filter_map(|rule| taint_column(*rule));
+    let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).collect();
+    Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, Map::new)?;
+    Ok(match (found.get(), unsure.get() || !coverage.complete) {
+        (true, _) => Exit::Found,
+        (false, unsure) => Exit::of(!unsure),
+    })
+}
+
+/// One thing to screen.
+enum Target {
+    /// Typed: what is wrong with it is wrong usage.
+    Typed(String),
+    /// A row of a file, with a height if it has one: what is wrong with it is its answer.
+    Row(String),
+    /// A transaction in hex.
+    Raw(String),
+}
+
+impl Target {
+    fn screen(
+        self,
+        screener: &mut Screener<'_>,
+        range: Option<Range>,
+        height: Option<u32>,
+    ) -> Result<Vec<ScreenRow>, Error> {
+        match self {
+            Self::Typed(text) => Ok(screener.screen(&text, range, height)?),
+            Self::Raw(hex) => Ok(vec![screener.raw(&hex, height)?]),
+            Self::Row(line) => {
+                let (text, said) = match line.rsplit_once([' ', '\t', ',']) {
+                    Some((text, height)) => match height.trim().parse() {
+                        Ok(height) => (text.trim(), Some(height)),
+                        Err(_) => (line.as_str(), None),
+                    },
+                    None => (line.as_str(), None),
+                };
+                match screener.screen(text, range, said.or(height)) {
+                    Err(QueryError::Usage(why)) => {
+                        let shown = if holds_key(text) { "(not shown)".to_owned() } else { masked(text) };
+                        Ok(vec![ScreenRow::unknown(shown, why)])
+                    }
+                    answer => Ok(answer?),
+                }
+            }
+        }
+    }
+}
+
+/// What was asked for, in order; a file is read line by line.
+fn targets(args: &Screen) -> Result<Box<dyn Iterator<Item = Result<Target, Error>>>, Error> {
+    let typed = args.targets.clone().into_iter().map(|text| Ok(Target::Typed(text)));
+    let raw = args.raw_tx.clone().into_iter().map(|hex| Ok(Target::Raw(hex)));
+    let Some(path) = &args.file else { return Ok(Box::new(typed.chain(raw))) };
+    let failed = {
+        let path = path.display().to_string();
+        move |source| Error::TargetsFile { path: path.clone(), source }
+    };
+    let lines = BufReader::new(File::open(path).map_err(&failed)?).split(b'\n');
+    let rows = lines.map(move |line| Ok(String::from_utf8_lossy(&line.map_err(&failed)?).trim().to_owned()));
+    let rows = rows.filter(|row: &Result<String, Error>| {
+        row.as_ref().map_or(true, |row| !row.is_empty() && !row.starts_with('#'))
+    });
+    Ok(Box::new(typed.chain(raw).chain(rows.map(|row| Ok(Target::Row(row?))))))
+}
+
+/// The node, asked only when something has to be shown; one that doesn't answer is not asked again.
+struct LazyNode<'a> {
+    context: &'a Context,
+    snapshot: &'a Snapshot,
+    teller: RefCell<Option<Result<Teller, String>>>,
+}
+
+impl<'a> LazyNode<'a> {
+    fn new(context: &'a Context, snapshot: &'a Snapshot) -> Self {
+        Self { context, snapshot, teller: RefCell::default() }
+    }
+
+    fn connect(&self) -> Result<Teller, NodeError> {
+        let mut settings = self.context.settings.node.clone();
+        settings.chain.value = self.snapshot.chain();
+        let node = Node::new(Connection::resolve(&settings)?, Stop::default());
+        node.info_within(NODE_PATIENCE)?;
+        Ok(node.teller(NODE_PATIENCE))
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(&Teller) -> Result<Option<T>, NodeError>) -> Option<T> {
+        let mut teller = self.teller.borrow_mut();
+        let known = teller.get_or_insert_with(|| self.connect().map_err(|error| gone(&error)));
+        let answer = match known {
+            Ok(teller) => ask(teller),
+            Err(_) => return None,
+        };
+        answer.unwrap_or_else(|error| {
+            *known = Err(gone(&error));
+            None
+        })
+    }
+}
+
+/// Notes that the node can't be asked; gives the words for answers.
+fn gone(error: &NodeError) -> String {
+    tracing::warn!("the node tells nothing, so what the index doesn't hold stays unknown: {error}");
+    format!("the node tells nothing: {error}")
+}
+
+impl Outside for LazyNode<'_> {
+    fn coin(&self, outpoint: OutPoint) -> Option<(TxOut, BlockId)> {
+        self.ask(|teller| teller.coin(outpoint))
+    }
+
+    fn transaction(&self, txid: Txid) -> Option<(Transaction, Option<BlockId>)> {
+        self.ask(|teller| teller.transaction(txid))
+    }
+
+    fn name(&self) -> String {
+        match &*self.teller.borrow() {
+            Some(Err(why)) => why.clone(),
+            _ => "the node".into(),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `coinhound trace`.
+
+mod page;
+mod tree;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{Context, open};
+use crate::cli::{Stop, Trace};
+use crate::error::{Error, Exit};
+use crate::output::picture::{self, Caption};
+use crate::output::rows::column;
+use crate::output::{self, Column, Format, Kind, Stream};
+use crate::query::trace::{Ask, CoinRow, TraceAnswer, trace};
+use crate::trace::Rule;
+
+/// One row of CSV: a coin under a rule.
+const COLUMNS: [Column; 15] = [
+    column("rule", "", Kind::Text),
+    column("outpoint", "", Kind::Text),
+    column("height", "", Kind::Number),
+    column("time", "", Kind::Time),
+    column("value_sat", "", Kind::Btc),
+    column("taint_sat", "", Kind::Btc),
+    column("carried_sat", "", Kind::Btc),
+    column("hops", "", Kind::Number),
+    column("state", "", Kind::Text),
+    column("spent_by.txid", "", Kind::Text),
+    column("spent_by.vin", "", Kind::Number),
+    column("spent_by.height", "", Kind::Number),
+    column("labels", "", Kind::Text),
+    column("address", "", Kind::Text),
+    column("script", "", Kind::Text),
+];
+
+/// A coin in formats of one row a coin.
+#[derive(Serialize)]
+struct Row<'a> {
+    rule: Rule,
+    #[serde(flatten)]
+    coin: &'a CoinRow,
+}
+
+pub fn run(context: &Context, args: &Trace) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let range = args.range.as_deref().map(open::range).transpose()?;
+    let at = open::height(&snapshot, args.at.as_deref())?;
+    let gates = &context.settings.trace;
+    let ask = Ask {
+        rules: args.rule.clone(),
+        min_taint: gates.min_taint_sat,
+        max_hops: gates.max_hops,
+        stop_flagged: args.stop == Some(Stop::Flagged),
+    };
+    let answer = trace(&snapshot, &args.targets, range, &ask, at)?;
+    for target in &answer.unknown {
+        tracing::warn!(
+            "unknown: {}: it is no flagged entry of the index, so nobody looked for its coins",
+            target.escape_debug()
+        );
+    }
+    if let Some(drawing) = context.picture {
+        picture::print(drawing, &answer, &Caption { command: typed() })?;
+        return Ok(Exit::of(answer.coverage.complete));
+    }
+    match context.format {
+        Format::Table if args.tree => output::object(context.format, &answer, || tree::page(&answer))?,
+        Format::Table | Format::Json => output::object(context.format, &answer, || page::page(&answer))?,
+        Format::Jsonl | Format::Csv => print_rows(context.format, &answer)?,
+    }
+    Ok(Exit::of(answer.coverage.complete))
+}
+
+/// The command as it was typed, quoted for a shell. Nothing in it is secret: a password is never an argument.
+fn typed() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
+    let quoted = |word: String| match !word.is_empty() && word.chars().all(plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let arguments = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
+    std::iter::once("coinhound".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// One row a coin; what is not a coin goes before and after.
+fn print_rows(format: Format, answer: &TraceAnswer) -> Result<(), Error> {
+    let head = Map::from_iter([
+        ("source".to_owned(), json!(answer.source)),
+        ("at".to_owned(), json!(answer.at)),
+        ("gates".to_owned(), json!(answer.gates)),
+        ("unknown".to_owned(), json!(answer.unknown)),
+    ]);
+    let rows = answer
+        .rules
+        .iter()
+        .flat_map(|of_rule| of_rule.coins.iter().map(|coin| Ok::<_, Error>(Row { rule: of_rule.rule, coin })));
+    let sums: Vec<Value> = answer
+        .rules
+        .iter()
+        .map(|of_rule| {
+            json!({"rule": of_rule.rule, "sum": of_rule.sum, "frontier": of_rule.frontier, "services": of_rule.services})
+        })
+        .collect();
+    let stream = Stream { coverage: &answer.coverage, head, columns: &COLUMNS };
+    stream.print(format, rows, || Map::from_iter([("rules".to_owned(), Value::from(sums))]))
+}

@@ -1,0 +1,143 @@
+//! `coinhound verify`.
+
+use bitcoin::hashes::Hash;
+use serde::Serialize;
+
+use super::Context;
+use crate::audit::node::{Comparison, Difference, sample, unspent};
+use crate::audit::verify::verify;
+use crate::chain::Height;
+use crate::cli;
+use crate::error::{Error, Exit};
+use crate::node::{Connection, Node};
+use crate::output;
+use crate::output::page::{Page, coverage_lines};
+use crate::query::status::whole_coverage;
+use crate::query::{Coverage, Snapshot};
+use crate::stop::Stop;
+
+/// Blocks compared, unless said otherwise: each takes the node most of a second.
+const SAMPLE: usize = 20;
+/// Up to so many coins are asked for one by one; beyond, the node looks through all of its own.
+const COINS_ONE_BY_ONE: usize = 20_000;
+
+#[derive(Serialize)]
+struct Answer {
+    coverage: Coverage,
+    /// Whether no difference was found.
+    ok: bool,
+    /// The first one found, in words.
+    difference: Option<String>,
+    /// The last height that was compared.
+    through: Option<Height>,
+    headers: u64,
+    records: u64,
+    rows: u64,
+    node: Option<NodeAnswer>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct NodeAnswer {
+    coins: u64,
+    scripts: u64,
+    blocks: u64,
+}
+
+pub fn run(context: &Context, args: &cli::Verify) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let mut answer = Answer {
+        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        ok: true,
+        difference: None,
+        through: None,
+        headers: 0,
+        records: 0,
+        rows: 0,
+        node: None,
+    };
+    match verify(&snapshot.reader)? {
+        Ok(verified) => {
+            answer.through = verified.through;
+            (answer.headers, answer.records, answer.rows) = (verified.headers, verified.records, verified.rows);
+        }
+        Err(flaw) => answer.difference = Some(flaw.to_string()),
+    }
+    let settled = snapshot.sweeps.settled() == snapshot.next;
+    if args.node && !settled {
+        tracing::warn!("a sweep is under way, so nothing is compared with the node: run `coinhound backfill` first");
+    } else if args.node && answer.difference.is_none() {
+        let (compared, difference) = with_node(context, &snapshot, args.blocks.unwrap_or(SAMPLE))?;
+        answer.node = Some(compared);
+        answer.difference = difference.map(|difference| difference.to_string());
+    }
+    answer.ok = answer.difference.is_none();
+    output::object(context.format, &answer, || page(&answer))?;
+    Ok(match answer.ok {
+        true => Exit::of(!args.node || settled),
+        false => Exit::Failed,
+    })
+}
+
+/// Compares unspent coins and some blocks with the node's own word for them.
+fn with_node(context: &Context, snapshot: &Snapshot, blocks: usize) -> Result<(NodeAnswer, Option<Difference>), Error> {
+    let mut settings = context.settings.node.clone();
+    settings.chain.value = snapshot.chain();
+    let stop = Stop::default();
+    super::signals::listen(&stop)?;
+    let node = Node::new(Connection::resolve(&settings)?, stop);
+    super::signals::hang_up_on(&node)?;
+    node.info()?;
+    let view = &*snapshot.reader;
+    let Some(mut comparison) = Comparison::new(view, &node)? else {
+        return Ok((NodeAnswer { coins: 0, scripts: 0, blocks: 0 }, None));
+    };
+    let mut difference = match unspent(view).take(COINS_ONE_BY_ONE + 1).count() {
+        few if few <= COINS_ONE_BY_ONE => comparison.coins(unspent(view))?,
+        _ => None,
+    };
+    if difference.is_none() {
+        let flagged = view.entry_heads().filter_map(|entry| match entry {
+            Ok((hash, entry)) => entry.flagged.then_some(Ok((hash, entry.script, entry.from))),
+            Err(error) => Some(Err(error)),
+        });
+        difference = comparison.scripts(flagged)?;
+    }
+    if difference.is_none() {
+        // Other blocks for another tip.
+        let seed = snapshot
+            .tip
+            .map_or(0, |tip| u64::from_be_bytes(tip.hash.to_byte_array()[..8].try_into().unwrap_or_default()));
+        for height in sample(view, 0..=snapshot.next.saturating_sub(1), blocks, seed)? {
+            difference = comparison.block(height)?;
+            if difference.is_some() {
+                break;
+            }
+        }
+    }
+    let compared = comparison.compared();
+    Ok((NodeAnswer { coins: compared.coins, scripts: compared.scripts, blocks: compared.blocks }, difference))
+}
+
+fn page(answer: &Answer) -> Page {
+    let mut page = Page::default();
+    match &answer.difference {
+        Some(difference) => {
+            page.line(format!("DIFFERENCE: {difference}"));
+            page.line(
+                "`coinhound retrace` makes derived rows anew; for anything else restore a backup or make a new index",
+            );
+        }
+        None => page.line(format!(
+            "no difference: {} headers, {} records and {} rows of them",
+            answer.headers, answer.records, answer.rows
+        )),
+    }
+    if let Some(node) = answer.node {
+        page.line(format!(
+            "compared with the node: {} unspent coins, all coins of {} scripts, {} whole blocks",
+            node.coins, node.scripts, node.blocks
+        ));
+    }
+    page.lines(coverage_lines(&answer.coverage));
+    page
+}

@@ -1,0 +1,66 @@
+//! `coinhound watch diff`.
+
+use serde::Serialize;
+use serde_json::Map;
+
+use super::{Context, start};
+use crate::chain::Height;
+use crate::error::{Error, Exit};
+use crate::output::rows::column;
+use crate::output::{Column, Kind, Stream};
+use crate::query::status::whole_coverage;
+use crate::sync::lists::{Change, Changed, plan};
+
+const COLUMNS: [Column; 6] = [
+    column("change", "change", Kind::Text),
+    column("address", "address", Kind::Text),
+    column("script", "script", Kind::Script),
+    column("from", "from", Kind::Number),
+    column("before", "before", Kind::Number),
+    column("labels", "labels", Kind::Text),
+];
+
+#[derive(Serialize)]
+struct Row {
+    /// `new`, `new_service`, `lowered`, `raise_ignored`, `gone`, `relabelled`.
+    change: &'static str,
+    address: Option<String>,
+    script: String,
+    /// Where it will begin.
+    from: Height,
+    /// Where it began, or the list would like it to.
+    before: Option<Height>,
+    labels: Vec<String>,
+}
+
+pub fn run(context: &Context) -> Result<Exit, Error> {
+    let snapshot = context.snapshot()?;
+    let mut wanted = start::wanted(context, None, false)?;
+    // It only compares: nothing of it is an accident.
+    wanted.accept_shrink = true;
+    let plan = plan(&snapshot.reader, &wanted)?;
+    let coverage = whole_coverage(&snapshot, snapshot.asked())?;
+    let rows = plan.changed.iter().map(|changed| Ok::<_, Error>(row(changed, snapshot.address(&changed.entry.script))));
+    Stream { coverage: &coverage, head: Map::new(), columns: &COLUMNS }.print(context.format, rows, Map::new)?;
+    Ok(Exit::Answered)
+}
+
+fn row(changed: &Changed, address: Option<String>) -> Row {
+    let entry = &changed.entry;
+    let (change, before) = match changed.what {
+        Change::New => ("new", None),
+        Change::NewService => ("new_service", None),
+        Change::Lowered { from } => ("lowered", Some(from)),
+        Change::RaiseIgnored { to } => ("raise_ignored", Some(to)),
+        Change::Kept | Change::Forgotten => ("gone", None),
+        Change::Relabelled => ("relabelled", None),
+    };
+    Row {
+        change,
+        address,
+        script: entry.script.to_hex_string(),
+        from: entry.lowered.map_or(entry.from, |lowered| lowered.from),
+        before,
+        labels: entry.label_texts(),
+    }
+}

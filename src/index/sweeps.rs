@@ -1,0 +1,185 @@
+//! Rows of `sweeps`: how far each sweep got, and which became one.
+//!
+//! The main sweep sits at the tip. A change of lists or parameters starts another below it, which goes up over the records that are
+//! there and over the blocks that it needs; where it meets the next, the two are one from there on, and its row only says so.
+
+use std::collections::BTreeMap;
+
+use super::bytes::{Cursor, Malformed};
+use crate::chain::Height;
+
+/// The id of the main sweep.
+pub const MAIN_SWEEP: u32 = 0;
+
+const MAIN: u8 = 0;
+const SIDE: u8 = 1;
+const JOINED: u8 = 2;
+
+/// One sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep {
+    /// The one that follows the tip.
+    Main {
+        /// The next height it will look at.
+        next: Height,
+    },
+    /// One below it.
+    Side {
+        /// The next height it will look at.
+        next: Height,
+        /// The height from which it reads blocks, also where none of its entries needs them: a coin that wasn't followed before is.
+        reads: Option<Height>,
+    },
+    /// One that met another.
+    Joined {
+        /// Which.
+        into: u32,
+    },
+}
+
+impl Sweep {
+    /// next height\[4\] kind\[1\]; of a side sweep then reads\[4\], all ones for none; of a joined one the other's id\[4\] and kind.
+    pub fn value(self) -> Vec<u8> {
+        let (number, kind) = match self {
+            Self::Main { next } => (next, MAIN),
+            Self::Side { next, .. } => (next, SIDE),
+            Self::Joined { into } => (into, JOINED),
+        };
+        let mut row = number.to_be_bytes().to_vec();
+        row.push(kind);
+        if let Self::Side { reads, .. } = self {
+            row.extend_from_slice(&reads.unwrap_or(Height::MAX).to_be_bytes());
+        }
+        row
+    }
+
+    /// Reads such a value.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let number = cursor.u32()?;
+        let sweep = match cursor.u8()? {
+            MAIN => Self::Main { next: number },
+            SIDE => {
+                let reads = Some(cursor.u32()?).filter(|reads| *reads != Height::MAX);
+                Self::Side { next: number, reads }
+            }
+            JOINED => Self::Joined { into: number },
+            _ => return Err(Malformed),
+        };
+        cursor.end(sweep)
+    }
+}
+
+/// All of them, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sweeps(BTreeMap<u32, Sweep>);
+
+impl FromIterator<(u32, Sweep)> for Sweeps {
+    fn from_iter<T: IntoIterator<Item = (u32, Sweep)>>(rows: T) -> Self {
+        Self(rows.into_iter().collect())
+    }
+}
+
+impl Sweeps {
+    /// The sweep that another is part of by now: itself, unless it joined one.
+    pub fn resolve(&self, id: u32) -> u32 {
+        let mut at = id;
+        // A row can only name another a step further, so that no chain of names is longer than the table.
+        for _ in 0..self.0.len() {
+            match self.0.get(&at) {
+                Some(Sweep::Joined { into }) => at = *into,
+                _ => break,
+            }
+        }
+        at
+    }
+
+    /// The next height of a sweep, or of the one it is part of.
+    pub fn next(&self, id: u32) -> Height {
+        match self.0.get(&self.resolve(id)) {
+            Some(Sweep::Main { next } | Sweep::Side { next, .. }) => *next,
+            Some(Sweep::Joined { .. }) | None => 0,
+        }
+    }
+
+    /// The next height of the main sweep.
+    pub fn main(&self) -> Height {
+        self.next(MAIN_SWEEP)
+    }
+
+    /// The sweeps below the main one: id, next height, height of the first block to read for coins alone; lowest first, then by id.
+    pub fn sides(&self) -> Vec<(u32, Height, Option<Height>)> {
+        let side = |(id, sweep): (&u32, &Sweep)| match sweep {
+            Sweep::Side { next, reads } => Some((*id, *next, *reads)),
+            _ => None,
+        };
+        let mut sides: Vec<_> = self.0.iter().filter_map(side).collect();
+        sides.sort_by_key(|(id, next, _)| (*next, *id));
+        sides
+    }
+
+    /// Everything below this height is settled: no sweep has yet to look at it.
+    pub fn settled(&self) -> Height {
+        self.sides().first().map_or(Height::MAX, |(_, next, _)| *next).min(self.main())
+    }
+
+    /// An id that no row and no entry has.
+    pub fn fresh(&self) -> u32 {
+        self.0.keys().next_back().map_or(MAIN_SWEEP, |last| last + 1)
+    }
+
+    /// One row.
+    pub fn get(&self, id: u32) -> Option<Sweep> {
+        self.0.get(&id).copied()
+    }
+
+    /// All rows, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Sweep)> + '_ {
+        self.0.iter().map(|(id, sweep)| (*id, *sweep))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_laid_out_as_the_schema_says_and_read_back() {
+        for (sweep, expected) in [
+            (Sweep::Main { next: 600 }, "0000025800"),
+            (Sweep::Side { next: 600, reads: None }, "0000025801ffffffff"),
+            (Sweep::Side { next: 600, reads: Some(9) }, "000002580100000009"),
+            (Sweep::Joined { into: 0 }, "0000000002"),
+        ] {
+            assert_eq!(const_hex::encode(sweep.value()), expected);
+            assert_eq!(Sweep::from_value(&sweep.value()), Ok(sweep));
+        }
+        for bad in ["", "00000258", "0000025803", "000002580000", "0000025801"] {
+            assert_eq!(Sweep::from_value(&const_hex::decode(bad).unwrap()), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_joined_sweep_is_where_the_other_is() {
+        let rows = [
+            (0, Sweep::Main { next: 900 }),
+            (1, Sweep::Joined { into: 3 }),
+            (2, Sweep::Side { next: 40, reads: None }),
+            (3, Sweep::Joined { into: 0 }),
+            (4, Sweep::Side { next: 30, reads: Some(7) }),
+        ];
+        let sweeps = Sweeps::from_iter(rows);
+        assert_eq!([0, 1, 2, 3, 4].map(|id| sweeps.next(id)), [900, 900, 40, 900, 30]);
+        assert_eq!(sweeps.sides(), [(4, 30, Some(7)), (2, 40, None)]);
+        assert_eq!((sweeps.settled(), sweeps.fresh()), (30, 5));
+        let damaged = Sweeps::from_iter([
+            (0, Sweep::Main { next: 9 }),
+            (1, Sweep::Joined { into: 2 }),
+            (2, Sweep::Joined { into: 1 }),
+        ]);
+        assert_eq!(damaged.next(1), 0, "a ring of names leads nowhere, and says that nothing is covered");
+    }
+}

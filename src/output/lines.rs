@@ -1,0 +1,193 @@
+//! Rows without coverage, and maybe without an end: printed as they come, whole at every pause.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::page::Page;
+use super::rows::{at_path, shown};
+use super::{Column, Format, Kind, OutputError, cell};
+
+/// Rows of a table that are laid out together.
+const TABLE_CHUNK: usize = 1000;
+
+/// Prints rows one by one.
+pub struct Lines<'a, W: Write> {
+    out: Out<W>,
+    format: Format,
+    columns: &'a [Column],
+    printed: u64,
+    /// Rows of a table that are still to be laid out.
+    waiting: Vec<Value>,
+    titled: bool,
+}
+
+enum Out<W: Write> {
+    Plain(W),
+    Csv(Box<csv::Writer<W>>),
+}
+
+impl<'a> Lines<'a, io::BufWriter<io::StdoutLock<'static>>> {
+    /// To stdout.
+    ///
+    /// # Errors
+    /// [`OutputError`], as in all that follow.
+    pub fn to_stdout(format: Format, columns: &'a [Column]) -> Result<Self, OutputError> {
+        Self::new(io::BufWriter::new(io::stdout().lock()), format, columns)
+    }
+}
+
+impl<'a, W: Write> Lines<'a, W> {
+    fn new(out: W, format: Format, columns: &'a [Column]) -> Result<Self, OutputError> {
+        let out = match format {
+            Format::Csv => {
+                let mut csv = csv::Writer::from_writer(out);
+                csv.write_record(columns.iter().map(|column| column.field))?;
+                Out::Csv(Box::new(csv))
+            }
+            Format::Json | Format::Jsonl | Format::Table => Out::Plain(out),
+        };
+        let mut lines = Self { out, format, columns, printed: 0, waiting: Vec::new(), titled: false };
+        if format == Format::Json {
+            lines.write("[\n")?;
+        }
+        Ok(lines)
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, row: Value) -> Result<(), OutputError> {
+        match (self.format, &mut self.out) {
+            (_, Out::Csv(csv)) => {
+                csv.write_record(self.columns.iter().map(|column| cell::for_csv(at_path(&row, column.field))))?;
+            }
+            // The comma in front: each line is whole when its row comes.
+            (Format::Json, _) => self.write(&format!("{} {row}\n", if self.printed > 0 { "," } else { " " }))?,
+            (Format::Table, _) => {
+                self.waiting.push(row);
+                if self.waiting.len() >= TABLE_CHUNK {
+                    self.lay_out()?;
+                }
+            }
+            _ => self.write(&format!("{row}\n"))?,
+        }
+        self.printed += 1;
+        Ok(())
+    }
+
+    /// Brings everything until now to whoever reads.
+    pub fn pause(&mut self) -> Result<(), OutputError> {
+        if self.format == Format::Table && !(self.titled && self.waiting.is_empty()) {
+            self.lay_out()?;
+        }
+        match &mut self.out {
+            Out::Plain(out) => out.flush()?,
+            Out::Csv(csv) => csv.flush()?,
+        }
+        Ok(())
+    }
+
+    /// Ends the answer.
+    pub fn end(mut self) -> Result<(), OutputError> {
+        if self.format == Format::Json {
+            self.write("]\n")?;
+        }
+        self.pause()
+    }
+
+    /// The rows that wait, under titles the first time only: a table that goes on is one table.
+    fn lay_out(&mut self) -> Result<(), OutputError> {
+        let columns: Vec<_> = self.columns.iter().filter(|column| !column.title.is_empty()).collect();
+        let titles: Vec<_> = columns.iter().map(|column| column.title).collect();
+        let right: Vec<_> = columns.iter().map(|column| matches!(column.kind, Kind::Btc | Kind::Number)).collect();
+        let cells = |row: &Value| columns.iter().map(|column| shown(at_path(row, column.field), column.kind)).collect();
+        let mut page = Page::default();
+        page.grid(&titles, &right, self.waiting.iter().map(cells).collect());
+        let text = page.to_string();
+        let body = text.split_once('\n').map_or("", |(_, body)| body);
+        let text = if self.titled { body } else { text.as_str() };
+        (self.titled, self.waiting) = (true, Vec::new());
+        self.write(text)
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), OutputError> {
+        if let Out::Plain(out) = &mut self.out {
+            out.write_all(text.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether whoever read stdout has gone: seen without writing, so that nobody goes on for nobody.
+///
+/// # Errors
+/// [`OutputError::Closed`] if so.
+#[cfg(unix)]
+pub fn check_reader() -> Result<(), OutputError> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Where it can't be told, the next row tells.
+    let told = poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+    if told { Err(OutputError::Closed) } else { Ok(()) }
+}
+
+/// Whether whoever read stdout has gone: the next row tells.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn check_reader() -> Result<(), OutputError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::rows::column;
+    use serde_json::json;
+
+    const COLUMNS: [Column; 3] = [
+        column("seq", "seq", Kind::Number),
+        column("value_sat", "BTC", Kind::Btc),
+        column("labels", "labels", Kind::Text),
+    ];
+
+    fn printed(format: Format, chunks: &[&[Value]]) -> String {
+        let mut bytes = Vec::new();
+        let mut lines = Lines::new(&mut bytes, format, &COLUMNS).unwrap();
+        for chunk in chunks {
+            chunk.iter().for_each(|row| lines.row(row.clone()).unwrap());
+            lines.pause().unwrap();
+        }
+        lines.end().unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn rows_are_whole_in_every_format_however_often_they_pause() {
+        let rows = [
+            json!({"seq": 1, "value_sat": 5, "labels": ["=x", "y"]}),
+            json!({"seq": 2, "kind": "reorg"}),
+            json!({"seq": 3, "value_sat": 100_000_000, "labels": ["\u{1b}[2J"]}),
+        ];
+        for chunks in [vec![&rows[..]], vec![&rows[..1], &[], &rows[1..], &[]], vec![&[], &rows[..2], &rows[2..]]] {
+            assert_eq!(serde_json::from_str::<Vec<Value>>(&printed(Format::Json, &chunks)).unwrap(), rows);
+            let lines = printed(Format::Jsonl, &chunks);
+            assert_eq!(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>(), rows);
+            let csv = printed(Format::Csv, &chunks);
+            assert_eq!(csv, "seq,value_sat,labels\n1,5,'=x; y\n2,,\n3,100000000,\u{1b}[2J\n");
+            let table = printed(Format::Table, &chunks);
+            let words: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+            let expected = [
+                vec!["SEQ", "BTC", "LABELS"],
+                vec!["1", "0.00000005", "=x;", "y"],
+                vec!["2", "–", "–"],
+                vec!["3", "1.00000000", "\\u{1b}[2J"],
+            ];
+            assert_eq!(words, expected);
+        }
+        assert_eq!(printed(Format::Json, &[]), "[\n]\n");
+        assert_eq!(printed(Format::Jsonl, &[&[]]), "");
+    }
+}

@@ -1,0 +1,70 @@
+//! Satoshis by rule, as answers print them: `{"haircut":1,"fifo":0}`.
+
+use serde::{Serialize, Serializer};
+
+use crate::trace::{Column, Rule};
+
+/// Satoshis under each tracked rule, in the order of the rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByRule(Vec<(Rule, u64)>);
+
+impl ByRule {
+    /// Nothing under any of these rules.
+    pub fn none(rules: &[Rule]) -> Self {
+        Self(rules.iter().map(|rule| (*rule, 0)).collect())
+    }
+
+    /// What `amount` says of each of these rules.
+    pub fn of(rules: &[Rule], amount: impl Fn(usize, Rule) -> u64) -> Self {
+        Self(rules.iter().enumerate().map(|(number, rule)| (*rule, amount(number, *rule))).collect())
+    }
+
+    /// The taint that a coin holds.
+    pub fn of_columns(rules: &[Rule], columns: &[Column]) -> Self {
+        let held = |rule| columns.iter().find(|column| column.rule == rule).map_or(0, |column| column.taint.amount);
+        Self::of(rules, |_, rule| held(rule))
+    }
+
+    /// Adds another's satoshis, rule by rule.
+    pub fn add(&mut self, other: &Self) {
+        for (rule, amount) in &mut self.0 {
+            *amount = amount.saturating_add(other.get(*rule));
+        }
+    }
+
+    /// The satoshis under a rule.
+    pub fn get(&self, rule: Rule) -> u64 {
+        self.0.iter().find(|(of, _)| *of == rule).map_or(0, |(_, amount)| *amount)
+    }
+
+    /// Whether there is anything under some rule.
+    pub fn is_some(&self) -> bool {
+        self.0.iter().any(|(_, amount)| *amount > 0)
+    }
+
+    /// The rules with their satoshis.
+    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl Serialize for ByRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(rule, amount)| (rule.name(), amount)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_a_map_from_rule_to_satoshis_in_the_order_of_the_rules() {
+        let rules = [Rule::Haircut, Rule::Fifo];
+        let mut sum = ByRule::of(&rules, |number, _| number as u64);
+        sum.add(&ByRule::of(&rules, |_, rule| if rule == Rule::Haircut { 5 } else { 7 }));
+        assert_eq!(serde_json::to_string(&sum).unwrap(), r#"{"haircut":5,"fifo":8}"#);
+        assert_eq!(serde_json::to_string(&ByRule::default()).unwrap(), "{}");
+        assert!(sum.is_some() && !ByRule::none(&rules).is_some());
+    }
+}

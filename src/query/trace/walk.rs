@@ -1,0 +1,414 @@
+//! The pass over the records that a trace comes to: in chain order, each read once, for all rules together.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::iter::Peekable;
+use std::rc::Rc;
+
+use bitcoin::{OutPoint, Txid};
+
+use super::CoinState;
+use super::place::{Place, Places};
+use super::source::Sources;
+use crate::chain::Height;
+use crate::index::keys::{CoinKey, TouchKey, TxPosition};
+use crate::index::values::{Record, Spender};
+use crate::index::{Family, View};
+use crate::query::merge::Merge;
+use crate::query::{Result, Snapshot, SpentBy};
+use crate::trace::{Column, Fate, Gates, Input, Kind, Output, Rule, Taint, pass};
+
+/// What is asked.
+pub struct Question<'a> {
+    /// What it starts from.
+    pub sources: &'a Sources,
+    /// Under which rules, each by itself.
+    pub rules: &'a [Rule],
+    /// How far coins are followed.
+    pub gates: Gates,
+    /// Whether it stops at flagged scripts that are no source.
+    pub stop_flagged: bool,
+    /// The state after the block at this height.
+    pub at: Height,
+}
+
+/// What was found.
+pub struct Walk {
+    /// Every coin that is a source or holds taint under some rule, in the order the pass came to them.
+    pub coins: Vec<Coin>,
+    /// Every transaction that spent one of these, in chain order.
+    pub moves: Vec<Move>,
+}
+
+/// A coin of a trace.
+pub struct Coin {
+    /// The output.
+    pub outpoint: OutPoint,
+    /// The transaction that made it; `None` where only its spend is known.
+    pub made: Option<TxPosition>,
+    /// The time of that block.
+    pub time: Option<u32>,
+    /// Satoshis.
+    pub value: u64,
+    /// Its script, with what lists say of it.
+    pub place: Rc<Place>,
+    /// Whether it is a source.
+    pub source: bool,
+    /// Of a coin older than the height its script is a source from, the input that made it one by spending it.
+    pub by_spend: Option<(TxPosition, u32)>,
+    /// By rule, in the order asked for; `None` where it holds no taint.
+    pub holds: Vec<Option<Held>>,
+    /// The input that spent it, if the pass came to that.
+    pub spent_by: Option<SpentBy>,
+}
+
+/// What a coin holds under one rule.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Satoshis, hops, and where they lie.
+    pub taint: Taint,
+    /// What taint of this trace brought into it.
+    pub carried: u64,
+    /// What became of it.
+    pub state: CoinState,
+    /// Whether the coin was one of this trace since it was made, not by its spend alone.
+    pub since_made: bool,
+}
+
+impl Held {
+    /// What its spend brings along.
+    fn open(&self) -> Option<&Taint> {
+        (self.state == CoinState::Unspent).then_some(&self.taint)
+    }
+}
+
+/// A transaction that spent coins of a trace.
+pub struct Move {
+    /// Where it is.
+    pub at: TxPosition,
+    /// Its block's time.
+    pub time: u32,
+    /// Its id.
+    pub txid: Txid,
+    /// The inputs that brought taint under some rule: index, coin, satoshis by rule.
+    pub brought: Vec<(u32, OutPoint, Vec<u64>)>,
+    /// Tainted satoshis that went to the miner, by rule.
+    pub fees: Vec<u64>,
+}
+
+/// Follows the sources' coins.
+///
+/// # Errors
+/// What reading reports.
+pub fn walk(snapshot: &Snapshot, question: &Question<'_>) -> Result<Walk> {
+    let touches = Merge::new(&snapshot.reader, Family::Touches, question.sources.hashes(), question.at)?;
+    let mut pass = Pass {
+        snapshot,
+        question,
+        touches: touches.peekable(),
+        ahead: BinaryHeap::new(),
+        coins: Vec::new(),
+        live: HashMap::default(),
+        moves: Vec::new(),
+        places: Places::default(),
+        block: None,
+    };
+    pass.start()?;
+    while let Some(at) = pass.next_position()? {
+        pass.apply(at)?;
+    }
+    Ok(Walk { coins: pass.coins, moves: pass.moves })
+}
+
+struct Pass<'a> {
+    snapshot: &'a Snapshot,
+    question: &'a Question<'a>,
+    /// What pays and spends the sources' scripts.
+    touches: Peekable<Merge<'a>>,
+    /// The spends of followed coins on other scripts, and what made the coins named as sources.
+    ahead: BinaryHeap<Reverse<TxPosition>>,
+    coins: Vec<Coin>,
+    /// The coins that the pass saw made but not spent, by their place in `coins`.
+    live: HashMap<OutPoint, usize, foldhash::quality::RandomState>,
+    moves: Vec<Move>,
+    places: Places,
+    /// The block read last, and its time.
+    block: Option<(Height, u32)>,
+}
+
+impl Pass<'_> {
+    fn start(&mut self) -> Result<()> {
+        for outpoint in self.question.sources.outpoints() {
+            let made = self.snapshot.reader.positions(outpoint.txid)?;
+            if made.is_empty() {
+                self.look_ahead(outpoint, None)?;
+            }
+            self.ahead.extend(made.into_iter().filter(|at| at.height <= self.question.at).map(Reverse));
+        }
+        Ok(())
+    }
+
+    /// Notes where a coin is spent, if it is by the height asked about.
+    fn look_ahead(&mut self, outpoint: &OutPoint, made: Option<TxPosition>) -> Result<()> {
+        if let Some(Spender { at, .. }) = self.snapshot.reader.spender(outpoint)?
+            // A spend below the coin is of its BIP30 twin.
+            && made.is_none_or(|made| at > made)
+            && at.height <= self.question.at
+        {
+            self.ahead.push(Reverse(at));
+        }
+        Ok(())
+    }
+
+    /// The next transaction in chain order, each once.
+    fn next_position(&mut self) -> Result<Option<TxPosition>> {
+        let touch = match self.touches.peek() {
+            Some(Ok(row)) => {
+                let key = TouchKey::from_key(&row.key).map_err(|_| View::corrupt(Family::Touches, &row.key))?;
+                Some(key.at)
+            }
+            Some(Err(_)) => {
+                return match self.touches.next() {
+                    Some(Err(error)) => Err(error),
+                    _ => Ok(None),
+                };
+            }
+            None => None,
+        };
+        let ahead = self.ahead.peek().map(|Reverse(at)| *at);
+        let Some(next) = touch.into_iter().chain(ahead).min() else { return Ok(None) };
+        while self.ahead.peek() == Some(&Reverse(next)) {
+            self.ahead.pop();
+        }
+        // A touch's key goes on with its transaction's position after the script.
+        let here = next.key();
+        while self.touches.next_if(|row| row.as_ref().is_ok_and(|row| row.key[32..40] == here)).is_some() {}
+        Ok(Some(next))
+    }
+
+    fn time(&mut self, height: Height) -> Result<u32> {
+        match self.block {
+            Some((known, time)) if known == height => Ok(time),
+            _ => {
+                let header = self.snapshot.reader.header(height)?;
+                let time = header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?.time;
+                self.block = Some((height, time));
+                Ok(time)
+            }
+        }
+    }
+
+    fn apply(&mut self, at: TxPosition) -> Result<()> {
+        let record = self.snapshot.record(at)?;
+        let txid = record.txid();
+        let time = self.time(at.height)?;
+        let consumed = self.consume(&record, at)?;
+        let kinds = self.kinds(&record, at, txid)?;
+        let outputs: Vec<Output> = kinds.iter().map(|(_, output)| *output).collect();
+        let mut holds: Vec<Vec<Option<Held>>> = vec![Vec::new(); outputs.len()];
+        let mut fees = Vec::with_capacity(self.question.rules.len());
+        for (number, rule) in self.question.rules.iter().enumerate() {
+            let inputs: Vec<Input<'_>> = consumed.iter().map(|input| self.input(input, number)).collect();
+            let passed = pass(*rule, self.question.gates, &inputs, &outputs);
+            fees.push(passed.fee);
+            let made = passed.columns.into_iter().zip(passed.carried).zip(&kinds);
+            for (((column, carried), (place, output)), holds) in made.zip(&mut holds) {
+                let state = |fate| self.state(fate, place, output.kind, at.height);
+                let held = column.map(|column| Held {
+                    carried,
+                    state: state(column.fate),
+                    taint: column.taint,
+                    since_made: true,
+                });
+                holds.push(held);
+            }
+        }
+        self.note_move(at, time, txid, &consumed, fees);
+        self.spend(&consumed, at, txid);
+        for ((vout, (place, output)), holds) in (0..).zip(kinds).zip(holds) {
+            if holds.iter().any(Option::is_some) {
+                let source = output.kind == Kind::Source;
+                let outpoint = OutPoint { txid, vout };
+                let (value, made, time) = (output.value, Some(at), Some(time));
+                let (by_spend, spent_by) = (None, None);
+                self.add(Coin { outpoint, made, time, value, place, source, by_spend, holds, spent_by })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The coins of the trace that a record spends; a coin that its spend makes a source becomes one here.
+    fn consume(&mut self, record: &Record, at: TxPosition) -> Result<Vec<Consumed>> {
+        let mut consumed = Vec::with_capacity(record.spent.len());
+        for ((vin, input), spent) in (0..).zip(&record.transaction.input).zip(&record.spent) {
+            let outpoint = input.previous_output;
+            let coin = self.live.get(&outpoint).copied();
+            let sources = self.question.sources;
+            let whole = sources.has_script(&spent.script_pubkey, at.height) || sources.has_outpoint(&outpoint);
+            let coin = match coin {
+                Some(coin) => Some(coin),
+                // Older than what the index saw made: its spend is all that tells of it.
+                None if whole => {
+                    let place = self.places.of(self.snapshot, &spent.script_pubkey)?;
+                    let holds = vec![None; self.question.rules.len()];
+                    let value = spent.value.to_sat();
+                    let (made, time, source, by_spend, spent_by) = (None, None, false, None, None);
+                    self.coins.push(Coin { outpoint, made, time, value, place, source, by_spend, holds, spent_by });
+                    self.live.insert(outpoint, self.coins.len() - 1);
+                    Some(self.coins.len() - 1)
+                }
+                None => None,
+            };
+            if let Some(coin) = coin.filter(|_| whole) {
+                self.coins[coin].become_source(at, vin);
+            }
+            consumed.push(Consumed { vin, outpoint, value: spent.value.to_sat(), coin });
+        }
+        Ok(consumed)
+    }
+
+    fn input(&self, consumed: &Consumed, rule: usize) -> Input<'_> {
+        let coin = consumed.coin.map(|coin| &self.coins[coin]);
+        let taint = coin.and_then(|coin| coin.holds[rule].as_ref()?.open());
+        let whole = coin.is_some_and(|coin| coin.source) && taint.is_some();
+        Input { value: consumed.value, whole, taint }
+    }
+
+    /// What each output is to this trace.
+    fn kinds(&mut self, record: &Record, at: TxPosition, txid: Txid) -> Result<Vec<(Rc<Place>, Output)>> {
+        let mut kinds = Vec::with_capacity(record.transaction.output.len());
+        for (vout, output) in (0..).zip(&record.transaction.output) {
+            let script = &output.script_pubkey;
+            let place = self.places.of(self.snapshot, script)?;
+            let sources = self.question.sources;
+            let kind = if sources.has_script(script, at.height) || sources.has_outpoint(&OutPoint { txid, vout }) {
+                Kind::Source
+            } else if self.stops_at(&place, at.height) || place.service {
+                // Both stop a trace alike; which it was is told by `state`.
+                Kind::Service
+            } else {
+                Kind::of(script)
+            };
+            kinds.push((place, Output { value: output.value.to_sat(), kind }));
+        }
+        Ok(kinds)
+    }
+
+    fn stops_at(&self, place: &Place, height: Height) -> bool {
+        self.question.stop_flagged && place.is_flagged(height)
+    }
+
+    /// What became of a coin as far as its making decides; that nobody looked for its spend is found when it is added.
+    fn state(&self, fate: Fate, place: &Place, kind: Kind, height: Height) -> CoinState {
+        match fate {
+            Fate::Service if self.stops_at(place, height) => CoinState::Flagged,
+            Fate::Service => CoinState::Service,
+            Fate::Unspendable => CoinState::Unspendable,
+            Fate::AnyoneCanSpend => CoinState::AnyoneCanSpend,
+            Fate::MaxHops => CoinState::MaxHops,
+            Fate::BelowMinTaint => CoinState::BelowMinTaint,
+            // The genesis coinbase is in no node's UTXO set.
+            Fate::Followed if height == 0 => CoinState::Unspendable,
+            Fate::Followed if kind == Kind::Source && Kind::of(&place.script) == Kind::Unspendable => {
+                CoinState::Unspendable
+            }
+            Fate::Followed | Fate::FlaggedService => CoinState::Unspent,
+        }
+    }
+
+    fn note_move(&mut self, at: TxPosition, time: u32, txid: Txid, consumed: &[Consumed], fees: Vec<u64>) {
+        let rules = 0..self.question.rules.len();
+        let mut brought = Vec::new();
+        for input in consumed.iter().filter(|input| input.coin.is_some()) {
+            let taint = |rule| {
+                let input = self.input(input, rule);
+                if input.whole { input.value } else { input.taint.map_or(0, |taint| taint.amount) }
+            };
+            let taints: Vec<u64> = rules.clone().map(taint).collect();
+            if taints.iter().any(|taint| *taint > 0) {
+                brought.push((input.vin, input.outpoint, taints));
+            }
+        }
+        if !brought.is_empty() {
+            self.moves.push(Move { at, time, txid, brought, fees });
+        }
+    }
+
+    fn spend(&mut self, consumed: &[Consumed], at: TxPosition, txid: Txid) {
+        for input in consumed {
+            let Some(coin) = input.coin else { continue };
+            let coin = &mut self.coins[coin];
+            coin.spent_by = Some(SpentBy { txid, vin: input.vin, height: at.height });
+            for held in coin.holds.iter_mut().flatten() {
+                if held.state == CoinState::Unspent {
+                    held.state = CoinState::Spent;
+                }
+            }
+            self.live.remove(&input.outpoint);
+        }
+    }
+
+    /// Adds a coin that was made, and sees to its spend.
+    fn add(&mut self, mut coin: Coin) -> Result<()> {
+        let (outpoint, made) = (coin.outpoint, coin.made);
+        if coin.holds.iter().flatten().any(|held| held.open().is_some()) {
+            if !self.is_looked_for(&coin)? {
+                for held in coin.holds.iter_mut().flatten().filter(|held| held.state == CoinState::Unspent) {
+                    held.state = CoinState::NotFollowed;
+                }
+            } else if !(coin.source && self.question.sources.has_script(&coin.place.script, Height::MAX)) {
+                // The spends of a source's script are among its touches.
+                self.look_ahead(&outpoint, made)?;
+            }
+        }
+        self.coins.push(coin);
+        if let Some(elder) = self.live.insert(outpoint, self.coins.len() - 1) {
+            self.coins[elder].overwrite();
+        }
+        Ok(())
+    }
+
+    /// Whether the index looked for the spend of a coin. Of a coin named as a source, to know the spend is enough.
+    fn is_looked_for(&self, coin: &Coin) -> Result<bool> {
+        let Some(made) = coin.made else { return Ok(true) };
+        if coin.place.is_flagged(made.height)
+            || (coin.source && self.snapshot.reader.spender(&coin.outpoint)?.is_some())
+        {
+            return Ok(true);
+        }
+        let key = CoinKey { outpoint: coin.outpoint, height: made.height };
+        let row = self.snapshot.reader.coin(&key)?;
+        Ok(row.is_some_and(|row| row.columns.iter().any(Column::is_followed)))
+    }
+}
+
+/// An input of a record, with the coin of the trace that it consumes.
+struct Consumed {
+    vin: u32,
+    outpoint: OutPoint,
+    value: u64,
+    coin: Option<usize>,
+}
+
+impl Coin {
+    /// Makes it a source: its script is flagged since a height between its making and its spend.
+    fn become_source(&mut self, at: TxPosition, vin: u32) {
+        if self.source {
+            return;
+        }
+        self.source = true;
+        self.by_spend = Some((at, vin));
+        for held in &mut self.holds {
+            let carried = held.as_ref().map_or(0, |held| held.taint.amount);
+            let taint = Taint { amount: self.value, hops: 0, segments: Vec::new() };
+            *held = Some(Held { taint, carried, state: CoinState::Unspent, since_made: held.is_some() });
+        }
+    }
+
+    /// A later coin took its outpoint (BIP30): it can never be spent.
+    fn overwrite(&mut self) {
+        for held in self.holds.iter_mut().flatten().filter(|held| held.state > CoinState::Unspendable) {
+            held.state = CoinState::Unspendable;
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Opens an index for writing, or makes it, and takes in what lists and settings ask for.
+
+use std::path::Path;
+
+use super::SyncError;
+use super::lists::{self, Plan, Wanted, row};
+use crate::index::meta::{self, Identity, TraceParameters};
+use crate::index::sweeps::{MAIN_SWEEP, Sweep};
+use crate::index::writer::{FolderState, folder_state};
+use crate::index::{Family, IndexError, Writer};
+
+/// Opens the index at `path` for what is wanted, or makes it; with what changed of it, if anything was there before. An index without
+/// a block takes everything in afresh.
+///
+/// # Errors
+/// [`IndexError::OtherChain`]; what [`lists::plan`] refuses; what is wrong with the index where something is.
+pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer, Option<Plan>), SyncError> {
+    if folder_state(path)? == FolderState::Absent {
+        let writer = Writer::create(path, identity, |writer| {
+            let mut step = writer.step();
+            step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
+            step.commit(false)?;
+            take_afresh(writer, wanted)
+        })?;
+        return Ok((writer, None));
+    }
+    let writer = open_existing(path, identity)?;
+    if writer.tip()?.is_none() {
+        take_afresh(&writer, wanted)?;
+        return Ok((writer, None));
+    }
+    let plan = lists::plan(&writer, wanted)?;
+    plan.apply(&writer)?;
+    Ok((writer, Some(plan)))
+}
+
+/// Opens the index at `path`, which must be of that chain.
+///
+/// # Errors
+/// [`IndexError::OtherChain`], and what is wrong with it where something is.
+pub fn open_existing(path: &Path, identity: &Identity) -> Result<Writer, IndexError> {
+    let writer = Writer::open(path)?;
+    let found = Identity::read(&writer)?;
+    if !found.is_same_chain(identity) {
+        let (found, expected) = (found.describe(), identity.describe());
+        return Err(IndexError::OtherChain { path: path.to_owned(), found, expected });
+    }
+    Ok(writer)
+}
+
+/// Writes parameters and entries as they are wanted now, and takes out those that no list names.
+fn take_afresh(writer: &Writer, wanted: &Wanted) -> Result<(), IndexError> {
+    let mut step = writer.step();
+    meta::put_trace(&mut step, &wanted.trace.over(&TraceParameters::default()));
+    if let Some((entries, taken)) = &wanted.lists {
+        for known in writer.entries() {
+            let (script, _) = known?;
+            if !entries.contains_key(&script) {
+                step.delete(Family::Entries, &script.0);
+            }
+        }
+        for (script, entry) in entries {
+            step.put(Family::Entries, &script.0, &row(entry).value());
+        }
+        meta::put_lists(&mut step, taken);
+    }
+    step.commit(true)
+}

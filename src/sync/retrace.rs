@@ -1,0 +1,119 @@
+//! Derives everything again from the records, without a node: what nothing bears goes, what is damaged is made anew.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::SyncError;
+use super::source::{Connection, Source};
+use super::sweeper::{Observer, Outcome, Pace, Sweeper};
+use crate::chain::{BlockId, Height};
+use crate::index::keys::{CoinKey, TxPosition, txid_key};
+use crate::index::sweeps::Sweep;
+use crate::index::values::Record;
+use crate::index::{Family, Result, View, Writer};
+use crate::node::NodeError;
+use crate::stop::Stop;
+
+/// The families whose rows come from records.
+const DERIVED: [Family; 5] = [Family::Txids, Family::Touches, Family::Coins, Family::Scripts, Family::Spends];
+/// A batch is written when it holds this many bytes.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What came of it.
+pub struct Retraced {
+    /// As of a sweep.
+    pub outcome: Outcome,
+    /// Rows removed that came from no record.
+    pub orphans: u64,
+    /// The height from which blocks are needed, where a coin turned out to be followed whose spend nobody looked for: the next
+    /// `backfill` or `follow` reads them.
+    pub needs_blocks_from: Option<Height>,
+}
+
+/// Lets a sweep over the records begin at the first of them, and runs it as far as records suffice.
+///
+/// # Errors
+/// What the index reports; what was written before stays, and the next run goes on.
+pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Observer) -> Result<Retraced, SyncError> {
+    let orphans = remove_orphans(writer)?;
+    let sweeps = writer.sweeps()?;
+    if sweeps.settled() > 0 {
+        let mut step = writer.step();
+        let sweep = Sweep::Side { next: 0, reads: None };
+        step.put(Family::Sweeps, &sweeps.fresh().to_be_bytes(), &sweep.value());
+        step.commit(true)?;
+    }
+    let outcome = Sweeper::new(writer, Arc::new(Nowhere), pace, stop).over_records(observer)?;
+    let reads = writer.sweeps()?.sides().first().and_then(|(_, next, reads)| reads.map(|reads| reads.max(*next)));
+    Ok(Retraced { outcome, orphans, needs_blocks_from: reads })
+}
+
+/// Removes rows that name a record which isn't there; those of records that are get theirs compared one by one.
+fn remove_orphans(writer: &Writer) -> Result<u64> {
+    let mut records: HashSet<TxPosition> = HashSet::new();
+    let mut step = writer.step();
+    for row in writer.range(Family::Records, &[], None) {
+        let (key, value) = row?;
+        let corrupt = |_| View::corrupt(Family::Records, &key);
+        let at = TxPosition::from_key(&key).map_err(corrupt)?;
+        records.insert(at);
+        // By these the rows of coins are told from orphans.
+        let txid = txid_key(Record::from_value(&value).map_err(corrupt)?.txid(), at);
+        if writer.get(Family::Txids, &txid)?.is_none() {
+            step.put(Family::Txids, &txid, &[]);
+        }
+    }
+    std::mem::replace(&mut step, writer.step()).commit(false)?;
+    let mut orphans = 0;
+    for family in DERIVED {
+        for row in writer.range(family, &[], None) {
+            let (key, value) = row?;
+            if has_record(writer, &records, family, &key, &value)? {
+                continue;
+            }
+            step.delete(family, &key);
+            orphans += 1;
+            if step.bytes() >= BATCH_BYTES {
+                std::mem::replace(&mut step, writer.step()).commit(false)?;
+            }
+        }
+    }
+    step.commit(true)?;
+    Ok(orphans)
+}
+
+fn has_record(view: &View, records: &HashSet<TxPosition>, family: Family, key: &[u8], value: &[u8]) -> Result<bool> {
+    let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok());
+    Ok(match family {
+        Family::Spends => at(value.get(..8)).is_some_and(|at| records.contains(&at)),
+        Family::Coins => {
+            let Ok(coin) = CoinKey::from_key(key) else { return Ok(false) };
+            let made = view.positions(coin.outpoint.txid)?;
+            made.into_iter().any(|at| at.height == coin.height && records.contains(&at))
+        }
+        _ => at(key.get(32..40)).is_some_and(|at| records.contains(&at)),
+    })
+}
+
+/// A source for what asks none.
+struct Nowhere;
+
+impl Source for Nowhere {
+    fn connect(&self) -> Box<dyn Connection> {
+        unreachable!("records suffice: no block is asked for")
+    }
+
+    fn connections(&self, _threads: usize) -> usize {
+        0
+    }
+
+    fn height(&self) -> Result<Height, NodeError> {
+        Err(NodeError::Stopped)
+    }
+
+    fn calls_invalid(&self, _block: BlockId) -> Result<bool, NodeError> {
+        Err(NodeError::Stopped)
+    }
+
+    fn give_up(&self) {}
+}

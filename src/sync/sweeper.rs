@@ -1,0 +1,492 @@
+//! The sweeps of one index, at work: up to the node's tip and to each other, back to the fork where the node's chain left.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::SyncError;
+use super::advance::{Advance, Course, Passed, Tally};
+use super::disconnect::disconnect;
+use super::fork::{self, Standing};
+use super::interest::{Interest, LiveCoins};
+use super::pipeline::{self, ConnectionPool, Order};
+use super::source::Source;
+use super::tasks::{Task, next_task};
+use crate::chain::Height;
+use crate::index::events::{Event, Fact, Seen};
+use crate::index::keys::TxPosition;
+use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
+use crate::index::{Family, IndexError, View, Writer, meta};
+use crate::stop::Stop;
+
+/// How often a node that is behind is looked at again.
+const BEHIND_WAIT: Duration = Duration::from_secs(1);
+/// How often in a row a node's chain may change under a run that stands still; more than that is no reorg any more.
+const MOVES: u32 = 10;
+/// The wait after the first change; as much longer after each that follows it.
+const MOVED_WAIT: Duration = Duration::from_millis(100);
+/// How often a sweep below the main one looks whether there is a new block.
+const NEWS_EVERY: Duration = Duration::from_secs(1);
+
+/// Hears how sweeps go on; called by the one thread that advances.
+pub trait Observer {
+    /// A part of the way begins: the heights in it.
+    fn begin(&mut self, first: Height, last: Height);
+    /// A block was passed.
+    fn passed(&mut self, height: Height, tally: &Tally);
+    /// The end, or a stop.
+    fn end(&mut self);
+}
+
+/// How to go about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Scanning threads.
+    pub threads: usize,
+    /// Blocks in a batch at most.
+    pub batch_blocks: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The first height that was still missing; above `through` where none was.
+    pub from: Height,
+    /// The last height done; `None` before any.
+    pub through: Option<Height>,
+    /// What was done.
+    pub tally: Tally,
+    /// Blocks undone, since the node's chain gave them up.
+    pub undone: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Whether a stop was requested before the end.
+    pub stopped: bool,
+}
+
+/// What others have to say to sweeps at work.
+#[derive(Clone, Debug, Default)]
+pub struct Bells {
+    /// The node's tip may have changed; where nobody rings it, the node is asked every second.
+    pub tip: Option<Arc<AtomicBool>>,
+    /// Something else is to be done first: the run ends at the next border.
+    pub pause: Arc<AtomicBool>,
+}
+
+/// All sweeps of one index.
+pub struct Sweeper<'a> {
+    writer: &'a Writer,
+    source: Arc<dyn Source>,
+    pool: Arc<ConnectionPool>,
+    pace: Pace,
+    stop: &'a Stop,
+    seen: Seen,
+    bells: Bells,
+    /// Of the main sweep, as it stood when it last came to an end; none once anything else has changed the index.
+    rested: Option<(Arc<Interest>, LiveCoins)>,
+}
+
+impl<'a> Sweeper<'a> {
+    /// Ready to go on where the index stands.
+    pub fn new(writer: &'a Writer, source: Arc<dyn Source>, pace: Pace, stop: &'a Stop) -> Self {
+        let pool = Arc::new(ConnectionPool::new(Arc::clone(&source)));
+        let bells = Bells::default();
+        Self { writer, source, pool, pace, stop, seen: Seen::Sweep, bells, rested: None }
+    }
+
+    /// Lets itself be interrupted.
+    pub fn listen(&mut self, bells: Bells) {
+        self.bells = bells;
+    }
+
+    /// From now on the main sweep's blocks are new ones: its messages say so, and every batch waits for the disk.
+    pub fn at_tip(&mut self) {
+        self.seen = Seen::Tip;
+    }
+
+    /// Entries or parameters changed.
+    pub fn look_again(&mut self) {
+        self.rested = None;
+    }
+
+    /// Sweeps up to the node's tip, or to height `to`, and again for what came meanwhile. Blocks that the node's chain gave up are
+    /// undone first; a node that is behind is waited for.
+    ///
+    /// # Errors
+    /// [`SyncError`]; batches written before stay. A stop is no error.
+    pub fn run(&mut self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
+        let start = Instant::now();
+        let from = self.writer.sweeps()?.settled();
+        let mut outcome =
+            Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        let (mut moves, mut stood) = (0, self.writer.sweeps()?);
+        loop {
+            let went = self.once(to, observer, &mut outcome);
+            if went.is_err() {
+                self.rested = None;
+            }
+            match went {
+                Ok(ControlFlow::Continue(())) | Err(SyncError::NewBlock) => {}
+                Ok(ControlFlow::Break(())) | Err(SyncError::Paused) => break,
+                Err(SyncError::ChainMoved) => {
+                    let stands = self.writer.sweeps()?;
+                    moves = if stands == stood { moves + 1 } else { 1 };
+                    if moves >= MOVES {
+                        return Err(SyncError::Unsteady { moves, next: stands.main() });
+                    }
+                    stood = stands;
+                    tracing::info!("the node's chain changed while it was read: looking again");
+                    outcome.stopped = self.stop.wait(MOVED_WAIT * moves);
+                    if outcome.stopped {
+                        break;
+                    }
+                }
+                Err(SyncError::Stopped) => {
+                    outcome.stopped = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        outcome.through = self.writer.sweeps()?.settled().checked_sub(1);
+        outcome.seconds = start.elapsed().as_secs_f64();
+        Ok(outcome)
+    }
+
+    /// Goes up over the index's own records alone, as far as they suffice; asks no node.
+    ///
+    /// # Errors
+    /// What the index reports. A stop is no error.
+    pub fn over_records(&mut self, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
+        let start = Instant::now();
+        let from = self.writer.sweeps()?.settled();
+        let mut outcome =
+            Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        loop {
+            let sweeps = self.join()?;
+            let tip = sweeps.main().checked_sub(1);
+            let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
+            let interest = Arc::new(Interest::scripts(self.writer, &sweeps, id)?);
+            let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
+            if blocks_from.is_some_and(|from| from <= next) {
+                break;
+            }
+            let last = blocks_from.map_or(last, |from| last.min(from - 1));
+            let course = self.course(id, &interest, reads)?;
+            let advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
+            match self.pass(advance, next, last, &|| Ok(()), observer, &mut outcome) {
+                Ok(None) => {}
+                Ok(Some(height)) => {
+                    let next = self.writer.sweeps()?.next(id);
+                    let reads = Some(reads.map_or(height, |reads| reads.min(height)));
+                    let mut step = self.writer.step();
+                    step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
+                    step.commit(true)?;
+                    break;
+                }
+                Err(SyncError::Stopped) => {
+                    outcome.stopped = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        outcome.through = self.writer.sweeps()?.settled().checked_sub(1);
+        outcome.seconds = start.elapsed().as_secs_f64();
+        Ok(outcome)
+    }
+
+    /// One part of the way, or back to the fork; breaks where nothing is left to do.
+    fn once(
+        &mut self,
+        to: Option<Height>,
+        observer: &mut dyn Observer,
+        outcome: &mut Outcome,
+    ) -> Result<ControlFlow<()>, SyncError> {
+        if let Some(tip) = &self.bells.tip {
+            // Whatever rings from here on is newer than what is asked now.
+            tip.store(false, Ordering::SeqCst);
+        }
+        self.settle_tip(outcome)?;
+        let node = self.source.height().map_err(SyncError::from_node)?;
+        let last = to.map_or(node, |to| to.min(node));
+        let sweeps = self.join()?;
+        self.set_goal(to, last, node, sweeps.main())?;
+        match next_task(&sweeps, last) {
+            Some(Task::Main { last }) => self.main(&sweeps, last, observer, outcome)?,
+            Some(Task::Side { id, next, last, reads }) => {
+                self.rested = None;
+                let course = (id, reads);
+                self.side(&sweeps, course, next, last, (to, node), observer, outcome)?;
+            }
+            None => {
+                if to.is_none() {
+                    self.tell_caught_up()?;
+                }
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// A height already passed is no goal, and nothing above the node's tip is, which a reorg may have lowered.
+    fn set_goal(&self, to: Option<Height>, last: Height, node: Height, next: Height) -> Result<(), IndexError> {
+        let known = meta::goal(self.writer)?;
+        let goal = if to.is_none() || last >= next { Some(last) } else { known.map(|goal| goal.min(node)) };
+        let Some(goal) = goal.filter(|_| goal != known) else { return Ok(()) };
+        let mut step = self.writer.step();
+        meta::put_goal(&mut step, goal);
+        step.commit(false)
+    }
+
+    /// Makes one of sweeps that stand at the same height.
+    fn join(&self) -> Result<Sweeps, IndexError> {
+        loop {
+            let sweeps = self.writer.sweeps()?;
+            let sides = sweeps.sides();
+            let above = sides.iter().skip(1).map(|(id, next, reads)| (*id, *next, *reads));
+            let above = above.chain([(MAIN_SWEEP, sweeps.main(), None)]);
+            let met = sides.iter().zip(above).find(|((_, next, _), (_, above, _))| next >= above);
+            let Some((&(id, _, reads), (into, next, also))) = met else { return Ok(sweeps) };
+            let mut step = self.writer.step();
+            step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Joined { into }.value());
+            if into != MAIN_SWEEP {
+                let reads = reads.into_iter().chain(also).min();
+                step.put(Family::Sweeps, &into.to_be_bytes(), &Sweep::Side { next, reads }.value());
+            }
+            step.commit(false)?;
+        }
+    }
+
+    fn course(&self, id: u32, interest: &Arc<Interest>, reads: Option<Height>) -> Result<Course, IndexError> {
+        let main = id == MAIN_SWEEP;
+        Ok(Course {
+            id,
+            parameters: meta::trace(self.writer)?,
+            interest: Arc::clone(interest),
+            batch_blocks: self.pace.batch_blocks,
+            durable: main && self.seen == Seen::Tip,
+            seen: if main { self.seen } else { Seen::Sweep },
+            reads,
+        })
+    }
+
+    fn main(
+        &mut self,
+        sweeps: &Sweeps,
+        last: Height,
+        observer: &mut dyn Observer,
+        outcome: &mut Outcome,
+    ) -> Result<(), SyncError> {
+        let next = sweeps.main();
+        let (interest, live) = match self.rested.take() {
+            Some(rested) => rested,
+            None => {
+                let (interest, live) = Interest::load(self.writer, sweeps, MAIN_SWEEP)?;
+                (Arc::new(interest), live)
+            }
+        };
+        let previous = match next.checked_sub(1) {
+            Some(below) => self.header_hash(below)?,
+            None => bitcoin::hashes::Hash::all_zeros(),
+        };
+        let order = Order {
+            heights: next..=last,
+            previous,
+            blocks_from: interest.needs.blocks_from.unwrap_or(Height::MAX),
+            spent_from: interest.needs.spent_from,
+        };
+        let course = self.course(MAIN_SWEEP, &interest, None)?;
+        let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
+        let live = self.read(&interest, &order, advance, &|| self.paused(), observer, outcome)?;
+        self.rested = Some((interest, live));
+        Ok(())
+    }
+
+    /// A sweep below the main one: over records alone while they suffice, then over blocks.
+    #[expect(clippy::too_many_arguments, reason = "where it stands, where it goes, and who listens")]
+    fn side(
+        &self,
+        sweeps: &Sweeps,
+        (id, reads): (u32, Option<Height>),
+        next: Height,
+        last: Height,
+        (to, node): (Option<Height>, Height),
+        observer: &mut dyn Observer,
+        outcome: &mut Outcome,
+    ) -> Result<(), SyncError> {
+        let looked = Cell::new(Instant::now());
+        let news = || {
+            self.paused()?;
+            let rings = match &self.bells.tip {
+                Some(tip) => tip.load(Ordering::SeqCst),
+                None if to.is_some() || looked.get().elapsed() < NEWS_EVERY => false,
+                None => {
+                    looked.set(Instant::now());
+                    self.source.height().is_ok_and(|now| now != node)
+                }
+            };
+            if rings { Err(SyncError::NewBlock) } else { Ok(()) }
+        };
+        let interest = Arc::new(Interest::scripts(self.writer, sweeps, id)?);
+        let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
+        let (next, reads) = match blocks_from {
+            Some(from) if from <= next => (next, reads),
+            _ => {
+                let end = blocks_from.map_or(last, |from| last.min(from - 1));
+                let course = self.course(id, &interest, reads)?;
+                let advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
+                match self.pass(advance, next, end, &news, observer, outcome)? {
+                    Some(height) => (height, Some(reads.map_or(height, |reads| reads.min(height)))),
+                    None => return Ok(()),
+                }
+            }
+        };
+        let (interest, live) = Interest::load_at(self.writer, sweeps, id, next)?;
+        let interest = Arc::new(interest);
+        let previous = match next.checked_sub(1) {
+            Some(below) => self.header_hash(below)?,
+            None => bitcoin::hashes::Hash::all_zeros(),
+        };
+        let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
+        let order = Order {
+            heights: next..=last,
+            previous,
+            blocks_from: blocks_from.unwrap_or(Height::MAX),
+            spent_from: interest.needs.spent_from,
+        };
+        let course = self.course(id, &interest, reads)?;
+        let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
+        self.read(&interest, &order, advance, &news, observer, outcome)?;
+        Ok(())
+    }
+
+    /// Over the records of the heights `next` to `last`; returns the height at which blocks are needed, if they are.
+    fn pass(
+        &self,
+        mut advance: Advance<'_>,
+        next: Height,
+        last: Height,
+        news: &dyn Fn() -> Result<(), SyncError>,
+        observer: &mut dyn Observer,
+        outcome: &mut Outcome,
+    ) -> Result<Option<Height>, SyncError> {
+        advance.tally = outcome.tally;
+        observer.begin(next, last);
+        let mut at = next;
+        let mut walk = || -> Result<Option<Height>, SyncError> {
+            while let Some(height) = self.next_record(at)?.filter(|height| *height <= last) {
+                if self.stop.requested() {
+                    return Err(SyncError::Stopped);
+                }
+                news()?;
+                advance.skip_to(height);
+                if advance.pass(height)? == Passed::NeedsBlock {
+                    return Ok(Some(height));
+                }
+                observer.passed(height, &advance.tally);
+                at = height + 1;
+            }
+            advance.skip_to(last + 1);
+            Ok(None)
+        };
+        let walked = walk();
+        observer.end();
+        let written = advance.commit(true);
+        outcome.tally = advance.tally;
+        let needed = walked?;
+        written?;
+        Ok(needed)
+    }
+
+    /// The first height from `at` on that has a record.
+    fn next_record(&self, at: Height) -> Result<Option<Height>, IndexError> {
+        let Some(first) = self.writer.range(Family::Records, &at.to_be_bytes(), None).next() else { return Ok(None) };
+        let (key, _) = first?;
+        TxPosition::from_key(&key).map(|at| Some(at.height)).map_err(|_| View::corrupt(Family::Records, &key))
+    }
+
+    /// Over blocks; returns the coins that are live then.
+    fn read(
+        &self,
+        interest: &Arc<Interest>,
+        order: &Order,
+        mut advance: Advance<'_>,
+        news: &dyn Fn() -> Result<(), SyncError>,
+        observer: &mut dyn Observer,
+        outcome: &mut Outcome,
+    ) -> Result<LiveCoins, SyncError> {
+        advance.tally = outcome.tally;
+        observer.begin(*order.heights.start(), *order.heights.end());
+        let swept = pipeline::run(&self.pool, interest, order, self.pace.threads, self.stop, |arrived| {
+            news()?;
+            advance.apply(&arrived)?;
+            observer.passed(arrived.id.height, &advance.tally);
+            Ok(())
+        });
+        observer.end();
+        // The blocks that were applied are whole and in order, whatever failed after them.
+        let written = advance.commit(true);
+        outcome.tally = advance.tally;
+        swept?;
+        written?;
+        Ok(advance.into_live())
+    }
+
+    fn paused(&self) -> Result<(), SyncError> {
+        if self.bells.pause.load(Ordering::SeqCst) { Err(SyncError::Paused) } else { Ok(()) }
+    }
+
+    fn header_hash(&self, height: Height) -> Result<bitcoin::BlockHash, IndexError> {
+        let header = self.writer.header(height)?;
+        Ok(header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?.block_hash())
+    }
+
+    /// Says once that everything up to this tip is swept; blocks seen at the tip, one by one, are no catching up.
+    fn tell_caught_up(&self) -> Result<(), IndexError> {
+        let Some(tip) = self.writer.tip()? else { return Ok(()) };
+        if self.seen == Seen::Tip || meta::caught_up(self.writer)? == Some(tip.hash) {
+            return Ok(());
+        }
+        let fact = Fact::CaughtUp { height: tip.height, block: tip.hash };
+        let mut step = self.writer.step();
+        step.tell(&Event { id: format!("caught_up:{}", tip.hash), fact, seen: self.seen })?;
+        meta::put_caught_up(&mut step, tip.hash);
+        step.commit(true)
+    }
+
+    /// Brings the index's tip onto the node's chain: undoes what the node gave up, waits for a node that is behind.
+    fn settle_tip(&mut self, outcome: &mut Outcome) -> Result<(), SyncError> {
+        let mut told = false;
+        while let Some(tip) = self.writer.tip()? {
+            match fork::standing(self.writer, self.source.as_ref(), &self.pool, tip)? {
+                Standing::Ahead => return Ok(()),
+                Standing::Left { fork } => {
+                    tracing::warn!(
+                        "the node's chain left block {tip}: undoing {} blocks, down to {fork}",
+                        tip.height - fork
+                    );
+                    self.rested = None;
+                    disconnect(self.writer, tip, fork, self.seen)?;
+                    outcome.from = outcome.from.min(fork + 1);
+                    outcome.undone += u64::from(tip.height - fork);
+                }
+                Standing::Behind => {
+                    if !told {
+                        tracing::warn!(
+                            "the node lacks block {tip}, the index's tip, and has nothing better: waiting for it"
+                        );
+                        told = true;
+                    }
+                    if self.stop.wait(BEHIND_WAIT) {
+                        return Err(SyncError::Stopped);
+                    }
+                    self.paused()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Which sweep goes on next, and how far: decided from where all of them stand, without doing anything.
+
+use crate::chain::Height;
+use crate::index::sweeps::Sweeps;
+
+/// A main sweep that lacks no more than this comes before the sweeps below it: its blocks are new, theirs are not.
+const NEAR: Height = 100;
+
+/// A part of the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// The main sweep, through this height.
+    Main {
+        /// The last height.
+        last: Height,
+    },
+    /// The lowest sweep, to where it meets the next or is to stop.
+    Side {
+        /// Which.
+        id: u32,
+        /// Its first height.
+        next: Height,
+        /// The last height.
+        last: Height,
+        /// The height from which it reads blocks for coins alone.
+        reads: Option<Height>,
+    },
+}
+
+/// What is to be done to have everything through height `last`, of a node that has as much; `None` where nothing is.
+pub fn next_task(sweeps: &Sweeps, last: Height) -> Option<Task> {
+    let main = sweeps.main();
+    let missing = (last + 1).saturating_sub(main);
+    let sides = sweeps.sides();
+    let side = sides.first().and_then(|(id, next, reads)| {
+        let meets = sides.get(1).map_or(main, |(_, above, _)| *above);
+        let last = meets.checked_sub(1)?.min(last);
+        (*next <= last).then_some(Task::Side { id: *id, next: *next, last, reads: *reads })
+    });
+    match side {
+        Some(side) if missing == 0 || missing > NEAR => Some(side),
+        _ => (missing > 0).then_some(Task::Main { last }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::sweeps::Sweep;
+
+    #[test]
+    fn new_blocks_come_first_unless_there_are_many_and_else_the_lowest_sweep_goes_up_to_the_next() {
+        let side = |id, next, last| Some(Task::Side { id, next, last, reads: None });
+        let main = |last| Some(Task::Main { last });
+        type Case = (Height, &'static [Height], Height, Option<Task>);
+        let cases: [Case; 10] = [
+            (0, &[], 599, main(599)),
+            (600, &[], 599, None),
+            (600, &[], 600, main(600)),
+            (600, &[0], 599, side(1, 0, 599)),
+            (600, &[0], 601, main(601)),
+            (600, &[0], 900, side(1, 0, 599)),
+            (600, &[300, 100], 599, side(2, 100, 299)),
+            (600, &[300, 100], 150, side(2, 100, 150)),
+            (600, &[300], 150, None),
+            (600, &[300], 599, side(1, 300, 599)),
+        ];
+        for (next, sides, last, expected) in cases {
+            let sides = (1..).zip(sides).map(|(id, next)| (id, Sweep::Side { next: *next, reads: None }));
+            let sweeps = Sweeps::from_iter([(0, Sweep::Main { next })].into_iter().chain(sides));
+            assert_eq!(next_task(&sweeps, last), expected, "main {next}, {sweeps:?}, to {last}");
+        }
+    }
+}

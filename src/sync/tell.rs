@@ -1,0 +1,154 @@
+//! What rows say that users wait for, as facts with stable ids: touches, coins that moved, services that were reached.
+//!
+//! Facts are read off a record's rows, old or new alike: what the new rows say and the old ones don't is told, what only the old ones
+//! say is taken back, and what both say with other numbers is told again.
+
+use std::collections::BTreeMap;
+
+use bitcoin::OutPoint;
+
+use crate::chain::ScriptHash;
+use crate::index::derive::Rows;
+use crate::index::events::{Event, Fact, Held, Place, Reason, Seen, TAKEN_AT_MOST, Taken};
+use crate::index::keys::{CoinKey, TouchKey, TouchKind};
+use crate::index::values::{Brought, Coin, Record, Spender, amount_from_value};
+use crate::index::{Family, Result, View};
+use crate::trace::{Column, Fate};
+
+/// Facts by their ids.
+pub type Facts = BTreeMap<String, Fact>;
+
+/// What a record's rows say; labels as the entries have them now.
+///
+/// # Errors
+/// What reading the entries reports; [`crate::index::IndexError::Corrupt`] for a row that isn't one.
+pub fn facts(view: &View, place: Place, record: &Record, rows: &Rows) -> Result<Facts> {
+    let mut facts = Facts::new();
+    let coins = coins(rows)?;
+    for ((family, key), value) in rows {
+        let corrupt = |_| View::corrupt(*family, key);
+        let told = match family {
+            Family::Touches => {
+                let key = TouchKey::from_key(key).map_err(corrupt)?;
+                let value = amount_from_value(value).map_err(corrupt)?;
+                Some(touch(view, place, record, &key, value)?)
+            }
+            Family::Spends => {
+                let spender = Spender::from_value(value).map_err(corrupt)?;
+                (!spender.brought.is_empty()).then(|| moved(place, record, &spender, &coins))
+            }
+            _ => None,
+        };
+        facts.extend(told);
+    }
+    for (key, coin) in &coins {
+        if coin.columns.iter().any(reached) {
+            facts.extend([service(view, place, record, key.outpoint, coin)?]);
+        }
+    }
+    Ok(facts)
+}
+
+/// The messages that turn what `old` says into what `new` says.
+pub fn changes(old: &Facts, new: &Facts, seen: Seen, reason: Reason) -> Vec<Event> {
+    let told = new.iter().filter(|(id, fact)| old.get(*id) != Some(fact));
+    let told = told.map(|(id, fact)| Event { id: id.clone(), fact: fact.clone(), seen });
+    let gone = old.iter().filter(|(id, _)| !new.contains_key(*id));
+    let gone = gone.map(|(id, fact)| {
+        let fact = Fact::Retracted { was: fact.kind().to_owned(), reason };
+        Event { id: id.clone(), fact, seen }
+    });
+    gone.chain(told).collect()
+}
+
+fn coins(rows: &Rows) -> Result<Vec<(CoinKey, Coin)>> {
+    let of_coins = rows.iter().filter(|((family, _), _)| *family == Family::Coins);
+    let read = of_coins.map(|((_, key), value)| {
+        let corrupt = |_| View::corrupt(Family::Coins, key);
+        Ok((CoinKey::from_key(key).map_err(corrupt)?, Coin::from_value(value).map_err(corrupt)?))
+    });
+    read.collect()
+}
+
+fn reached(column: &Column) -> bool {
+    matches!(column.fate, Fate::Service | Fate::FlaggedService)
+}
+
+fn id(kind: &str, place: Place, io: &str, index: u32) -> String {
+    format!("{kind}:{}:{}:{io}{index}", place.block, place.txid)
+}
+
+fn labels(view: &View, script: ScriptHash) -> Result<Vec<String>> {
+    Ok(view.entry(script)?.map(|entry| entry.label_texts()).unwrap_or_default())
+}
+
+fn touch(view: &View, at: Place, record: &Record, key: &TouchKey, value_sat: u64) -> Result<(String, Fact)> {
+    let corrupt = || View::corrupt(Family::Touches, &key.key());
+    let index = key.io_index as usize;
+    let (script, outpoint, vin, io) = match key.kind {
+        TouchKind::Spending => {
+            let spent = record.spent.get(index).ok_or_else(corrupt)?;
+            let input = record.transaction.input.get(index).ok_or_else(corrupt)?;
+            (&spent.script_pubkey, input.previous_output, Some(key.io_index), "in")
+        }
+        TouchKind::Funding => {
+            let output = record.transaction.output.get(index).ok_or_else(corrupt)?;
+            (&output.script_pubkey, OutPoint { txid: at.txid, vout: key.io_index }, None, "out")
+        }
+    };
+    let fact = Fact::Touch {
+        at,
+        touch: key.kind.name().into(),
+        outpoint: outpoint.to_string(),
+        vin,
+        value_sat,
+        script: script.to_hex_string(),
+        labels: labels(view, key.script)?,
+    };
+    Ok((id("touch", at, io, key.io_index), fact))
+}
+
+fn moved(at: Place, record: &Record, spender: &Spender, coins: &[(CoinKey, Coin)]) -> (String, Fact) {
+    let vin = spender.vin as usize;
+    let held = |brought: &Brought| Held { rule: brought.rule, taint_sat: brought.taint, hops: brought.hops };
+    let taking = coins.iter().filter(|(_, coin)| !coin.columns.is_empty());
+    let taken = |(key, coin): &(CoinKey, Coin)| Taken {
+        outpoint: key.outpoint.to_string(),
+        value_sat: coin.value,
+        script: output(record, key.outpoint).map(|output| output.script_pubkey.to_hex_string()).unwrap_or_default(),
+        taint: by_rule(coin),
+    };
+    let input = record.transaction.input.get(vin);
+    let fact = Fact::Moved {
+        at,
+        vin: spender.vin,
+        from: input.map(|input| input.previous_output.to_string()).unwrap_or_default(),
+        value_sat: record.spent.get(vin).map_or(0, |spent| spent.value.to_sat()),
+        taint: spender.brought.iter().map(held).collect(),
+        to: taking.clone().take(TAKEN_AT_MOST).map(taken).collect(),
+        outputs: taking.count() as u64,
+    };
+    (id("moved", at, "in", spender.vin), fact)
+}
+
+fn service(view: &View, at: Place, record: &Record, outpoint: OutPoint, coin: &Coin) -> Result<(String, Fact)> {
+    let script = output(record, outpoint).map(|output| output.script_pubkey.to_hex_string());
+    let fact = Fact::Service {
+        at,
+        outpoint: outpoint.to_string(),
+        value_sat: coin.value,
+        script: script.unwrap_or_default(),
+        labels: labels(view, coin.script)?,
+        taint: by_rule(coin),
+    };
+    Ok((id("service", at, "out", outpoint.vout), fact))
+}
+
+fn output(record: &Record, outpoint: OutPoint) -> Option<&bitcoin::TxOut> {
+    record.transaction.output.get(outpoint.vout as usize)
+}
+
+fn by_rule(coin: &Coin) -> Vec<Held> {
+    let held = |column: &Column| Held { rule: column.rule, taint_sat: column.taint.amount, hops: column.taint.hops };
+    coin.columns.iter().map(held).collect()
+}

@@ -1,0 +1,335 @@
+//! The vectors of TAINT.md, the rules against slow counting, and P7: conserved, capped by value, monotone.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+/// An input as TAINT.md writes it: wholly tainted, or clean.
+fn part(value: u64, tainted: bool) -> Part<'static> {
+    Part { value, taint: if tainted { value } else { 0 }, segments: &[] }
+}
+
+fn taints(shares: &Shares) -> Vec<u64> {
+    shares.outputs.iter().map(|share| share.taint).collect()
+}
+
+/// A vector's name, its inputs, its outputs, and for each rule in its order what outputs and fee get.
+type Vector = (&'static str, &'static [(u64, bool)], &'static [u64], [(&'static [u64], u64); 5]);
+
+const T: bool = true;
+const C: bool = false;
+
+const VECTORS: [Vector; 11] = [
+    ("A", &[(3, T), (7, C)], &[4, 6], [(&[4, 6], 0), (&[1, 2], 0), (&[3, 0], 0), (&[0, 3], 0), (&[0, 3], 0)]),
+    ("B", &[(7, C), (3, T)], &[4, 6], [(&[4, 6], 0), (&[1, 2], 0), (&[0, 3], 0), (&[3, 0], 0), (&[0, 3], 0)]),
+    ("C", &[(3, T), (7, C)], &[4, 5], [(&[4, 5], 1), (&[1, 2], 0), (&[3, 0], 0), (&[0, 2], 1), (&[0, 3], 0)]),
+    ("D", &[(7, C), (3, T)], &[4, 5], [(&[4, 5], 1), (&[1, 2], 0), (&[0, 2], 1), (&[3, 0], 0), (&[0, 3], 0)]),
+    ("F", &[(4, T), (4, C)], &[4, 4], [(&[4, 4], 0), (&[2, 2], 0), (&[4, 0], 0), (&[0, 4], 0), (&[4, 0], 0)]),
+    (
+        "G",
+        &[(1, T), (2, C)],
+        &[1, 1, 1],
+        [(&[1, 1, 1], 0), (&[1, 0, 0], 0), (&[1, 0, 0], 0), (&[0, 0, 1], 0), (&[1, 0, 0], 0)],
+    ),
+    (
+        "H",
+        &[(10, T), (20, C)],
+        &[7, 7, 7],
+        [(&[7, 7, 7], 9), (&[3, 2, 2], 3), (&[7, 3, 0], 0), (&[0, 0, 1], 9), (&[7, 3, 0], 0)],
+    ),
+    ("I", &[(5, T)], &[0, 5], [(&[0, 5], 0), (&[0, 5], 0), (&[0, 5], 0), (&[0, 5], 0), (&[0, 5], 0)]),
+    ("J", &[(5, T)], &[0], [(&[0], 5), (&[0], 5), (&[0], 5), (&[0], 5), (&[0], 5)]),
+    (
+        "K",
+        &[(100, T), (250, C), (50, T)],
+        &[120, 30, 200, 30],
+        [
+            (&[120, 30, 200, 30], 20),
+            (&[45, 11, 76, 11], 7),
+            (&[100, 0, 0, 30], 20),
+            (&[50, 0, 50, 30], 20),
+            (&[0, 0, 150, 0], 0),
+        ],
+    ),
+    // Largest remainder gives the third 5 of 29 but 4 of 30; here it keeps its 4.
+    (
+        "22, 16, 7",
+        &[(29, T), (16, C)],
+        &[22, 16, 7],
+        [(&[22, 16, 7], 0), (&[15, 10, 4], 0), (&[22, 7, 0], 0), (&[6, 16, 7], 0), (&[22, 7, 0], 0)],
+    ),
+];
+
+#[test]
+fn the_vectors_of_taint_md_hold_under_every_rule() {
+    for (name, inputs, outputs, expected) in VECTORS {
+        let parts: Vec<_> = inputs.iter().map(|(value, tainted)| part(*value, *tainted)).collect();
+        for (rule, (shares, fee)) in Rule::ALL.into_iter().zip(expected) {
+            let found = rule.spread(&parts, outputs);
+            assert_eq!((taints(&found).as_slice(), found.fee), (shares, fee), "{name} under {rule}");
+        }
+    }
+}
+
+const OPEN: Gates = Gates { min_taint: 1, max_hops: None };
+
+/// Passes taint on to plain outputs of these values.
+fn pass_plainly(rule: Rule, inputs: &[Input<'_>], outputs: &[u64]) -> Vec<Option<Taint>> {
+    let outputs: Vec<_> = outputs.iter().map(|value| Output { value: *value, kind: Kind::Plain }).collect();
+    let passed = pass(rule, OPEN, inputs, &outputs);
+    passed.columns.into_iter().map(|column| column.map(|column| column.taint)).collect()
+}
+
+fn brings(value: u64, taint: Option<&Taint>) -> Input<'_> {
+    Input { value, whole: false, taint }
+}
+
+#[test]
+fn vector_n_gathers_both_branches_when_met_in_chain_order() {
+    for (rule, expected) in Rule::ALL.into_iter().zip([15, 10, 10, 10, 10]) {
+        let x = pass_plainly(rule, &[Input { value: 10, whole: true, taint: None }], &[5, 5]);
+        let y = pass_plainly(rule, &[brings(5, x[0].as_ref()), brings(5, None)], &[10]);
+        let z = pass_plainly(rule, &[brings(5, x[1].as_ref()), brings(10, y[0].as_ref())], &[15]);
+        let taint = z[0].as_ref().map(|taint| (taint.amount, taint.hops));
+        // The fewest hops among the inputs count: b has 1, c has 2.
+        assert_eq!(taint, Some((expected, 2)), "{rule}");
+    }
+}
+
+#[test]
+fn what_became_of_a_coin_is_the_first_that_fits() {
+    let gates = Gates { min_taint: 10, max_hops: Some(1) };
+    let near = Taint { amount: 100, hops: 0, segments: Vec::new() };
+    let far = Taint { hops: 1, ..near.clone() };
+    let cases = [
+        (Kind::Plain, 100, &near, Some((100, 1, Fate::Followed))),
+        (Kind::Plain, 9, &near, Some((9, 1, Fate::BelowMinTaint))),
+        (Kind::Plain, 10, &near, Some((10, 1, Fate::Followed))),
+        (Kind::Plain, 9, &far, Some((9, 2, Fate::MaxHops))),
+        (Kind::Plain, 0, &near, None),
+        (Kind::Service, 9, &far, Some((9, 2, Fate::Service))),
+        (Kind::Unspendable, 9, &far, Some((9, 2, Fate::Unspendable))),
+        (Kind::AnyoneCanSpend, 9, &far, Some((9, 2, Fate::AnyoneCanSpend))),
+        (Kind::Source, 9, &far, Some((9, 0, Fate::Followed))),
+        (Kind::Source, 0, &far, Some((0, 0, Fate::Followed))),
+    ];
+    for (kind, value, taint, expected) in cases {
+        let outputs = [Output { value, kind }, Output { value: 100 - value, kind: Kind::Plain }];
+        let passed = pass(Rule::Fifo, gates, &[brings(100, Some(taint))], &outputs);
+        let found = passed.columns[0].as_ref().map(|column| (column.taint.amount, column.taint.hops, column.fate));
+        assert_eq!(found, expected, "{kind:?} of {value} after {} hops", taint.hops);
+        assert_eq!(passed.carried[0], value, "a source too got its share");
+    }
+}
+
+#[test]
+fn a_coinbase_and_a_clean_transaction_pass_nothing_but_make_sources() {
+    for inputs in [&[][..], &[Input { value: 50, whole: false, taint: None }]] {
+        let outputs = [Kind::Source, Kind::Plain, Kind::Service].map(|kind| Output { value: 10, kind });
+        for rule in Rule::ALL {
+            let passed = pass(rule, OPEN, inputs, &outputs);
+            let held: Vec<_> = passed.columns.iter().map(|column| column.as_ref().map(|c| c.taint.amount)).collect();
+            assert_eq!((held, passed.carried, passed.fee), (vec![Some(10), None, None], vec![0, 0, 0], 0), "{rule}");
+        }
+    }
+}
+
+#[test]
+fn scripts_that_nobody_or_anybody_can_spend_are_told() {
+    use bitcoin::ScriptBuf;
+    for (script, kind) in [
+        (vec![0x6a], Kind::Unspendable),
+        (vec![0x6a, 1, 2], Kind::Unspendable),
+        (vec![0x51; 10_001], Kind::Unspendable),
+        (vec![0x51; 10_000], Kind::Plain),
+        (vec![], Kind::AnyoneCanSpend),
+        (vec![0x51], Kind::Plain),
+    ] {
+        assert_eq!(Kind::of(&ScriptBuf::from_bytes(script.clone())), kind, "{} bytes", script.len());
+    }
+}
+
+/// D'Hondt as it is defined: seat by seat to the highest value / (share + 1), ties to the lowest index.
+fn seat_by_seat(values: &[u64], seats: u64) -> Vec<u64> {
+    let mut shares = vec![0; values.len()];
+    for _ in 0..seats {
+        let mut best = 0;
+        for index in 1..values.len() {
+            // value / (share + 1) is higher; multiplied out.
+            if values[index] * (shares[best] + 1) > values[best] * (shares[index] + 1) {
+                best = index;
+            }
+        }
+        shares[best] += 1;
+    }
+    shares
+}
+
+#[test]
+fn twenty_thousand_outputs_of_all_bitcoins_share_exactly() {
+    const ALL: u64 = 2_100_000_000_000_000;
+    let count = 20_000;
+    let outputs: Vec<u64> = (0..count).map(|n| ALL / count - n % 7).collect();
+    let inputs = [part(ALL / 3, true), part(ALL - ALL / 3, false)];
+    for rule in [Rule::Haircut, Rule::Fifo, Rule::Lifo, Rule::Tiho] {
+        let shares = rule.spread(&inputs, &outputs);
+        let sum: u64 = taints(&shares).iter().sum();
+        assert_eq!(sum + shares.fee, ALL / 3, "{rule}");
+        assert!(shares.outputs.iter().zip(&outputs).all(|(share, value)| share.taint <= *value), "{rule}");
+    }
+    let shares = taints(&Rule::Haircut.spread(&inputs, &outputs));
+    let quota = |value: u64| u128::from(value) * u128::from(ALL / 3) / u128::from(ALL);
+    assert!(
+        shares.iter().zip(&outputs).all(|(share, value)| u128::from(*share) >= quota(*value)),
+        "no less than floor"
+    );
+    // More satoshis than a u64 holds when multiplied out, and one output that takes nearly all.
+    let shares = Rule::Haircut.spread(&[part(ALL, true), part(1, false)], &[ALL, 1]);
+    assert_eq!((taints(&shares), shares.fee), (vec![ALL, 0], 0));
+}
+
+/// A coin as runs of satoshis, neighbours merged; its value, taint, and the segments a [`Taint`] keeps.
+#[derive(Clone, Debug)]
+struct Lot {
+    value: u64,
+    taint: u64,
+    segments: Vec<Segment>,
+}
+
+impl Lot {
+    fn of(runs: &[(bool, u64)]) -> Self {
+        let mut segments: Vec<Segment> = Vec::new();
+        for (tainted, length) in runs.iter().copied().filter(|(_, length)| *length > 0) {
+            match segments.last_mut().filter(|last| last.tainted == tainted) {
+                Some(last) => last.length += length,
+                None => segments.push(Segment { tainted, length }),
+            }
+        }
+        let sum = |only: bool| segments.iter().filter(|run| run.tainted || !only).map(|run| run.length).sum();
+        let (value, taint) = (sum(false), sum(true));
+        if segments.len() < 2 {
+            segments.clear();
+        }
+        Self { value, taint, segments }
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part { value: self.value, taint: self.taint, segments: &self.segments }
+    }
+
+    /// Its satoshis one by one.
+    fn satoshis(&self) -> Vec<bool> {
+        if self.segments.is_empty() {
+            return vec![self.taint > 0; usize::try_from(self.value).unwrap()];
+        }
+        self.segments.iter().flat_map(|run| vec![run.tainted; usize::try_from(run.length).unwrap()]).collect()
+    }
+}
+
+/// Inputs as runs, and outputs worth no more than they are.
+fn transaction(most: u64) -> impl Strategy<Value = (Vec<Vec<(bool, u64)>>, Vec<u64>)> {
+    let runs = vec((any::<bool>(), 0..=most), 0..4);
+    (vec(runs, 1..6), vec((0..=most, 0..4u8), 0..7)).prop_map(|(inputs, cuts)| {
+        let mut left: u64 = inputs.iter().flatten().map(|(_, length)| length).sum();
+        let mut outputs = Vec::new();
+        for (value, kind) in cuts {
+            // Equal values and all that is left are where ties and empty fees come from.
+            let value = match (kind, outputs.last()) {
+                (0, Some(last)) => *last,
+                (1, _) => left,
+                _ => value,
+            };
+            outputs.push(value.min(left));
+            left -= value.min(left);
+        }
+        (inputs, outputs)
+    })
+}
+
+fn spread(rule: Rule, lots: &[Lot], outputs: &[u64]) -> Shares {
+    let parts: Vec<_> = lots.iter().map(Lot::part).collect();
+    rule.spread(&parts, outputs)
+}
+
+proptest! {
+    #[test]
+    fn p7_taint_is_conserved_and_capped_by_value((inputs, outputs) in transaction(1_000_000_000)) {
+        let lots: Vec<_> = inputs.iter().map(|runs| Lot::of(runs)).collect();
+        let brought: u64 = lots.iter().map(|lot| lot.taint).sum();
+        let fee = lots.iter().map(|lot| lot.value).sum::<u64>() - outputs.iter().sum::<u64>();
+        for rule in Rule::ALL {
+            let shares = spread(rule, &lots, &outputs);
+            prop_assert_eq!(shares.outputs.len(), outputs.len());
+            prop_assert!(shares.fee <= fee, "{}", rule);
+            for (share, value) in shares.outputs.iter().zip(&outputs) {
+                prop_assert!(share.taint <= *value, "{}", rule);
+            }
+            let passed = taints(&shares).iter().sum::<u64>() + shares.fee;
+            prop_assert!(!rule.conserves() || passed == brought, "{}: {} of {}", rule, passed, brought);
+            prop_assert!(brought > 0 || passed == 0, "{} makes taint", rule);
+        }
+    }
+
+    #[test]
+    fn p7_more_taint_in_never_means_less_anywhere(
+        (inputs, outputs) in transaction(1_000_000), flips in vec(any::<bool>(), 24)
+    ) {
+        // The same satoshis, some of the clean runs now tainted.
+        let mut flip = flips.into_iter().cycle();
+        let more: Vec<Vec<_>> = inputs
+            .iter()
+            .map(|runs| runs.iter().map(|(tainted, length)| (*tainted || flip.next().unwrap_or(true), *length)).collect())
+            .collect();
+        let [less, more] = [&inputs, &more].map(|inputs| inputs.iter().map(|runs| Lot::of(runs)).collect::<Vec<_>>());
+        for rule in Rule::ALL {
+            let [before, after] = [&less, &more].map(|lots| spread(rule, lots, &outputs));
+            prop_assert!(before.fee <= after.fee, "{}: the fee", rule);
+            for (before, after) in before.outputs.iter().zip(&after.outputs) {
+                prop_assert!(before.taint <= after.taint, "{}", rule);
+            }
+        }
+    }
+
+    #[test]
+    fn haircut_is_dhondt_seat_by_seat((inputs, outputs) in transaction(40)) {
+        let lots: Vec<_> = inputs.iter().map(|runs| Lot::of(runs)).collect();
+        let fee = lots.iter().map(|lot| lot.value).sum::<u64>() - outputs.iter().sum::<u64>();
+        let values: Vec<u64> = outputs.iter().copied().chain([fee]).collect();
+        let mut expected = seat_by_seat(&values, lots.iter().map(|lot| lot.taint).sum());
+        let expected_fee = expected.pop().unwrap();
+        let shares = spread(Rule::Haircut, &lots, &outputs);
+        prop_assert_eq!((taints(&shares), shares.fee), (expected, expected_fee));
+    }
+
+    #[test]
+    fn fifo_and_lifo_are_satoshis_in_a_row((inputs, outputs) in transaction(40)) {
+        let lots: Vec<_> = inputs.iter().map(|runs| Lot::of(runs)).collect();
+        let forward: Vec<bool> = lots.iter().flat_map(Lot::satoshis).collect();
+        let backward: Vec<bool> = lots.iter().rev().flat_map(Lot::satoshis).collect();
+        for (rule, row) in [(Rule::Fifo, forward), (Rule::Lifo, backward)] {
+            let shares = spread(rule, &lots, &outputs);
+            let mut row = row.as_slice();
+            for (share, value) in shares.outputs.iter().zip(&outputs) {
+                let (taken, rest) = row.split_at(usize::try_from(*value).unwrap());
+                row = rest;
+                let runs: Vec<_> = taken.iter().map(|tainted| (*tainted, 1)).collect();
+                let expected = Lot::of(&runs);
+                prop_assert_eq!((share.taint, &share.segments), (expected.taint, &expected.segments), "{}", rule);
+            }
+            prop_assert_eq!(shares.fee, row.iter().filter(|tainted| **tainted).count() as u64);
+        }
+    }
+
+    #[test]
+    fn tiho_leaves_no_tainted_satoshi_to_a_smaller_output((inputs, outputs) in transaction(1_000)) {
+        let lots: Vec<_> = inputs.iter().map(|runs| Lot::of(runs)).collect();
+        let shares = spread(Rule::Tiho, &lots, &outputs);
+        for (one, value) in shares.outputs.iter().zip(&outputs) {
+            for (other, smaller) in shares.outputs.iter().zip(&outputs) {
+                prop_assert!(smaller >= value || other.taint == 0 || one.taint == *value);
+            }
+            prop_assert!(shares.fee == 0 || one.taint == *value);
+        }
+    }
+}

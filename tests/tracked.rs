@@ -1,0 +1,295 @@
+//! P1, P3 to P6, P8, P9 with coins followed: lists, services and gates that change at any time, reorgs, runs broken off. An index with
+//! such a past is one that never had it, and the naive model's. Without a node; seeds are named where one fails.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bitcoin::ScriptBuf;
+use coinhound::audit::verify::verify;
+use coinhound::index::events::{Event, Fact, since};
+use coinhound::index::meta::{TakenLists, TraceParameters};
+use coinhound::sync::lists::{Wanted, WantedTrace};
+use coinhound::sync::sweeper::Pace;
+use coinhound::trace::Rule;
+
+use common::blocks::Chain;
+use common::memory::{Branch, Memory};
+use common::random::{self, Rng};
+use common::swept::{Rows, Swept, assert_same_rows, watched};
+use common::tracked::{Listed, State, Tracked, entries};
+
+/// A chain, what is asked of it, and an index with a past.
+struct Case {
+    name: String,
+    rng: Rng,
+    chain: Chain,
+    branch: Arc<Branch>,
+    scripts: Vec<ScriptBuf>,
+    state: State,
+    trace: WantedTrace,
+}
+
+impl Case {
+    fn draw(property: u64, number: u64) -> Self {
+        let seed = property * 1_000_000 + number;
+        let mut rng = Rng::new(seed);
+        let height = u32::try_from(if number.is_multiple_of(3) { 20 + rng.below(90) } else { 110 + rng.below(60) })
+            .expect("short");
+        let chain = random::chain(seed, height);
+        let transactions = chain.blocks().iter().flat_map(|block| &block.txdata);
+        let outputs = transactions.flat_map(|transaction| &transaction.output);
+        let mut scripts: Vec<ScriptBuf> = outputs.map(|output| output.script_pubkey.clone()).collect();
+        scripts.sort();
+        scripts.dedup();
+        let branch = Branch::new(chain.blocks());
+        let name = format!("seed {seed}, height {height}");
+        let mut case = Self { name, rng, chain, branch, scripts, state: State::new(), trace: WantedTrace::default() };
+        case.redraw_trace();
+        for _ in 0..=case.rng.below(4) {
+            case.list_one();
+        }
+        case
+    }
+
+    fn below(&mut self, bound: u32) -> u32 {
+        u32::try_from(self.rng.below(u64::from(bound))).expect("below a small number")
+    }
+
+    fn pace(&mut self) -> Pace {
+        Pace { threads: *self.rng.pick(&[1, 2, 4]), batch_blocks: *self.rng.pick(&[1, 3, 16, 500]) }
+    }
+
+    fn redraw_trace(&mut self) {
+        let sets: [&[Rule]; 5] = [
+            &[Rule::Haircut, Rule::Fifo],
+            &[Rule::Haircut, Rule::Fifo],
+            &[Rule::Fifo],
+            &[Rule::Haircut, Rule::Lifo, Rule::Tiho],
+            &[Rule::Haircut],
+        ];
+        let hops = *self.rng.pick(&[None, None, Some(0), Some(1), Some(4)]);
+        self.trace = WantedTrace {
+            rules: Some(self.rng.pick(&sets).to_vec()),
+            min_taint_sat: Some(*self.rng.pick(&[1, 100_000, 10_000_000, 1_000_000_000])),
+            max_hops: Some(hops),
+        };
+    }
+
+    fn list_one(&mut self) {
+        let script = self.rng.pick(&self.scripts).clone();
+        let from = if self.rng.once_in(2) { 0 } else { self.below(self.branch.height() + 10) };
+        let service = self.rng.once_in(4);
+        let flagged = !service || self.rng.once_in(3);
+        self.state.insert(script, Listed { flagged, service, from });
+    }
+
+    /// Something changes on the lists or of the gates; a known entry begins no higher than before.
+    fn change(&mut self) {
+        for _ in 0..=self.rng.below(3) {
+            let known: Vec<ScriptBuf> = self.state.keys().cloned().collect();
+            let picked = (!known.is_empty()).then(|| self.rng.pick(&known).clone());
+            match (self.rng.below(9), picked) {
+                (0..=3, _) | (_, None) => {
+                    let before = self.state.clone();
+                    self.list_one();
+                    for (script, listed) in &mut self.state {
+                        if let Some(old) = before.get(script).filter(|old| old.flagged && listed.flagged) {
+                            listed.from = listed.from.min(old.from);
+                        }
+                    }
+                }
+                (4, Some(script)) => drop(self.state.remove(&script)),
+                (5, Some(script)) => {
+                    let listed = self.state.get_mut(&script).expect("it is there");
+                    listed.from = u32::try_from(self.rng.below(u64::from(listed.from) + 1)).expect("small");
+                }
+                (6, Some(script)) => {
+                    let listed = self.state.get_mut(&script).expect("it is there");
+                    listed.service = !listed.service || !listed.flagged;
+                }
+                (7, Some(script)) => {
+                    let listed = self.state.get_mut(&script).expect("it is there");
+                    listed.flagged = !listed.flagged || !listed.service;
+                }
+                (_, Some(_)) => self.redraw_trace(),
+            }
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        let lists = Some((entries(&self.state), TakenLists::default()));
+        Wanted { lists, trace: self.trace.clone(), forget: true, accept_shrink: true }
+    }
+
+    fn parameters(&self) -> TraceParameters {
+        self.trace.over(&TraceParameters::default())
+    }
+
+    fn model(&self) -> Tracked {
+        Tracked::new(&self.branch.blocks, &self.state, &self.parameters())
+    }
+
+    /// Leaves the chain somewhere, for one with more work.
+    fn reorg(&mut self, most: u32) {
+        let depth = 1 + self.below(self.chain.height().min(most));
+        let longer = 1 + self.below(4);
+        self.chain = random::fork(&mut self.chain, &mut self.rng, depth, longer);
+        self.branch = Branch::new(self.chain.blocks());
+    }
+
+    /// More blocks come.
+    fn grow(&mut self) {
+        let more = 1 + self.below(4);
+        random::grow(&mut self.chain, &mut self.rng, more);
+        self.branch = Branch::new(self.chain.blocks());
+    }
+
+    fn fresh(&self) -> Swept {
+        Swept::fresh_tracking(&self.branch, entries(&self.state), &self.trace)
+    }
+
+    /// Panics unless the index is a fresh one's equal, the model's, and its log tells what a fresh one's tells.
+    fn assert_fresh(&self, index: &Swept, what: &str) {
+        let (what, fresh) = (format!("{}: {what}", self.name), self.fresh());
+        let rows = index.rows();
+        let verified = verify(index.writer()).expect("the index reads");
+        assert!(verified.as_ref().is_ok_and(|verified| verified.records == records(&rows)), "{what}: {verified:?}");
+        self.model().assert_rows(&rows, &what);
+        assert_same_rows(&rows, &fresh.rows(), &what);
+        let height = self.branch.height();
+        assert_eq!(index.digest(height), fresh.digest(height), "{what}");
+        let (told, expected) = (told(index, &what), told(&fresh, &what));
+        for (id, fact) in &expected {
+            assert_eq!(told.get(id), Some(fact), "{what}: {id}");
+        }
+        for id in told.keys() {
+            assert!(expected.contains_key(id), "{what}: {id} was not taken back");
+        }
+    }
+}
+
+fn records(rows: &Rows) -> u64 {
+    rows.keys().filter(|(family, _)| *family == "records").count() as u64
+}
+
+/// What holds after all messages: of each fact its last message, unless that takes it back. Panics unless they are numbered one by one.
+fn told(index: &Swept, what: &str) -> BTreeMap<String, Fact> {
+    let mut holds = BTreeMap::new();
+    for (expected, event) in (1..).zip(since(index.writer(), 0)) {
+        let (seq, Event { id, mut fact, .. }) = event.expect("the log reads");
+        if let Fact::Touch { labels, .. } | Fact::Service { labels, .. } = &mut fact {
+            // Those of the moment it was told.
+            labels.clear();
+        }
+        assert_eq!(seq, expected, "{what}: messages are numbered one by one");
+        match fact {
+            Fact::Retracted { .. } => {
+                assert!(holds.remove(&id).is_some(), "{what}: {id} was taken back, and nobody had told it");
+            }
+            Fact::Reorg { .. } | Fact::CaughtUp { .. } => {}
+            fact => {
+                assert_ne!(holds.get(&id), Some(&fact), "{what}: {id} was told twice");
+                holds.insert(id, fact);
+            }
+        }
+    }
+    holds
+}
+
+fn each(property: u64, check: impl Fn(&mut Case)) {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+    for number in 0..cases {
+        let mut case = Case::draw(property, number);
+        watched(&case.name.clone(), || check(&mut case));
+    }
+}
+
+/// A source that asks for a stop at the call of this number.
+fn stopping(branch: &Arc<Branch>, at: usize) -> Arc<Memory> {
+    Memory::hooked(branch, move |memory, number, _, _| {
+        if number == at {
+            memory.stop.request();
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn p3_p8_threads_and_batches_dont_matter_and_the_index_is_the_models() {
+    each(103, |case| {
+        for _ in 0..2 {
+            let pace = case.pace();
+            let index = Swept::tracking(entries(&case.state), &case.trace);
+            index.sweep(&Memory::on(&case.branch), pace).expect("a sane source");
+            case.assert_fresh(&index, &format!("{pace:?}"));
+        }
+    });
+}
+
+#[test]
+fn p5_p6_reorgs_leave_no_trace() {
+    each(105, |case| {
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        let before = index.rows();
+        let fork = case.below(case.branch.height());
+        index.undo(fork);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        assert_same_rows(&index.rows(), &before, &format!("{}: undone to {fork}", case.name));
+        for _ in 0..2 {
+            case.reorg(100);
+            index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+            case.assert_fresh(&index, "after a reorg");
+            index.reopen();
+        }
+    });
+}
+
+#[test]
+fn p1_lists_services_and_gates_that_change_end_as_if_they_had_always_been_so() {
+    each(101, |case| {
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        for step in 0..3 {
+            case.change();
+            index.want(case.wanted());
+            case.model().assert_covered(index.writer(), &format!("{}: step {step}, before", case.name));
+            index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+            case.assert_fresh(&index, &format!("step {step}: {:?} {:?}", case.state, case.trace));
+        }
+    });
+}
+
+#[test]
+fn p1_p4_p9_so_they_do_with_stops_reorgs_and_new_blocks_between() {
+    each(104, |case| {
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        for step in 0..8 {
+            let source = stopping(&case.branch, case.rng.index(3 * case.branch.blocks.len()));
+            let outcome = index.sweep(&source, case.pace()).expect("a stop is no failure");
+            let what = format!("{}: step {step}, stopped {}", case.name, outcome.stopped);
+            // A run stopped before it undid the old branch still tells of that.
+            let tip = index.writer().tip().expect("the index reads");
+            if tip.is_some_and(|tip| tip.height <= case.branch.height() && case.branch.id(tip.height) == tip) {
+                case.model().assert_covered(index.writer(), &what);
+            }
+            match case.rng.below(5) {
+                0 => case.reorg(20),
+                1 => case.grow(),
+                _ => {}
+            }
+            if case.rng.once_in(3) {
+                index.reopen();
+            }
+            if !case.rng.once_in(3) {
+                case.change();
+                index.want(case.wanted());
+            }
+        }
+        index.want(case.wanted());
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "at the end");
+    });
+}
