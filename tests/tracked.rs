@@ -1,16 +1,18 @@
-//! P1, P3 to P6, P8, P9 with coins followed: lists, services and gates that change at any time, reorgs, runs broken off. An index with
+//! P1 to P6, P8, P9 with coins followed: lists, services and gates that change at any time, reorgs, runs broken off. An index with
 //! such a past is one that never had it, and the naive model's. Without a node; seeds are named where one fails.
 
 mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bitcoin::ScriptBuf;
 use coinhound::audit::verify::verify;
 use coinhound::index::events::{Event, Fact, since};
 use coinhound::index::meta::{TakenLists, TraceParameters};
 use coinhound::sync::lists::{Wanted, WantedTrace};
+use coinhound::sync::source::Filtering;
 use coinhound::sync::sweeper::Pace;
 use coinhound::trace::Rule;
 
@@ -292,4 +294,45 @@ fn p1_p4_p9_so_they_do_with_stops_reorgs_and_new_blocks_between() {
         index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "at the end");
     });
+}
+
+/// The source of a case, which has filters and may ask for a stop.
+fn filtered(case: &mut Case, at: Option<usize>) -> Arc<Memory> {
+    let source = stopping(&case.branch, at.unwrap_or(usize::MAX));
+    source.filter(*case.rng.pick(&[Filtering::Always, Filtering::Always, Filtering::WherePays]));
+    source
+}
+
+#[test]
+fn p2_blocks_that_filters_rule_out_are_not_missed() {
+    let (ruled_out, read) = (AtomicU64::new(0), AtomicU64::new(0));
+    each(102, |case| {
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        let source = filtered(case, None);
+        let outcome = index.sweep(&source, case.pace()).expect("a sane source");
+        ruled_out.fetch_add(outcome.tally.blocks - outcome.tally.blocks_read, Ordering::Relaxed);
+        read.fetch_add(outcome.tally.blocks_read, Ordering::Relaxed);
+        case.assert_fresh(&index, "at first");
+        for step in 0..6 {
+            match case.rng.below(5) {
+                0 => case.reorg(20),
+                1 => case.grow(),
+                _ => {}
+            }
+            if case.rng.once_in(2) {
+                case.change();
+            }
+            index.want(case.wanted());
+            let at = case.rng.index(2 * case.branch.blocks.len());
+            let source = filtered(case, Some(at));
+            let outcome = index.sweep(&source, case.pace()).expect("a stop is no failure");
+            if !outcome.stopped {
+                case.assert_fresh(&index, &format!("step {step}: {:?} {:?}", case.state, case.trace));
+            }
+        }
+        index.sweep(&filtered(case, None), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "at the end");
+    });
+    let (ruled_out, read) = (ruled_out.into_inner(), read.into_inner());
+    assert!(ruled_out > 100 && read > 100, "{ruled_out} blocks were ruled out, {read} read");
 }

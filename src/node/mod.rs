@@ -107,10 +107,12 @@ impl Node {
 
     /// Every lane, the best first: whether it is open, and how to open it.
     pub fn lanes(&self, info: &NodeInfo, capabilities: &Capabilities) -> Vec<LaneReport> {
-        capabilities.lanes(info, &self.link.connection.conf_name())
+        let filters = self.filters(capabilities);
+        let source = filters.as_ref().map(Filters::source).map_err(ToString::to_string);
+        capabilities.lanes(info, &self.link.connection.conf_name(), source)
     }
 
-    /// The lane that `choice` names, or the best open one.
+    /// How blocks come by the lane that `choice` names, or the best open one; those of the filter lane by the best of the others.
     ///
     /// # Errors
     /// [`NodeError::LaneCannotServe`], with how to open it.
