@@ -18,6 +18,7 @@ use crate::index::entries::EntryRow;
 use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
 use crate::index::values::Coin;
 use crate::index::{Family, Result, View};
+use crate::scan::needles::is_left_out;
 use crate::scan::{Fingerprints, OutPointHasher, Scripts};
 use crate::trace::Column;
 use crate::watchlist::Role;
@@ -130,6 +131,12 @@ impl Interest {
                 let own = numbers.iter().filter_map(|number| self.scripts.since(*number as usize).next());
                 own.for_each(|script| sought.add(script));
             }
+        }
+        if self.scripts.iter().any(is_left_out) {
+            tracing::info!(
+                "some entries are on empty scripts or on such as begin with OP_RETURN, of which filters say nothing: where one of \
+                 them is looked for, every block is read"
+            );
         }
         for outpoint in &live.coins {
             // Twins have the same outputs: any will do.

@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn steps_are_short_where_blocks_come_late_and_long_where_none_does() {
         let mut worth = Worth::new(false);
-        let steps = [(0, 256), (0, 512), (0, 512), (40, 256), (40, 128), (8, 64), (9, 64), (4, 128)];
+        let steps = [(0, 256), (0, 512), (0, 512), (40, 256), (40, 128), (9, 64), (9, 64), (4, 128)];
         for (late, at_once) in steps {
             let asked = worth.at_once;
             worth.learn(asked, 0, late);
