@@ -74,7 +74,7 @@ pub enum Shown {
     /// All of it.
     Read {
         /// The block.
-        content: Content,
+        content: Box<Content>,
         /// Whether its filter said that it has to be read.
         by_filter: bool,
     },
@@ -84,7 +84,7 @@ impl Arrived {
     /// The block, where it was read.
     pub fn content(&self) -> Option<&Content> {
         match &self.shown {
-            Shown::Read { content, .. } => Some(content),
+            Shown::Read { content, .. } => Some(content.as_ref()),
             Shown::Header | Shown::RuledOut(_) => None,
         }
     }
@@ -110,6 +110,8 @@ struct Job {
 }
 
 type Outcome = Result<Arrived, SyncError>;
+/// What each transaction of a block spends, where all of it is wanted.
+type AllSpent = Option<Vec<Vec<bitcoin::TxOut>>>;
 
 /// Connections for whoever needs one now and then.
 pub struct ConnectionPool {
@@ -292,7 +294,7 @@ pub(super) fn read_now(
 }
 
 /// A block, and what all of it spends where that is wanted.
-fn read(node: &mut dyn Connection, job: &Job) -> Result<(Vec<u8>, Option<Vec<Vec<bitcoin::TxOut>>>), SyncError> {
+fn read(node: &mut dyn Connection, job: &Job) -> Result<(Vec<u8>, AllSpent), SyncError> {
     let raw = node.block(job.id).map_err(SyncError::from_node)?;
     let spent = match job.all_spent {
         true => Some(node.all_spent(job.id).map_err(SyncError::from_node)?),
@@ -341,7 +343,7 @@ fn scan_block(
     interest: &Interest,
     job: &Job,
     raw: Vec<u8>,
-    spent: Option<Vec<Vec<bitcoin::TxOut>>>,
+    spent: AllSpent,
 ) -> Result<Arrived, SyncError> {
     let wrong = |source| SyncError::Block { block: job.id, source };
     let published = interest.published();
@@ -360,7 +362,8 @@ fn scan_block(
         }
         content.proof = Some(proof);
     }
-    Ok(Arrived { id: job.id, header: job.header, shown: Shown::Read { content, by_filter: job.by_filter } })
+    let shown = Shown::Read { content: Box::new(content), by_filter: job.by_filter };
+    Ok(Arrived { id: job.id, header: job.header, shown })
 }
 
 /// What a node tells of a whole block has one output for each of its inputs, or it is another block's.
