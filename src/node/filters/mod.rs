@@ -64,7 +64,9 @@ impl Node {
         let conf = self.link.connection.conf_name();
         let cannot = |why: String| Err(NodeError::LaneCannotServe { lane: "filters", why });
         if capabilities.filter_index == FilterIndex::Absent {
-            return cannot(format!("the node keeps no filter index; add blockfilterindex=1 to {conf} and restart it"));
+            return cannot(format!(
+                "the node keeps no filter index; add blockfilterindex=1 to {conf} and restart it, or use --lane auto"
+            ));
         }
         let folder = self.link.connection.directory().map(|directory| directory.join("indexes/blockfilter/basic"));
         let files = match folder {
@@ -78,7 +80,9 @@ impl Node {
                 Way::Rest
             }
             Err(why) => {
-                return cannot(format!("{why}; run as the node's user, or add rest=1 to {conf} and restart it"));
+                return cannot(format!(
+                    "{why}; run as the node's user, or add rest=1 to {conf} and restart it, or use --lane auto"
+                ));
             }
         };
         let (link, rest, version) = (Arc::clone(&self.link), capabilities.rest, capabilities.version);
