@@ -83,7 +83,7 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
             vec!["status"],
             json!({"tip": {"height": 200, "hash": "hash", "time": "number"},
                 "node": {"height": 200, "version": "text"}, "lag": 0, "entries": {"flagged": 1, "service": 1},
-                "records": "number", "touches": "number", "followed": "number", "live": "number",
+                "records": "number", "records_per_1000_blocks": "number", "touches": "number", "followed": "number", "live": "number",
                 "index": {"path": "text", "format": 1, "bytes": "number"}}),
         ),
         (vec!["balance", PAYER], json!({"rows": [balance], "total_sat": "number?"})),
@@ -232,9 +232,16 @@ fn coverage_is_the_first_line_of_jsonl_the_side_of_csv_and_the_foot_of_a_table()
 fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json() {
     let small = Small::at(200);
     let mut shown = 0;
-    for arguments in
-        [&["balance", "all"][..], &["history", "all"], &["coins", "all"], &["tx", FIRST_PAYMENT], &["watch", "list"]]
-    {
+    for arguments in [
+        &["balance", "all"][..],
+        &["history", "all"],
+        &["coins", "all"],
+        &["tx", FIRST_PAYMENT],
+        &["watch", "list"],
+        &["trace", "all"],
+        &["trace", "all", "--tree"],
+        &["screen", PAYER, FIRST_PAYMENT],
+    ] {
         let json = small.cli.json(arguments).1.to_string();
         assert!(json.contains(&json!(NASTY).to_string()), "{arguments:?}: {json}");
         let table = small.cli.run(arguments);
@@ -258,16 +265,18 @@ fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json
 #[test]
 fn help_shows_only_what_works() {
     let small = Small::without_index(0);
-    let commands =
-        ["check", "watch", "backfill", "status", "balance", "history", "coins", "tx", "events", "digest", "backup"];
-    let missing = ["follow", "trace", "screen", "export", "evidence", "verify", "retrace", "man", "completions"];
+    let commands = [
+        "check", "watch", "backfill", "follow", "status", "balance", "history", "coins", "tx", "trace", "screen",
+        "events", "digest", "verify", "retrace", "backup",
+    ];
+    let missing = ["export", "evidence", "man", "completions"];
     let listed = |text: &str, name: &str| text.lines().any(|line| line.trim_start().starts_with(&format!("{name} ")));
     let top = small.cli.run(&["--help"]).stdout;
     for name in commands {
         assert!(listed(&top, name), "{name}: {top}");
         let help = small.cli.run(&[name, "--help"]);
         assert!(help.code == 0 && help.stdout.contains("Usage: coinhound"), "{name}: {help:?}");
-        for later in missing.into_iter().chain(["filters", "--min-taint", "--forget", "--dry-run", "parquet"]) {
+        for later in missing.into_iter().chain(["--as-of", "parquet"]) {
             let words = |text: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == later);
             assert!(!words(&help.stdout), "`{name} --help` speaks of {later}: {}", help.stdout);
         }

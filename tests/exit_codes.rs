@@ -67,7 +67,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
             (&["balance", PAYER, "--at", "201"], 3, "heights 201 to 201"),
             (&["history", PAYER, "--at", "4294967295"], 3, "not scanned"),
             (&["coins", PAYER, "--at", "2031-01-01"], 3, "not scanned"),
-            (&["digest", "--at", "201"], 3, "does not reach"),
+            (&["digest", "--at", "201"], 3, "not settled yet"),
             // Wrong usage.
             (&["balance", "lord"], 2, "nor label:TEXT"),
             (&["balance", ""], 2, "names nothing"),

@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::small::{PAYER, SERVICE, Small, UNLISTED};
+use common::small::{PAYER, SERVICE, Small};
 use serde_json::{Value, json};
 
 /// The answer to `watch list`, with these lists.

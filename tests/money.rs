@@ -155,6 +155,12 @@ fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
     assert_eq!(csv.stdout.lines().count(), coins.len() + 1, "{}", csv.stdout);
     assert!(csv.stdout.starts_with("rule,outpoint,height,"), "{}", csv.stdout);
     assert!(csv.stderr.contains("\"coverage\""), "{}", csv.stderr);
+    for (format, begins) in [("dot", "digraph"), ("graphml", "<?xml"), ("html", "<!doctype html>")] {
+        let out = cli.run(&["--format", format, "trace", PAYER]);
+        let begin: String = out.stdout.chars().take(200).collect::<String>().to_lowercase();
+        assert!(out.code == 0 && begin.contains(begins), "{format}: {} {begin}", out.stderr);
+        assert!(out.stdout.contains(&FIRST_PAYMENT[..8]), "{format} shows where it went");
+    }
 }
 
 #[test]
@@ -205,6 +211,7 @@ fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
     assert!(rows[5]["why"].as_str().is_some_and(|why| why.contains("no flagged entry has the label")), "{answer}");
     let table = cli.run(&["screen", "--file", file]);
     assert!(!table.stdout.contains('\u{1b}') && table.stdout.contains("7 rows"), "{}", table.stdout);
+    assert!(table.stdout.contains("\nfrontier: haircut 0.00000000 BTC, fifo 0.00000000 BTC\n"), "{}", table.stdout);
     let csv = cli.run(&["--format", "csv", "screen", "--file", file]);
     assert_eq!(csv.stdout.lines().count(), 8, "{}", csv.stdout);
     let (_, lines) = cli.jsonl(&["screen", "--file", file]);
@@ -306,6 +313,11 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
         let mut longer = chain.clone();
         longer.mine(waiting.to_vec());
         node.submit(&longer.blocks()[longer.height() as usize]);
+        // The node's index of transactions follows by itself.
+        let follows = |index: &Value| index["best_block_height"] == longer.height();
+        while !node.rpc("getindexinfo", json!([])).as_object().expect("indexes").values().all(follows) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         let (code, answer) = cli.json(&["screen", &format!("{}:0", id(&mixed)), &format!("{}:0", id(&clean))]);
         let rows = answer["rows"].as_array().expect("rows");
         let found = if arguments.is_empty() { ("unknown", 3) } else { ("derived", 4) };

@@ -10,13 +10,17 @@ use coinhound::chain::BlockId;
 use coinhound::index::Reader;
 use coinhound::query::Snapshot;
 use coinhound::query::screen::{Nobody, Outside, ScreenRow, Screener, Verdict};
+use coinhound::sync::lists::WantedTrace;
 use coinhound::trace::Rule;
 
 use common::asker::Asker;
-use common::blocks::outputs;
+use common::blocks::{Chain, outputs};
+use common::memory::Branch;
 use common::random::Rng;
+use common::scripts::Shape;
+use common::swept::Swept;
 use common::traced::{Case, each};
-use common::tracer;
+use common::tracer::{self, Listed};
 
 /// A node that knows some blocks, and transactions that wait.
 #[derive(Default)]
@@ -462,4 +466,77 @@ fn unconfirmed_parents_are_walked_back_and_an_unknown_one_is_never_clean() {
         let row = screener.screen(&chain[length].compute_txid().to_string(), None, None).expect("good").remove(0);
         assert_eq!(row.verdict, verdict, "{length}: {row:?}");
     }
+}
+
+/// An index of a chain that is flagged at one script, with what is asked of it.
+fn swept(chain: &Chain, flagged: &ScriptBuf) -> Swept {
+    let listed = Listed { script: flagged.clone(), flagged: Some(0), service: false, label: "stolen".into() };
+    Swept::fresh_tracking(&Branch::new(chain.blocks()), tracer::entries(&[listed]), &WantedTrace::default())
+}
+
+#[test]
+fn a_thousand_hops_lead_back_to_the_source() {
+    let mut chain = Chain::regtest(54);
+    let [flagged, peeled] = [1, 2].map(|n| chain.script(Shape::P2wpkh, n));
+    let coin = chain.mature(1)[0];
+    let value = 1_000_000_000;
+    let mut hop = chain.spend(&[coin], &[(flagged.clone(), value)]);
+    let source = OutPoint { txid: hop.compute_txid(), vout: 0 };
+    let mut left = value;
+    let mut waiting = vec![hop.clone()];
+    for number in 1..=1_000_u32 {
+        left -= 500_000;
+        let last = OutPoint { txid: hop.compute_txid(), vout: 0 };
+        let next = chain.script(Shape::P2wpkh, 10 + number);
+        hop = chain.spend(&[last], &[(next, left), (peeled.clone(), 500_000)]);
+        waiting.push(hop.clone());
+        // Many in one block, and blocks in between.
+        if number % 400 == 0 {
+            chain.mine(std::mem::take(&mut waiting));
+        }
+    }
+    chain.mine(waiting);
+    let index = swept(&chain, &flagged);
+    let snapshot = Asker::open(index.writer().path()).0;
+    let nobody = Nobody("nobody was asked".into());
+    let mut screener = Screener::new(&snapshot, &nobody).expect("the index reads");
+    let last = OutPoint { txid: hop.compute_txid(), vout: 0 };
+    let row = screener.screen(&last.to_string(), None, None).expect("a good target").remove(0);
+    assert_eq!((row.verdict, row.hops, row.path.len()), (Verdict::Derived, Some(1_000), 1_001), "{}", row.why);
+    assert_eq!((row.path.first(), row.path.last()), (Some(&last), Some(&source)));
+    let taint = row.taint_sat.expect("it is known");
+    assert_eq!((taint.get(Rule::Haircut), taint.get(Rule::Fifo)), (left, left));
+    // The address that all was peeled to holds the sum.
+    let peeled = format!("script:{}", peeled.to_hex_string());
+    let row = screener.screen(&peeled, None, None).expect("a good target").remove(0);
+    assert_eq!((row.verdict, row.hops), (Verdict::Derived, Some(1)));
+    assert_eq!(row.taint_sat.expect("it is known").get(Rule::Fifo), 1_000 * 500_000);
+    assert_eq!((row.sources.len(), row.sources[0].label.as_str()), (1, "stolen"));
+}
+
+#[test]
+fn what_hides_below_the_gate_is_none_and_the_frontier_says_how_much_that_can_be() {
+    let mut chain = Chain::regtest(55);
+    let flagged = chain.script(Shape::P2wpkh, 1);
+    let coin = chain.mature(1)[0];
+    let theft = chain.spend(&[coin], &[(flagged.clone(), 200_000_000)]);
+    // Nobody looks at signatures here, and a thousand of them take their time.
+    let split = spend(&[OutPoint { txid: theft.compute_txid(), vout: 0 }], &[99_999; 1_001]);
+    let inputs: Vec<OutPoint> = outputs(&split).map(|(at, _)| at).collect();
+    let merge = spend(&inputs, &[1_001 * 99_999]);
+    let ids = [&split, &merge].map(Transaction::compute_txid);
+    chain.mine(vec![theft, split]);
+    chain.mine(vec![merge]);
+    let index = swept(&chain, &flagged);
+    let snapshot = Asker::open(index.writer().path()).0;
+    let told = Told::new(chain.blocks(), &[], false);
+    let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
+    for rule in [Rule::Haircut, Rule::Fifo] {
+        assert_eq!(screener.frontier.get(rule), 1_001 * 99_999, "all crumbs together, under {rule}");
+    }
+    let verdict = |screener: &mut Screener<'_>, txid: Txid| {
+        screener.screen(&format!("{txid}:0"), None, None).expect("a good target").remove(0).verdict
+    };
+    assert_eq!(verdict(&mut screener, ids[0]), Verdict::Derived, "a cut coin holds taint");
+    assert_eq!(verdict(&mut screener, ids[1]), Verdict::None, "what cut coins bring is nobody's taint");
 }

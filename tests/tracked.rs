@@ -20,7 +20,7 @@ use common::blocks::{Chain, outputs};
 use common::memory::{Branch, Memory};
 use common::random::{self, Rng};
 use common::scripts::Shape;
-use common::swept::{Rows, Swept, assert_same_rows, watched};
+use common::swept::{Rows, Swept, UNTRACKED, assert_same_rows, watched};
 use common::tracked::{Listed, State, Tracked, entries};
 
 /// A chain, what is asked of it, and an index with a past.
@@ -375,4 +375,88 @@ fn p2_a_coin_that_is_followed_now_and_spent_in_its_own_block_is_not_missed() {
     let fresh = Swept::fresh_tracking(&branch, entries(&state), &gates(1));
     assert_eq!(records(&fresh), 4);
     assert_same_rows(&index.rows(), &fresh.rows(), "with wider gates");
+}
+
+#[test]
+fn p1_an_index_that_tracked_nothing_is_widened_by_the_next_run() {
+    each(106, |case| {
+        let mut index = Swept::tracking(entries(&case.state), &UNTRACKED);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.trace = WantedTrace::default();
+        index.want(Wanted { accept_shrink: false, ..case.wanted() });
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "widened");
+    });
+}
+
+/// A source whose tip moves a block further at the call of this number: a sweep below the tip lets it go first.
+fn moving(branch: &Arc<Branch>, at: usize) -> Arc<Memory> {
+    let (short, whole) = (branch.up_to(branch.height() - 1), Arc::clone(branch));
+    Memory::hooked(&short, move |memory, number, _, _| {
+        if number == at {
+            memory.switch(&whole);
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn p1_p4_entries_that_begin_lower_are_swept_for_however_often_the_sweep_is_broken_off() {
+    each(107, |case| {
+        // Coins move from 101 on: some that are made below the old height are moved on above it, off the list.
+        let height = case.branch.height();
+        let from = if height > 110 { (101 + height) / 2 } else { height / 2 };
+        case.state.values_mut().for_each(|listed| *listed = Listed { flagged: true, service: false, from });
+        case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(None), ..case.trace.clone() };
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        for listed in case.state.values_mut() {
+            listed.from = u32::try_from(case.rng.below(u64::from(listed.from) + 1)).expect("small");
+        }
+        index.want(case.wanted());
+        let mut last = 0;
+        while last < height {
+            index.sweep_to(Some(last), &Memory::on(&case.branch), case.pace()).expect("a sane source");
+            case.model().assert_covered(index.writer(), &format!("{}: to {last}", case.name));
+            index.reopen();
+            last += 1 + case.below(9);
+        }
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "lowered");
+    });
+}
+
+#[test]
+fn p1_a_service_that_is_new_ends_what_was_followed_through_it() {
+    each(108, |case| {
+        case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(None), ..case.trace.clone() };
+        case.state.values_mut().for_each(|listed| (listed.flagged, listed.service) = (true, false));
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        // Scripts that hold taint, on no list until now.
+        let listed: Vec<_> = case.state.keys().cloned().collect();
+        let others: Vec<_> = case.scripts.iter().filter(|script| !listed.contains(script)).cloned().collect();
+        let model = case.model();
+        for script in others.into_iter().filter(|script| model.holds_coins(script)).take(3) {
+            case.state.insert(script, Listed { flagged: false, service: true, from: 0 });
+        }
+        index.want(case.wanted());
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "new services");
+    });
+}
+
+#[test]
+fn p1_a_new_block_goes_first_and_the_sweep_below_goes_on() {
+    each(109, |case| {
+        let short = case.branch.up_to(case.branch.height() - 1);
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        index.sweep(&Memory::on(&short), case.pace()).expect("a sane source");
+        case.change();
+        index.want(case.wanted());
+        let source = moving(&case.branch, case.rng.index(2 * case.branch.blocks.len()));
+        index.sweep(&source, case.pace()).expect("a sane source");
+        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "a new block between");
+    });
 }

@@ -19,7 +19,7 @@ use crate::index::{Family, IndexError, View};
 use crate::node::{Node, NodeError, ToldTransaction, Unspent};
 
 pub use difference::{Difference, Why};
-use select::{can_be_scanned, is_flagged, is_followed, records};
+use select::{can_be_scanned, is_flagged, records};
 pub use select::{sample, unspent};
 
 /// Coins asked for in one request.
@@ -298,7 +298,7 @@ impl<'a> Comparison<'a> {
         for (outpoint, _) in &told.inputs {
             let made = self.view.coin_heights(outpoint)?.into_iter().rfind(|made| *made <= height);
             let coin = made.map(|made| self.view.coin(&CoinKey { outpoint: *outpoint, height: made })).transpose()?;
-            if coin.flatten().is_some_and(|coin| is_followed(&coin)) {
+            if coin.flatten().is_some_and(|coin| coin.is_followed()) {
                 return Ok(Some(Why::Spends(*outpoint)));
             }
         }

@@ -44,7 +44,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         stopped: retraced.outcome.stopped,
     };
     output::object(context.format, &answer, || page(&answer))?;
-    Ok(Exit::of(!answer.stopped && answer.needs_blocks_from.is_none()))
+    Ok(Exit::of(!answer.stopped && answer.needs_blocks_from.is_none() && answer.coverage.complete))
 }
 
 fn page(answer: &Answer) -> Page {
@@ -61,7 +61,7 @@ fn page(answer: &Answer) -> Page {
     }
     if let Some(height) = answer.needs_blocks_from {
         page.line(format!(
-            "from height {height} on blocks are needed, for coins that nobody looked for yet: run `coinhound backfill`"
+            "from height {height} on blocks are needed, for what nobody looked for yet: run `coinhound backfill`"
         ));
     }
     page.lines(coverage_lines(&answer.coverage));

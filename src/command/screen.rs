@@ -110,13 +110,10 @@ impl Target {
             Self::Typed(text) => Ok(screener.screen(&text, range, height)?),
             Self::Raw(hex) => Ok(vec![screener.raw(&hex, height)?]),
             Self::Row(line) => {
-                let (text, said) = match line.rsplit_once([' ', '\t', ',']) {
-                    Some((text, height)) => match height.trim().parse() {
-                        Ok(height) => (text.trim(), Some(height)),
-                        Err(_) => (line.as_str(), None),
-                    },
-                    None => (line.as_str(), None),
-                };
+                // A label may end in a number of its own.
+                let split = line.rsplit_once([' ', '\t', ',']).filter(|_| !line.starts_with("label:"));
+                let split = split.and_then(|(text, height)| Some((text.trim_end(), height.parse().ok()?)));
+                let (text, said) = split.map_or((line.as_str(), None), |(text, height)| (text, Some(height)));
                 match screener.screen(text, range, said.or(height)) {
                     Err(QueryError::Usage(why)) => {
                         let shown = if holds_key(text) { "(not shown)".to_owned() } else { masked(text) };

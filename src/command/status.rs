@@ -44,8 +44,14 @@ fn page(answer: &StatusAnswer) -> Page {
         ("tip", tip),
         ("node", node),
         ("entries", format!("{} flagged, {} service", answer.entries.flagged, answer.entries.service)),
-        ("records", format!("{} transactions, {} touches", answer.records, answer.touches)),
-        ("coins", format!("{} looked for, {} of them not spent", answer.followed, answer.live)),
+        (
+            "records",
+            format!(
+                "{} transactions ({} per 1,000 blocks), {} touches",
+                answer.records, answer.records_per_1000_blocks, answer.touches
+            ),
+        ),
+        ("coins", format!("{} followed, {} of them not spent", answer.followed, answer.live)),
     ]);
     page.lines(coverage_lines(&answer.coverage));
     page

@@ -216,6 +216,11 @@ pub fn put_caught_up(step: &mut Step<'_>, tip: BlockHash) {
     step.put(Family::Meta, CAUGHT_UP_KEY, tip.as_byte_array());
 }
 
+/// There is something to catch up with again, whatever the tip.
+pub fn forget_caught_up(step: &mut Step<'_>) {
+    step.delete(Family::Meta, CAUGHT_UP_KEY);
+}
+
 /// The tip that the log last said was caught up with.
 ///
 /// # Errors

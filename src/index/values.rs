@@ -77,6 +77,11 @@ pub struct Coin {
 }
 
 impl Coin {
+    /// Whether its spend is looked for. Without a tracked rule a row has no columns, and only flagged coins have rows.
+    pub fn is_followed(&self) -> bool {
+        self.columns.is_empty() || self.columns.iter().any(Column::is_followed)
+    }
+
     /// Its bytes.
     pub fn value(&self) -> Vec<u8> {
         let mut row = Vec::with_capacity(64);

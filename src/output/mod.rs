@@ -107,8 +107,10 @@ impl From<io::Error> for OutputError {
 /// # Errors
 /// [`OutputError`].
 pub fn object(format: Format, answer: &impl Serialize, page: impl FnOnce() -> Page) -> Result<(), OutputError> {
-    let mut out = io::stdout().lock();
-    object_to(&mut out, &mut io::stderr().lock(), format, answer, page)
+    // Stdout by itself writes line by line, and a trace of 100,000 coins has some million lines of JSON.
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    object_to(&mut out, &mut io::stderr().lock(), format, answer, page)?;
+    Ok(out.flush()?)
 }
 
 fn object_to(

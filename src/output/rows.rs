@@ -185,12 +185,23 @@ impl Stream<'_> {
         page.line(format!("{printed} {}", if printed == 1 { "row" } else { "rows" }));
         for (name, value) in self.head.iter().chain(&tail()).filter(|(_, value)| !is_nothing(value)) {
             match name.strip_suffix("_sat") {
-                Some(name) => page.line(format!("{name}: {} BTC", value.as_u64().map(cell::btc).unwrap_or_default())),
+                Some(name) => page.line(format!("{name}: {}", amounts(value))),
                 None => page.line(format!("{name}: {}", cell::plain(value))),
             }
         }
         page.lines(coverage_lines(self.coverage));
         Ok(write(out, page)?)
+    }
+}
+
+/// Satoshis in BTC: one sum, or one for each name.
+fn amounts(value: &Value) -> String {
+    let btc = |value: &Value| format!("{} BTC", value.as_u64().map(cell::btc).unwrap_or_default());
+    match value {
+        Value::Object(sums) => {
+            sums.iter().map(|(name, sum)| format!("{name} {}", btc(sum))).collect::<Vec<_>>().join(", ")
+        }
+        sum => btc(sum),
     }
 }
 

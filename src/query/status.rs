@@ -25,6 +25,8 @@ pub struct StatusAnswer {
     pub entries: EntryCounts,
     /// Touched transactions.
     pub records: u64,
+    /// Of these, so many for each 1,000 blocks.
+    pub records_per_1000_blocks: u64,
     /// Touches.
     pub touches: u64,
     /// Coins whose spends are looked for, ever.
@@ -81,7 +83,7 @@ pub struct IndexRow {
 /// What reading reports.
 pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer> {
     let mut basis = Basis::of_progress();
-    basis.whole = true;
+    (basis.whole, basis.traced) = (true, true);
     let mut entries = EntryCounts::default();
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
@@ -91,9 +93,13 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
             basis.add(&entry, &snapshot.sweeps);
         }
     }
+    let records = snapshot.reader.count(Family::Txids)?;
     let (mut followed, mut live) = (0, 0);
     for coin in snapshot.reader.coins() {
-        let (key, _) = coin?;
+        let (key, coin) = coin?;
+        if !coin.is_followed() {
+            continue;
+        }
         followed += 1;
         live += u64::from(snapshot.reader.spender_of(&key)?.is_none());
     }
@@ -108,7 +114,8 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         node,
         tip,
         entries,
-        records: snapshot.reader.count(Family::Txids)?,
+        records,
+        records_per_1000_blocks: records.saturating_mul(1000) / u64::from(snapshot.next.max(1)),
         touches: snapshot.reader.count(Family::Touches)?,
         followed,
         live,
@@ -166,6 +173,7 @@ fn entry_answer(snapshot: &Snapshot, entry: EntryRow) -> EntryAnswer {
 /// What reading reports.
 pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Coverage> {
     let mut basis = Basis::of_progress();
+    basis.traced = true;
     for entry in snapshot.reader.entries() {
         let (_, entry) = entry?;
         if entry.flagged {

@@ -10,7 +10,7 @@ use bitcoin::block::Header;
 use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
 use super::SyncError;
-use super::interest::{Interest, LiveCoins, is_followed};
+use super::interest::{Interest, LiveCoins};
 use super::pipeline::{self, Arrived, ConnectionPool, Content, Order, Shown, fitting};
 use super::sieve::RuledOut;
 use super::sought::Needed;
@@ -353,8 +353,12 @@ impl<'a> Advance<'a> {
             return Ok(());
         }
         let place = place(id, header, at, txid);
-        let (before, after) =
-            (tell::facts(self.writer, place, record, &old)?, tell::facts(self.writer, place, record, &new)?);
+        // What damaged rows told nobody knows any more.
+        let before = match tell::facts(self.writer, place, record, &old) {
+            Err(IndexError::Corrupt { .. }) => tell::Facts::new(),
+            facts => facts?,
+        };
+        let after = tell::facts(self.writer, place, record, &new)?;
         for event in tell::changes(&before, &after, self.course.seen, Reason::Retrace) {
             self.step.tell(&event)?;
         }
@@ -378,13 +382,22 @@ impl<'a> Advance<'a> {
             let flagged = self.course.interest.is_flagged(&output.script_pubkey, at.height);
             let outpoint = OutPoint { txid, vout };
             if derived.follows(vout as usize, flagged)
-                && !self.step.coin(&outpoint, at.height)?.is_some_and(|coin| is_followed(&coin))
+                && !self.was_followed(&outpoint, at.height)?
                 && self.step.spender(&outpoint, at.height)?.is_none()
             {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn was_followed(&self, outpoint: &OutPoint, height: Height) -> Result<bool, IndexError> {
+        match self.step.coin(outpoint, height) {
+            Ok(coin) => Ok(coin.is_some_and(|coin| coin.is_followed())),
+            // A damaged row is made anew; whoever read it before didn't follow anything by it.
+            Err(IndexError::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Compares what the node tells of spent outputs with what the index knows of the transactions that made them.

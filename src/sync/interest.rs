@@ -16,11 +16,9 @@ use crate::chain::Height;
 use crate::index::derive::Marks;
 use crate::index::entries::EntryRow;
 use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
-use crate::index::values::Coin;
 use crate::index::{Family, Result, View};
 use crate::scan::needles::is_left_out;
 use crate::scan::{Fingerprints, OutPointHasher, Scripts};
-use crate::trace::Column;
 use crate::watchlist::Role;
 
 /// The scripts that count for one sweep, and the published coins.
@@ -238,7 +236,7 @@ impl LiveCoins {
         let mut live = Self::default();
         for coin in view.coins() {
             let (key, coin) = coin?;
-            if key.height < next && is_followed(&coin) && view.spender_of(&key)?.is_none() {
+            if key.height < next && coin.is_followed() && view.spender_of(&key)?.is_none() {
                 live.coins.insert(key.outpoint);
             }
         }
@@ -294,9 +292,4 @@ impl LiveCoins {
         let published = Arc::new(Published { version: self.version, coins });
         *interest.published.write().unwrap_or_else(PoisonError::into_inner) = published;
     }
-}
-
-/// Whether the spend of a coin is looked for. Without a tracked rule a row has no columns, and only flagged coins have rows.
-pub fn is_followed(coin: &Coin) -> bool {
-    coin.columns.is_empty() || coin.columns.iter().any(Column::is_followed)
 }

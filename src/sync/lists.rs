@@ -14,8 +14,8 @@ use crate::index::meta::{self, TakenLists, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
 use crate::index::{Family, IndexError, Result, View, Writer};
 use crate::trace::Rule;
-use crate::watchlist::Role;
 use crate::watchlist::entries::Entry;
+use crate::watchlist::{Label, Role};
 
 /// Entries by the hash of their script.
 pub type Entries = BTreeMap<ScriptHash, Entry>;
@@ -165,6 +165,9 @@ impl Plan {
         if let Some(taken) = &self.taken {
             meta::put_lists(&mut step, taken);
         }
+        if self.start.is_some() || self.count(|what| matches!(what, Change::New | Change::Lowered { .. })) > 0 {
+            meta::forget_caught_up(&mut step);
+        }
         step.commit(true)
     }
 }
@@ -246,7 +249,7 @@ impl Planner<'_> {
         for known in view.entries() {
             let (script, known) = known?;
             while let Some((new, entry)) = wanted.next_if(|(new, _)| **new < script) {
-                self.add(*new, entry);
+                self.add(*new, entry)?;
             }
             match wanted.next_if(|(same, _)| **same == script) {
                 Some((_, entry)) => self.change(script, known, entry)?,
@@ -255,7 +258,7 @@ impl Planner<'_> {
             }
         }
         for (new, entry) in wanted {
-            self.add(*new, entry);
+            self.add(*new, entry)?;
         }
         Ok(())
     }
@@ -283,23 +286,32 @@ impl Planner<'_> {
         }
     }
 
-    fn add(&mut self, script: ScriptHash, entry: &Entry) {
+    fn add(&mut self, script: ScriptHash, entry: &Entry) -> Result<(), IndexError> {
         let mut new = row(entry);
+        if new.service {
+            // Coins that were followed on through it are to stop there.
+            self.recompute_coins_of(script)?;
+        }
         if new.flagged {
             new.sweep = self.assign(new.from);
         }
         let what = if new.flagged { Change::New } else { Change::NewService };
         self.note(script, what, new, true);
+        Ok(())
     }
 
     fn change(&mut self, script: ScriptHash, known: EntryRow, entry: &Entry) -> Result<(), IndexError> {
         let wish = known.lowered.map_or(known.from, |lowered| lowered.from);
-        let asked = entry.from_with(wish);
+        // A label without a height, where every label had one before, is new, and asks for what new entries get; where there was one
+        // already, it has what it was taken in with.
+        let without = |labels: &[Label]| labels.iter().any(|label| label.role == Role::Flagged && label.from.is_none());
+        let newly = without(&entry.labels) && !without(&known.labels);
+        let asked = if newly { entry.from.min(wish) } else { entry.from_with(wish) };
         let mut now = EntryRow { labels: entry.labels.clone(), ..known.clone() };
         let says = |role| entry.roles.contains(&role);
         let lost = (known.flagged && !says(Role::Flagged)) || (known.service && !says(Role::Service));
         if lost && !self.forget {
-            let of_lost = |label: &&crate::watchlist::Label| !says(label.role);
+            let of_lost = |label: &&Label| !says(label.role);
             now.labels.extend(known.labels.iter().filter(of_lost).cloned());
             now.labels.sort_unstable();
             now.labels.dedup();
@@ -328,9 +340,9 @@ impl Planner<'_> {
             self.lower(&mut now, asked);
         } else if now.flagged && asked > wish && what.is_none() {
             what = Some(Change::RaiseIgnored { to: asked });
-        } else if !now.flagged && asked != now.from {
+        } else if !now.flagged && entry.from != now.from {
             // Nothing is swept for a service.
-            now.from = asked;
+            now.from = entry.from;
             what = what.or(Some(Change::Relabelled));
         }
         if let Some(what) = what {

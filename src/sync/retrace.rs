@@ -1,12 +1,13 @@
 //! Derives everything again from the records, without a node: what nothing bears goes, what is damaged is made anew.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::SyncError;
 use super::source::{Connection, Source};
 use super::sweeper::{Observer, Outcome, Pace, Sweeper};
 use crate::chain::{BlockId, Height};
+use crate::index::derive;
 use crate::index::keys::{CoinKey, TxPosition, txid_key};
 use crate::index::sweeps::Sweep;
 use crate::index::values::Record;
@@ -44,31 +45,33 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
         step.commit(true)?;
     }
     let outcome = Sweeper::new(writer, Arc::new(Nowhere), pace, stop).over_records(observer)?;
-    let reads = writer.sweeps()?.sides().first().and_then(|(_, next, reads)| reads.map(|reads| reads.max(*next)));
-    Ok(Retraced { outcome, orphans, needs_blocks_from: reads })
+    let left = writer.sweeps()?.sides().first().map(|(_, next, _)| *next);
+    let needs_blocks_from = left.filter(|_| !outcome.stopped);
+    Ok(Retraced { outcome, orphans, needs_blocks_from })
 }
 
-/// Removes rows that name a record which isn't there; those of records that are get theirs compared one by one.
+/// Removes rows that no record can have brought; those that one can have are compared with it one by one.
 fn remove_orphans(writer: &Writer) -> Result<u64> {
-    let mut records: HashSet<TxPosition> = HashSet::new();
     let mut step = writer.step();
     for row in writer.range(Family::Records, &[], None) {
         let (key, value) = row?;
         let corrupt = |_| View::corrupt(Family::Records, &key);
         let at = TxPosition::from_key(&key).map_err(corrupt)?;
-        records.insert(at);
         // By these the rows of coins are told from orphans.
         let txid = txid_key(Record::from_value(&value).map_err(corrupt)?.txid(), at);
         if writer.get(Family::Txids, &txid)?.is_none() {
             step.put(Family::Txids, &txid, &[]);
         }
+        if step.bytes() >= BATCH_BYTES {
+            std::mem::replace(&mut step, writer.step()).commit(false)?;
+        }
     }
     std::mem::replace(&mut step, writer.step()).commit(false)?;
-    let mut orphans = 0;
+    let (mut orphans, mut last) = (0, None);
     for family in DERIVED {
         for row in writer.range(family, &[], None) {
             let (key, value) = row?;
-            if has_record(writer, &records, family, &key, &value)? {
+            if has_record(writer, &mut last, family, &key, &value)? {
                 continue;
             }
             step.delete(family, &key);
@@ -82,17 +85,34 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
     Ok(orphans)
 }
 
-fn has_record(view: &View, records: &HashSet<TxPosition>, family: Family, key: &[u8], value: &[u8]) -> Result<bool> {
+/// Whether a record can have brought a row; the last record looked at is kept, since rows of one often lie together.
+fn has_record(
+    view: &View,
+    last: &mut Option<(TxPosition, BTreeSet<(Family, Vec<u8>)>)>,
+    family: Family,
+    key: &[u8],
+    value: &[u8],
+) -> Result<bool> {
     let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok());
-    Ok(match family {
-        Family::Spends => at(value.get(..8)).is_some_and(|at| records.contains(&at)),
+    let positions = match family {
+        Family::Spends => at(value.get(..8)).into_iter().collect(),
         Family::Coins => {
             let Ok(coin) = CoinKey::from_key(key) else { return Ok(false) };
             let made = view.positions(coin.outpoint.txid)?;
-            made.into_iter().any(|at| at.height == coin.height && records.contains(&at))
+            made.into_iter().filter(|at| at.height == coin.height).collect()
         }
-        _ => at(key.get(32..40)).is_some_and(|at| records.contains(&at)),
-    })
+        _ => Vec::from_iter(at(key.get(32..40))),
+    };
+    for at in positions {
+        if last.as_ref().is_none_or(|(known, _)| *known != at) {
+            let Some(record) = view.record(at)? else { continue };
+            *last = Some((at, derive::keys(at, record.txid(), &record).collect()));
+        }
+        if last.as_ref().is_some_and(|(_, keys)| keys.contains(&(family, key.to_vec()))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A source for what asks none.

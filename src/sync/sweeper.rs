@@ -336,7 +336,7 @@ impl<'a> Sweeper<'a> {
         let interest = Arc::new(Interest::scripts(self.writer, sweeps, id)?);
         let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
         let (next, reads) = match blocks_from {
-            Some(from) if from <= next => (next, reads),
+            Some(from) if from <= next => (next, blocks_from),
             _ => {
                 let end = blocks_from.map_or(last, |from| last.min(from - 1));
                 let course = self.course(id, &interest, reads)?;
@@ -363,7 +363,8 @@ impl<'a> Sweeper<'a> {
             spent_from: interest.needs.spent_from,
             filtering,
         };
-        let course = self.course(id, &interest, reads)?;
+        // What it reads blocks for may join another sweep's entries on the way: from here on its row says so itself.
+        let course = self.course(id, &interest, blocks_from)?;
         let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
         self.read(&interest, &order, advance, &news, observer, outcome)?;
         Ok(())
@@ -454,8 +455,9 @@ impl<'a> Sweeper<'a> {
     /// Says once that everything up to this tip is swept; blocks seen at the tip, one by one, are no catching up.
     fn tell_caught_up(&self) -> Result<(), IndexError> {
         let Some(tip) = self.writer.tip()? else { return Ok(()) };
-        if self.seen == Seen::Tip || meta::caught_up(self.writer)? == Some(tip.hash) {
-            return Ok(());
+        match meta::caught_up(self.writer)? {
+            Some(told) if told == tip.hash || self.seen == Seen::Tip => return Ok(()),
+            _ => {}
         }
         let fact = Fact::CaughtUp { height: tip.height, block: tip.hash };
         let mut step = self.writer.step();

@@ -16,6 +16,7 @@
 //! memory ─── a source of blocks without a node, with faults    swept ── an index swept from it
 //! tracer ─── the naive tracer (uses the rules alone)          traced ── random lists, gates and indexes for it
 //! tracked ── what an index that follows coins must hold
+//! theft ── a made-up theft, on two branches    crowd ─── as many coins to follow as wanted
 //! browser ── a headless Chromium      dot ── reads Graphviz's language     traces, handmade ─ answers of `trace`
 //! ```
 #![allow(dead_code, reason = "each test binary compiles all of this and uses a part")]
@@ -27,6 +28,7 @@ pub mod browser;
 pub mod call;
 pub mod cli;
 pub mod crash;
+pub mod crowd;
 pub mod dot;
 pub mod gate;
 pub mod handmade;
@@ -44,6 +46,7 @@ pub mod small;
 pub mod still;
 pub mod strace;
 pub mod swept;
+pub mod theft;
 pub mod told;
 pub mod traced;
 pub mod tracer;

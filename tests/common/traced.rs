@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
 use coinhound::index::meta::TraceParameters;
+use coinhound::query::trace::{CoinRow, RuleAnswer};
 use coinhound::sync::lists::WantedTrace;
 use coinhound::trace::Rule;
 
@@ -11,7 +12,7 @@ use super::blocks::outputs;
 use super::memory::Branch;
 use super::random::{self, Rng};
 use super::swept::{Swept, watched};
-use super::tracer::{self, Ask, Listed, Traced};
+use super::tracer::{self, Ask, Coin, Listed, Traced};
 
 /// Random lists over the scripts of a chain: flagged, services, both; few labels for many.
 fn draw_lists(blocks: &[Block], rng: &mut Rng) -> Vec<Listed> {
@@ -161,4 +162,64 @@ pub fn each(property: u64, check: impl Fn(&mut Case)) {
         let mut case = Case::draw(property, number);
         watched(&case.name.clone(), || check(&mut case));
     }
+}
+
+/// Panics unless the answer under a rule is the naive tracer's.
+pub fn assert_traced(found: &RuleAnswer, expected: &Traced, what: &str) {
+    let mut coins: Vec<&Coin> = expected.coins.iter().filter(|coin| coin.taint > 0).collect();
+    // Sources first; among them those that only their spends tell of; all else in chain order.
+    coins.sort_by_key(|coin| (!coin.source, coin.by_spend.is_none(), coin.by_spend, coin.made, coin.outpoint.vout));
+    let expected_rows: Vec<_> = coins
+        .iter()
+        .map(|coin| {
+            let height = coin.made.map(|(height, _)| height);
+            (coin.outpoint, height, coin.value, coin.taint, coin.carried, coin.hops, coin.state, coin.spent_by)
+        })
+        .collect();
+    let row = |coin: &CoinRow| {
+        let spent_by = coin.spent_by.as_ref().map(|by| (by.txid, by.vin, by.height));
+        let state = coin.state.name();
+        (coin.outpoint, coin.height, coin.value_sat, coin.taint_sat, coin.carried_sat, coin.hops, state, spent_by)
+    };
+    let rows: Vec<_> = found.coins.iter().map(row).collect();
+    for (at, (found, expected)) in rows.iter().zip(&expected_rows).enumerate() {
+        assert_eq!(found, expected, "{what}: coin {at}");
+    }
+    assert_eq!(rows.len(), expected_rows.len(), "{what}: as many coins");
+    let frontier = ["anyone_can_spend", "max_hops", "below_min_taint", "not_followed"].map(|state| expected.sum(state));
+    let sum = &found.sum;
+    let parts =
+        [sum.unspent_sat, sum.unspendable_sat, sum.service_sat, sum.flagged_sat, sum.frontier_sat, sum.fees_sat];
+    let states = ["unspent", "unspendable", "service", "flagged"].map(|state| expected.sum(state));
+    let [unspent, unspendable, service, flagged] = states;
+    let expected_parts = [unspent, unspendable, service, flagged, frontier.iter().sum(), expected.fees];
+    assert_eq!((parts, sum.source_sat), (expected_parts, expected.source()), "{what}: the sum");
+    let reasons = &found.frontier;
+    let reasons =
+        [reasons.anyone_can_spend_sat, reasons.max_hops_sat, reasons.below_min_taint_sat, reasons.not_followed_sat];
+    assert_eq!(reasons, frontier, "{what}: the frontier");
+    if found.rule.conserves() {
+        assert_eq!(sum.parts(), sum.source_sat, "{what}: the parts add up");
+    }
+    assert_flow(found, what);
+}
+
+/// Panics unless every coin with taint from elsewhere lies behind a transaction whose inputs are coins of the trace, and what
+/// these bring is what its coins and the miner got.
+fn assert_flow(found: &RuleAnswer, what: &str) {
+    let mut got: BTreeMap<_, u64> = BTreeMap::new();
+    for coin in found.coins.iter().filter(|coin| coin.carried_sat > 0) {
+        // BIP30's twins share an id; these chains have none.
+        *got.entry(coin.outpoint.txid).or_default() += coin.carried_sat;
+    }
+    let taints: BTreeMap<_, _> = found.coins.iter().map(|coin| (coin.outpoint, coin.taint_sat)).collect();
+    for spend in &found.transactions {
+        let brought: u64 = spend.inputs.iter().map(|input| input.taint_sat).sum();
+        assert!(spend.inputs.iter().all(|input| taints[&input.outpoint] == input.taint_sat), "{what}: {spend:?}");
+        let got = got.remove(&spend.txid).unwrap_or_default() + spend.fees_sat;
+        assert!(!found.rule.conserves() || got == brought, "{what}: {} passed {got} of {brought}", spend.txid);
+    }
+    assert!(got.is_empty(), "{what}: taint from nowhere in {got:?}");
+    let services: u64 = found.services.iter().map(|service| service.taint_sat).sum();
+    assert_eq!(services, found.sum.service_sat, "{what}: services");
 }

@@ -210,6 +210,12 @@ impl Tracked {
         self.coins.insert(key, value);
     }
 
+    /// Whether a coin on this script must be in the index.
+    pub fn holds_coins(&self, script: &ScriptBuf) -> bool {
+        let hash = ScriptHash::of(script);
+        self.coins.values().any(|value| value[8..40] == hash.0)
+    }
+
     /// Panics unless an index's records, coins and touches are these.
     pub fn assert_rows(&self, rows: &Rows, what: &str) {
         let of = |name: &str| {

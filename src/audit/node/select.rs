@@ -9,7 +9,6 @@ use crate::chain::{Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
 use crate::index::{Family, IndexError, View};
-use crate::trace::Column;
 use crate::trace::flow::MAX_SCRIPT_BYTES;
 
 /// The coins that an index has unspent and that the node's set must hold: those on flagged scripts and those that some tracked rule
@@ -32,11 +31,7 @@ fn is_unspent(view: &View, key: &CoinKey, coin: &Coin) -> Result<bool, IndexErro
     }
     let flagged = entry.is_some_and(|entry| entry.flagged && entry.from <= key.height);
     // BIP30: a later coin has taken its place.
-    Ok((flagged || is_followed(coin)) && view.coin_heights(&key.outpoint)?.last() == Some(&key.height))
-}
-
-pub(super) fn is_followed(coin: &Coin) -> bool {
-    coin.columns.iter().any(Column::is_followed)
+    Ok((flagged || coin.is_followed()) && view.coin_heights(&key.outpoint)?.last() == Some(&key.height))
 }
 
 pub(super) fn is_flagged(view: &View, script: ScriptHash, height: Height) -> Result<bool, IndexError> {

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use crate::output::Page;
 use crate::output::cell::{btc, short_script, time};
 use crate::output::page::coverage_lines;
+use crate::query::trace::answer::{PaymentRow, ServiceRow};
 use crate::query::trace::{CoinRow, CoinState, RuleAnswer, TraceAnswer};
 
 /// Coins and services shown; the other formats and `--tree` have all of them.
@@ -53,19 +54,24 @@ fn summary(page: &mut Page, of_rule: &RuleAnswer) {
         let coins = state.map(|state| format!("  in {}", counted(count(state), "coin"))).unwrap_or_default();
         format!("{:>17} BTC{}", btc(satoshis), if satoshis == 0 { String::new() } else { coins })
     };
-    page.fields(&[
-        ("  source", part(sum.source_sat, None)),
-        ("  unspent", part(sum.unspent_sat, Some(CoinState::Unspent))),
-        ("  reached services", part(sum.service_sat, Some(CoinState::Service))),
-        ("  fees", part(sum.fees_sat, None)),
-        ("  can't be spent", part(sum.unspendable_sat, Some(CoinState::Unspendable))),
-        ("  other flagged", part(sum.flagged_sat, Some(CoinState::Flagged))),
-        ("  frontier", part(sum.frontier_sat, None)),
-        ("    below min taint", part(frontier.below_min_taint_sat, Some(CoinState::BelowMinTaint))),
-        ("    too many hops", part(frontier.max_hops_sat, Some(CoinState::MaxHops))),
-        ("    anyone can spend", part(frontier.anyone_can_spend_sat, Some(CoinState::AnyoneCanSpend))),
-        ("    spend not looked for", part(frontier.not_followed_sat, Some(CoinState::NotFollowed))),
-    ]);
+    let lines = [
+        ("  source", sum.source_sat, None),
+        ("  unspent", sum.unspent_sat, Some(CoinState::Unspent)),
+        ("  reached services", sum.service_sat, Some(CoinState::Service)),
+        ("  fees", sum.fees_sat, None),
+        ("  can't be spent", sum.unspendable_sat, Some(CoinState::Unspendable)),
+        ("  on other flagged", sum.flagged_sat, Some(CoinState::Flagged)),
+        ("  frontier", sum.frontier_sat, None),
+        ("    below min taint", frontier.below_min_taint_sat, Some(CoinState::BelowMinTaint)),
+        ("    too many hops", frontier.max_hops_sat, Some(CoinState::MaxHops)),
+        ("    anyone can spend", frontier.anyone_can_spend_sat, Some(CoinState::AnyoneCanSpend)),
+        ("    spend not looked for", frontier.not_followed_sat, Some(CoinState::NotFollowed)),
+    ];
+    // What a reader asks first is there also where it is nothing.
+    let always = ["  source", "  unspent", "  reached services", "  fees", "  frontier"];
+    let lines = lines.into_iter().filter(|(name, satoshis, _)| *satoshis > 0 || always.contains(name));
+    let lines: Vec<_> = lines.map(|(name, satoshis, state)| (name, part(satoshis, state))).collect();
+    page.fields(&lines);
 }
 
 /// The services reached.
@@ -73,8 +79,8 @@ fn services(page: &mut Page, of_rule: &RuleAnswer) {
     if of_rule.services.is_empty() {
         return;
     }
-    let row = |service: &crate::query::trace::answer::ServiceRow| {
-        let date = |payment: Option<&crate::query::trace::answer::PaymentRow>| {
+    let row = |service: &ServiceRow| {
+        let date = |payment: Option<&PaymentRow>| {
             payment.and_then(|payment| payment.time).map(|seconds| time(i64::from(seconds))).unwrap_or_default()
         };
         vec![

@@ -15,7 +15,7 @@ const PROBED: u32 = 10;
 impl Screener<'_> {
     /// The row of a coin that no transaction of the index made, with its script, made at or below `height`.
     pub(super) fn clean_coin(&mut self, text: &str, output: &TxOut, height: Height) -> Result<ScreenRow> {
-        let silence = self.silence_at(height);
+        let silence = self.silence_at(height).and_then(|()| self.unseen_script(height));
         self.clean(text, std::slice::from_ref(output), silence.map(|()| confirmed(height)))
     }
 
@@ -86,8 +86,8 @@ impl Screener<'_> {
         tally
     }
 
-    /// Whether the index would have seen a coin on a flagged script at a height; else why not. Where the script isn't known, one
-    /// that is flagged from a later height on could be its own.
+    /// Whether the index would have seen every flagged script touched at a height; else why not. One that is flagged from a later
+    /// height on could be the transaction's own, or that of a coin it spends.
     fn unseen_script(&self, height: Height) -> Result<(), String> {
         match self.coverage.from {
             Some(from) if height < from => {
@@ -101,7 +101,8 @@ impl Screener<'_> {
     fn shown(&self, block: BlockId) -> Result<Result<String, String>> {
         let settled = self.coverage.trace.settled.unwrap_or_default();
         let proven = self.ledger.proves(block, settled)?;
-        Ok(self.silence_at(block.height).and(proven).map(|()| confirmed(block.height)))
+        let silence = self.silence_at(block.height).and(proven).and_then(|()| self.unseen_script(block.height));
+        Ok(silence.map(|()| confirmed(block.height)))
     }
 
     /// The row where somebody outside tells the transaction.
@@ -143,7 +144,7 @@ impl Screener<'_> {
                 ),
             ));
         };
-        let silence = self.shown(block)?.and_then(|why| self.unseen_script(block.height).map(|()| why));
+        let silence = self.shown(block)?;
         let mut row = self.clean(text, &[output], silence)?;
         row.value_sat = None;
         Ok(row)
@@ -154,7 +155,8 @@ impl Screener<'_> {
         let txid = transaction.compute_txid();
         let text = txid.to_string();
         if let Some(height) = height {
-            let silence = self.silence_at(height).map(|()| format!("by the caller {}", confirmed(height)));
+            let silence = self.silence_at(height).and_then(|()| self.unseen_script(height));
+            let silence = silence.map(|()| format!("by the caller {}", confirmed(height)));
             return self.clean(&text, &transaction.output, silence);
         }
         let block = self.outside.transaction(txid).and_then(|(_, block)| block);

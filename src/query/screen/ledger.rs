@@ -23,17 +23,19 @@ pub struct Ledger<'a> {
     combinations: Vec<Vec<String>>,
     numbers: BTreeMap<Vec<String>, usize>,
     behind: HashMap<CoinKey, Behind, foldhash::quality::RandomState>,
+    /// By transaction and height: its outputs share them.
+    brought: HashMap<(Txid, Height), Rc<[Brought]>, foldhash::quality::RandomState>,
 }
 
 /// An input that brought taint into a transaction.
-pub(super) struct Brought {
+struct Brought {
     /// The coin it consumes.
-    pub outpoint: OutPoint,
+    outpoint: OutPoint,
     /// That coin's row, where the index saw it made.
-    pub key: Option<CoinKey>,
+    key: Option<CoinKey>,
     /// Its script, if it is flagged at that height: then the input is a source by itself.
-    pub flagged: Option<Rc<Place>>,
-    /// What each tracked rule has it bring: satoshis, hops.
+    flagged: Option<Rc<Place>>,
+    /// The rules under which it brings taint, with its hops.
     held: Vec<(Rule, u32)>,
 }
 
@@ -54,6 +56,7 @@ impl<'a> Ledger<'a> {
             combinations: Vec::new(),
             numbers: BTreeMap::new(),
             behind: HashMap::default(),
+            brought: HashMap::default(),
         }
     }
 
@@ -94,7 +97,17 @@ impl<'a> Ledger<'a> {
     }
 
     /// The inputs that brought taint into the transaction that made a coin, in input order.
-    pub(super) fn brought(&mut self, coin: &CoinKey) -> Result<Vec<Brought>> {
+    fn brought(&mut self, coin: &CoinKey) -> Result<Rc<[Brought]>> {
+        let transaction = (coin.outpoint.txid, coin.height);
+        if let Some(known) = self.brought.get(&transaction) {
+            return Ok(Rc::clone(known));
+        }
+        let brought: Rc<[Brought]> = self.read_brought(coin)?.into();
+        self.brought.insert(transaction, Rc::clone(&brought));
+        Ok(brought)
+    }
+
+    fn read_brought(&mut self, coin: &CoinKey) -> Result<Vec<Brought>> {
         let positions = self.snapshot.reader.positions(coin.outpoint.txid)?;
         let Some(at) = positions.into_iter().find(|at| at.height == coin.height) else { return Ok(Vec::new()) };
         let record = self.snapshot.record(at)?;
@@ -168,7 +181,7 @@ impl<'a> Ledger<'a> {
     /// All that lies behind a coin: its own script, if that is flagged, and what brought taint into it.
     pub fn behind(&mut self, coin: CoinKey) -> Result<Behind> {
         // Without recursion: a peel chain may be longer than the stack is deep.
-        let mut ahead = vec![(coin, None::<Vec<Brought>>)];
+        let mut ahead = vec![(coin, None::<Rc<[Brought]>>)];
         while let Some((key, brought)) = ahead.pop() {
             if self.behind.contains_key(&key) {
                 continue;

@@ -20,8 +20,9 @@ pub use answer::{ScreenRow, SourceRow, Verdict};
 pub use outside::{Nobody, Outside};
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 
 use self::by_label::ByLabel;
 use self::ledger::Ledger;
@@ -48,8 +49,19 @@ pub struct Screener<'a> {
     ledger: Ledger<'a>,
     by_label: ByLabel,
     outside: &'a dyn Outside,
+    /// The record asked for last: rows of one transaction often come together.
+    recent: Option<Rc<Recorded>>,
     /// Scripts that nobody listed, of keys whose other script is listed.
     twins: HashMap<ScriptBuf, ScriptBuf, foldhash::quality::RandomState>,
+}
+
+/// A record, with how many of its inputs and outputs are on flagged scripts.
+struct Recorded {
+    txid: Txid,
+    at: TxPosition,
+    record: Record,
+    flagged_inputs: u64,
+    flagged_outputs: u64,
 }
 
 impl<'a> Screener<'a> {
@@ -79,7 +91,15 @@ impl<'a> Screener<'a> {
             frontier.add(&ByRule::of_columns(rules, &coin.columns));
         }
         let coverage = basis.coverage(snapshot, snapshot.asked());
-        Ok(Self { coverage, frontier, ledger: Ledger::new(snapshot), by_label: ByLabel::default(), outside, twins })
+        Ok(Self {
+            coverage,
+            frontier,
+            ledger: Ledger::new(snapshot),
+            by_label: ByLabel::default(),
+            outside,
+            recent: None,
+            twins,
+        })
     }
 
     /// The rows of a target: one, or of one that names several scripts one each. `height` is where the caller says that a
@@ -112,8 +132,8 @@ impl<'a> Screener<'a> {
         let transaction =
             transaction.ok_or_else(|| QueryError::Usage("--raw-tx: this is no transaction in hex".into()))?;
         let txid = transaction.compute_txid();
-        match self.ledger.record(txid)? {
-            Some((at, record)) => self.recorded(&txid.to_string(), at, &record, None),
+        match self.record(txid)? {
+            Some(record) => self.recorded(&txid.to_string(), &record, None),
             None => self.raw_elsewhere(transaction, height),
         }
     }
@@ -165,8 +185,8 @@ impl<'a> Screener<'a> {
     }
 
     fn coin(&mut self, text: &str, outpoint: OutPoint, height: Option<Height>) -> Result<ScreenRow> {
-        if let Some((at, record)) = self.ledger.record(outpoint.txid)? {
-            return self.recorded(text, at, &record, Some(outpoint.vout));
+        if let Some(record) = self.record(outpoint.txid)? {
+            return self.recorded(text, &record, Some(outpoint.vout));
         }
         // Older than what the index saw made, but spent in a record.
         if let Some(spender) = self.ledger.snapshot.reader.spender(&outpoint)? {
@@ -179,43 +199,54 @@ impl<'a> Screener<'a> {
     }
 
     fn transaction(&mut self, text: &str, txid: Txid, height: Option<Height>) -> Result<ScreenRow> {
-        match self.ledger.record(txid)? {
-            Some((at, record)) => self.recorded(text, at, &record, None),
+        match self.record(txid)? {
+            Some(record) => self.recorded(text, &record, None),
             None => self.elsewhere(text, txid, None, height),
         }
     }
 
+    fn record(&mut self, txid: Txid) -> Result<Option<Rc<Recorded>>> {
+        if let Some(recent) = self.recent.as_ref().filter(|recent| recent.txid == txid) {
+            return Ok(Some(Rc::clone(recent)));
+        }
+        let Some((at, record)) = self.ledger.record(txid)? else { return Ok(None) };
+        let mut flagged = |outputs: &[TxOut]| -> Result<u64> {
+            let mut count = 0;
+            for output in outputs {
+                count += u64::from(self.ledger.place(&output.script_pubkey)?.flagged_from.is_some());
+            }
+            Ok(count)
+        };
+        let (flagged_inputs, flagged_outputs) = (flagged(&record.spent)?, flagged(&record.transaction.output)?);
+        let recorded = Rc::new(Recorded { txid, at, record, flagged_inputs, flagged_outputs });
+        self.recent = Some(Rc::clone(&recorded));
+        Ok(Some(recorded))
+    }
+
     /// The row of a record's outputs, or of one of them.
-    fn recorded(&mut self, text: &str, at: TxPosition, record: &Record, only: Option<u32>) -> Result<ScreenRow> {
-        let (txid, outputs) = (record.txid(), &record.transaction.output);
-        if let Some(vout) = only.filter(|vout| outputs.len() <= *vout as usize) {
+    fn recorded(&mut self, text: &str, recorded: &Recorded, only: Option<u32>) -> Result<ScreenRow> {
+        let Recorded { txid, at, record, flagged_inputs, flagged_outputs } = recorded;
+        let all = (0..).zip(&record.transaction.output);
+        let outputs: Vec<(u32, &TxOut)> = all.filter(|(vout, _)| only.is_none_or(|only| only == *vout)).collect();
+        if let Some(vout) = only.filter(|_| outputs.is_empty()) {
             return Ok(ScreenRow::unknown(text, format!("the transaction has no output {vout}")));
         }
         let snapshot = self.ledger.snapshot;
         let mut tally = Tally::new(&snapshot.trace.rules);
         let mut keys = Vec::new();
-        let mut flagged_outputs = 0;
-        for (vout, output) in (0..).zip(outputs) {
+        for (vout, output) in outputs {
             let place = self.ledger.place(&output.script_pubkey)?;
-            flagged_outputs += u64::from(place.flagged_from.is_some());
-            if only.is_some_and(|only| only != vout) {
-                continue;
-            }
-            let key = CoinKey { outpoint: OutPoint { txid, vout }, height: at.height };
+            let key = CoinKey { outpoint: OutPoint { txid: *txid, vout }, height: at.height };
             let columns = snapshot.reader.coin(&key)?.map(|coin| coin.columns).unwrap_or_default();
             if tally.add(&place, output.value.to_sat(), &columns, || self.ledger.behind(key))? {
                 tally.coins.push(key);
             }
             keys.push(Some(key));
         }
-        let mut flagged_inputs = 0;
-        for spent in &record.spent {
-            flagged_inputs += u64::from(self.ledger.place(&spent.script_pubkey)?.flagged_from.is_some());
-        }
-        let silence =
-            self.silence_at(at.height).map(|()| format!("recorded at height {}, without taint there", at.height));
+        let silence = self.silence_at(at.height);
+        let silence = silence.map(|()| format!("recorded at height {}, without taint there", at.height));
         let mut row = tally.row(text, silence);
-        (row.flagged_inputs, row.flagged_outputs) = (Some(flagged_inputs), Some(flagged_outputs));
+        (row.flagged_inputs, row.flagged_outputs) = (Some(*flagged_inputs), Some(*flagged_outputs));
         explain(&mut row, &tally, &mut self.ledger, &mut self.by_label, &keys)?;
         Ok(row)
     }

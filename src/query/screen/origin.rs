@@ -18,7 +18,7 @@ pub type Found = std::result::Result<(u64, Rc<Place>, Option<CoinKey>), String>;
 pub enum Looked {
     /// A coin of the chain.
     Found(Found),
-    /// An output of a transaction that waits to be confirmed.
+    /// An output of a transaction that is in no settled block.
     Waiting(Transaction),
 }
 
@@ -36,21 +36,24 @@ pub fn look(ledger: &mut Ledger<'_>, outside: &dyn Outside, settled: Height, out
         let key = ledger.coin(outpoint, Height::MAX)?.map(|(key, _)| key);
         return found(ledger, record.transaction.output.get(vout), key);
     }
+    let mut unproven = None;
     if let Some((output, block)) = outside.coin(outpoint) {
-        return match ledger.proves(block, settled)? {
-            Ok(()) => found(ledger, Some(&output), None),
-            Err(why) => Ok(Looked::Found(Err(format!("{outpoint}: {why}")))),
-        };
-    }
-    match outside.transaction(outpoint.txid) {
-        Some((transaction, _)) if transaction.compute_txid() != outpoint.txid => {
-            Ok(Looked::Found(Err(format!("{} tells another transaction than {}", outside.name(), outpoint.txid))))
+        match ledger.proves(block, settled)? {
+            Ok(()) => return found(ledger, Some(&output), None),
+            Err(why) => unproven = Some(format!("{outpoint}: {why}")),
         }
-        Some((transaction, None)) => Ok(Looked::Waiting(transaction)),
-        Some((transaction, Some(block))) => match ledger.proves(block, settled)? {
-            Ok(()) => found(ledger, transaction.output.get(vout), None),
-            Err(why) => Ok(Looked::Found(Err(format!("{outpoint}: {why}")))),
-        },
-        None => Ok(Looked::Found(Err(format!("{outpoint} is not known ({})", outside.name())))),
+    }
+    let Some((transaction, block)) = outside.transaction(outpoint.txid) else {
+        // Asked for its name last: only by asking it finds out that it can't tell.
+        let why = unproven.unwrap_or_else(|| format!("{outpoint} is not known ({})", outside.name()));
+        return Ok(Looked::Found(Err(why)));
+    };
+    if transaction.compute_txid() != outpoint.txid {
+        return Ok(Looked::Found(Err(format!("{} tells another transaction than {}", outside.name(), outpoint.txid))));
+    }
+    match block {
+        Some(block) if ledger.proves(block, settled)?.is_ok() => found(ledger, transaction.output.get(vout), None),
+        // In no settled block: what it spends tells of it, as if it waited.
+        _ => Ok(Looked::Waiting(transaction)),
     }
 }

@@ -1,9 +1,10 @@
 //! `trace`: where the money of a source went, computed from the records of the index in chain order.
 //!
 //! The definition is DESIGN §6, and [`crate::trace`] has it for one transaction. Here is what is around it: what a question starts
-//! from (`source`), the pass over the records it comes to (`walk`), and the rows that are answered (`rows`, `answer`).
+//! from (`source`), the pass over the records it comes to (`walk`), what that finds (`coin`), and the rows that are answered (`rows`, `answer`).
 
 pub mod answer;
+pub mod coin;
 pub mod place;
 mod rows;
 pub mod source;

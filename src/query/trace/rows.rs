@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bitcoin::Script;
 
 use super::answer::{BroughtRow, CoinRow, CoinState, Frontier, MoveRow, PaymentRow, RuleAnswer, ServiceRow, Sum};
-use super::walk::{Coin, Held, Walk};
+use super::coin::{Coin, Held, Walk};
 use crate::query::Snapshot;
 use crate::trace::Rule;
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use bitcoin::{OutPoint, Txid};
 
 use super::CoinState;
+use super::coin::{Coin, Held, Move, Walk};
 use super::place::{Place, Places};
 use super::source::Sources;
 use crate::chain::Height;
@@ -16,7 +17,7 @@ use crate::index::values::{Record, Spender};
 use crate::index::{Family, View};
 use crate::query::merge::Merge;
 use crate::query::{Result, Snapshot, SpentBy};
-use crate::trace::{Column, Fate, Gates, Input, Kind, Output, Rule, Taint, pass};
+use crate::trace::{Column, Fate, Gates, Input, Kind, Output, Rule, pass};
 
 /// What is asked.
 pub struct Question<'a> {
@@ -30,70 +31,6 @@ pub struct Question<'a> {
     pub stop_flagged: bool,
     /// The state after the block at this height.
     pub at: Height,
-}
-
-/// What was found.
-pub struct Walk {
-    /// Every coin that is a source or holds taint under some rule, in the order the pass came to them.
-    pub coins: Vec<Coin>,
-    /// Every transaction that spent one of these, in chain order.
-    pub moves: Vec<Move>,
-}
-
-/// A coin of a trace.
-pub struct Coin {
-    /// The output.
-    pub outpoint: OutPoint,
-    /// The transaction that made it; `None` where only its spend is known.
-    pub made: Option<TxPosition>,
-    /// The time of that block.
-    pub time: Option<u32>,
-    /// Satoshis.
-    pub value: u64,
-    /// Its script, with what lists say of it.
-    pub place: Rc<Place>,
-    /// Whether it is a source.
-    pub source: bool,
-    /// Of a coin older than the height its script is a source from, the input that made it one by spending it.
-    pub by_spend: Option<(TxPosition, u32)>,
-    /// By rule, in the order asked for; `None` where it holds no taint.
-    pub holds: Vec<Option<Held>>,
-    /// The input that spent it, if the pass came to that.
-    pub spent_by: Option<SpentBy>,
-}
-
-/// What a coin holds under one rule.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// Satoshis, hops, and where they lie.
-    pub taint: Taint,
-    /// What taint of this trace brought into it.
-    pub carried: u64,
-    /// What became of it.
-    pub state: CoinState,
-    /// Whether the coin was one of this trace since it was made, not by its spend alone.
-    pub since_made: bool,
-}
-
-impl Held {
-    /// What its spend brings along.
-    fn open(&self) -> Option<&Taint> {
-        (self.state == CoinState::Unspent).then_some(&self.taint)
-    }
-}
-
-/// A transaction that spent coins of a trace.
-pub struct Move {
-    /// Where it is.
-    pub at: TxPosition,
-    /// Its block's time.
-    pub time: u32,
-    /// Its id.
-    pub txid: Txid,
-    /// The inputs that brought taint under some rule: index, coin, satoshis by rule.
-    pub brought: Vec<(u32, OutPoint, Vec<u64>)>,
-    /// Tainted satoshis that went to the miner, by rule.
-    pub fees: Vec<u64>,
 }
 
 /// Follows the sources' coins.
@@ -141,7 +78,8 @@ impl Pass<'_> {
         for outpoint in self.question.sources.outpoints() {
             let made = self.snapshot.reader.positions(outpoint.txid)?;
             if made.is_empty() {
-                self.look_ahead(outpoint, None)?;
+                let spender = self.snapshot.reader.spender(outpoint)?;
+                self.look_ahead(spender.as_ref(), None);
             }
             self.ahead.extend(made.into_iter().filter(|at| at.height <= self.question.at).map(Reverse));
         }
@@ -149,15 +87,14 @@ impl Pass<'_> {
     }
 
     /// Notes where a coin is spent, if it is by the height asked about.
-    fn look_ahead(&mut self, outpoint: &OutPoint, made: Option<TxPosition>) -> Result<()> {
-        if let Some(Spender { at, .. }) = self.snapshot.reader.spender(outpoint)?
+    fn look_ahead(&mut self, spender: Option<&Spender>, made: Option<TxPosition>) {
+        if let Some(Spender { at, .. }) = spender
             // A spend below the coin is of its BIP30 twin.
-            && made.is_none_or(|made| at > made)
+            && made.is_none_or(|made| *at > made)
             && at.height <= self.question.at
         {
-            self.ahead.push(Reverse(at));
+            self.ahead.push(Reverse(*at));
         }
-        Ok(())
     }
 
     /// The next transaction in chain order, each once.
@@ -352,13 +289,15 @@ impl Pass<'_> {
     fn add(&mut self, mut coin: Coin) -> Result<()> {
         let (outpoint, made) = (coin.outpoint, coin.made);
         if coin.holds.iter().flatten().any(|held| held.open().is_some()) {
-            if !self.is_looked_for(&coin)? {
+            let on_source = coin.source && self.question.sources.has_script(&coin.place.script, Height::MAX);
+            // The spends of a source's script are among its touches.
+            let spender = if on_source { None } else { self.snapshot.reader.spender(&outpoint)? };
+            if !self.is_looked_for(&coin, spender.as_ref())? {
                 for held in coin.holds.iter_mut().flatten().filter(|held| held.state == CoinState::Unspent) {
                     held.state = CoinState::NotFollowed;
                 }
-            } else if !(coin.source && self.question.sources.has_script(&coin.place.script, Height::MAX)) {
-                // The spends of a source's script are among its touches.
-                self.look_ahead(&outpoint, made)?;
+            } else {
+                self.look_ahead(spender.as_ref(), made);
             }
         }
         self.coins.push(coin);
@@ -369,11 +308,11 @@ impl Pass<'_> {
     }
 
     /// Whether the index looked for the spend of a coin. Of a coin named as a source, to know the spend is enough.
-    fn is_looked_for(&self, coin: &Coin) -> Result<bool> {
+    fn is_looked_for(&self, coin: &Coin, spender: Option<&Spender>) -> Result<bool> {
         let Some(made) = coin.made else { return Ok(true) };
-        if coin.place.is_flagged(made.height)
-            || (coin.source && self.snapshot.reader.spender(&coin.outpoint)?.is_some())
-        {
+        // Only a followed coin brings along taint that is some hops away from its source.
+        let followed = |spender: &Spender| spender.at > made && spender.brought.iter().any(|brought| brought.hops > 0);
+        if coin.place.is_flagged(made.height) || spender.is_some_and(|spender| coin.source || followed(spender)) {
             return Ok(true);
         }
         let key = CoinKey { outpoint: coin.outpoint, height: made.height };
@@ -388,27 +327,4 @@ struct Consumed {
     outpoint: OutPoint,
     value: u64,
     coin: Option<usize>,
-}
-
-impl Coin {
-    /// Makes it a source: its script is flagged since a height between its making and its spend.
-    fn become_source(&mut self, at: TxPosition, vin: u32) {
-        if self.source {
-            return;
-        }
-        self.source = true;
-        self.by_spend = Some((at, vin));
-        for held in &mut self.holds {
-            let carried = held.as_ref().map_or(0, |held| held.taint.amount);
-            let taint = Taint { amount: self.value, hops: 0, segments: Vec::new() };
-            *held = Some(Held { taint, carried, state: CoinState::Unspent, since_made: held.is_some() });
-        }
-    }
-
-    /// A later coin took its outpoint (BIP30): it can never be spent.
-    fn overwrite(&mut self) {
-        for held in self.holds.iter_mut().flatten().filter(|held| held.state > CoinState::Unspendable) {
-            held.state = CoinState::Unspendable;
-        }
-    }
 }

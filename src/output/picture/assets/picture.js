@@ -2,7 +2,7 @@
 'use strict';
 const Picture = (() => {
   const { el, svg, btc, share, count, date, clip, sum, KINDS } = Base;
-  const LEFT = 180, RIGHT = 215, TOP = 46, BOTTOM = 34, NODE = 14, GAP = 46;
+  const LEFT = 180, RIGHT = 215, TOP = 46, BOTTOM = 34, NODE = 14, GAP = 46, WIDE = 16;
   const ENDS = new Set(['unspent', 'service', 'flagged', 'frontier', 'unspendable', 'fees']);
 
   // Patterns tell the kinds apart without colour; each is drawn over the kind's own colour.
@@ -124,11 +124,18 @@ const Picture = (() => {
       canvas.append(svg('text', { class: 'head', x: head.x, y: 18, 'text-anchor': head.anchor }, head.text));
     }
     canvas.append(svg('line', { class: 'rule', x1: 0, x2: width, y1: 28, y2: 28 }));
-    const path = d3.sankeyLinkHorizontal();
+    const line = d3.sankeyLinkHorizontal();
+    // Beside a stroke as wide as a column, its own edges bulge out: what is wide is an area, whose width is upright.
+    const area = link => {
+      const [x0, x1, half] = [link.source.x1, link.target.x0, link.width / 2], middle = (x0 + x1) / 2;
+      const edge = (from, to, a, b) => from + ',' + a + 'C' + middle + ',' + a + ',' + middle + ',' + b + ',' + to + ',' + b;
+      return 'M' + edge(x0, x1, link.y0 - half, link.y1 - half) + 'L' + edge(x1, x0, link.y1 + half, link.y0 + half) + 'Z';
+    };
     const links = svg('g', { class: 'links' });
     for (const link of graph.links.slice().sort((a, b) => b.width - a.width)) {
       link.shape = svg('path', {
-        class: 'link k-' + (ENDS.has(link.target.kind) ? link.target.kind : 'tx') + (link.hair ? ' hair' : link.width < 1 ? ' thin' : ''), d: path(link), 'stroke-width': Math.max(1, link.width).toFixed(2),
+        class: 'link k-' + (ENDS.has(link.target.kind) ? link.target.kind : 'tx') + (link.hair ? ' hair' : link.width < 1 ? ' thin' : link.width > WIDE ? ' wide' : ''),
+        d: link.width > WIDE ? area(link) : line(link), 'stroke-width': Math.max(1, link.width).toFixed(2),
         'data-from': link.source.id, 'data-to': link.target.id, onclick: () => pick({ link }),
       }, svg('title', {}, name(link.source) + ' → ' + name(link.target) + ': ' + btc(link.value) + ' BTC'));
       links.append(link.shape);
