@@ -47,7 +47,7 @@ pub struct Global {
     /// The file that holds the password
     #[arg(long, global = true, value_name = "FILE")]
     pub rpc_password_file: Option<String>,
-    /// How to get blocks: auto, rpc or rest [default: auto]
+    /// How to get blocks: auto, rpc, rest or filters [default: auto]
     #[arg(long, global = true, value_name = "LANE")]
     pub lane: Option<String>,
     /// The index [default: $XDG_DATA_HOME/coinhound/CHAIN]

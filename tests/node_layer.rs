@@ -362,10 +362,14 @@ fn a_lane_that_is_closed_is_refused_with_the_way_to_open_it() {
     assert_eq!(able.filter_index, FilterIndex::Synced { through: 2 });
     assert!(!able.rest && !able.rest_spent_outputs);
     assert_eq!(node.lane(LaneChoice::Auto, &able).unwrap().name(), "rpc");
-    for (choice, part) in [(LaneChoice::Rest, "rest=1"), (LaneChoice::Filters, "--lane")] {
-        let error = node.lane(choice, &able).err().unwrap();
-        assert!(error.is_usage() && error.to_string().contains(part), "{error}");
-    }
+    let error = node.lane(LaneChoice::Rest, &able).err().unwrap();
+    assert!(error.is_usage() && error.to_string().contains("rest=1"), "{error}");
+    assert_eq!(
+        node.lane(LaneChoice::Filters, &able).unwrap().name(),
+        "rpc",
+        "its blocks come by the best of the others"
+    );
+    assert_eq!(node.filters(&able).unwrap().source(), "files");
     let lanes = node.lanes(&info, &able);
     let conf = bitcoind.dir.path().join("bitcoin.conf").display().to_string();
     let rest = lanes.iter().find(|lane| lane.lane == "rest").unwrap();

@@ -1,22 +1,25 @@
-//! P1, P3 to P6, P8, P9 with coins followed: lists, services and gates that change at any time, reorgs, runs broken off. An index with
+//! P1 to P6, P8, P9 with coins followed: lists, services and gates that change at any time, reorgs, runs broken off. An index with
 //! such a past is one that never had it, and the naive model's. Without a node; seeds are named where one fails.
 
 mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bitcoin::ScriptBuf;
 use coinhound::audit::verify::verify;
 use coinhound::index::events::{Event, Fact, since};
 use coinhound::index::meta::{TakenLists, TraceParameters};
 use coinhound::sync::lists::{Wanted, WantedTrace};
+use coinhound::sync::source::Filtering;
 use coinhound::sync::sweeper::Pace;
 use coinhound::trace::Rule;
 
-use common::blocks::Chain;
+use common::blocks::{Chain, outputs};
 use common::memory::{Branch, Memory};
 use common::random::{self, Rng};
+use common::scripts::Shape;
 use common::swept::{Rows, Swept, UNTRACKED, assert_same_rows, watched};
 use common::tracked::{Listed, State, Tracked, entries};
 
@@ -292,6 +295,86 @@ fn p1_p4_p9_so_they_do_with_stops_reorgs_and_new_blocks_between() {
         index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "at the end");
     });
+}
+
+/// The source of a case, which has filters and may ask for a stop.
+fn filtered(case: &mut Case, at: Option<usize>) -> Arc<Memory> {
+    let source = stopping(&case.branch, at.unwrap_or(usize::MAX));
+    source.filter(*case.rng.pick(&[Filtering::Always, Filtering::Always, Filtering::WherePays]));
+    source
+}
+
+#[test]
+fn p2_blocks_that_filters_rule_out_are_not_missed() {
+    let (ruled_out, read) = (AtomicU64::new(0), AtomicU64::new(0));
+    each(102, |case| {
+        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        let source = filtered(case, None);
+        let outcome = index.sweep(&source, case.pace()).expect("a sane source");
+        ruled_out.fetch_add(outcome.tally.blocks - outcome.tally.blocks_read, Ordering::Relaxed);
+        read.fetch_add(outcome.tally.blocks_read, Ordering::Relaxed);
+        case.assert_fresh(&index, "at first");
+        for step in 0..6 {
+            match case.rng.below(5) {
+                0 => case.reorg(20),
+                1 => case.grow(),
+                _ => {}
+            }
+            if case.rng.once_in(2) {
+                case.change();
+            }
+            index.want(case.wanted());
+            let at = case.rng.index(2 * case.branch.blocks.len());
+            let source = filtered(case, Some(at));
+            let outcome = index.sweep(&source, case.pace()).expect("a stop is no failure");
+            if !outcome.stopped {
+                case.assert_fresh(&index, &format!("step {step}: {:?} {:?}", case.state, case.trace));
+            }
+        }
+        index.sweep(&filtered(case, None), case.pace()).expect("a sane source");
+        case.assert_fresh(&index, "at the end");
+    });
+    let (ruled_out, read) = (ruled_out.into_inner(), read.into_inner());
+    assert!(ruled_out > 100 && read > 100, "{ruled_out} blocks were ruled out, {read} read");
+}
+
+/// Wider gates make a coin count whose spend is in the same block. Nothing else of that block is sought, so its filter rules it out.
+#[test]
+fn p2_a_coin_that_is_followed_now_and_spent_in_its_own_block_is_not_missed() {
+    let mut chain = Chain::regtest(8);
+    let [flagged, second, third] = [1, 2, 3].map(|n| chain.script(Shape::P2wpkh, n));
+    let money = chain.mature(1);
+    let first = |transaction: &bitcoin::Transaction| outputs(transaction).next().expect("an output").0;
+    let funding = chain.spend(&money, &[(flagged.clone(), 1_000_000)]);
+    let source = first(&funding);
+    chain.mine(vec![funding]);
+    let moves = chain.spend(&[source], &[(second, 900_000)]);
+    let moved = first(&moves);
+    let moves_on = chain.spend(&[moved], &[(third.clone(), 800_000)]);
+    let last = first(&moves_on);
+    chain.mine(vec![moves, moves_on]);
+    chain.mine_empty(3);
+    let on = chain.spend(&[last], &[(third, 700_000)]);
+    chain.mine(vec![on]);
+    let branch = Branch::new(chain.blocks());
+    let state = State::from([(flagged, Listed { flagged: true, service: false, from: 0 })]);
+    let gates = |min_taint_sat| WantedTrace {
+        rules: Some(vec![Rule::Haircut]),
+        min_taint_sat: Some(min_taint_sat),
+        max_hops: Some(None),
+    };
+    let source = Memory::on(&branch);
+    source.filter(Filtering::Always);
+    let mut index = Swept::tracking(entries(&state), &gates(950_000));
+    let pace = Pace { threads: 2, batch_blocks: 3 };
+    let records = |index: &Swept| records(&index.rows());
+    index.sweep(&source, pace).expect("a sane source");
+    assert_eq!(records(&index), 2);
+    index.want(Wanted { lists: Some((entries(&state), TakenLists::default())), trace: gates(1), ..Wanted::default() });
+    index.sweep(&source, pace).expect("a sane source");
+    let fresh = Swept::fresh_tracking(&branch, entries(&state), &gates(1));
+    assert_eq!(records(&fresh), 4);
+    assert_same_rows(&index.rows(), &fresh.rows(), "with wider gates");
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
         through: outcome.through,
         blocks: outcome.tally.blocks,
         blocks_read: outcome.tally.blocks_read,
-        lanes: vec![name],
+        lanes: start::lanes(&outcome.tally, name, settings.node.lane.value),
         touches: outcome.tally.touches,
         undone: outcome.undone,
         seconds: outcome.seconds,

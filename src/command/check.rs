@@ -18,6 +18,7 @@ use crate::query::status::whole_coverage;
 use crate::stop::Stop;
 use crate::sync::interest::Needs;
 use crate::sync::lists::{Entries, Wanted, plan};
+use crate::sync::source::FilterLane;
 use crate::watchlist::Report;
 use crate::watchlist::entries::merge;
 
@@ -142,8 +143,10 @@ fn ask_node(context: &Context, node: &Node, missing: Missing, answer: &mut Answe
     answer.node = Some(info.clone());
     let capabilities = node.capabilities_within(&info, NODE_PATIENCE)?;
     answer.lanes = node.lanes(&info, &capabilities);
-    let lane = node.lane(context.settings.node.lane.value, &capabilities)?;
-    answer.lane = Some(lane.name());
+    let choice = context.settings.node.lane.value;
+    let lane = node.lane(choice, &capabilities)?;
+    let filters = FilterLane::new(node, &capabilities, choice)?;
+    answer.lane = Some(if filters.open().is_some() { "filters" } else { lane.name() });
     if missing.block <= info.blocks {
         info.serves_from(missing.block)?;
     }

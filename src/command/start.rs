@@ -10,12 +10,13 @@ use crate::error::Error;
 use crate::index::meta::{Identity, TakenLists};
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{IndexError, Writer};
-use crate::node::{Connection, Lane, Node, NodeError, NodeInfo};
+use crate::node::{Connection, Lane, LaneChoice, Node, NodeError, NodeInfo};
 use crate::stop::Stop;
+use crate::sync::advance::Tally;
 use crate::sync::interest::Needs;
 use crate::sync::lists::{Change, Plan, Wanted};
 use crate::sync::open::open;
-use crate::sync::source::NodeSource;
+use crate::sync::source::{FilterLane, NodeSource};
 use crate::sync::sweeper::Pace;
 use crate::watchlist::List;
 use crate::watchlist::entries::merge;
@@ -31,6 +32,8 @@ pub struct Contact {
     pub info: NodeInfo,
     /// The way.
     pub lane: Lane,
+    /// What spares blocks the way, where it is to be had and wanted.
+    pub filters: Arc<FilterLane>,
 }
 
 impl Contact {
@@ -43,8 +46,10 @@ impl Contact {
             Err(NodeError::Stopped) => return Ok(None),
             met => met?,
         };
-        let lane = node.lane(settings.node.lane.value, &capabilities)?;
-        Ok(Some(Self { node, info, lane }))
+        let choice = settings.node.lane.value;
+        let lane = node.lane(choice, &capabilities)?;
+        let filters = Arc::new(FilterLane::new(&node, &capabilities, choice)?);
+        Ok(Some(Self { node, info, lane, filters }))
     }
 
     /// The chain the node is on, as an index states it.
@@ -88,12 +93,13 @@ impl Contact {
         }
         if let Some(from) = needs.spent_from.filter(|from| *from <= info.blocks)
             && !self.lane.gives_spent_outputs_cheaply()
+            && self.filters.open().is_none()
         {
             let blocks = info.blocks - from + 1;
             tracing::warn!(
                 "some entries start above height 0, so the spent outputs of {blocks} blocks are needed, and this lane reads them by \
                  `getblock` verbosity 3: most of a second a block, some {} h in all. Faster: rest=1 in bitcoin.conf of Bitcoin \
-                 Core 30 or Knots 29, or `--from 0`",
+                 Core 30 or Knots 29, blockfilterindex=1, or `--from 0`",
                 blocks.div_ceil(5000)
             );
         }
@@ -102,8 +108,17 @@ impl Contact {
 
     /// The node as a source of blocks.
     pub fn source(self, stop: &Stop) -> Arc<NodeSource> {
-        Arc::new(NodeSource { node: self.node, lane: self.lane, stop: stop.clone() })
+        let Self { node, lane, filters, .. } = self;
+        Arc::new(NodeSource { node, lane, filters, stop: stop.clone() })
     }
+}
+
+/// The lanes that a run went by; `blocks` is the one that blocks come by.
+pub fn lanes(tally: &Tally, blocks: &'static str, choice: LaneChoice) -> Vec<&'static str> {
+    let nothing_done = tally.filtered == 0 && tally.unfiltered == 0;
+    let filters = tally.filtered > 0 || nothing_done && choice == LaneChoice::Filters;
+    let whole = tally.unfiltered > 0 || !filters;
+    filters.then_some("filters").into_iter().chain(whole.then_some(blocks)).collect()
 }
 
 /// How fast to go, as the settings have it.

@@ -124,20 +124,16 @@ impl Capabilities {
         Self { version, rest, rest_spent_outputs, transaction_prevouts, filter_index: FilterIndex::of(indexes) }
     }
 
-    /// How a lane would be served; `conf` is where the operator would open it.
+    /// How a lane's blocks would come; `conf` is where the operator would open it.
     pub(super) fn ways(&self, choice: LaneChoice, conf: &str) -> Result<Ways, NodeError> {
         let rest = match choice {
-            LaneChoice::Auto => self.rest,
+            LaneChoice::Auto | LaneChoice::Filters => self.rest,
             LaneChoice::Rpc => false,
             LaneChoice::Rest if self.rest => true,
             LaneChoice::Rest => {
                 let why =
                     format!("the node does not offer REST; add rest=1 to {conf} and restart it, or use --lane rpc");
                 return Err(NodeError::LaneCannotServe { lane: "rest", why });
-            }
-            LaneChoice::Filters => {
-                let why = "this version of coinhound has no such lane yet; use --lane auto, rest or rpc".into();
-                return Err(NodeError::LaneCannotServe { lane: "filters", why });
             }
         };
         Ok(Ways {
@@ -148,8 +144,8 @@ impl Capabilities {
         })
     }
 
-    /// The lanes, the best first.
-    pub(super) fn lanes(&self, info: &NodeInfo, conf: &str) -> Vec<LaneReport> {
+    /// The lanes, the best first. `filters`: where filters come from, or why they don't.
+    pub(super) fn lanes(&self, info: &NodeInfo, conf: &str, filters: Result<&str, String>) -> Vec<LaneReport> {
         let spent = match (self.rest_spent_outputs, self.transaction_prevouts) {
             (true, _) => "with spent outputs",
             (false, true) => {
@@ -161,10 +157,33 @@ impl Capabilities {
             Some(lowest) => format!("; the node is pruned and has blocks from {lowest} on"),
             None => String::new(),
         };
-        let filters = match self.filter_index {
-            FilterIndex::Absent => "the node keeps no filter index".to_owned(),
-            FilterIndex::Building { through } => format!("the node's filter index has come to height {through}"),
-            FilterIndex::Synced { .. } => "the node's filter index is complete".to_owned(),
+        let filters = match (self.filter_index, filters) {
+            (FilterIndex::Absent, _) => LaneReport::closed(
+                "filters",
+                "the node keeps no filter index, by which only blocks that can matter have to be read".into(),
+                vec![format!("in {conf}:"), "blockfilterindex=1".into(), "then restart the node".into()],
+            ),
+            (_, Err(why)) => LaneReport::closed(
+                "filters",
+                format!("the node keeps a filter index, which can't be read here: {why}"),
+                vec![
+                    "run as the node's user, or".into(),
+                    format!("in {conf}:"),
+                    "rest=1".into(),
+                    "then restart the node".into(),
+                ],
+            ),
+            (index, Ok(source)) => {
+                let reach = match index {
+                    FilterIndex::Building { through } => format!("the node's index has come to height {through}"),
+                    _ => "the node's index is complete".into(),
+                };
+                let source = if source == "files" { "read from the node's files" } else { "fetched over REST" };
+                LaneReport::open(
+                    "filters",
+                    format!("only blocks that can matter, by filters {source}; {reach}{pruned}"),
+                )
+            }
         };
         let rest = if self.rest {
             LaneReport::open("rest", format!("raw blocks, {spent}{pruned}"))
@@ -178,7 +197,7 @@ impl Capabilities {
         };
         let rpc_spent = if self.transaction_prevouts { "" } else { "; spent outputs come slowly, over getblock" };
         vec![
-            LaneReport::closed("filters", format!("not in this version of coinhound; {filters}"), Vec::new()),
+            filters,
             rest,
             LaneReport::open("rpc", format!("every block as hex, slow in the node itself{rpc_spent}{pruned}")),
         ]
@@ -243,7 +262,8 @@ mod tests {
             (240_000, true, false, Rest, Ok((true, false, false))),
             (310_000, false, false, Auto, Ok((false, false, true))),
             (310_000, false, false, Rest, Err("rest=1")),
-            (310_000, true, true, Filters, Err("--lane auto")),
+            (310_000, true, true, Filters, Ok((true, true, true))),
+            (310_000, false, false, Filters, Ok((false, false, true))),
         ];
         for (version, rest, spent, choice, expected) in cases {
             match (node(version, rest, spent).ways(choice, "/n/bitcoin.conf"), expected) {
@@ -256,12 +276,40 @@ mod tests {
 
     #[test]
     fn a_closed_lane_says_how_to_open_it() {
-        let lanes = node(290_000, false, false).lanes(&info(None), "/n/bitcoin.conf");
+        let lanes = node(290_000, false, false).lanes(&info(None), "/n/bitcoin.conf", Err("none".into()));
+        let filters = lanes.iter().find(|lane| lane.lane == "filters").unwrap();
+        assert!(!filters.open && filters.how_to_open.contains(&"blockfilterindex=1".to_owned()), "{filters:?}");
         let rest = lanes.iter().find(|lane| lane.lane == "rest").unwrap();
         assert!(!rest.open);
         assert!(rest.how_to_open.contains(&"rest=1".to_owned()), "{rest:?}");
         assert!(rest.how_to_open[0].contains("/n/bitcoin.conf"), "{rest:?}");
         assert!(lanes.iter().any(|lane| lane.lane == "rpc" && lane.open));
+    }
+
+    #[test]
+    fn the_filter_lane_is_open_where_the_filters_can_be_read() {
+        let mut able = node(290_000, true, true);
+        for (filter_index, source, open, part) in [
+            (
+                FilterIndex::Synced { through: 9 },
+                Ok("files"),
+                true,
+                "from the node's files; the node's index is complete",
+            ),
+            (
+                FilterIndex::Building { through: 7 },
+                Ok("rest"),
+                true,
+                "over REST; the node's index has come to height 7",
+            ),
+            (FilterIndex::Synced { through: 9 }, Err("not yours".to_owned()), false, "not yours"),
+            (FilterIndex::Absent, Err(String::new()), false, "no filter index"),
+        ] {
+            able.filter_index = filter_index;
+            let lanes = able.lanes(&info(None), "/n/bitcoin.conf", source);
+            assert_eq!((lanes[0].lane, lanes[0].open, lanes[0].how_to_open.is_empty()), ("filters", open, open));
+            assert!(lanes[0].why.contains(part), "{lanes:?}");
+        }
     }
 
     #[test]

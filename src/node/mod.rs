@@ -5,8 +5,9 @@
 //! Node ───── info                                     what node it is, what it can do
 //!      ├──── tip, told, utxo                         a new tip; blocks and unspent outputs in the node's own words
 //!      ├──── teller                                  one coin, one transaction, for questions
-//!      └──── lane ─┬─ rpc (answers)                   JSON-RPC
-//!                  └─ rest                            REST
+//!      ├──── lane ─┬─ rpc (answers)                   JSON-RPC
+//!      │           └─ rest                            REST
+//!      └──── filters (flat, rest, proof)              BIP158 filters: from the node's files or REST, proven
 //! link (http)                                         under all: one request, its deadline, waiting out what passes
 //! ```
 
@@ -14,6 +15,7 @@ mod answers;
 mod bitcoin_conf;
 mod connection;
 mod error;
+mod filters;
 mod http;
 mod info;
 mod lane;
@@ -44,6 +46,7 @@ use crate::stop::Stop;
 
 pub use connection::Connection;
 pub use error::NodeError;
+pub use filters::Filters;
 pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use secret::Secret;
@@ -104,10 +107,12 @@ impl Node {
 
     /// Every lane, the best first: whether it is open, and how to open it.
     pub fn lanes(&self, info: &NodeInfo, capabilities: &Capabilities) -> Vec<LaneReport> {
-        capabilities.lanes(info, &self.link.connection.conf_name())
+        let filters = self.filters(capabilities);
+        let source = filters.as_ref().map(Filters::source).map_err(ToString::to_string);
+        capabilities.lanes(info, &self.link.connection.conf_name(), source)
     }
 
-    /// The lane that `choice` names, or the best open one.
+    /// How blocks come by the lane that `choice` names, or the best open one; those of the filter lane by the best of the others.
     ///
     /// # Errors
     /// [`NodeError::LaneCannotServe`], with how to open it.

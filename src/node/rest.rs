@@ -19,7 +19,7 @@ const BLOCK_CAP: usize = 4_000_000 + 4096;
 /// A block has room for some 24,000 inputs (41 bytes, without their witness), each of which can spend a script of 10,000
 /// bytes; real ones stay below a few MB.
 const SPENT_CAP: usize = 256 << 20;
-const SMALL_CAP: usize = 1 << 20;
+pub(super) const SMALL_CAP: usize = 1 << 20;
 
 /// The REST interface of one node.
 #[derive(Clone, Copy)]
@@ -90,7 +90,8 @@ impl Rest<'_> {
         parse_spent_outputs(&self.get(&path, SPENT_CAP)?).map_err(|why| Problem::bad(&path, why))
     }
 
-    fn get(self, path: &str, cap: usize) -> Result<Vec<u8>, Problem> {
+    /// The body at `path`.
+    pub(super) fn get(self, path: &str, cap: usize) -> Result<Vec<u8>, Problem> {
         let mut body = Vec::new();
         let reply = self.link.exchange(self.patience, Ask::Get(path), cap, &mut body)?;
         match reply.status {

@@ -48,6 +48,19 @@ impl Scripts {
         self.table.find(hash, |number| slice(&self.arena, &self.ends, *number) == script).copied()
     }
 
+    /// All of them, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &Script> {
+        self.since(0)
+    }
+
+    /// Those with this number and above; none where there are not so many.
+    pub fn since(&self, first: usize) -> impl Iterator<Item = &Script> {
+        (first..self.ends.len()).map(|at| {
+            let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+            Script::from_bytes(&self.arena[start..self.ends[at]])
+        })
+    }
+
     /// How many scripts there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -82,6 +95,11 @@ mod tests {
             assert_eq!(slice(&set.arena, &set.ends, number), script.as_bytes());
         }
         assert_eq!(set.find(b"another"), None);
+        assert!(set.iter().zip(0..).all(|(script, number)| set.find(script.as_bytes()) == Some(number)));
+        assert_eq!(set.iter().count(), set.len());
+        let numbered: Vec<_> = set.iter().skip(7).collect();
+        assert_eq!(set.since(7).collect::<Vec<_>>(), numbered);
+        assert_eq!([set.len(), set.len() + 1].map(|first| set.since(first).count()), [0, 0]);
     }
 
     #[test]

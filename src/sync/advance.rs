@@ -11,7 +11,9 @@ use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
 use super::SyncError;
 use super::interest::{Interest, LiveCoins};
-use super::pipeline::{Arrived, ConnectionPool, Content, fitting};
+use super::pipeline::{self, Arrived, ConnectionPool, Content, Order, Shown, fitting};
+use super::sieve::RuledOut;
+use super::sought::Needed;
 use super::source::Spent;
 use super::tell;
 use crate::chain::{BlockId, Height};
@@ -22,8 +24,8 @@ use crate::index::meta::TraceParameters;
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::values::{Coin, Record};
 use crate::index::{Family, IndexError, Step, View, Writer};
-use crate::scan::ScanError;
 use crate::scan::block::Proof;
+use crate::scan::{Matcher, ScanError};
 
 /// A batch is written when it holds this many bytes, however few its blocks.
 const BATCH_BYTES: usize = 4 << 20;
@@ -39,6 +41,10 @@ pub struct Tally {
     pub bytes: u64,
     /// Touches found.
     pub touches: u64,
+    /// Heights for which a filter said whether the block has to be read.
+    pub filtered: u64,
+    /// Blocks read without a filter's word.
+    pub unfiltered: u64,
 }
 
 /// How a sweep is to go on.
@@ -77,6 +83,9 @@ pub struct Advance<'a> {
     step: Step<'a>,
     blocks_in_step: usize,
     last: Option<Height>,
+    /// What filters of blocks ruled out before have to be matched for.
+    since: Needed,
+    matcher: Matcher,
     /// What was done.
     pub tally: Tally,
 }
@@ -85,27 +94,77 @@ impl<'a> Advance<'a> {
     /// Starts where the sweep stands, with its live coins.
     pub fn new(writer: &'a Writer, course: Course, live: LiveCoins, pool: Arc<ConnectionPool>) -> Self {
         let step = writer.step();
-        Self { writer, course, live, pool, step, blocks_in_step: 0, last: None, tally: Tally::default() }
+        let (since, matcher) = (Needed::since(0), Matcher::default());
+        Self {
+            writer,
+            course,
+            live,
+            pool,
+            step,
+            blocks_in_step: 0,
+            last: None,
+            since,
+            matcher,
+            tally: Tally::default(),
+        }
     }
 
-    /// Applies the next block.
+    /// Applies the next block of those that `order` asks for.
     ///
     /// # Errors
     /// What is wrong with the block, the node or the index; then nothing of this block is written, and no further block may be
     /// applied.
-    pub fn apply(&mut self, arrived: &Arrived) -> Result<(), SyncError> {
+    pub fn apply(&mut self, order: &Order, mut arrived: Arrived) -> Result<(), SyncError> {
         let height = arrived.id.height;
-        let applied = self.apply_block(arrived);
+        let tally = self.tally;
+        if self.matters_by_now(&arrived) {
+            arrived = self.read_late(order, &arrived)?;
+        }
+        let mut applied = self.apply_block(&arrived);
+        // A record in it that was known may make a coin that is followed from now on, and is spent further down.
+        if applied.is_ok() && self.matters_by_now(&arrived) {
+            self.step.forget();
+            self.tally = tally;
+            arrived = self.read_late(order, &arrived)?;
+            applied = self.apply_block(&arrived);
+        }
         if applied.is_err() {
             self.step.forget();
         }
         applied?;
         self.live.end_block(&self.course.interest);
-        if let Some(content) = &arrived.content {
-            self.tally.blocks_read += 1;
-            self.tally.bytes += content.scan.bytes() as u64;
+        match &arrived.shown {
+            Shown::Header => {}
+            Shown::RuledOut(_) => self.tally.filtered += 1,
+            Shown::Read { content, by_filter } => {
+                self.tally.blocks_read += 1;
+                self.tally.bytes += content.scan.bytes() as u64;
+                self.tally.filtered += u64::from(*by_filter);
+                self.tally.unfiltered += u64::from(!*by_filter);
+            }
         }
         self.done(height)
+    }
+
+    /// Whether a block that was ruled out matters to scripts that have been sought only since then.
+    fn matters_by_now(&mut self, arrived: &Arrived) -> bool {
+        let (Shown::RuledOut(RuledOut { version, filter }), Some(sought)) =
+            (&arrived.shown, &self.course.interest.sought)
+        else {
+            return false;
+        };
+        if self.since.first() != *version {
+            self.since = Needed::since(*version);
+        }
+        sought.look(&mut self.since);
+        self.since.may_be_in(&mut self.matcher, arrived.id, filter)
+    }
+
+    fn read_late(&self, order: &Order, arrived: &Arrived) -> Result<Arrived, SyncError> {
+        if let Some(sought) = &self.course.interest.sought {
+            sought.came_late();
+        }
+        pipeline::read_now(&self.pool, &self.course.interest, order, arrived)
     }
 
     /// Passes a block on the index's own records alone.
@@ -187,8 +246,8 @@ impl<'a> Advance<'a> {
             known = self.step.records(height)?;
         }
         let mut candidates: BTreeSet<u32> = known.keys().copied().collect();
-        let mut block = arrived.content.as_ref().map(|content| Block::new(arrived.id, content));
-        if let Some(content) = &arrived.content {
+        let mut block = arrived.content().map(|content| Block::new(arrived.id, content));
+        if let Some(content) = arrived.content() {
             candidates.extend(content.scan.candidates());
             candidates.extend(content.scan.spending(&self.live.missed_by(content.version)));
         }
@@ -377,6 +436,9 @@ impl<'a> Advance<'a> {
                 && (self.course.id == MAIN_SWEEP || self.step.spender(&outpoint, at.height)?.is_none())
             {
                 made.push(self.live.insert(&self.course.interest, outpoint));
+                if let Some(sought) = &self.course.interest.sought {
+                    sought.add(&output.script_pubkey);
+                }
             }
         }
         Ok(made)

@@ -9,11 +9,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bitcoin::{OutPoint, Script};
 
 use super::lists::Entries;
+use super::sieve::MOST;
+use super::sought::Sought;
+use super::source::Filtering;
 use crate::chain::Height;
 use crate::index::derive::Marks;
 use crate::index::entries::EntryRow;
 use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
-use crate::index::{Result, View};
+use crate::index::{Family, Result, View};
+use crate::scan::needles::is_left_out;
 use crate::scan::{Fingerprints, OutPointHasher, Scripts};
 use crate::watchlist::Role;
 
@@ -23,8 +27,12 @@ pub struct Interest {
     pub scripts: Scripts,
     /// Of each script, the height it is flagged from.
     from: Vec<Height>,
+    /// The numbers of those that blocks are looked through for; `None` for all.
+    own: Option<Vec<u32>>,
     /// Where tracing stops.
     services: Scripts,
+    /// What filters are asked for, where they are.
+    pub sought: Option<Sought>,
     /// What of the chain has to be read for it.
     pub needs: Needs,
     /// Makes the fingerprints of this process.
@@ -81,21 +89,65 @@ impl Interest {
     /// What reading reports.
     pub fn scripts(view: &View, sweeps: &Sweeps, of: u32) -> Result<Self> {
         let (mut scripts, mut services) = (Scripts::default(), Scripts::default());
-        let (mut from, mut own) = (Vec::new(), Vec::new());
+        let (mut from, mut own, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         for entry in view.entry_heads() {
             let (_, entry) = entry?;
             if entry.service {
                 services.insert(&entry.script);
             }
             if let Some((height, looked_for)) = share(&entry, sweeps, of).filter(|_| entry.flagged) {
-                scripts.insert(&entry.script);
+                let number = scripts.insert(&entry.script);
                 from.push(height);
                 own.extend(looked_for.then_some(height));
+                numbers.extend((of != MAIN_SWEEP && looked_for).then_some(number));
             }
         }
         let needs = Needs::from_heights(own.into_iter());
+        let own = (of != MAIN_SWEEP).then_some(numbers);
         let hasher = OutPointHasher::default();
-        Ok(Self { scripts, from, services, needs, hasher, published: RwLock::default() })
+        Ok(Self { scripts, from, own, services, sought: None, needs, hasher, published: RwLock::default() })
+    }
+
+    /// Gets ready to ask filters: for the sweep's own scripts, and for those of its live coins. What other entries find in the
+    /// sweep's range is in the index already.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn seek(&mut self, view: &View, live: &LiveCoins, filtering: Filtering) -> Result<()> {
+        let most = match filtering {
+            Filtering::Off => return Ok(()),
+            Filtering::WherePays => MOST,
+            Filtering::Always => usize::MAX,
+        };
+        if self.own.as_ref().map_or(self.scripts.len(), Vec::len).saturating_add(live.coins.len()) > most {
+            return Ok(());
+        }
+        let sought = Sought::new(most);
+        match &self.own {
+            None => self.scripts.iter().for_each(|script| sought.add(script)),
+            Some(numbers) => {
+                let own = numbers.iter().filter_map(|number| self.scripts.since(*number as usize).next());
+                own.for_each(|script| sought.add(script));
+            }
+        }
+        if self.scripts.iter().any(is_left_out) {
+            tracing::info!(
+                "some entries are on empty scripts or on such as begin with OP_RETURN, of which filters say nothing: where one of \
+                 them is looked for, every block is read"
+            );
+        }
+        for outpoint in &live.coins {
+            // Twins have the same outputs: any will do.
+            let record = match view.positions(outpoint.txid)?.first() {
+                Some(at) => view.record(*at)?,
+                None => None,
+            };
+            let output = record.as_ref().and_then(|record| record.transaction.output.get(outpoint.vout as usize));
+            let output = output.ok_or_else(|| View::corrupt(Family::Txids, &outpoint.txid[..]))?;
+            sought.add(&output.script_pubkey);
+        }
+        self.sought = Some(sought);
+        Ok(())
     }
 
     /// The coins as last published.

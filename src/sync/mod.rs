@@ -9,6 +9,8 @@ pub mod lists;
 pub mod open;
 pub mod pipeline;
 pub mod retrace;
+pub mod sieve;
+pub mod sought;
 pub mod source;
 pub mod sweeper;
 pub mod tasks;

@@ -6,6 +6,8 @@
 //!    └──────────────── tokens: one for each block handed on ◀───┘
 //! ```
 //!
+//! Where filters rule a block out, its filter goes to the caller in its place.
+//!
 //! A token is taken for each height before it is asked for, so that no more than [`WINDOW`] blocks are in memory, however fast
 //! the node or slow the disk.
 
@@ -22,7 +24,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::SyncError;
 use super::interest::{Interest, WINDOW};
-use super::source::{Connection, Source, Spent};
+use super::sieve::{RuledOut, Sieve, Verdict};
+use super::source::{Connection, Filtering, Source, Spent};
 use crate::chain::header::{self, HeaderError};
 use crate::chain::{BlockId, Height};
 use crate::scan::block::Proof;
@@ -42,6 +45,14 @@ pub struct Order {
     pub blocks_from: Height,
     /// From here on, the spent outputs of every block are needed.
     pub spent_from: Option<Height>,
+    /// Whether filters are to rule out blocks.
+    pub filtering: Filtering,
+}
+
+impl Order {
+    fn all_spent(&self, height: Height) -> bool {
+        self.spent_from.is_some_and(|from| from <= height)
+    }
 }
 
 /// One height, in chain order.
@@ -50,8 +61,33 @@ pub struct Arrived {
     pub id: BlockId,
     /// Its header, linked and with its work.
     pub header: Header,
-    /// The block, where it was asked for.
-    pub content: Option<Content>,
+    /// What is known of it.
+    pub shown: Shown,
+}
+
+/// What is known of a block.
+pub enum Shown {
+    /// Its header: nothing else was asked for.
+    Header,
+    /// Its filter, which says that it doesn't matter to the scripts sought when it was asked for.
+    RuledOut(RuledOut),
+    /// All of it.
+    Read {
+        /// The block.
+        content: Box<Content>,
+        /// Whether its filter said that it has to be read.
+        by_filter: bool,
+    },
+}
+
+impl Arrived {
+    /// The block, where it was read.
+    pub fn content(&self) -> Option<&Content> {
+        match &self.shown {
+            Shown::Read { content, .. } => Some(content.as_ref()),
+            Shown::Header | Shown::RuledOut(_) => None,
+        }
+    }
 }
 
 /// A block, scanned.
@@ -70,9 +106,12 @@ struct Job {
     id: BlockId,
     header: Header,
     all_spent: bool,
+    by_filter: bool,
 }
 
 type Outcome = Result<Arrived, SyncError>;
+/// What each transaction of a block spends, where all of it is wanted.
+type AllSpent = Option<Vec<Vec<bitcoin::TxOut>>>;
 
 /// Connections for whoever needs one now and then.
 pub struct ConnectionPool {
@@ -120,7 +159,10 @@ pub fn run(
         let thread = |name: String| std::thread::Builder::new().name(name);
         let mut spawned = {
             let results = results.clone();
-            let feed = move || guarded(&results, || feed_headers(pool, interest, order, &taken, &job_sender, &results));
+            let scanners = &scanners;
+            let feed = move || {
+                guarded(&results, || feed_headers(pool, interest, order, scanners, &taken, &job_sender, &results));
+            };
             thread("headers".into()).spawn_scoped(scope, feed).map(drop)
         };
         for number in 0..pool.source.connections(threads) {
@@ -175,12 +217,14 @@ fn feed_headers(
     pool: &ConnectionPool,
     interest: &Interest,
     order: &Order,
+    scanners: &rayon::ThreadPool,
     tokens: &Receiver<()>,
     jobs: &Sender<Job>,
     results: &Sender<Outcome>,
 ) -> Result<(), SyncError> {
     let (mut next, last) = (*order.heights.start(), *order.heights.end());
     let mut previous = order.previous;
+    let mut sieve = Sieve::new(interest.sought.as_ref(), order.filtering);
     while next <= last {
         let wanted = HEADERS_AT_ONCE.min((last - next) as usize + 1);
         let headers = pool.with(|node| node.headers(next, wanted)).map_err(SyncError::from_node)?;
@@ -189,29 +233,74 @@ fn feed_headers(
             return Err(SyncError::ChainMoved);
         }
         let mut ids = Vec::with_capacity(headers.len());
+        let mut before = Vec::with_capacity(headers.len());
         for header in &headers {
             let id = BlockId { height: next, hash: linked(header, next, previous)? };
             ids.push(id);
+            before.push(previous);
             previous = id.hash;
             next += 1;
         }
-        let wanted = pool.with(|node| node.select(&ids, &interest.scripts)).map_err(SyncError::from_node)?;
-        for ((id, header), wanted) in ids.into_iter().zip(headers).zip(wanted) {
-            if tokens.recv().is_err() {
-                return Ok(());
-            }
-            let sent = if wanted && id.height >= order.blocks_from {
-                let all_spent = order.spent_from.is_some_and(|from| from <= id.height);
-                jobs.send(Job { id, header, all_spent }).is_ok()
-            } else {
-                results.send(Ok(Arrived { id, header, content: None })).is_ok()
+        let mut at = 0;
+        while at < ids.len() {
+            // What lies below the first block wanted goes by itself.
+            let below = ids[at..].iter().take_while(|id| id.height < order.blocks_from).count();
+            let some = match &sieve {
+                _ if below > 0 => below,
+                Some(sieve) => sieve.at_once().min(ids.len() - at),
+                None => ids.len() - at,
             };
-            if !sent {
-                return Ok(());
+            let part = &ids[at..at + some];
+            let verdicts = match &mut sieve {
+                Some(sieve) if below == 0 => Some(scanners.install(|| sieve.sift(pool, before[at], part))?),
+                _ => None,
+            };
+            let mut verdicts = verdicts.map(Vec::into_iter);
+            for (id, header) in part.iter().zip(&headers[at..]) {
+                if tokens.recv().is_err() {
+                    return Ok(());
+                }
+                let verdict = verdicts.as_mut().and_then(Iterator::next);
+                let (id, header, all_spent) = (*id, *header, order.all_spent(id.height));
+                let pass = |shown| results.send(Ok(Arrived { id, header, shown })).is_ok();
+                let read = |by_filter| jobs.send(Job { id, header, all_spent, by_filter }).is_ok();
+                let sent = match verdict {
+                    _ if below > 0 => pass(Shown::Header),
+                    None => read(false),
+                    Some(Verdict::Read { by_filter }) => read(by_filter),
+                    Some(Verdict::Out(ruled_out)) => pass(Shown::RuledOut(ruled_out)),
+                };
+                if !sent {
+                    return Ok(());
+                }
             }
+            at += some;
         }
     }
     Ok(())
+}
+
+/// Reads a block that was ruled out, after all: on this thread, at once.
+pub(super) fn read_now(
+    pool: &ConnectionPool,
+    interest: &Interest,
+    order: &Order,
+    arrived: &Arrived,
+) -> Result<Arrived, SyncError> {
+    let Arrived { id, header, .. } = *arrived;
+    let job = Job { id, header, all_spent: order.all_spent(id.height), by_filter: true };
+    let (raw, spent) = pool.with(|node| read(node, &job))?;
+    scan_block(pool, interest, &job, raw, spent)
+}
+
+/// A block, and what all of it spends where that is wanted.
+fn read(node: &mut dyn Connection, job: &Job) -> Result<(Vec<u8>, AllSpent), SyncError> {
+    let raw = node.block(job.id).map_err(SyncError::from_node)?;
+    let spent = match job.all_spent {
+        true => Some(node.all_spent(job.id).map_err(SyncError::from_node)?),
+        false => None,
+    };
+    Ok((raw, spent))
 }
 
 /// A header's hash, if it follows the block `previous` and has its work. One that follows another is of another branch.
@@ -233,11 +322,7 @@ fn fetch(
     guarded(results, || {
         let mut connection = pool.source.connect();
         for job in jobs {
-            let raw = connection.block(job.id).map_err(SyncError::from_node)?;
-            let spent = match job.all_spent {
-                true => Some(connection.all_spent(job.id).map_err(SyncError::from_node)?),
-                false => None,
-            };
+            let (raw, spent) = read(connection.as_mut(), &job)?;
             let (pool, interest, results) = (Arc::clone(pool), Arc::clone(interest), results.clone());
             scanners.spawn_fifo(move || {
                 guarded(&results, || {
@@ -258,7 +343,7 @@ fn scan_block(
     interest: &Interest,
     job: &Job,
     raw: Vec<u8>,
-    spent: Option<Vec<Vec<bitcoin::TxOut>>>,
+    spent: AllSpent,
 ) -> Result<Arrived, SyncError> {
     let wrong = |source| SyncError::Block { block: job.id, source };
     let published = interest.published();
@@ -277,7 +362,8 @@ fn scan_block(
         }
         content.proof = Some(proof);
     }
-    Ok(Arrived { id: job.id, header: job.header, content: Some(content) })
+    let shown = Shown::Read { content: Box::new(content), by_filter: job.by_filter };
+    Ok(Arrived { id: job.id, header: job.header, shown })
 }
 
 /// What a node tells of a whole block has one output for each of its inputs, or it is another block's.

@@ -1,19 +1,25 @@
 //! Where blocks come from: a node's lane, or in property tests a chain in memory.
 
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use bitcoin::block::Header;
-use bitcoin::{TxOut, Txid};
+use bitcoin::{BlockHash, TxOut, Txid};
 
+use super::sieve::SHORT;
 use crate::chain::{BlockId, Height};
-use crate::node::{Lane, Node, NodeError, Worker};
-use crate::scan::Scripts;
+use crate::node::{Capabilities, FilterIndex, Filters, Lane, LaneChoice, Node, NodeError, Worker};
 use crate::stop::Stop;
 
 /// Something that hands out blocks by any number of connections.
 pub trait Source: Send + Sync {
     /// A connection of its own, for one thread at a time.
     fn connect(&self) -> Box<dyn Connection>;
+
+    /// Whether BIP158 filters are to rule out blocks, where so many are to be looked at.
+    fn filtering(&self, _blocks: u32) -> Filtering {
+        Filtering::Off
+    }
 
     /// How many connections serve best.
     fn connections(&self, threads: usize) -> usize;
@@ -26,6 +32,18 @@ pub trait Source: Send + Sync {
 
     /// Ends every call and every wait, for good: something failed, and nobody will ask again.
     fn give_up(&self);
+}
+
+/// How BIP158 filters are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Filtering {
+    /// Not at all: every block is read.
+    #[default]
+    Off,
+    /// Where that is quicker than to read every block.
+    WherePays,
+    /// Wherever they can say something.
+    Always,
 }
 
 /// The spent outputs of some or all transactions of a block.
@@ -51,9 +69,11 @@ pub trait Connection: Send {
     /// Headers of the active chain from `first` on, at most `count`; fewer at the tip.
     fn headers(&mut self, first: Height, count: usize) -> Result<Vec<Header>, NodeError>;
 
-    /// Which of these blocks can matter to `scripts`: a lane that can't tell without reading them says all.
-    fn select(&mut self, blocks: &[BlockId], _scripts: &Scripts) -> Result<Vec<bool>, NodeError> {
-        Ok(vec![true; blocks.len()])
+    /// The BIP158 filters of `blocks`, one following the other, the first following `previous` (which doesn't matter for the
+    /// genesis block): proven to be the chain's own; `None` where one isn't to be had or can't be proven, and the block has to be
+    /// read.
+    fn filters(&mut self, _previous: BlockHash, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, NodeError> {
+        Ok(vec![None; blocks.len()])
     }
 
     /// The raw block.
@@ -72,13 +92,64 @@ pub struct NodeSource {
     pub node: Node,
     /// For blocks.
     pub lane: Lane,
+    /// To rule blocks out.
+    pub filters: Arc<FilterLane>,
     /// What ends the node's waits.
     pub stop: Stop,
 }
 
+/// The node's filters, which are looked for when they are first wanted: that takes a second for those of the whole main chain.
+pub struct FilterLane {
+    node: Node,
+    capabilities: Capabilities,
+    choice: LaneChoice,
+    opened: OnceLock<Option<Arc<Filters>>>,
+}
+
+impl FilterLane {
+    /// Of a node that can do this, as the user wants it.
+    ///
+    /// # Errors
+    /// [`NodeError::LaneCannotServe`], where the user wants filters and the node has none for us.
+    pub fn new(node: &Node, capabilities: &Capabilities, choice: LaneChoice) -> Result<Self, NodeError> {
+        let opened = match choice {
+            LaneChoice::Filters => OnceLock::from(Some(Arc::new(node.filters(capabilities)?))),
+            LaneChoice::Rpc | LaneChoice::Rest => OnceLock::from(None),
+            LaneChoice::Auto if capabilities.filter_index == FilterIndex::Absent => OnceLock::from(None),
+            LaneChoice::Auto => OnceLock::new(),
+        };
+        Ok(Self { node: node.clone(), capabilities: capabilities.clone(), choice, opened })
+    }
+
+    /// The filters, if they are to be used and to be had.
+    pub fn open(&self) -> Option<&Arc<Filters>> {
+        let open = || match self.node.filters(&self.capabilities) {
+            Ok(filters) => Some(Arc::new(filters)),
+            Err(error) => {
+                tracing::info!("{error}: every block is read");
+                None
+            }
+        };
+        self.opened.get_or_init(open).as_ref()
+    }
+
+    fn filtering(&self, blocks: u32) -> Filtering {
+        match self.choice {
+            LaneChoice::Filters => Filtering::Always,
+            LaneChoice::Auto if blocks >= SHORT && self.open().is_some() => Filtering::WherePays,
+            _ => Filtering::Off,
+        }
+    }
+}
+
 impl Source for NodeSource {
     fn connect(&self) -> Box<dyn Connection> {
-        Box::new(LaneConnection { worker: self.lane.worker(), whole: self.lane.gives_spent_outputs_cheaply() })
+        let (worker, whole) = (self.lane.worker(), self.lane.gives_spent_outputs_cheaply());
+        Box::new(LaneConnection { worker, whole, filters: Arc::clone(&self.filters) })
+    }
+
+    fn filtering(&self, blocks: u32) -> Filtering {
+        self.filters.filtering(blocks)
     }
 
     fn height(&self) -> Result<Height, NodeError> {
@@ -103,11 +174,19 @@ impl Source for NodeSource {
 struct LaneConnection {
     worker: Worker,
     whole: bool,
+    filters: Arc<FilterLane>,
 }
 
 impl Connection for LaneConnection {
     fn headers(&mut self, first: Height, count: usize) -> Result<Vec<Header>, NodeError> {
         self.worker.headers(first, count)
+    }
+
+    fn filters(&mut self, previous: BlockHash, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, NodeError> {
+        match self.filters.open() {
+            Some(filters) => filters.look(previous, blocks, || (), |(), _, filter| filter.to_vec()),
+            None => Ok(vec![None; blocks.len()]),
+        }
     }
 
     fn block(&mut self, id: BlockId) -> Result<Vec<u8>, NodeError> {

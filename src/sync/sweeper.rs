@@ -12,7 +12,7 @@ use super::disconnect::disconnect;
 use super::fork::{self, Standing};
 use super::interest::{Interest, LiveCoins};
 use super::pipeline::{self, ConnectionPool, Order};
-use super::source::Source;
+use super::source::{Filtering, Source};
 use super::tasks::{Task, next_task};
 use crate::chain::Height;
 use crate::index::events::{Event, Fact, Seen};
@@ -281,10 +281,12 @@ impl<'a> Sweeper<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), SyncError> {
         let next = sweeps.main();
+        let filtering = self.source.filtering(last - next + 1);
         let (interest, live) = match self.rested.take() {
-            Some(rested) => rested,
-            None => {
-                let (interest, live) = Interest::load(self.writer, sweeps, MAIN_SWEEP)?;
+            Some(rested) if filtering == Filtering::Off || rested.0.sought.is_some() => rested,
+            _ => {
+                let (mut interest, live) = Interest::load(self.writer, sweeps, MAIN_SWEEP)?;
+                interest.seek(self.writer, &live, filtering)?;
                 (Arc::new(interest), live)
             }
         };
@@ -297,6 +299,7 @@ impl<'a> Sweeper<'a> {
             previous,
             blocks_from: interest.needs.blocks_from.unwrap_or(Height::MAX),
             spent_from: interest.needs.spent_from,
+            filtering,
         };
         let course = self.course(MAIN_SWEEP, &interest, None)?;
         let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
@@ -344,7 +347,9 @@ impl<'a> Sweeper<'a> {
                 }
             }
         };
-        let (interest, live) = Interest::load_at(self.writer, sweeps, id, next)?;
+        let filtering = self.source.filtering(last - next + 1);
+        let (mut interest, live) = Interest::load_at(self.writer, sweeps, id, next)?;
+        interest.seek(self.writer, &live, filtering)?;
         let interest = Arc::new(interest);
         let previous = match next.checked_sub(1) {
             Some(below) => self.header_hash(below)?,
@@ -356,6 +361,7 @@ impl<'a> Sweeper<'a> {
             previous,
             blocks_from: blocks_from.unwrap_or(Height::MAX),
             spent_from: interest.needs.spent_from,
+            filtering,
         };
         // What it reads blocks for may join another sweep's entries on the way: from here on its row says so itself.
         let course = self.course(id, &interest, blocks_from)?;
@@ -423,8 +429,9 @@ impl<'a> Sweeper<'a> {
         observer.begin(*order.heights.start(), *order.heights.end());
         let swept = pipeline::run(&self.pool, interest, order, self.pace.threads, self.stop, |arrived| {
             news()?;
-            advance.apply(&arrived)?;
-            observer.passed(arrived.id.height, &advance.tally);
+            let height = arrived.id.height;
+            advance.apply(order, arrived)?;
+            observer.passed(height, &advance.tally);
             Ok(())
         });
         observer.end();

@@ -81,6 +81,13 @@ impl Cli {
         self
     }
 
+    /// Another folder in the place of the node's.
+    pub fn with_datadir(mut self, folder: &Path) -> Self {
+        let flag = self.globals.iter().position(|word| word == "--bitcoin-datadir").expect("it was given");
+        self.globals[flag + 1] = folder.to_str().expect("tests use plain paths").to_owned();
+        self
+    }
+
     /// The same settings for another index, which isn't there yet, in a home of its own.
     pub fn elsewhere(&self) -> Self {
         let bare = Self::bare();

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use bitcoin::bip158::BlockFilter;
 use bitcoin::block::Header;
 use bitcoin::{Block, BlockHash, TxOut, Txid, consensus};
 use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::stop::Stop;
-use coinhound::sync::source::{Connection, Source, Spent};
+use coinhound::sync::source::{Connection, Filtering, Source, Spent};
 
 /// One chain from genesis on, with what each of its blocks spends.
 pub struct Branch {
@@ -17,6 +18,7 @@ pub struct Branch {
     pub blocks: Vec<Block>,
     spent: Vec<Vec<Vec<TxOut>>>,
     heights: HashMap<BlockHash, usize>,
+    filters: OnceLock<Vec<Vec<u8>>>,
 }
 
 impl Branch {
@@ -37,7 +39,22 @@ impl Branch {
             spent.push(of_block);
         }
         let heights = blocks.iter().zip(0..).map(|(block, height)| (block.block_hash(), height)).collect();
-        Arc::new(Self { blocks: blocks.to_vec(), spent, heights })
+        Arc::new(Self { blocks: blocks.to_vec(), spent, heights, filters: OnceLock::new() })
+    }
+
+    /// The BIP158 filter of each block, made by the `bitcoin` crate.
+    pub fn filters(&self) -> &[Vec<u8>] {
+        self.filters.get_or_init(|| {
+            let of = |(block, spent): (&Block, &Vec<Vec<TxOut>>)| {
+                let inputs = block.txdata.iter().flat_map(|transaction| &transaction.input);
+                let spent = spent[1..].iter().flatten().map(|output| output.script_pubkey.clone());
+                let outpoints = inputs.skip(1).map(|input| input.previous_output);
+                let scripts: HashMap<_, _> = outpoints.zip(spent).collect();
+                let filter = BlockFilter::new_script_filter(block, |outpoint| Ok(scripts[outpoint].clone()));
+                filter.expect("every spent script is known").content
+            };
+            self.blocks.iter().zip(&self.spent).map(of).collect()
+        })
     }
 
     /// Height of its tip.
@@ -65,6 +82,8 @@ pub enum Call {
     Invalid(BlockId),
     /// So many headers from a height on.
     Headers(u32, usize),
+    /// So many filters from a height on.
+    Filters(u32, usize),
     /// A raw block.
     Block(BlockId),
     /// All spent outputs of a block.
@@ -81,6 +100,8 @@ pub enum Answer {
     Invalid(bool),
     /// Headers.
     Headers(Vec<Header>),
+    /// Filters, where they are known.
+    Filters(Vec<Option<Vec<u8>>>),
     /// A raw block.
     Block(Vec<u8>),
     /// All spent outputs of a block.
@@ -101,6 +122,7 @@ pub struct Memory {
     calls: AtomicUsize,
     /// Whether spent outputs always come for the whole block.
     whole: bool,
+    filtering: Mutex<Filtering>,
     /// Ends all calls from then on.
     pub stop: Stop,
 }
@@ -126,8 +148,14 @@ impl Memory {
             hook: Mutex::new(hook),
             calls: AtomicUsize::new(0),
             whole: active.height().is_multiple_of(2),
+            filtering: Mutex::default(),
             stop: Stop::default(),
         })
+    }
+
+    /// Has filters from now on, to be used so; one in some dozen isn't to be had, at another time another one.
+    pub fn filter(&self, filtering: Filtering) {
+        *lock(&self.filtering) = filtering;
     }
 
     /// Moves to another chain.
@@ -208,6 +236,10 @@ impl Source for Shared {
         }
     }
 
+    fn filtering(&self, _blocks: u32) -> Filtering {
+        *lock(&self.0.filtering)
+    }
+
     fn give_up(&self) {
         self.0.stop.request();
     }
@@ -221,6 +253,22 @@ impl Connection for Shared {
         };
         match self.0.answer(Call::Headers(first, count), find)? {
             Answer::Headers(headers) => Ok(headers),
+            _ => panic!("a hook keeps the kind of answer"),
+        }
+    }
+
+    fn filters(&mut self, _previous: BlockHash, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, NodeError> {
+        let salt = self.0.calls();
+        let find = |active: &Branch| {
+            let known = |id: &&BlockId| active.heights.get(&id.hash) == Some(&(id.height as usize));
+            let lost = |id: &&BlockId| (id.height as usize).wrapping_mul(31).wrapping_add(salt).is_multiple_of(13);
+            let filter = |id: &BlockId| active.filters()[id.height as usize].clone();
+            let one = |id| Some(id).filter(known).filter(|id| !lost(id)).map(filter);
+            Ok(Answer::Filters(blocks.iter().map(one).collect()))
+        };
+        let first = blocks.first().map_or(0, |id| id.height);
+        match self.0.answer(Call::Filters(first, blocks.len()), find)? {
+            Answer::Filters(filters) => Ok(filters),
             _ => panic!("a hook keeps the kind of answer"),
         }
     }

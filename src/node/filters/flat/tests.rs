@@ -1,0 +1,170 @@
+//! Files as a node leaves them: whole, cut, repeated, overwritten, half written, full of zeros.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+fn hash(n: u32) -> BlockHash {
+    BlockHash::hash(&n.to_be_bytes())
+}
+
+/// A filter of so many bytes that says which it is.
+fn filter(n: u32, length: usize) -> Vec<u8> {
+    n.to_be_bytes().into_iter().cycle().take(length).collect()
+}
+
+fn record(n: u32, length: usize) -> Vec<u8> {
+    [&hash(n).to_byte_array()[..], &bitcoin::consensus::serialize(&filter(n, length))].concat()
+}
+
+fn folder(files: &[&[u8]]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (number, bytes) in files.iter().enumerate() {
+        write(&dir, number, bytes);
+    }
+    dir
+}
+
+fn write(dir: &TempDir, number: usize, bytes: &[u8]) {
+    fs::write(dir.path().join(format!("fltr{number:05}.dat")), bytes).unwrap();
+}
+
+/// What is read for a block, at every place there is.
+fn read(flat: &Flat, n: u32) -> Vec<Option<Vec<u8>>> {
+    let mut reader = Reader::default();
+    let places = flat.places(hash(n)).iter();
+    places.map(|place| reader.read(flat, hash(n), *place).unwrap().map(<[u8]>::to_vec)).collect()
+}
+
+#[test]
+fn records_of_every_size_are_found_and_read_and_zeros_end_a_file() {
+    let lengths = [1, 4, 0xfc, 0xfd, 0xfe, 4000, 4059, 4060, 4096, 0xffff, 0x1_0000, 0x2_0003];
+    let records: Vec<u8> = (0..).zip(lengths).flat_map(|(n, length)| record(n, length)).collect();
+    let again: Vec<u8> = (100..).zip(lengths).flat_map(|(n, length)| record(n, length)).collect();
+    let dir = folder(&[&[&records[..], &[0; 5000]].concat(), &again, b"", &[0; 9000], &record(7, 4)]);
+    // What is not one of the files is not looked at.
+    for name in ["fltr1.dat", "fltr00009.tmp", "fltr0000x.dat", "other", "fltr99999999999.dat"] {
+        fs::write(dir.path().join(name), record(55, 4)).unwrap();
+    }
+    fs::create_dir(dir.path().join("db")).unwrap();
+    let flat = Flat::open(dir.path().to_owned()).unwrap();
+    assert_eq!(flat.places.len(), 2 * lengths.len() + 1);
+    for (n, length) in (0..).zip(lengths).chain((100..).zip(lengths)) {
+        assert_eq!(read(&flat, n)[0], Some(filter(n, length)), "{n}");
+    }
+    assert_eq!(read(&flat, 7), [Some(filter(7, 4060)), Some(filter(7, 4))], "repeated, in order of files");
+    assert_eq!(read(&flat, 55), []);
+    assert_eq!(read(&flat, 0).len(), 1);
+}
+
+#[test]
+fn what_cannot_be_a_record_ends_a_file_and_the_next_one_is_walked() {
+    let whole = record(1, 300);
+    let next = record(2, 20);
+    let cases: [(&str, Vec<u8>); 8] = [
+        ("a hash cut off", whole[..20].to_vec()),
+        ("no length", whole[..32].to_vec()),
+        ("half a length", whole[..34].to_vec()),
+        ("half a filter, and the end", whole[..200].to_vec()),
+        ("a hash, then zeros", [&whole[..32], &[0; 500]].concat()),
+        ("a length not written the shortest way", [&whole[..32], &[0xfd, 4, 0, 1, 1, 1, 1]].concat()),
+        ("a length beyond 32 bits", [&whole[..32], &[0xff, 4, 0, 0, 0, 1, 0, 0, 0, 9]].concat()),
+        ("a length of 4 GB", [&whole[..32], &[0xfe, 0xff, 0xff, 0xff, 0xff]].concat()),
+    ];
+    for (what, tail) in cases {
+        let dir = folder(&[&[&record(0, 9)[..], &tail].concat(), &next]);
+        let flat = Flat::open(dir.path().to_owned()).unwrap();
+        assert_eq!((read(&flat, 0), read(&flat, 1)), (vec![Some(filter(0, 9))], vec![]), "{what}");
+        assert_eq!(read(&flat, 2), [Some(filter(2, 20))], "{what}");
+    }
+}
+
+#[test]
+fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
+    let dir = folder(&[&[record(0, 500), record(1, 500), vec![0; 3000]].concat()]);
+    let mut flat = Flat::open(dir.path().to_owned()).unwrap();
+    assert_eq!((read(&flat, 1).len(), read(&flat, 2).len()), (1, 0));
+
+    // Half written: its hash and length are there, its tail is not. It is found; only its filter header tells.
+    let mut half = record(2, 500);
+    half[300..].fill(0);
+    write(&dir, 0, &[record(0, 500), record(1, 500), half, vec![0; 2000]].concat());
+    flat.refresh().unwrap();
+    assert_eq!(read(&flat, 2).len(), 1);
+    assert_ne!(read(&flat, 2), [Some(filter(2, 500))]);
+    write(&dir, 0, &[record(0, 500), record(1, 500), record(2, 500), vec![0; 2000]].concat());
+    assert_eq!(read(&flat, 2), [Some(filter(2, 500))], "where it was found it is whole now");
+
+    // A crash: the node goes on from block 1's place with another block, whose record is shorter. A newer file is full of what it
+    // wrote before, and the rest of what it overwrites is no record.
+    write(&dir, 1, &record(3, 700));
+    write(&dir, 0, &[record(0, 500), record(4, 300), vec![7; 236], record(2, 500)].concat());
+    flat.refresh().unwrap();
+    assert_eq!(read(&flat, 1), [None], "something else lies there");
+    assert_eq!(read(&flat, 3), [Some(filter(3, 700))]);
+    assert_eq!(read(&flat, 4), [Some(filter(4, 300))]);
+
+    // Cut off behind block 0's record, as a full file is.
+    write(&dir, 0, &record(0, 500));
+    assert_eq!((read(&flat, 0), read(&flat, 4)), (vec![Some(filter(0, 500))], vec![None]));
+    // Gone.
+    fs::remove_file(dir.path().join("fltr00001.dat")).unwrap();
+    let error = Reader::default().read(&flat, hash(3), flat.places(hash(3))[0]).unwrap_err().to_string();
+    assert!(error.contains("fltr00001.dat cannot be read"), "{error}");
+    flat.refresh().unwrap();
+    assert_eq!((read(&flat, 3), read(&flat, 0).len()), (vec![], 1));
+    drop(dir);
+    assert!(flat.refresh().unwrap_err().to_string().contains("cannot be read"));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error_and_an_empty_one_has_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Flat::open(dir.path().join("none")).unwrap_err().to_string().contains("none cannot be read"));
+    assert!(Flat::open(dir.path().to_owned()).unwrap().places(hash(0)).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn every_record_is_found_however_they_are_spread_over_files(
+        lengths in prop::collection::vec(prop_oneof![4 => 1..300_usize, 1 => 1..9000_usize], 0..60),
+        breaks in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        zeros in 0..5000_usize,
+    ) {
+        let mut files = vec![Vec::new()];
+        let breaks: Vec<_> = breaks.iter().map(|at| at.index(lengths.len() + 1)).collect();
+        for (n, length) in lengths.iter().enumerate() {
+            if breaks.contains(&n) {
+                files.push(Vec::new());
+            }
+            files.last_mut().unwrap().extend(record(u32::try_from(n).unwrap(), *length));
+        }
+        files.last_mut().unwrap().extend(vec![0; zeros]);
+        let dir = folder(&files.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let flat = Flat::open(dir.path().to_owned()).unwrap();
+        prop_assert_eq!(flat.places.len(), lengths.len());
+        for (n, length) in (0..).zip(&lengths) {
+            prop_assert_eq!(read(&flat, n), [Some(filter(n, *length))]);
+        }
+    }
+
+    #[test]
+    fn no_bytes_in_a_file_cause_a_panic_or_are_taken_for_a_filter(
+        good in prop::collection::vec(1..600_usize, 0..5),
+        rest in prop::collection::vec(prop_oneof![Just(0_u8), Just(0xfd), any::<u8>()], 0..400),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes: Vec<u8> = (0..).zip(&good).flat_map(|(n, length)| record(n, *length)).collect();
+        bytes.extend(rest);
+        let cut = cut.index(bytes.len() + 1);
+        let dir = folder(&[&bytes[..cut]]);
+        let flat = Flat::open(dir.path().to_owned()).unwrap();
+        let mut end = 0;
+        for (n, length) in (0..).zip(&good) {
+            end += record(n, *length).len();
+            let expected = if end <= cut { vec![Some(filter(n, *length))] } else { vec![] };
+            prop_assert_eq!(read(&flat, n), expected);
+        }
+    }
+}
