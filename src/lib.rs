@@ -6,8 +6,8 @@
 //! main ─ command ─┬─ sync ───── node, scan, trace, index      backfill, follow: the sweeps
 //!                 ├─ query ──── index, trace                  answers as Serialize structs, from one snapshot
 //!                 ├─ audit ──── index, trace, node            verify: the index against itself and against the node
-//!                 ├─ node                                     Bitcoin Core: rpc, rest; the only code that talks to it
-//!                 └─ output                                   table, json, jsonl, csv: the only code that prints
+//!                 ├─ node                                     Bitcoin Core: rpc, rest, filters; the only code that talks to it
+//!                 └─ output                                   table, json, jsonl, csv, pictures: the only code that prints
 //!    scan       pure, per block: which transactions touch the interest
 //!    index      RocksDB: records, derived rows, one batch per step
 //!    trace      pure, chain order: taint, hops, when to stop
