@@ -130,6 +130,10 @@ fn a_lower_height_is_swept_for_and_what_was_covered_stays_so() {
     assert_eq!(answer["coverage"]["gaps"][0]["from"], 100, "{answer}");
     assert_eq!(answer["coverage"]["trace"]["settled"], 150, "{answer}");
     assert_eq!(lower.json(&["digest", "--at", "200"]).0, 3, "not settled yet");
+    let (code, answer) = lower.json(&["trace", PAYER]);
+    assert_eq!((code, &answer["coverage"]["complete"]), (3, &json!(false)), "taint is not settled yet: {answer}");
+    let (code, answer) = lower.json(&["screen", PAID]);
+    assert_ne!((code, &answer["rows"][0]["verdict"]), (0, &json!("none")), "{answer}");
     let (code, answer) = lower.json(&["backfill"]);
     assert_eq!((code, &answer["coverage"]["from"]), (0, &json!(100)), "{answer}");
     let fresh = lower.elsewhere();

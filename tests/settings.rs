@@ -283,7 +283,7 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
     assert!(settings.len() >= KEYS.len() + WATCHLIST_KEYS.len(), "{settings:?}");
     let config = Some(home.write("uncommented.toml", &uncommented));
     let uncommented = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it reads");
-    // Those whose default depends on the machine or the node say so, and show an example.
+    // Those whose default depends on the machine, the node or the index say so, and show an example.
     let shown_only = [
         "node.datadir",
         "node.rpc_url",
@@ -292,6 +292,9 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
         "node.rpc_password_file",
         "index.path",
         "scan.threads",
+        "trace.min_taint",
+        "trace.max_hops",
+        "trace.track",
     ];
     for key in KEYS {
         assert_eq!(text(&as_it_is, key), text(&defaults, key), "{key}");
