@@ -299,6 +299,10 @@ impl<'a> Advance<'a> {
         let TxPosition { height, tx_index } = at;
         let wrong = |source| SyncError::Block { block: arrived.id, source };
         let transaction = block.content.scan.transaction(tx_index).map_err(wrong)?;
+        if let Some(Spent::All(all)) = &block.content.spent {
+            // In chain order, so that what came before is applied.
+            block.content.scan.fits(all).map_err(wrong)?;
+        }
         let told = block.content.spent.as_ref().and_then(|spent| spent.of(tx_index)).unwrap_or_default();
         let interest = &self.course.interest;
         let flagged = |output: &TxOut| interest.is_flagged(&output.script_pubkey, height);

@@ -357,7 +357,7 @@ fn scan_block(
             let wanted: Vec<_> = spending.map(|tx_index| (*tx_index, proof.txid(*tx_index))).collect();
             if !wanted.is_empty() {
                 let told = pool.with(|node| node.spent(job.id, &wanted)).map_err(SyncError::from_node)?;
-                content.spent = Some(fitting(told, &content.scan).map_err(wrong)?);
+                content.spent = Some(told);
             }
         }
         content.proof = Some(proof);
