@@ -6,7 +6,6 @@ mod common;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf};
@@ -37,19 +36,6 @@ fn asked(node: &Node, folder: &Path) -> Asked {
 fn filters_in(node: &Node, folder: &Path) -> Result<Filters, NodeError> {
     let asked = asked(node, folder);
     asked.filters(&asked.capabilities(&asked.info()?)?)
-}
-
-/// Waits until the node's index has come to its tip.
-fn indexed(node: &Node) {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let index = &node.rpc("getindexinfo", json!([]))["basic block filter index"];
-        if index["synced"] == true && index["best_block_height"] == node.height() {
-            return;
-        }
-        assert!(Instant::now() < end, "{index}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The active chain, as identities.
@@ -127,7 +113,7 @@ fn regtest(arguments: &[&str], height: u32) -> (Node, blocks::Chain) {
         chain.mine_paying(Vec::new(), &coinbase);
     }
     chain.submit_to(&node);
-    indexed(&node);
+    node.await_filters();
     (node, chain)
 }
 
@@ -135,7 +121,7 @@ fn regtest(arguments: &[&str], height: u32) -> (Node, blocks::Chain) {
 fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_blocks_of_its_scripts() {
     let node = Node::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
     node.feed_mainnet(599);
-    indexed(&node);
+    node.await_filters();
     let blocks = chain(&node);
     let expected = told(&node, &blocks);
     assert!(expected.iter().all(Option::is_some));
@@ -279,7 +265,7 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
         let filters = filters_in(&node, &folder).unwrap();
         assert_eq!(filters.source(), source);
         let check = |node: &Node, when: &str| {
-            indexed(node);
+            node.await_filters();
             let blocks = chain(node);
             assert_eq!(read(&filters, &blocks, 1000), told(node, &blocks), "{when}, {source}, {arguments:?}");
             blocks

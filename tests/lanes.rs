@@ -5,7 +5,6 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use bitcoin::{Block, ScriptBuf};
 use serde_json::{Value, json};
@@ -20,19 +19,6 @@ use common::records::mainnet;
 /// The lane, and whether the node's folder is out of reach.
 const WAYS: [(&str, bool); 5] =
     [("rpc", false), ("rest", false), ("filters", false), ("filters", true), ("auto", false)];
-
-/// Waits until the node's filter index has come to its tip.
-fn indexed(node: &Node) {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let index = &node.rpc("getindexinfo", json!([]))["basic block filter index"];
-        if index["synced"] == true && index["best_block_height"] == node.height() {
-            return;
-        }
-        assert!(Instant::now() < end, "{index}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// An index of its own by this lane; `empty` is a folder in the place of the node's, if that is out of reach.
 fn cli(node: &Node, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Cli {
@@ -63,7 +49,7 @@ fn read(answer: &Value) -> u64 {
 fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
     let node = Node::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
     node.feed_mainnet(599);
-    indexed(&node);
+    node.await_filters();
     let blocks: Vec<Block> = mainnet();
     let ninth: ScriptBuf = blocks[9].txdata[0].output[0].script_pubkey.clone();
     let (dir, list) = (tempfile::tempdir().expect("a folder"), vec![(ninth, 0)]);
@@ -115,7 +101,7 @@ fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
         cli(&node, &index, &list, lane, apart.then_some(empty.as_path()))
     });
     for round in 0..3 {
-        indexed(&node);
+        node.await_filters();
         let mut digests = BTreeSet::new();
         for (way, cli) in WAYS.into_iter().zip(&clis) {
             let what = format!("round {round}, {way:?}");

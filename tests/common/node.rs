@@ -248,6 +248,19 @@ impl Node {
         self.rpc("reconsiderblock", json!([hash]));
     }
 
+    /// Waits until the node's filter index has come to its tip.
+    pub fn await_filters(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let index = &self.rpc("getindexinfo", json!([]))["basic block filter index"];
+            if index["synced"] == true && index["best_block_height"] == self.height() {
+                return;
+            }
+            assert!(Instant::now() < end, "{index}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Hash of the node's tip.
     pub fn best(&self) -> BlockHash {
         hash(&self.rpc("getbestblockhash", json!([])))
