@@ -15,7 +15,7 @@ use super::{AuditError, Result};
 use crate::chain::{BlockId, Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
-use crate::index::{Family, IndexError, View};
+use crate::index::{IndexError, View};
 use crate::node::{Node, NodeError, ToldTransaction, Unspent};
 
 pub use difference::{Difference, Why};
@@ -229,7 +229,7 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// [`AuditError`].
     pub fn block(&mut self, height: Height) -> Result<Option<Difference>> {
-        let header = self.view.header(height)?.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?;
+        let header = self.view.known_header(height)?;
         let id = BlockId { height, hash: header.block_hash() };
         let block = match self.node.told_block(id) {
             Err(NodeError::NotOnChain(block)) => return Err(AuditError::OtherChain { block }),

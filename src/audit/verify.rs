@@ -15,9 +15,6 @@ use crate::index::meta::{self, TraceParameters};
 use crate::index::values::{Coin, Record, Spender};
 use crate::index::{Family, IndexError, Result, View};
 
-/// The families whose rows come from records.
-const DERIVED: [Family; 5] = [Family::Txids, Family::Touches, Family::Coins, Family::Scripts, Family::Spends];
-
 /// What was found to be right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
@@ -132,7 +129,7 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
         verified.records += 1;
     }
     verified.rows = counted.values().sum();
-    for family in DERIVED {
+    for family in Family::DERIVED {
         if let Some(flaw) = audit.extra(family, counted.get(&family).copied().unwrap_or(0))? {
             return Ok(Err(flaw));
         }
@@ -232,7 +229,8 @@ impl Audit<'_> {
             }
             let extra = || Flaw::Extra { family: family.name(), key: const_hex::encode(&key) };
             let mut brought = false;
-            for at in self.positions(family, &key, &value)? {
+            let origins = derive::origins(self.view, family, &key, &value)?;
+            for at in origins.ok_or_else(|| View::corrupt(family, &key))? {
                 if !of_record.contains_key(&at) {
                     let Some(record) = self.view.record(at)? else { continue };
                     // One is as good as many where rows of one record lie together, and bounded where they don't.
@@ -251,21 +249,6 @@ impl Audit<'_> {
     fn height(&self, family: Family, key: &[u8], value: &[u8]) -> Result<Height> {
         let height = crate::index::digest::row_height(family, key, value);
         height.ok_or_else(|| View::corrupt(family, key))
-    }
-
-    /// The records that a row may come from.
-    fn positions(&self, family: Family, key: &[u8], value: &[u8]) -> Result<Vec<TxPosition>> {
-        let corrupt = || View::corrupt(family, key);
-        let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok()).ok_or_else(corrupt);
-        Ok(match family {
-            Family::Spends => vec![at(value.get(..8))?],
-            Family::Coins => {
-                let coin = CoinKey::from_key(key).map_err(|_| corrupt())?;
-                let made = self.view.positions(coin.outpoint.txid)?;
-                made.into_iter().filter(|at| at.height == coin.height).collect()
-            }
-            _ => vec![at(key.get(32..40))?],
-        })
     }
 }
 

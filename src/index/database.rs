@@ -261,6 +261,11 @@ impl View {
         self.typed(Family::Headers, &height.to_be_bytes(), header_from_value)
     }
 
+    /// The header at a height that must have one, since a row or the position speaks of it.
+    pub fn known_header(&self, height: Height) -> Result<Header> {
+        self.header(height)?.ok_or_else(|| Self::corrupt(Family::Headers, &height.to_be_bytes()))
+    }
+
     /// The last block whose header is here.
     pub fn tip(&self) -> Result<Option<BlockId>> {
         let Some((key, value)) = self.last(Family::Headers)? else { return Ok(None) };

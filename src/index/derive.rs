@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bitcoin::{OutPoint, Script, Txid};
 
-use super::Result;
 use super::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, outpoint_key, txid_key};
 use super::meta::TraceParameters;
 use super::schema::Family;
 use super::values::{Brought, Coin, Record, Spender};
+use super::{Result, View};
 use crate::chain::{Height, ScriptHash};
 use crate::trace::{self, Column, Gates, Input, Kind, Output, Rule};
 
@@ -162,6 +162,25 @@ pub fn keys(at: TxPosition, txid: Txid, record: &Record) -> impl Iterator<Item =
     let brought = vec![Vec::new(); record.spent.len()];
     let made = vec![Vec::new(); record.transaction.output.len()];
     rows(at, txid, record, &Everything, &brought, &made).into_keys()
+}
+
+/// Where the records are that a row of [`Family::DERIVED`] may come from, by what it says; `None` for one that says nothing.
+///
+/// # Errors
+/// What reading reports.
+pub fn origins(view: &View, family: Family, key: &[u8], value: &[u8]) -> Result<Option<Vec<TxPosition>>> {
+    let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok()).map(|at| vec![at]);
+    Ok(match family {
+        Family::Spends => at(value.get(..8)),
+        Family::Coins => match CoinKey::from_key(key) {
+            Ok(coin) => {
+                let made = view.positions(coin.outpoint.txid)?;
+                Some(made.into_iter().filter(|at| at.height == coin.height).collect())
+            }
+            Err(_) => None,
+        },
+        _ => at(key.get(32..40)),
+    })
 }
 
 /// As if every script were flagged from the first block on.

@@ -71,6 +71,9 @@ impl Family {
     pub const DIGESTED: [Self; 7] =
         [Self::Headers, Self::Records, Self::Txids, Self::Touches, Self::Coins, Self::Scripts, Self::Spends];
 
+    /// Those whose rows come from records.
+    pub const DERIVED: [Self; 5] = [Self::Txids, Self::Touches, Self::Coins, Self::Scripts, Self::Spends];
+
     /// Its name in the database.
     pub fn name(self) -> &'static str {
         match self {

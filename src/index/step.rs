@@ -6,6 +6,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 use rocksdb::{WriteBatch, WriteOptions};
 
+use super::derive::{self, Rows};
 use super::events::{self, Event};
 use super::keys::{CoinKey, TxPosition, outpoint_key, txid_from_key};
 use super::schema::Family;
@@ -169,6 +170,23 @@ impl<'a> Step<'a> {
         let Some(value) = self.get(Family::Spends, &key)? else { return Ok(None) };
         let spender = Spender::from_value(&value).map_err(|_| View::corrupt(Family::Spends, &key))?;
         Ok(Some(spender).filter(|spender| spender.at.height >= height))
+    }
+
+    /// The rows that a record brought, as they are. A `spends` row that tells of another transaction is not its own: of BIP30's twins
+    /// the later one.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn brought(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Rows> {
+        let mut rows = Rows::new();
+        for (family, key) in derive::keys(at, txid, record) {
+            if let Some(value) = self.get(family, &key)?
+                && (family != Family::Spends || value.get(..8) == Some(&at.key()[..]))
+            {
+                rows.insert((family, key), value);
+            }
+        }
+        Ok(rows)
     }
 
     /// Writes it all; with `durable`, or where messages are among it, it has reached the disk when this returns.

@@ -73,8 +73,7 @@ impl Snapshot {
     /// # Errors
     /// [`crate::index::IndexError::Corrupt`] where there is none though a row speaks of it.
     pub fn block(&self, height: Height) -> Result<(BlockHash, u32)> {
-        let header = self.reader.header(height)?;
-        let header = header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?;
+        let header = self.reader.known_header(height)?;
         Ok((header.block_hash(), header.time))
     }
 

@@ -11,7 +11,7 @@ use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
 use super::SyncError;
 use super::interest::{Interest, LiveCoins};
-use super::pipeline::{self, Arrived, ConnectionPool, Content, Order, Shown, fitting};
+use super::pipeline::{self, Arrived, ConnectionPool, Content, Order, Shown};
 use super::sieve::RuledOut;
 use super::sought::Needed;
 use super::source::Spent;
@@ -23,9 +23,9 @@ use crate::index::keys::TxPosition;
 use crate::index::meta::TraceParameters;
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::values::{Coin, Record};
-use crate::index::{Family, IndexError, Step, View, Writer};
+use crate::index::{Family, IndexError, Step, Writer};
 use crate::scan::block::Proof;
-use crate::scan::{Matcher, ScanError};
+use crate::scan::{BlockScan, Matcher, ScanError};
 
 /// A batch is written when it holds this many bytes, however few its blocks.
 const BATCH_BYTES: usize = 4 << 20;
@@ -172,7 +172,7 @@ impl<'a> Advance<'a> {
     /// # Errors
     /// What the index reports; then nothing of this block is written, and no further block may be applied.
     pub fn pass(&mut self, height: Height) -> Result<Passed, SyncError> {
-        let header = self.own_header(height)?;
+        let header = self.writer.known_header(height)?;
         let id = BlockId { height, hash: header.block_hash() };
         for (tx_index, record) in self.step.records(height)? {
             let at = TxPosition { height, tx_index };
@@ -227,11 +227,6 @@ impl<'a> Advance<'a> {
         Ok(())
     }
 
-    fn own_header(&self, height: Height) -> Result<Header, IndexError> {
-        let header = self.writer.header(height)?;
-        header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))
-    }
-
     fn apply_block(&mut self, arrived: &Arrived) -> Result<(), SyncError> {
         let height = arrived.id.height;
         let mut known = BTreeMap::new();
@@ -240,7 +235,7 @@ impl<'a> Advance<'a> {
             self.step.put(Family::Headers, &height.to_be_bytes(), &header);
         } else {
             // The node's chain may have left ours below the tip; that is for the main sweep to settle.
-            if self.own_header(height)? != arrived.header {
+            if self.writer.known_header(height)? != arrived.header {
                 return Err(SyncError::ChainMoved);
             }
             known = self.step.records(height)?;
@@ -250,6 +245,10 @@ impl<'a> Advance<'a> {
         if let Some(content) = arrived.content() {
             candidates.extend(content.scan.candidates());
             candidates.extend(content.scan.spending(&self.live.missed_by(content.version)));
+        }
+        if let Some(Content { scan, spent: Some(spent), .. }) = arrived.content().filter(|_| !candidates.is_empty()) {
+            // Here, in chain order, so that what came before is applied.
+            fits(spent, scan).map_err(|source| SyncError::Block { block: arrived.id, source })?;
         }
         while let Some(tx_index) = candidates.pop_first() {
             let made = match (known.get(&tx_index), &mut block) {
@@ -299,10 +298,6 @@ impl<'a> Advance<'a> {
         let TxPosition { height, tx_index } = at;
         let wrong = |source| SyncError::Block { block: arrived.id, source };
         let transaction = block.content.scan.transaction(tx_index).map_err(wrong)?;
-        if let Some(Spent::All(all)) = &block.content.spent {
-            // In chain order, so that what came before is applied.
-            block.content.scan.fits(all).map_err(wrong)?;
-        }
         let told = block.content.spent.as_ref().and_then(|spent| spent.of(tx_index)).unwrap_or_default();
         let interest = &self.course.interest;
         let flagged = |output: &TxOut| interest.is_flagged(&output.script_pubkey, height);
@@ -344,14 +339,7 @@ impl<'a> Advance<'a> {
         derived: Derived,
     ) -> Result<(), SyncError> {
         let txid = record.txid();
-        let mut old = Rows::new();
-        for (family, key) in derive::keys(at, txid, record) {
-            if let Some(value) = self.step.get(family, &key)?
-                && (family != Family::Spends || is_spend_by(&value, at))
-            {
-                old.insert((family, key), value);
-            }
-        }
+        let old = self.step.brought(at, txid, record)?;
         let new = if derived.is_record { derived.rows } else { Rows::new() };
         if old == new {
             return Ok(());
@@ -453,9 +441,12 @@ fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Place {
     Place { height: id.height, block: id.hash, time: header.time, txid, tx_index: at.tx_index }
 }
 
-/// Whether a `spends` row is of the transaction at `at`: BIP30's twins have inputs of their own, but a damaged row may name another.
-fn is_spend_by(value: &[u8], at: TxPosition) -> bool {
-    value.get(..8) == Some(&at.key()[..])
+/// What a node tells of a whole block has one output for each of its inputs, or it is another block's.
+fn fits(spent: &Spent, scan: &BlockScan) -> Result<(), ScanError> {
+    match spent {
+        Spent::All(all) => scan.fits(all),
+        Spent::Some(_) => Ok(()),
+    }
 }
 
 /// What is worked out about one block while its candidates are applied, each at most once.
@@ -490,8 +481,8 @@ impl<'a> Block<'a> {
             return Ok(spent);
         }
         let asked = pool.with(|node| node.spent(self.id, &[(tx_index, txid)]));
-        let wrong = |source| SyncError::Block { block: self.id, source };
-        let spent = fitting(asked.map_err(SyncError::from_node)?, &self.content.scan).map_err(wrong)?;
+        let spent = asked.map_err(SyncError::from_node)?;
+        fits(&spent, &self.content.scan).map_err(|source| SyncError::Block { block: self.id, source })?;
         let of_this = spent.of(tx_index).map(<[TxOut]>::to_vec).unwrap_or_default();
         self.fetched = Some(spent);
         Ok(of_this)

@@ -5,12 +5,11 @@
 
 use super::tell;
 use crate::chain::{BlockId, Height};
-use crate::index::derive::{self, Rows};
+use crate::index::derive;
 use crate::index::events::{Event, Fact, Place, Reason, Seen};
 use crate::index::keys::TxPosition;
 use crate::index::sweeps::Sweep;
-use crate::index::values::Record;
-use crate::index::{Family, Result, Step, View, Writer};
+use crate::index::{Family, Result, Step, Writer};
 
 /// A batch is written when it holds this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
@@ -43,12 +42,12 @@ pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Re
 }
 
 fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: Seen) -> Result<()> {
-    let header = writer.header(height)?.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?;
+    let header = writer.known_header(height)?;
     for (tx_index, record) in step.records(height)?.into_iter().rev() {
         let at = TxPosition { height, tx_index };
         let txid = record.txid();
         let place = Place { height, block: header.block_hash(), time: header.time, txid, tx_index };
-        let facts = tell::facts(writer, place, &record, &rows(step, at, &record)?)?;
+        let facts = tell::facts(writer, place, &record, &step.brought(at, txid, &record)?)?;
         for event in tell::changes(&facts, &tell::Facts::new(), seen, Reason::Reorg) {
             step.tell(&event)?;
         }
@@ -58,17 +57,6 @@ fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: 
     }
     step.delete(Family::Headers, &height.to_be_bytes());
     Ok(())
-}
-
-/// The rows that a record brought, as they are.
-fn rows(step: &Step<'_>, at: TxPosition, record: &Record) -> Result<Rows> {
-    let mut rows = Rows::new();
-    for (family, key) in derive::keys(at, record.txid(), record) {
-        if let Some(value) = step.get(family, &key)? {
-            rows.insert((family, key), value);
-        }
-    }
-    Ok(rows)
 }
 
 /// No sweep is above the tip.

@@ -10,7 +10,7 @@ use super::SyncError;
 use super::pipeline::{ConnectionPool, linked};
 use super::source::Source;
 use crate::chain::{BlockId, Height};
-use crate::index::{Family, View};
+use crate::index::View;
 
 /// What the node's chain is to the index's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,17 +49,12 @@ fn theirs(pool: &ConnectionPool, height: Height) -> Result<Option<Header>, SyncE
     Ok(headers.first().copied())
 }
 
-fn ours(view: &View, height: Height) -> Result<Header, SyncError> {
-    let header = view.header(height)?;
-    Ok(header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?)
-}
-
 /// The highest block that both chains have: where one block is common, so are all below it, so steps double going back, and halve
 /// going up again.
 fn fork_height(view: &View, pool: &ConnectionPool, tip: BlockId) -> Result<Height, SyncError> {
     let common = |height: Height| -> Result<bool, SyncError> {
         let hash = |header: Header| header.block_hash();
-        Ok(theirs(pool, height)?.map(hash) == Some(hash(ours(view, height)?)))
+        Ok(theirs(pool, height)?.map(hash) == Some(hash(view.known_header(height)?)))
     };
     let (mut differs, mut step) = (tip.height, 1);
     let mut shared = loop {
@@ -80,12 +75,12 @@ fn fork_height(view: &View, pool: &ConnectionPool, tip: BlockId) -> Result<Heigh
 fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId) -> Result<bool, SyncError> {
     let mut needed: Option<Work> = None;
     for height in fork + 1..=tip.height {
-        let work = ours(view, height)?.work();
+        let work = view.known_header(height)?.work();
         needed = Some(needed.map_or(work, |sum| sum + work));
     }
     let mut found: Option<Work> = None;
     let mut next = fork + 1;
-    let mut previous: BlockHash = ours(view, fork)?.block_hash();
+    let mut previous: BlockHash = view.known_header(fork)?.block_hash();
     loop {
         let headers = pool.with(|node| node.headers(next, HEADERS_AT_ONCE)).map_err(SyncError::from_node)?;
         if headers.is_empty() {
@@ -93,7 +88,7 @@ fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId)
         }
         for header in &headers {
             previous = linked(header, next, previous)?;
-            if next == fork + 1 && previous == ours(view, next)?.block_hash() {
+            if next == fork + 1 && previous == view.known_header(next)?.block_hash() {
                 // It has our block by now, as a node that catches up does: what it lacked a moment ago proves nothing.
                 return Err(SyncError::ChainMoved);
             }

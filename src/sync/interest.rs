@@ -65,29 +65,11 @@ fn share(entry: &EntryRow, sweeps: &Sweeps, of: u32) -> Option<(Height, bool)> {
 }
 
 impl Interest {
-    /// The interest of the sweep `of`, and its live coins.
+    /// The interest of the sweep `of`, without coins.
     ///
     /// # Errors
     /// What reading reports.
-    pub fn load(view: &View, sweeps: &Sweeps, of: u32) -> Result<(Self, LiveCoins)> {
-        Self::load_at(view, sweeps, of, sweeps.next(of))
-    }
-
-    /// The same, of a sweep that has come to height `next`.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn load_at(view: &View, sweeps: &Sweeps, of: u32, next: Height) -> Result<(Self, LiveCoins)> {
-        let interest = Self::scripts(view, sweeps, of)?;
-        let live = LiveCoins::load(view, &interest, next)?;
-        Ok((interest, live))
-    }
-
-    /// The same, without coins: for what needs no block.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn scripts(view: &View, sweeps: &Sweeps, of: u32) -> Result<Self> {
+    pub fn load(view: &View, sweeps: &Sweeps, of: u32) -> Result<Self> {
         let (mut scripts, mut services) = (Scripts::default(), Scripts::default());
         let (mut from, mut own, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         for entry in view.entry_heads() {
@@ -148,6 +130,11 @@ impl Interest {
         }
         self.sought = Some(sought);
         Ok(())
+    }
+
+    /// The height of the first block to read, also for coins alone, which need them from `reads` on.
+    pub fn blocks_from(&self, reads: Option<Height>) -> Option<Height> {
+        self.needs.blocks_from.into_iter().chain(reads).min()
     }
 
     /// The coins as last published.
@@ -231,8 +218,11 @@ pub const WINDOW: usize = 48;
 const RECENT_AT_LEAST: usize = 16;
 
 impl LiveCoins {
-    /// Those made below `next`.
-    fn load(view: &View, interest: &Interest, next: Height) -> Result<Self> {
+    /// Those made below `next`, published to `interest`.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn load(view: &View, interest: &Interest, next: Height) -> Result<Self> {
         let mut live = Self::default();
         for coin in view.coins() {
             let (key, coin) = coin?;
@@ -247,11 +237,6 @@ impl LiveCoins {
     /// Whether a coin is live.
     pub fn contains(&self, outpoint: &OutPoint) -> bool {
         self.coins.contains(outpoint)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.coins.is_empty()
     }
 
     /// Adds a coin; returns its fingerprint.

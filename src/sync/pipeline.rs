@@ -29,7 +29,7 @@ use super::source::{Connection, Filtering, Source, Spent};
 use crate::chain::header::{self, HeaderError};
 use crate::chain::{BlockId, Height};
 use crate::scan::block::Proof;
-use crate::scan::{BlockScan, ScanError, scan};
+use crate::scan::{BlockScan, scan};
 use crate::stop::Stop;
 
 /// Headers asked for in one call; Core's REST gives no more.
@@ -356,22 +356,13 @@ fn scan_block(
             let spending = content.scan.candidates().iter().filter(|tx_index| **tx_index > 0);
             let wanted: Vec<_> = spending.map(|tx_index| (*tx_index, proof.txid(*tx_index))).collect();
             if !wanted.is_empty() {
-                let told = pool.with(|node| node.spent(job.id, &wanted)).map_err(SyncError::from_node)?;
-                content.spent = Some(told);
+                content.spent = Some(pool.with(|node| node.spent(job.id, &wanted)).map_err(SyncError::from_node)?);
             }
         }
         content.proof = Some(proof);
     }
     let shown = Shown::Read { content: Box::new(content), by_filter: job.by_filter };
     Ok(Arrived { id: job.id, header: job.header, shown })
-}
-
-/// What a node tells of a whole block has one output for each of its inputs, or it is another block's.
-pub(super) fn fitting(told: Spent, scan: &BlockScan) -> Result<Spent, ScanError> {
-    if let Spent::All(all) = &told {
-        scan.fits(all)?;
-    }
-    Ok(told)
 }
 
 /// Puts what arrives in order of height and hands it on.

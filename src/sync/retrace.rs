@@ -8,15 +8,13 @@ use super::source::{Connection, Source};
 use super::sweeper::{Observer, Outcome, Pace, Sweeper};
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
-use crate::index::keys::{CoinKey, TxPosition, txid_key};
+use crate::index::keys::{TxPosition, txid_key};
 use crate::index::sweeps::Sweep;
 use crate::index::values::Record;
 use crate::index::{Family, Result, View, Writer};
 use crate::node::NodeError;
 use crate::stop::Stop;
 
-/// The families whose rows come from records.
-const DERIVED: [Family; 5] = [Family::Txids, Family::Touches, Family::Coins, Family::Scripts, Family::Spends];
 /// A batch is written when it holds this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -68,7 +66,7 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
     }
     std::mem::replace(&mut step, writer.step()).commit(false)?;
     let (mut orphans, mut last) = (0, None);
-    for family in DERIVED {
+    for family in Family::DERIVED {
         for row in writer.range(family, &[], None) {
             let (key, value) = row?;
             if has_record(writer, &mut last, family, &key, &value)? {
@@ -96,17 +94,7 @@ fn has_record(
     key: &[u8],
     value: &[u8],
 ) -> Result<bool> {
-    let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok());
-    let positions = match family {
-        Family::Spends => at(value.get(..8)).into_iter().collect(),
-        Family::Coins => {
-            let Ok(coin) = CoinKey::from_key(key) else { return Ok(false) };
-            let made = view.positions(coin.outpoint.txid)?;
-            made.into_iter().filter(|at| at.height == coin.height).collect()
-        }
-        _ => Vec::from_iter(at(key.get(32..40))),
-    };
-    for at in positions {
+    for at in derive::origins(view, family, key, value)?.unwrap_or_default() {
         if last.as_ref().is_none_or(|(known, _)| *known != at) {
             let Some(record) = view.record(at)? else { continue };
             *last = Some((at, derive::keys(at, record.txid(), &record).collect()));

@@ -1,7 +1,7 @@
 //! The sweeps of one index, at work: up to the node's tip and to each other, back to the fork where the node's chain left.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -66,6 +66,21 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
+impl Outcome {
+    /// Of a run that begins where `writer`'s lowest sweep stands.
+    fn begin(writer: &Writer) -> Result<Self, IndexError> {
+        let from = writer.sweeps()?.settled();
+        Ok(Self { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false })
+    }
+
+    /// Of the same run, which took so long.
+    fn end(mut self, writer: &Writer, took: Duration) -> Result<Self, IndexError> {
+        self.through = writer.sweeps()?.settled().checked_sub(1);
+        self.seconds = took.as_secs_f64();
+        Ok(self)
+    }
+}
+
 /// What others have to say to sweeps at work.
 #[derive(Clone, Debug, Default)]
 pub struct Bells {
@@ -118,9 +133,7 @@ impl<'a> Sweeper<'a> {
     /// [`SyncError`]; batches written before stay. A stop is no error.
     pub fn run(&mut self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
-        let from = self.writer.sweeps()?.settled();
-        let mut outcome =
-            Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        let mut outcome = Outcome::begin(self.writer)?;
         let (mut moves, mut stood) = (0, self.writer.sweeps()?);
         loop {
             let went = self.once(to, observer, &mut outcome);
@@ -150,9 +163,7 @@ impl<'a> Sweeper<'a> {
                 Err(error) => return Err(error),
             }
         }
-        outcome.through = self.writer.sweeps()?.settled().checked_sub(1);
-        outcome.seconds = start.elapsed().as_secs_f64();
-        Ok(outcome)
+        Ok(outcome.end(self.writer, start.elapsed())?)
     }
 
     /// Goes up over the index's own records alone, as far as they suffice; asks no node.
@@ -161,31 +172,17 @@ impl<'a> Sweeper<'a> {
     /// What the index reports. A stop is no error.
     pub fn over_records(&mut self, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
-        let from = self.writer.sweeps()?.settled();
-        let mut outcome =
-            Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        let mut outcome = Outcome::begin(self.writer)?;
         loop {
             let sweeps = self.join()?;
             let tip = sweeps.main().checked_sub(1);
             let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
-            let interest = Arc::new(Interest::scripts(self.writer, &sweeps, id)?);
-            let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
-            if blocks_from.is_some_and(|from| from <= next) {
+            let interest = Interest::load(self.writer, &sweeps, id)?;
+            if interest.blocks_from(reads).is_some_and(|from| from <= next) {
                 break;
             }
-            let last = blocks_from.map_or(last, |from| last.min(from - 1));
-            let course = self.course(id, &interest, reads)?;
-            let advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
-            match self.pass(advance, next, last, &|| Ok(()), observer, &mut outcome) {
-                Ok(None) => {}
-                Ok(Some(height)) => {
-                    let next = self.writer.sweeps()?.next(id);
-                    let reads = Some(reads.map_or(height, |reads| reads.min(height)));
-                    let mut step = self.writer.step();
-                    step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
-                    step.commit(true)?;
-                    break;
-                }
+            match self.pass(interest, (id, reads), next, last, &|| Ok(()), observer, &mut outcome) {
+                Ok(()) => {}
                 Err(SyncError::Stopped) => {
                     outcome.stopped = true;
                     break;
@@ -193,9 +190,7 @@ impl<'a> Sweeper<'a> {
                 Err(error) => return Err(error),
             }
         }
-        outcome.through = self.writer.sweeps()?.settled().checked_sub(1);
-        outcome.seconds = start.elapsed().as_secs_f64();
-        Ok(outcome)
+        Ok(outcome.end(self.writer, start.elapsed())?)
     }
 
     /// One part of the way, or back to the fork; breaks where nothing is left to do.
@@ -284,23 +279,9 @@ impl<'a> Sweeper<'a> {
         let filtering = self.source.filtering(last - next + 1);
         let (interest, live) = match self.rested.take() {
             Some(rested) if filtering == Filtering::Off || rested.0.sought.is_some() => rested,
-            _ => {
-                let (mut interest, live) = Interest::load(self.writer, sweeps, MAIN_SWEEP)?;
-                interest.seek(self.writer, &live, filtering)?;
-                (Arc::new(interest), live)
-            }
+            _ => self.with_coins(Interest::load(self.writer, sweeps, MAIN_SWEEP)?, next, filtering)?,
         };
-        let previous = match next.checked_sub(1) {
-            Some(below) => self.header_hash(below)?,
-            None => bitcoin::hashes::Hash::all_zeros(),
-        };
-        let order = Order {
-            heights: next..=last,
-            previous,
-            blocks_from: interest.needs.blocks_from.unwrap_or(Height::MAX),
-            spent_from: interest.needs.spent_from,
-            filtering,
-        };
+        let order = self.order(next..=last, &interest, None, filtering)?;
         let course = self.course(MAIN_SWEEP, &interest, None)?;
         let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
         let live = self.read(&interest, &order, advance, &|| self.paused(), observer, outcome)?;
@@ -333,36 +314,15 @@ impl<'a> Sweeper<'a> {
             };
             if rings { Err(SyncError::NewBlock) } else { Ok(()) }
         };
-        let interest = Arc::new(Interest::scripts(self.writer, sweeps, id)?);
-        let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
-        let (next, reads) = match blocks_from {
-            Some(from) if from <= next => (next, blocks_from),
-            _ => {
-                let end = blocks_from.map_or(last, |from| last.min(from - 1));
-                let course = self.course(id, &interest, reads)?;
-                let advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
-                match self.pass(advance, next, end, &news, observer, outcome)? {
-                    Some(height) => (height, Some(reads.map_or(height, |reads| reads.min(height)))),
-                    None => return Ok(()),
-                }
-            }
-        };
+        let interest = Interest::load(self.writer, sweeps, id)?;
+        let blocks_from = interest.blocks_from(reads);
+        if blocks_from.is_none_or(|from| from > next) {
+            // Where it comes to need blocks its row says so, and it goes on from there.
+            return self.pass(interest, (id, reads), next, last, &news, observer, outcome);
+        }
         let filtering = self.source.filtering(last - next + 1);
-        let (mut interest, live) = Interest::load_at(self.writer, sweeps, id, next)?;
-        interest.seek(self.writer, &live, filtering)?;
-        let interest = Arc::new(interest);
-        let previous = match next.checked_sub(1) {
-            Some(below) => self.header_hash(below)?,
-            None => bitcoin::hashes::Hash::all_zeros(),
-        };
-        let blocks_from = interest.needs.blocks_from.into_iter().chain(reads).min();
-        let order = Order {
-            heights: next..=last,
-            previous,
-            blocks_from: blocks_from.unwrap_or(Height::MAX),
-            spent_from: interest.needs.spent_from,
-            filtering,
-        };
+        let (interest, live) = self.with_coins(interest, next, filtering)?;
+        let order = self.order(next..=last, &interest, reads, filtering)?;
         // What it reads blocks for may join another sweep's entries on the way: from here on its row says so itself.
         let course = self.course(id, &interest, blocks_from)?;
         let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
@@ -370,16 +330,50 @@ impl<'a> Sweeper<'a> {
         Ok(())
     }
 
-    /// Over the records of the heights `next` to `last`; returns the height at which blocks are needed, if they are.
+    /// An interest with its coins, those made below `next`, ready for scanners.
+    fn with_coins(
+        &self,
+        mut interest: Interest,
+        next: Height,
+        filtering: Filtering,
+    ) -> Result<(Arc<Interest>, LiveCoins), IndexError> {
+        let live = LiveCoins::load(self.writer, &interest, next)?;
+        interest.seek(self.writer, &live, filtering)?;
+        Ok((Arc::new(interest), live))
+    }
+
+    /// What to read of these heights; `reads` as in a side sweep's row.
+    fn order(
+        &self,
+        heights: RangeInclusive<Height>,
+        interest: &Interest,
+        reads: Option<Height>,
+        filtering: Filtering,
+    ) -> Result<Order, IndexError> {
+        let previous = match heights.start().checked_sub(1) {
+            Some(below) => self.writer.known_header(below)?.block_hash(),
+            None => bitcoin::hashes::Hash::all_zeros(),
+        };
+        let blocks_from = interest.blocks_from(reads).unwrap_or(Height::MAX);
+        Ok(Order { heights, previous, blocks_from, spent_from: interest.needs.spent_from, filtering })
+    }
+
+    /// A side sweep over the records of the heights from `next` on, through `last` or to where it needs blocks. Where a coin turns out
+    /// to need them earlier, its row says so.
+    #[expect(clippy::too_many_arguments, reason = "where it stands, where it goes, and who listens")]
     fn pass(
         &self,
-        mut advance: Advance<'_>,
+        interest: Interest,
+        (id, reads): (u32, Option<Height>),
         next: Height,
         last: Height,
         news: &dyn Fn() -> Result<(), SyncError>,
         observer: &mut dyn Observer,
         outcome: &mut Outcome,
-    ) -> Result<Option<Height>, SyncError> {
+    ) -> Result<(), SyncError> {
+        let last = interest.blocks_from(reads).map_or(last, |from| last.min(from - 1));
+        let course = self.course(id, &Arc::new(interest), reads)?;
+        let mut advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
         advance.tally = outcome.tally;
         observer.begin(next, last);
         let mut at = next;
@@ -405,7 +399,14 @@ impl<'a> Sweeper<'a> {
         outcome.tally = advance.tally;
         let needed = walked?;
         written?;
-        Ok(needed)
+        if let Some(height) = needed {
+            let next = self.writer.sweeps()?.next(id);
+            let reads = Some(reads.map_or(height, |reads| reads.min(height)));
+            let mut step = self.writer.step();
+            step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
+            step.commit(true)?;
+        }
+        Ok(())
     }
 
     /// The first height from `at` on that has a record.
@@ -445,11 +446,6 @@ impl<'a> Sweeper<'a> {
 
     fn paused(&self) -> Result<(), SyncError> {
         if self.bells.pause.load(Ordering::SeqCst) { Err(SyncError::Paused) } else { Ok(()) }
-    }
-
-    fn header_hash(&self, height: Height) -> Result<bitcoin::BlockHash, IndexError> {
-        let header = self.writer.header(height)?;
-        Ok(header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?.block_hash())
     }
 
     /// Says once that everything up to this tip is swept; blocks seen at the tip, one by one, are no catching up.

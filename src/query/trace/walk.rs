@@ -127,8 +127,7 @@ impl Pass<'_> {
         match self.block {
             Some((known, time)) if known == height => Ok(time),
             _ => {
-                let header = self.snapshot.reader.header(height)?;
-                let time = header.ok_or_else(|| View::corrupt(Family::Headers, &height.to_be_bytes()))?.time;
+                let time = self.snapshot.reader.known_header(height)?.time;
                 self.block = Some((height, time));
                 Ok(time)
             }
