@@ -14,7 +14,7 @@ use bitcoin::block::Header;
 use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, ScriptBuf};
-use coinhound::scan::{Fingerprints, Matcher, Needles, OutPointHasher, Scripts, scan};
+use coinhound::scan::{Coins, Matcher, Needles, OutPointHasher, ScriptMap, scan};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A real block of 2,500 transactions.
@@ -51,20 +51,19 @@ fn filter(number: u32) -> (BlockHash, Vec<u8>) {
 fn blocks(criterion: &mut Criterion) {
     let header: Header = deserialize(&BLOCK[..Header::SIZE]).unwrap();
     let hasher = OutPointHasher::default();
-    let none = Fingerprints::default();
-    let look = |scripts: &Scripts, coins: &Fingerprints| {
+    let none = Coins::default();
+    let look = |scripts: &ScriptMap<()>, coins: &Coins| {
         scan(BLOCK.to_vec(), &header, None, scripts, coins, &hasher).unwrap().candidates().len()
     };
     let mut group = criterion.benchmark_group("parse");
     group.throughput(Throughput::Bytes(BLOCK.len() as u64));
-    group.bench_function("nothing looked for", |bench| bench.iter(|| look(&Scripts::default(), &none)));
+    group.bench_function("nothing looked for", |bench| bench.iter(|| look(&ScriptMap::default(), &none)));
     group.finish();
 
     let mut group = criterion.benchmark_group("match");
     group.throughput(Throughput::Bytes(BLOCK.len() as u64));
     for length in LISTS {
-        let scripts = list(length);
-        let scripts = Scripts::new(scripts.iter().map(|script| script.as_script()));
+        let scripts: ScriptMap<_> = list(length).iter().map(|script| script.as_script()).collect();
         group.bench_function(BenchmarkId::new("scripts", length), |bench| bench.iter(|| look(&scripts, &none)));
     }
     group.finish();

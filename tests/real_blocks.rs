@@ -9,7 +9,7 @@ use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, OutPoint, Script, ScriptBuf, TxMerkleNode, TxOut, Txid};
 use coinhound::chain::merkle::root_from_branch;
-use coinhound::scan::{BlockScan, Fingerprints, OutPointHasher, ScanError, Scripts, scan};
+use coinhound::scan::{BlockScan, Coins, Fingerprints, OutPointHasher, ScanError, ScriptMap, scan};
 
 use common::random::Rng;
 
@@ -53,8 +53,8 @@ impl Real {
         raw: Vec<u8>,
         scripts: impl IntoIterator<Item = &'a Script>,
     ) -> Result<BlockScan, ScanError> {
-        let (live, hasher) = (Fingerprints::default(), OutPointHasher::default());
-        scan(raw, &self.block.header, None, &Scripts::new(scripts), &live, &hasher)
+        let (live, hasher) = (Coins::default(), OutPointHasher::default());
+        scan(raw, &self.block.header, None, &scripts.into_iter().collect::<ScriptMap<_>>(), &live, &hasher)
     }
 
     fn txids(&self) -> Vec<Txid> {
@@ -149,7 +149,7 @@ fn the_spender_of_a_coin_looked_for_is_found() {
         let spends: Vec<(u32, OutPoint)> = spends
             .flat_map(|(at, transaction)| transaction.input.iter().map(move |input| (at, input.previous_output)))
             .collect();
-        let unlisted = Scripts::default();
+        let unlisted = ScriptMap::<()>::default();
         for step in [1, 3, 100, 1000] {
             let wanted: Vec<_> = spends.iter().step_by(step).collect();
             let mut live: Fingerprints = wanted.iter().map(|(_, coin)| hasher.of(coin)).collect();
@@ -158,10 +158,12 @@ fn the_spender_of_a_coin_looked_for_is_found() {
             let expected: BTreeSet<u32> = wanted.iter().map(|(at, _)| *at).collect();
             let expected: Vec<u32> = expected.into_iter().collect();
             let header = &real.block.header;
-            let found = scan(real.raw.to_vec(), header, None, &unlisted, &live, &hasher).expect("a real block");
+            let published = Coins::new(live.iter().copied().collect());
+            let found = scan(real.raw.to_vec(), header, None, &unlisted, &published, &hasher).expect("a real block");
             assert_eq!(found.candidates(), expected, "{}", real.name);
             let none = Fingerprints::default();
-            let later = scan(real.raw.to_vec(), header, None, &unlisted, &none, &hasher).expect("a real block");
+            let later =
+                scan(real.raw.to_vec(), header, None, &unlisted, &Coins::default(), &hasher).expect("a real block");
             assert_eq!(later.candidates(), [] as [u32; 0]);
             assert_eq!(later.spending(&live), expected, "{}: coins that were learnt of later", real.name);
             assert_eq!(later.spending(&none), [] as [u32; 0]);
@@ -186,8 +188,8 @@ fn a_listed_script_is_found_where_it_is_spent() {
     for transaction in &real.block.txdata[1..] {
         spent.push(transaction.input.iter().map(|input| output(&input.previous_output)).collect());
     }
-    let (live, hasher) = (Fingerprints::default(), OutPointHasher::default());
-    let look = |scripts: &Scripts, spent: &[Vec<TxOut>]| {
+    let (live, hasher) = (Coins::default(), OutPointHasher::default());
+    let look = |scripts: &ScriptMap<()>, spent: &[Vec<TxOut>]| {
         scan(real.raw.to_vec(), &real.block.header, Some(spent), scripts, &live, &hasher)
     };
     let within: BTreeSet<&ScriptBuf> =
@@ -199,7 +201,7 @@ fn a_listed_script_is_found_where_it_is_spent() {
         let spends = (0..).zip(&spent).filter(|(_, of)| of.iter().any(|output| output.script_pubkey == *script));
         let expected: BTreeSet<u32> = pays.chain(spends.map(|(at, _)| at)).collect();
         let expected: Vec<u32> = expected.into_iter().collect();
-        let found = look(&Scripts::new([script.as_script()]), &spent).expect("a real block");
+        let found = look(&ScriptMap::from_iter([script.as_script()]), &spent).expect("a real block");
         assert_eq!(found.candidates(), expected, "{script}");
     }
     // As many as there are inputs, or it isn't this block's.
@@ -209,7 +211,7 @@ fn a_listed_script_is_found_where_it_is_spent() {
     broken[2].swap(1, 2);
     broken[2][0].push(TxOut { value: Amount::ZERO, script_pubkey: elsewhere });
     for spent in broken {
-        assert_eq!(look(&Scripts::default(), &spent).err(), Some(ScanError::SpentOutputs));
+        assert_eq!(look(&ScriptMap::default(), &spent).err(), Some(ScanError::SpentOutputs));
     }
 }
 
@@ -314,8 +316,8 @@ fn another_header_or_order_of_transactions_is_refused() {
             real.raw.to_vec(),
             &other,
             None,
-            &Scripts::default(),
-            &Fingerprints::default(),
+            &ScriptMap::<()>::default(),
+            &Coins::default(),
             &OutPointHasher::default(),
         );
         assert_eq!(scanned.err(), Some(ScanError::OtherHeader), "{}", real.name);

@@ -2,6 +2,9 @@
 //!
 //! A transaction is a candidate if one of its outputs, or of the outputs it spends, is on a script looked for, or if one of its
 //! inputs has the fingerprint of a coin looked for. No transaction's id is computed unless there is a candidate.
+//!
+//! Parsing only gathers hashes. They are looked up afterwards, one behind the other: where what they are looked up in is larger than
+//! the processor's caches, it waits for many of them at once.
 
 use std::ops::{ControlFlow, Range};
 
@@ -10,8 +13,8 @@ use bitcoin::hashes::Hash;
 use bitcoin::{Transaction, TxOut, Txid, consensus};
 use bitcoin_slices::{Visit, Visitor, bsl};
 
-use super::live::{Fingerprints, OutPointHasher};
-use super::scripts::Scripts;
+use super::live::{Coins, Fingerprints, OutPointHasher};
+use super::script_map::ScriptMap;
 use crate::chain::merkle::Tree;
 
 /// Why a block can't be used.
@@ -53,40 +56,39 @@ pub struct BlockScan {
 ///
 /// # Errors
 /// [`ScanError`], where the block isn't what was asked for; what touches has still to be proven by [`BlockScan::prove`].
-pub fn scan(
+pub fn scan<V: Copy>(
     raw: Vec<u8>,
     header: &Header,
     spent: Option<&[Vec<TxOut>]>,
-    scripts: &Scripts,
-    live: &Fingerprints,
+    scripts: &ScriptMap<V>,
+    live: &Coins,
     hasher: &OutPointHasher,
 ) -> Result<BlockScan, ScanError> {
     if raw.get(..Header::SIZE) != Some(&consensus::serialize(header)[..]) {
         return Err(ScanError::OtherHeader);
     }
-    let mut pass = Pass {
-        scripts,
-        live,
-        hasher,
-        tx_index: 0,
-        hit: false,
-        end: 0,
-        ends: Vec::new(),
-        inputs: Vec::with_capacity(raw.len() / 200),
-        input_ends: Vec::new(),
-        candidates: Vec::new(),
-    };
+    if u32::try_from(raw.len()).is_err() {
+        return Err(ScanError::Malformed("it is larger than any block".into()));
+    }
+    let mut pass = Pass::new(&raw, scripts, hasher);
     let parsed = bsl::Block::visit(&raw, &mut pass).map_err(|error| ScanError::Malformed(format!("{error:?}")))?;
     if !parsed.remaining().is_empty() {
         return Err(ScanError::Malformed(format!("{} bytes too many", parsed.remaining().len())));
     }
-    let first = raw.len() - pass.end;
-    let mut candidates = pass.candidates;
-    let (mut ends, inputs, input_ends) = (pass.ends, pass.inputs, pass.input_ends);
+    let Pass { outputs, output_ends, end, mut ends, inputs, input_ends, .. } = pass;
     if ends.is_empty() {
         return Err(ScanError::Malformed("it has no transaction".into()));
     }
+    let first = raw.len() - end;
     ends.iter_mut().for_each(|end| *end += first);
+
+    let is_wanted =
+        |output: &Output| scripts.may_hold(output.hash) && scripts.find_exactly(&raw[output.script()]).is_some();
+    let funding = outputs.iter().enumerate().filter(|(_, output)| is_wanted(output));
+    let mut candidates: Vec<u32> = funding.map(|(at, _)| transaction_of(&output_ends, at)).collect();
+    let spending = inputs.iter().enumerate().filter(|(_, input)| live.contains(**input));
+    candidates.extend(spending.map(|(at, _)| transaction_of(&input_ends, at)));
+
     let mut block = BlockScan { raw, ends, first, inputs, input_ends, candidates: Vec::new() };
     if let Some(spent) = spent {
         block.fits(spent)?;
@@ -95,9 +97,9 @@ pub fn scan(
                 candidates.push(tx_index);
             }
         }
-        candidates.sort_unstable();
-        candidates.dedup();
     }
+    candidates.sort_unstable();
+    candidates.dedup();
     block.candidates = candidates;
     Ok(block)
 }
@@ -130,7 +132,7 @@ impl BlockScan {
             return Vec::new();
         }
         let hits = self.inputs.iter().enumerate().filter(|(_, input)| wanted.contains(input));
-        let mut found: Vec<u32> = hits.map(|(at, _)| self.transaction_of_input(at)).collect();
+        let mut found: Vec<u32> = hits.map(|(at, _)| transaction_of(&self.input_ends, at)).collect();
         found.dedup();
         found
     }
@@ -144,11 +146,6 @@ impl BlockScan {
             }
             (*input, tx_index)
         })
-    }
-
-    fn transaction_of_input(&self, at: usize) -> u32 {
-        let index = self.input_ends.partition_point(|end| *end as usize <= at);
-        u32::try_from(index).expect("a block has fewer transactions than bytes")
     }
 
     /// A transaction, decoded, without its witness.
@@ -223,43 +220,80 @@ impl Visitor for Ids {
     }
 }
 
-struct Pass<'a> {
-    scripts: &'a Scripts,
-    live: &'a Fingerprints,
+/// The transaction that an input or output belongs to, by how many there are up to the end of each.
+fn transaction_of(ends: &[u32], at: usize) -> u32 {
+    let index = ends.partition_point(|end| *end as usize <= at);
+    u32::try_from(index).expect("a block has fewer transactions than bytes")
+}
+
+/// An output, as far as it has to be looked at.
+struct Output {
+    /// Of its script, for the filter before the scripts looked for.
+    hash: u64,
+    /// Where its script lies in the block.
+    start: u32,
+    length: u32,
+}
+
+impl Output {
+    fn script(&self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + self.length as usize
+    }
+}
+
+struct Pass<'a, V> {
+    raw: &'a [u8],
+    scripts: &'a ScriptMap<V>,
     hasher: &'a OutPointHasher,
-    tx_index: u32,
-    hit: bool,
+    outputs: Vec<Output>,
+    output_ends: Vec<u32>,
     end: usize,
     ends: Vec<usize>,
     inputs: Vec<u64>,
     input_ends: Vec<u32>,
-    candidates: Vec<u32>,
 }
 
-impl Visitor for Pass<'_> {
+impl<'a, V> Pass<'a, V> {
+    fn new(raw: &'a [u8], scripts: &'a ScriptMap<V>, hasher: &'a OutPointHasher) -> Self {
+        Self {
+            raw,
+            scripts,
+            hasher,
+            // As many as full blocks have, about.
+            outputs: Vec::with_capacity(raw.len() / 160),
+            output_ends: Vec::with_capacity(raw.len() / 400),
+            end: 0,
+            ends: Vec::with_capacity(raw.len() / 400),
+            inputs: Vec::with_capacity(raw.len() / 160),
+            input_ends: Vec::with_capacity(raw.len() / 400),
+        }
+    }
+}
+
+impl<V> Visitor for Pass<'_, V> {
     fn visit_tx_in(&mut self, _vin: usize, input: &bsl::TxIn<'_>) -> ControlFlow<()> {
-        if self.tx_index > 0 {
-            let fingerprint = self.hasher.of_bytes(input.prevout().as_ref());
-            self.hit |= self.live.contains(&fingerprint);
-            self.inputs.push(fingerprint);
+        // Nothing is known of the coinbase's one input.
+        if !self.ends.is_empty() {
+            self.inputs.push(self.hasher.of_bytes(input.prevout().as_ref()));
         }
         ControlFlow::Continue(())
     }
 
     fn visit_tx_out(&mut self, _vout: usize, output: &bsl::TxOut<'_>) -> ControlFlow<()> {
-        self.hit |= self.scripts.find(output.script_pubkey()).is_some();
+        let script = output.script_pubkey();
+        let start = script.as_ptr().addr() - self.raw.as_ptr().addr();
+        let [start, length] = [start, script.len()].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        self.outputs.push(Output { hash: self.scripts.hash(script), start, length });
         ControlFlow::Continue(())
     }
 
     fn visit_transaction(&mut self, transaction: &bsl::Transaction<'_>) -> ControlFlow<()> {
-        if std::mem::take(&mut self.hit) {
-            self.candidates.push(self.tx_index);
-        }
         self.end += transaction.as_ref().len();
         self.ends.push(self.end);
-        // A block holds fewer inputs than bytes, and a message from a node is far below 4 GiB.
+        // A block is below 4 GiB, and holds fewer inputs and outputs than bytes.
         self.input_ends.push(u32::try_from(self.inputs.len()).unwrap_or(u32::MAX));
-        self.tx_index += 1;
+        self.output_ends.push(u32::try_from(self.outputs.len()).unwrap_or(u32::MAX));
         ControlFlow::Continue(())
     }
 }

@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use bitcoin::OutPoint;
 use foldhash::quality::RandomState;
 
+use super::bloom::Bloom;
+
 /// Makes fingerprints; keyed anew in each process, so that nobody can grind outpoints that collide.
 #[derive(Clone, Default)]
 pub struct OutPointHasher(RandomState);
@@ -42,5 +44,57 @@ impl Hasher for Identity {
     }
 }
 
-/// A set of fingerprints.
+/// A set of fingerprints that grows and shrinks.
 pub type Fingerprints = HashSet<u64, BuildHasherDefault<Identity>>;
+
+/// A set of fingerprints that stays as it is: quick to miss, however large, and compact.
+#[derive(Default)]
+pub struct Coins {
+    sorted: Vec<u64>,
+    bloom: Bloom,
+}
+
+impl Coins {
+    /// Of these, in any order.
+    pub fn new(mut fingerprints: Vec<u64>) -> Self {
+        fingerprints.sort_unstable();
+        let mut bloom = Bloom::new(fingerprints.len());
+        fingerprints.iter().for_each(|fingerprint| bloom.insert(*fingerprint));
+        Self { sorted: fingerprints, bloom }
+    }
+
+    /// Whether a fingerprint is among them.
+    #[inline]
+    pub fn contains(&self, fingerprint: u64) -> bool {
+        self.bloom.may_hold(fingerprint) && self.sorted.binary_search(&fingerprint).is_ok()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coins_are_told_from_others() {
+        let hasher = OutPointHasher::default();
+        let outpoint = |vout| OutPoint { vout, ..OutPoint::null() };
+        for count in [0_u32, 1, 3, 5000] {
+            let coins = Coins::new((0..count).rev().map(|n| hasher.of(&outpoint(n * 2))).collect());
+            assert_eq!((coins.len(), coins.is_empty()), (count as usize, count == 0));
+            assert!(
+                (0..count * 2 + 100)
+                    .all(|n| { coins.contains(hasher.of(&outpoint(n))) == (n % 2 == 0 && n < count * 2) })
+            );
+        }
+    }
+}

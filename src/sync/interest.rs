@@ -18,19 +18,17 @@ use crate::index::entries::EntryRow;
 use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
 use crate::index::{Family, Result, View};
 use crate::scan::needles::is_left_out;
-use crate::scan::{Fingerprints, OutPointHasher, Scripts};
+use crate::scan::{Coins, Fingerprints, OutPointHasher, ScriptMap, ScriptMapBuilder};
 use crate::watchlist::Role;
 
 /// The scripts that count for one sweep, and the published coins.
 pub struct Interest {
-    /// The flagged scripts, numbered.
-    pub scripts: Scripts,
-    /// Of each script, the height it is flagged from.
-    from: Vec<Height>,
-    /// The numbers of those that blocks are looked through for; `None` for all.
-    own: Option<Vec<u32>>,
+    /// The flagged scripts.
+    pub scripts: ScriptMap<Flagged>,
+    /// How many of them blocks are looked through for.
+    own: usize,
     /// Where tracing stops.
-    services: Scripts,
+    services: ScriptMap<()>,
     /// What filters are asked for, where they are.
     pub sought: Option<Sought>,
     /// What of the chain has to be read for it.
@@ -46,7 +44,29 @@ pub struct Published {
     /// Counts publications.
     pub version: u64,
     /// The coins; may hold some that were spent since.
-    pub coins: Fingerprints,
+    pub coins: Coins,
+}
+
+/// What a sweep knows of a flagged script, in four bytes: there may be ten million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flagged(u32);
+
+impl Flagged {
+    /// No chain comes to this height in forty thousand years.
+    const NEVER: Height = Height::MAX >> 1;
+
+    /// From which height on, and whether blocks are looked through for it.
+    fn new(from: Height, own: bool) -> Self {
+        Self(from.min(Self::NEVER) << 1 | u32::from(own))
+    }
+
+    fn from(self) -> Height {
+        self.0 >> 1
+    }
+
+    fn is_own(self) -> bool {
+        self.0 & 1 == 1
+    }
 }
 
 /// The height from which an entry counts for the sweep `of`, and whether that sweep is to look for it in blocks.
@@ -70,24 +90,25 @@ impl Interest {
     /// # Errors
     /// What reading reports.
     pub fn load(view: &View, sweeps: &Sweeps, of: u32) -> Result<Self> {
-        let (mut scripts, mut services) = (Scripts::default(), Scripts::default());
-        let (mut from, mut own, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut scripts, mut services) = (ScriptMapBuilder::default(), ScriptMapBuilder::default());
+        let mut needs = Needs::default();
+        let mut own = 0;
         for entry in view.entry_heads() {
             let (_, entry) = entry?;
             if entry.service {
-                services.insert(&entry.script);
+                services.push(&entry.script, ());
             }
-            if let Some((height, looked_for)) = share(&entry, sweeps, of).filter(|_| entry.flagged) {
-                let number = scripts.insert(&entry.script);
-                from.push(height);
-                own.extend(looked_for.then_some(height));
-                numbers.extend((of != MAIN_SWEEP && looked_for).then_some(number));
+            if let Some((from, looked_for)) = share(&entry, sweeps, of).filter(|_| entry.flagged) {
+                scripts.push(&entry.script, Flagged::new(from, looked_for));
+                if looked_for {
+                    own += 1;
+                    needs.add(from, from);
+                }
             }
         }
-        let needs = Needs::from_heights(own.into_iter());
-        let own = (of != MAIN_SWEEP).then_some(numbers);
+        let (scripts, services) = (scripts.build(), services.build());
         let hasher = OutPointHasher::default();
-        Ok(Self { scripts, from, own, services, sought: None, needs, hasher, published: RwLock::default() })
+        Ok(Self { scripts, own, services, sought: None, needs, hasher, published: RwLock::default() })
     }
 
     /// Gets ready to ask filters: for the sweep's own scripts, and for those of its live coins. What other entries find in the
@@ -101,18 +122,13 @@ impl Interest {
             Filtering::WherePays => MOST,
             Filtering::Always => usize::MAX,
         };
-        if self.own.as_ref().map_or(self.scripts.len(), Vec::len).saturating_add(live.coins.len()) > most {
+        if self.own.saturating_add(live.coins.len()) > most {
             return Ok(());
         }
         let sought = Sought::new(most);
-        match &self.own {
-            None => self.scripts.iter().for_each(|script| sought.add(script)),
-            Some(numbers) => {
-                let own = numbers.iter().filter_map(|number| self.scripts.since(*number as usize).next());
-                own.for_each(|script| sought.add(script));
-            }
-        }
-        if self.scripts.iter().any(is_left_out) {
+        let own = self.scripts.iter().filter(|(_, flagged)| flagged.is_own());
+        own.for_each(|(script, _)| sought.add(script));
+        if self.scripts.iter().any(|(script, _)| is_left_out(script)) {
             tracing::info!(
                 "some entries are on empty scripts or on such as begin with OP_RETURN, of which filters say nothing: where one of \
                  them is looked for, every block is read"
@@ -155,8 +171,10 @@ pub struct Needs {
 impl Needs {
     /// Those of lists that no index has taken in yet.
     pub fn of_entries(entries: &Entries) -> Self {
+        let mut needs = Self::default();
         let flagged = entries.values().filter(|entry| entry.roles.contains(&Role::Flagged));
-        Self::from_heights(flagged.map(|entry| entry.from))
+        flagged.for_each(|entry| needs.add(entry.from, entry.from));
+        needs
     }
 
     /// What is missing of an index whose entries and sweeps are these, as far as its scripts tell.
@@ -173,11 +191,7 @@ impl Needs {
             }
             let wishes = [Some((entry.from, entry.sweep)), entry.lowered.map(|lowered| (lowered.from, lowered.sweep))];
             for (from, sweep) in wishes.into_iter().flatten() {
-                let first = from.max(sweeps.next(sweep));
-                needs.blocks_from = needs.blocks_from.into_iter().chain([first]).min();
-                if from > 0 {
-                    needs.spent_from = needs.spent_from.into_iter().chain([first]).min();
-                }
+                needs.add(from, from.max(sweeps.next(sweep)));
             }
         }
         let reads = sweeps.sides().into_iter().filter_map(|(_, next, reads)| reads.map(|reads| reads.max(next)));
@@ -185,14 +199,19 @@ impl Needs {
         Ok(needs)
     }
 
-    fn from_heights(heights: impl Iterator<Item = Height> + Clone) -> Self {
-        Self { blocks_from: heights.clone().min(), spent_from: heights.filter(|from| *from > 0).min() }
+    /// Adds those of a script flagged from a height on, as far as they lie at `first` and above.
+    fn add(&mut self, from: Height, first: Height) {
+        let least = |known: Option<Height>| known.into_iter().chain([first]).min();
+        self.blocks_from = least(self.blocks_from);
+        if from > 0 {
+            self.spent_from = least(self.spent_from);
+        }
     }
 }
 
 impl Marks for Interest {
     fn flagged_from(&self, script: &Script) -> Option<Height> {
-        self.scripts.find(script.as_bytes()).map(|number| self.from[number as usize])
+        self.scripts.find(script.as_bytes()).map(Flagged::from)
     }
 
     fn is_service(&self, script: &Script) -> bool {
@@ -273,7 +292,7 @@ impl LiveCoins {
         self.version += 1;
         self.blocks_since = 0;
         self.earlier = self.recent.drain().collect();
-        let coins = self.coins.iter().map(|outpoint| interest.hasher.of(outpoint)).collect();
+        let coins = Coins::new(self.coins.iter().map(|outpoint| interest.hasher.of(outpoint)).collect());
         let published = Arc::new(Published { version: self.version, coins });
         *interest.published.write().unwrap_or_else(PoisonError::into_inner) = published;
     }
