@@ -45,6 +45,8 @@ pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
     }
     let Some(contact) = Contact::new(settings, &stop)? else { return stopped_early(context) };
     let writer = contact.open(settings, &wanted)?;
+    // The index has them now, and lists can be long.
+    drop(wanted);
     let name = contact.lane.name();
     let mut progress = Progress::new(context.quiet);
     let outcome =

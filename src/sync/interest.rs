@@ -172,7 +172,7 @@ impl Needs {
     /// Those of lists that no index has taken in yet.
     pub fn of_entries(entries: &Entries) -> Self {
         let mut needs = Self::default();
-        let flagged = entries.values().filter(|entry| entry.roles.contains(&Role::Flagged));
+        let flagged = entries.values().filter(|entry| entry.is(Role::Flagged));
         flagged.for_each(|entry| needs.add(entry.from, entry.from));
         needs
     }

@@ -176,8 +176,8 @@ impl Plan {
 pub fn row(entry: &Entry) -> EntryRow {
     EntryRow {
         script: entry.script.clone(),
-        flagged: entry.roles.contains(&Role::Flagged),
-        service: entry.roles.contains(&Role::Service),
+        flagged: entry.is(Role::Flagged),
+        service: entry.is(Role::Service),
         from: entry.from,
         sweep: MAIN_SWEEP,
         lowered: None,
@@ -308,7 +308,7 @@ impl Planner<'_> {
         let newly = without(&entry.labels) && !without(&known.labels);
         let asked = if newly { entry.from.min(wish) } else { entry.from_with(wish) };
         let mut now = EntryRow { labels: entry.labels.clone(), ..known.clone() };
-        let says = |role| entry.roles.contains(&role);
+        let says = |role| entry.is(role);
         let lost = (known.flagged && !says(Role::Flagged)) || (known.service && !says(Role::Service));
         if lost && !self.forget {
             let of_lost = |label: &&Label| !says(label.role);

@@ -9,6 +9,9 @@ use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{Family, IndexError, Writer};
 
+/// Bytes of entries written at a time into an index without a block.
+const PART_BYTES: usize = 8 << 20;
+
 /// Opens the index at `path` for what is wanted, or makes it; with what changed of it, if anything was there before. An index without
 /// a block takes everything in afresh.
 ///
@@ -53,13 +56,17 @@ fn take_afresh(writer: &Writer, wanted: &Wanted) -> Result<(), IndexError> {
     let mut step = writer.step();
     meta::put_trace(&mut step, &wanted.trace.over(&TraceParameters::default()));
     if let Some((entries, taken)) = &wanted.lists {
-        for known in writer.entries() {
+        for known in writer.entry_heads() {
             let (script, _) = known?;
             if !entries.contains_key(&script) {
                 step.delete(Family::Entries, &script.0);
             }
         }
         for (script, entry) in entries {
+            // In parts, for the sake of memory. An index without a block takes everything in afresh, so none of them binds anybody.
+            if step.bytes() > PART_BYTES {
+                std::mem::replace(&mut step, writer.step()).commit(false)?;
+            }
             step.put(Family::Entries, &script.0, &row(entry).value());
         }
         meta::put_lists(&mut step, taken);

@@ -1,8 +1,9 @@
 //! Listings of all files to one entry per script, with everything that anybody says of it.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::collections::BTreeMap;
 
 use bitcoin::ScriptBuf;
+use rayon::prelude::*;
 
 use super::{Label, List, Listing, Role};
 use crate::chain::{Height, ScriptHash};
@@ -12,8 +13,6 @@ use crate::chain::{Height, ScriptHash};
 pub struct Entry {
     /// The script.
     pub script: ScriptBuf,
-    /// Every role that a label gives it; never empty.
-    pub roles: BTreeSet<Role>,
     /// From which height on its touches are wanted.
     pub from: Height,
     /// Who says what, sorted, each once; never empty.
@@ -21,10 +20,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether a label gives it that role; one does at least.
+    pub fn is(&self, role: Role) -> bool {
+        self.labels.iter().any(|label| label.role == role)
+    }
+
     /// The least height that a flagged label asks for (without one, that any label does), where a label without a height asks
     /// for `default`.
     pub fn from_with(&self, default: Height) -> Height {
-        let flagged = self.roles.contains(&Role::Flagged);
+        let flagged = self.is(Role::Flagged);
         let asking = self.labels.iter().filter(|label| !flagged || label.role == Role::Flagged);
         asking.map(|label| label.from.unwrap_or(default)).min().unwrap_or(default)
     }
@@ -33,27 +37,27 @@ impl Entry {
 /// One entry per script. Its `from` is the least that a flagged label asks for (without one, that any label does), where a
 /// label without a height asks for `default_from`.
 pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTreeMap<ScriptHash, Entry> {
-    let mut entries = BTreeMap::new();
-    for listing in lists.into_iter().flat_map(|list| list.listings) {
-        let Listing { script, label } = listing;
-        match entries.entry(ScriptHash::of(&script)) {
-            btree_map::Entry::Occupied(mut entry) => {
-                let entry: &mut Entry = entry.get_mut();
-                entry.labels.push(label);
-            }
-            btree_map::Entry::Vacant(place) => {
-                // Most scripts have one label, and there may be millions: room for one, where a push makes room for four.
-                place.insert(Entry { script, roles: BTreeSet::new(), from: default_from, labels: vec![label] });
-            }
+    let mut listings: Vec<Option<Listing>> = lists.into_iter().flat_map(|list| list.listings).map(Some).collect();
+    let hash = |(at, listing): (usize, &Option<Listing>)| Some((ScriptHash::of(&listing.as_ref()?.script), at));
+    // Places are sorted, not listings, which are large.
+    let mut order: Vec<_> = listings.par_iter().enumerate().filter_map(hash).collect();
+    order.par_sort_unstable();
+    let mut order = order.into_iter().peekable();
+    let next = || {
+        let (hash, at) = order.next()?;
+        let Listing { script, label } = listings[at].take()?;
+        // Most scripts have one label, and there may be millions: room for one.
+        let mut labels = vec![label];
+        while let Some((_, at)) = order.next_if(|(next, _)| *next == hash) {
+            labels.extend(listings[at].take().map(|listing| listing.label));
         }
-    }
-    for entry in entries.values_mut() {
-        entry.labels.sort_unstable();
-        entry.labels.dedup();
-        entry.roles = entry.labels.iter().map(|label| label.role).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        let mut entry = Entry { script, from: default_from, labels };
         entry.from = entry.from_with(default_from);
-    }
-    entries
+        Some((hash, entry))
+    };
+    std::iter::from_fn(next).collect()
 }
 
 #[cfg(test)]
@@ -82,9 +86,9 @@ mod tests {
         let entry = &entries[&ScriptHash::of(&script)];
         assert_eq!(entry.script, script);
         let labels: Vec<_> =
-            entry.labels.iter().map(|label| (label.list.as_str(), label.label.as_deref().unwrap_or(""))).collect();
+            entry.labels.iter().map(|label| (&*label.list, label.label.as_deref().unwrap_or(""))).collect();
         assert_eq!(labels, [("a", "x"), ("a", "z"), ("b", "x")]);
-        assert_eq!(entry.roles, BTreeSet::from([Role::Flagged]));
+        assert!(entry.is(Role::Flagged) && !entry.is(Role::Service));
     }
 
     #[test]
@@ -100,7 +104,7 @@ mod tests {
     #[test]
     fn both_roles_are_kept() {
         let entry = only(merge([list("l", &format!("address,role\n{A},service\n{A},flagged\n"))], 0));
-        assert_eq!(entry.roles, BTreeSet::from([Role::Flagged, Role::Service]));
+        assert!(entry.is(Role::Flagged) && entry.is(Role::Service));
     }
 
     #[test]

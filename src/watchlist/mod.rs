@@ -22,6 +22,7 @@ pub use secret::{holds_key, masked};
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Cursor, Read};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use bitcoin::hashes::{Hash, HashEngine, sha256};
@@ -69,7 +70,7 @@ pub struct ListOptions {
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Label {
     /// The file's path, as given.
-    pub list: String,
+    pub list: Arc<str>,
     /// The row's label, else the one given for the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use foldhash::quality::RandomState;
@@ -56,22 +57,27 @@ pub struct Rows<'o> {
     chain: Chain,
     options: &'o ListOptions,
     report: Report,
+    path: Arc<str>,
     listings: Vec<Listing>,
     /// Keyed hash of a listing, without line and extra cells → place of the first such in `listings`.
     seen: HashMap<u64, usize, RandomState>,
 }
 
 /// What is to be done with a row.
-enum Verdict {
+pub enum Verdict {
+    /// It names these scripts.
     Accept(Vec<ScriptBuf>, Label),
+    /// It is of the chain of that name.
     OtherChain(String),
+    /// It can't be used.
     Refuse(Reason),
 }
 
 impl<'o> Rows<'o> {
     /// None yet.
     pub fn new(report: Report, chain: Chain, options: &'o ListOptions) -> Self {
-        Self { chain, options, report, listings: Vec::new(), seen: HashMap::default() }
+        let path = Arc::from(report.path.as_str());
+        Self { chain, options, report, path, listings: Vec::new(), seen: HashMap::default() }
     }
 
     /// The report and the listings so far.
@@ -84,15 +90,20 @@ impl<'o> Rows<'o> {
         self.chain
     }
 
-    /// Judges a row.
+    /// Judges a row and puts it where it belongs.
     pub fn take(&mut self, row: &Row) {
-        match self.judge(row) {
+        self.put(row.line, row.text, self.judge(row));
+    }
+
+    /// Puts a row where it belongs.
+    pub fn put(&mut self, line: u64, text: &str, verdict: Verdict) {
+        match verdict {
             Verdict::Accept(scripts, label) => self.accept(scripts, label),
             Verdict::OtherChain(name) => {
                 self.report.other_chain += 1;
                 *self.report.other_chains.entry(name).or_default() += 1;
             }
-            Verdict::Refuse(reason) => self.refuse(row.line, row.text, reason),
+            Verdict::Refuse(reason) => self.refuse(line, text, reason),
         }
     }
 
@@ -107,7 +118,8 @@ impl<'o> Rows<'o> {
         self.report.quarantined.push(Quarantined { line, text, reason: reason.to_string() });
     }
 
-    fn judge(&self, row: &Row) -> Verdict {
+    /// What is to be done with a row; most of the work.
+    pub fn judge(&self, row: &Row) -> Verdict {
         if secret::holds_key(row.text) {
             return Verdict::Refuse(Reason::PrivateKey);
         }
@@ -165,7 +177,7 @@ impl<'o> Rows<'o> {
             }
         }
         Ok(Label {
-            list: self.report.path.clone(),
+            list: Arc::clone(&self.path),
             label: own(row.label).or_else(|| self.options.label.clone()),
             source: own(row.source),
             category: own(row.category),

@@ -91,7 +91,7 @@ fn csv_columns_are_taken_by_name() {
     assert_eq!((list.report.accepted, list.report.format), (2, "csv"));
     let [first, second] = &list.listings[..] else { panic!("{list:?}") };
     let expected = Label {
-        list: "list".to_owned(),
+        list: "list".into(),
         label: Some("a; b".to_owned()),
         source: Some("https://x.example".to_owned()),
         category: Some("scam".to_owned()),

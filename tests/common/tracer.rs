@@ -44,7 +44,7 @@ pub fn entries(listed: &[Listed]) -> Entries {
         };
         let (script, from, labels) =
             (listed.script.clone(), listed.flagged.unwrap_or(0), roles.iter().map(label).collect());
-        (ScriptHash::of(&script), Entry { script, roles, from, labels })
+        (ScriptHash::of(&script), Entry { script, from, labels })
     };
     listed.iter().map(entry).collect()
 }

@@ -46,7 +46,7 @@ pub fn entries(state: &State) -> coinhound::sync::lists::Entries {
             extra: BTreeMap::new(),
         };
         let labels = roles.iter().map(label).collect();
-        (ScriptHash::of(script), Entry { script: script.clone(), roles, from: listed.from, labels })
+        (ScriptHash::of(script), Entry { script: script.clone(), from: listed.from, labels })
     };
     state.iter().map(entry).collect()
 }

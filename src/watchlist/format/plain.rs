@@ -2,11 +2,16 @@
 
 use std::io::{self, BufRead};
 
+use rayon::prelude::*;
+
 use super::{Format, head_lines, is_marked_up};
-use crate::watchlist::lines::{Lines, MAX_LINE};
+use crate::watchlist::lines::{Line, Lines, MAX_LINE};
 use crate::watchlist::reason::Reason;
-use crate::watchlist::rows::{Row, Rows, Target};
+use crate::watchlist::rows::{Row, Rows, Target, Verdict};
 use crate::watchlist::script::is_margin;
+
+/// Lines judged side by side.
+const LINES_AT_ONCE: usize = 4096;
 
 /// Plain text.
 pub const FORMAT: Format = Format { name: "plain", detects, read };
@@ -18,24 +23,44 @@ fn detects(head: &[u8]) -> bool {
 
 fn read(_head: &[u8], input: &mut dyn BufRead, rows: &mut Rows) -> io::Result<()> {
     let mut lines = Lines::new(input);
-    while let Some(line) = lines.next()? {
-        let text = String::from_utf8_lossy(&line.bytes);
-        let trimmed = text.trim_matches(is_margin);
-        if trimmed.is_empty() && !line.cut || trimmed.starts_with(['#', ';']) {
-            continue;
+    let mut part = Vec::new();
+    loop {
+        part.clear();
+        let mut bytes = 0;
+        while part.len() < LINES_AT_ONCE && bytes < MAX_LINE {
+            let Some(line) = lines.next()? else { break };
+            bytes += line.bytes.len();
+            part.push(line);
         }
-        if line.cut {
-            rows.refuse(line.number, &text, Reason::TooLong(MAX_LINE));
-        } else if std::str::from_utf8(&line.bytes).is_err() {
-            rows.refuse(line.number, &text, Reason::NotUtf8);
-        } else {
-            let (target, label) = split(without_remark(trimmed));
-            let targets = vec![Target { text: target, is_script: false }];
-            // The remark is looked through for private keys like the rest.
-            rows.take(&Row { line: line.number, text: &text, targets, label: Some(label), ..Row::default() });
+        if part.is_empty() {
+            return Ok(());
+        }
+        let judged: Vec<_> = part.par_iter().map(|line| judge(line, rows)).collect();
+        for (line, verdict) in part.iter().zip(judged) {
+            if let Some(verdict) = verdict {
+                rows.put(line.number, &String::from_utf8_lossy(&line.bytes), verdict);
+            }
         }
     }
-    Ok(())
+}
+
+/// What is to be done with a line; nothing with one that is blank or a remark.
+fn judge(line: &Line, rows: &Rows) -> Option<Verdict> {
+    let text = String::from_utf8_lossy(&line.bytes);
+    let trimmed = text.trim_matches(is_margin);
+    if trimmed.is_empty() && !line.cut || trimmed.starts_with(['#', ';']) {
+        return None;
+    }
+    if line.cut {
+        return Some(Verdict::Refuse(Reason::TooLong(MAX_LINE)));
+    }
+    if std::str::from_utf8(&line.bytes).is_err() {
+        return Some(Verdict::Refuse(Reason::NotUtf8));
+    }
+    let (target, label) = split(without_remark(trimmed));
+    let targets = vec![Target { text: target, is_script: false }];
+    // The remark is looked through for private keys like the rest.
+    Some(rows.judge(&Row { line: line.number, text: &text, targets, label: Some(label), ..Row::default() }))
 }
 
 /// The line up to a `#` that follows white space; one that follows anything else starts a descriptor's checksum.
