@@ -163,7 +163,7 @@ impl<'a> Advance<'a> {
         if let Some(sought) = &self.course.interest.sought {
             sought.came_late();
         }
-        pipeline::read_now(&self.pool, &self.course.interest, order, arrived)
+        pipeline::read_now(&self.pool, &self.course.interest, order, arrived, true)
     }
 
     /// Passes a block on the index's own records alone.

@@ -12,6 +12,7 @@ pub mod retrace;
 pub mod rewrite;
 pub mod settle;
 pub mod sieve;
+pub mod single;
 pub mod sought;
 pub mod source;
 pub mod sweeper;

@@ -57,20 +57,22 @@ pub fn settle_tip(
     Ok(())
 }
 
-/// Makes one of sweeps that stand at the same height.
+/// Makes one of sweeps that stand at the same height; says whether the main one looks for more since.
 ///
 /// # Errors
 /// What the index reports, as in all that follow.
-pub fn join(writer: &Writer) -> Result<Sweeps, IndexError> {
+pub fn join(writer: &Writer) -> Result<(Sweeps, bool), IndexError> {
+    let mut grew = false;
     loop {
         let sweeps = writer.sweeps()?;
         let sides = sweeps.sides();
         let above = sides.iter().skip(1).map(|(id, next, reads)| (*id, *next, *reads));
         let above = above.chain([(MAIN_SWEEP, sweeps.main(), None)]);
         let met = sides.iter().zip(above).find(|((_, next, _), (_, above, _))| next >= above);
-        let Some((&(id, _, reads), (into, next, also))) = met else { return Ok(sweeps) };
+        let Some((&(id, _, reads), (into, next, also))) = met else { return Ok((sweeps, grew)) };
         let mut step = writer.step();
         step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Joined { into }.value());
+        grew |= into == MAIN_SWEEP;
         if into != MAIN_SWEEP {
             let reads = reads.into_iter().chain(also).min();
             step.put(Family::Sweeps, &into.to_be_bytes(), &Sweep::Side { next, reads }.value());

@@ -33,7 +33,7 @@ pub trait Observer {
     fn begin(&mut self, first: Height, last: Height);
     /// A block was passed.
     fn passed(&mut self, height: Height, tally: &Tally);
-    /// The end, or a stop.
+    /// The end, or a stop: what was passed has been written, unless the index failed.
     fn end(&mut self);
 }
 
@@ -98,8 +98,15 @@ pub struct Sweeper<'a> {
     source: Arc<dyn Source>,
     walk: Walk<'a>,
     bells: Bells,
-    /// Of the main sweep, as it stood when it last came to an end; none once anything else has changed the index.
-    rested: Option<(Arc<Interest>, LiveCoins)>,
+    rested: Option<Rested>,
+}
+
+/// What the main sweep keeps from one block to the next.
+struct Rested {
+    /// Its entries. They are the same until lists change or another sweep becomes one with it.
+    interest: Arc<Interest>,
+    /// Its coins as it left them; none once anything else has changed the index's coins.
+    live: Option<LiveCoins>,
 }
 
 impl<'a> Sweeper<'a> {
@@ -125,6 +132,17 @@ impl<'a> Sweeper<'a> {
         self.rested = None;
     }
 
+    /// Reads what the next block needs, so that it isn't kept waiting: that takes long where lists are.
+    ///
+    /// # Errors
+    /// What the index reports.
+    pub fn get_ready(&mut self) -> Result<(), IndexError> {
+        let sweeps = self.walk.writer.sweeps()?;
+        let (interest, live) = self.interest(&sweeps, Filtering::Off)?;
+        self.rested = Some(Rested { interest, live: Some(live) });
+        Ok(())
+    }
+
     /// Sweeps up to the node's tip, or to height `to`, and again for what came meanwhile. Blocks that the node's chain gave up are
     /// undone first; a node that is behind is waited for.
     ///
@@ -136,11 +154,7 @@ impl<'a> Sweeper<'a> {
         let mut outcome = Outcome::begin(writer)?;
         let (mut moves, mut stood) = (0, writer.sweeps()?);
         loop {
-            let went = self.once(to, observer, &mut outcome);
-            if went.is_err() {
-                self.rested = None;
-            }
-            match went {
+            match self.once(to, observer, &mut outcome) {
                 Ok(ControlFlow::Continue(())) | Err(SyncError::NewBlock) => {}
                 Ok(ControlFlow::Break(())) | Err(SyncError::Paused) => break,
                 Err(SyncError::ChainMoved) => {
@@ -175,7 +189,7 @@ impl<'a> Sweeper<'a> {
         let writer = self.walk.writer;
         let mut outcome = Outcome::begin(writer)?;
         loop {
-            let sweeps = settle::join(writer)?;
+            let (sweeps, _) = settle::join(writer)?;
             let tip = sweeps.main().checked_sub(1);
             let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
             let interest = Interest::load(writer, &sweeps, id)?;
@@ -210,12 +224,15 @@ impl<'a> Sweeper<'a> {
         let writer = self.walk.writer;
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
-        let sweeps = settle::join(writer)?;
+        let (sweeps, grew) = settle::join(writer)?;
+        if grew {
+            self.rested = None;
+        }
         settle::set_goal(writer, to, last, node, sweeps.main())?;
         match next_task(&sweeps, last) {
             Some(Task::Main { last }) => self.main(&sweeps, last, observer, outcome)?,
             Some(Task::Side { id, next, last, reads }) => {
-                self.rested = None;
+                disturb(&mut self.rested);
                 let course = (id, reads);
                 self.side(&sweeps, course, next, last, (to, node), observer, outcome)?;
             }
@@ -236,17 +253,36 @@ impl<'a> Sweeper<'a> {
         observer: &mut dyn Observer,
         outcome: &mut Outcome,
     ) -> Result<(), SyncError> {
-        let (walk, next) = (&self.walk, sweeps.main());
+        let next = sweeps.main();
         let filtering = self.source.filtering(last - next + 1);
-        let (interest, live) = match self.rested.take() {
-            Some(rested) if filtering == Filtering::Off || rested.0.sought.is_some() => rested,
-            _ => walk.with_coins(Interest::load(walk.writer, sweeps, MAIN_SWEEP)?, next, filtering)?,
-        };
-        let order = walk.order(next..=last, &interest, None, filtering)?;
-        let advance = walk.advance((MAIN_SWEEP, None), &interest, live)?;
-        let live = walk.over_blocks(&interest, &order, advance, &|| self.paused(), observer, &mut outcome.tally)?;
-        self.rested = Some((interest, live));
+        let (interest, live) = self.interest(sweeps, filtering)?;
+        let order = self.walk.order(next..=last, &interest, None, filtering)?;
+        let advance = self.walk.advance((MAIN_SWEEP, None), &interest, live)?;
+        let news = || self.paused();
+        let went = self.walk.over_blocks(&interest, &order, advance, &news, observer, &mut outcome.tally);
+        match went {
+            Ok(live) => self.rested = Some(Rested { interest, live: Some(live) }),
+            Err(error) => {
+                self.rested = Some(Rested { interest, live: None });
+                disturb(&mut self.rested);
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    /// What the main sweep looks for, with its coins: kept since the last block, as far as it still holds.
+    fn interest(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, LiveCoins), IndexError> {
+        let (walk, next) = (&self.walk, sweeps.main());
+        let kept = self.rested.take().filter(|kept| filtering == Filtering::Off || kept.interest.sought.is_some());
+        match kept {
+            Some(Rested { interest, live: Some(live) }) => Ok((interest, live)),
+            Some(Rested { interest, live: None }) => {
+                let live = LiveCoins::load(walk.writer, &interest, next)?;
+                Ok((interest, live))
+            }
+            None => walk.with_coins(Interest::load(walk.writer, sweeps, MAIN_SWEEP)?, next, filtering),
+        }
     }
 
     /// A sweep below the main one: over records alone while they suffice, then over blocks.
@@ -309,5 +345,14 @@ impl<'a> Sweeper<'a> {
 
     fn paused(&self) -> Result<(), SyncError> {
         self.bells.paused()
+    }
+}
+
+/// Something else is about to change the index's coins. Filters aren't asked for the scripts of coins that were spent when the last
+/// of them were read, and may be live again.
+fn disturb(rested: &mut Option<Rested>) {
+    *rested = rested.take().filter(|kept| kept.interest.sought.is_none());
+    if let Some(kept) = rested {
+        kept.live = None;
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::SyncError;
 use super::advance::{Advance, Course, Passed, Tally};
 use super::interest::{Interest, LiveCoins};
-use super::pipeline::{self, ConnectionPool, Order};
+use super::pipeline::{self, Arrived, ConnectionPool, Order};
+use super::single;
 use super::source::Filtering;
 use super::sweeper::{Observer, Pace};
 use crate::chain::Height;
@@ -124,8 +125,8 @@ impl Walk<'_> {
             Ok(None)
         };
         let walked = walk();
-        observer.end();
         let written = advance.commit(true);
+        observer.end();
         *tally = advance.tally;
         let needed = walked?;
         written?;
@@ -161,16 +162,20 @@ impl Walk<'_> {
     ) -> Result<LiveCoins, SyncError> {
         advance.tally = *tally;
         observer.begin(*order.heights.start(), *order.heights.end());
-        let swept = pipeline::run(&self.pool, interest, order, self.pace.threads, self.stop, |arrived| {
+        let mut consume = |arrived: Arrived| {
             news()?;
             let height = arrived.id.height;
             advance.apply(order, arrived)?;
             observer.passed(height, &advance.tally);
             Ok(())
-        });
-        observer.end();
+        };
+        let swept = match single::fits(order) {
+            true => single::read(&self.pool, interest, order).and_then(consume),
+            false => pipeline::run(&self.pool, interest, order, self.pace.threads, self.stop, &mut consume),
+        };
         // The blocks that were applied are whole and in order, whatever failed after them.
         let written = advance.commit(true);
+        observer.end();
         *tally = advance.tally;
         swept?;
         written?;
