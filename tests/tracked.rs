@@ -90,19 +90,12 @@ impl Case {
 
     /// Something changes on the lists or of the gates; a known entry begins no higher than before.
     fn change(&mut self) {
+        let before = self.state.clone();
         for _ in 0..=self.rng.below(3) {
             let known: Vec<ScriptBuf> = self.state.keys().cloned().collect();
             let picked = (!known.is_empty()).then(|| self.rng.pick(&known).clone());
             match (self.rng.below(9), picked) {
-                (0..=3, _) | (_, None) => {
-                    let before = self.state.clone();
-                    self.list_one();
-                    for (script, listed) in &mut self.state {
-                        if let Some(old) = before.get(script).filter(|old| old.flagged && listed.flagged) {
-                            listed.from = listed.from.min(old.from);
-                        }
-                    }
-                }
+                (0..=3, _) | (_, None) => self.list_one(),
                 (4, Some(script)) => drop(self.state.remove(&script)),
                 (5, Some(script)) => {
                     let listed = self.state.get_mut(&script).expect("it is there");
@@ -117,6 +110,11 @@ impl Case {
                     listed.flagged = !listed.flagged || !listed.service;
                 }
                 (_, Some(_)) => self.redraw_trace(),
+            }
+        }
+        for (script, listed) in &mut self.state {
+            if let Some(old) = before.get(script).filter(|old| old.flagged && listed.flagged) {
+                listed.from = listed.from.min(old.from);
             }
         }
     }
