@@ -3,24 +3,24 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bitcoin::ScriptBuf;
 use coinhound::audit::verify::verify;
 use coinhound::index::events::{Event, Fact, since};
 use coinhound::index::meta::{TakenLists, TraceParameters};
-use coinhound::sync::lists::{Wanted, WantedTrace};
+use coinhound::sync::lists::{Wanted, WantedTrace, plan};
 use coinhound::sync::source::Filtering;
-use coinhound::sync::sweeper::Pace;
+use coinhound::sync::sweeper::{Bells, Pace, Sweeper};
 use coinhound::trace::Rule;
 
 use common::blocks::{Chain, outputs};
-use common::memory::{Branch, Memory};
+use common::memory::{Branch, Memory, Shared};
 use common::random::{self, Rng};
 use common::scripts::Shape;
-use common::swept::{Rows, Swept, UNTRACKED, assert_same_rows, watched};
+use common::swept::{Deaf, Rows, Swept, UNTRACKED, assert_same_rows, watched};
 use common::tracked::{Listed, State, Tracked, entries};
 
 /// A chain, what is asked of it, and an index with a past.
@@ -90,19 +90,12 @@ impl Case {
 
     /// Something changes on the lists or of the gates; a known entry begins no higher than before.
     fn change(&mut self) {
+        let before = self.state.clone();
         for _ in 0..=self.rng.below(3) {
             let known: Vec<ScriptBuf> = self.state.keys().cloned().collect();
             let picked = (!known.is_empty()).then(|| self.rng.pick(&known).clone());
             match (self.rng.below(9), picked) {
-                (0..=3, _) | (_, None) => {
-                    let before = self.state.clone();
-                    self.list_one();
-                    for (script, listed) in &mut self.state {
-                        if let Some(old) = before.get(script).filter(|old| old.flagged && listed.flagged) {
-                            listed.from = listed.from.min(old.from);
-                        }
-                    }
-                }
+                (0..=3, _) | (_, None) => self.list_one(),
                 (4, Some(script)) => drop(self.state.remove(&script)),
                 (5, Some(script)) => {
                     let listed = self.state.get_mut(&script).expect("it is there");
@@ -117,6 +110,11 @@ impl Case {
                     listed.flagged = !listed.flagged || !listed.service;
                 }
                 (_, Some(_)) => self.redraw_trace(),
+            }
+        }
+        for (script, listed) in &mut self.state {
+            if let Some(old) = before.get(script).filter(|old| old.flagged && listed.flagged) {
+                listed.from = listed.from.min(old.from);
             }
         }
     }
@@ -458,5 +456,65 @@ fn p1_a_new_block_goes_first_and_the_sweep_below_goes_on() {
         index.sweep(&source, case.pace()).expect("a sane source");
         index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "a new block between");
+    });
+}
+
+/// Branches that a source is switched to one after the other, each at the call of its number; then a bell rings.
+type Moves = Arc<Mutex<VecDeque<(usize, Arc<Branch>)>>>;
+
+fn moved_by(moves: &Moves, bell: &Arc<AtomicBool>, branch: &Arc<Branch>) -> Arc<Memory> {
+    let (moves, bell) = (Arc::clone(moves), Arc::clone(bell));
+    Memory::hooked(branch, move |memory, number, _, _| {
+        let mut moves = moves.lock().expect("nobody failed with it");
+        while moves.front().is_some_and(|(at, _)| *at <= number) {
+            let (_, branch) = moves.pop_front().expect("it was there");
+            memory.switch(&branch);
+            bell.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    })
+}
+
+/// One sweeper, as a program that follows has it: what it keeps from one block to the next must not outlive what it was read from.
+#[test]
+fn p1_p5_a_sweeper_that_lives_on_while_lists_change_and_blocks_come_and_go_remembers_nothing_stale() {
+    each(110, |case| {
+        let index = Swept::tracking(entries(&case.state), &case.trace);
+        let (moves, bell) = (Moves::default(), Arc::<AtomicBool>::default());
+        let source = moved_by(&moves, &bell, &case.branch);
+        source.filter(*case.rng.pick(&[Filtering::Off, Filtering::Off, Filtering::WherePays, Filtering::Always]));
+        let mut sweeper =
+            Sweeper::new(index.writer(), Arc::new(Shared(Arc::clone(&source))), case.pace(), &source.stop);
+        sweeper.listen(Bells { tip: Some(Arc::clone(&bell)), ..Bells::default() });
+        sweeper.run(None, &mut Deaf).expect("a sane source");
+        for step in 0..6 {
+            if case.rng.once_in(3) {
+                sweeper.at_tip();
+            }
+            if !case.rng.once_in(3) {
+                case.change();
+                let plan = plan(index.writer(), &case.wanted()).expect("a change that is accepted");
+                plan.apply(index.writer()).expect("the index takes it");
+                sweeper.look_again();
+            }
+            let mut at = source.calls();
+            for _ in 0..case.below(4) {
+                at += case.rng.index(20);
+                match case.rng.below(4) {
+                    0 => case.reorg(10),
+                    _ => case.grow(),
+                }
+                moves.lock().expect("nobody failed with it").push_back((at, Arc::clone(&case.branch)));
+            }
+            sweeper.run(None, &mut Deaf).expect("a sane source");
+            if case.rng.once_in(2) {
+                sweeper.get_ready().expect("the index reads");
+            }
+            // What was to come while it ran, and it was done before.
+            moves.lock().expect("nobody failed with it").clear();
+            source.switch(&case.branch);
+            sweeper.run(None, &mut Deaf).expect("a sane source");
+            case.assert_fresh(&index, &format!("step {step}: {:?} {:?}", case.state, case.trace));
+        }
     });
 }

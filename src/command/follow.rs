@@ -87,6 +87,7 @@ pub fn run(context: &Context, args: &cli::Follow) -> Result<Exit, Error> {
             caught_up = true;
             sweeper.at_tip();
         }
+        sweeper.get_ready()?;
         if !wait(&rung, &stop, &mut screen)? {
             break;
         }
@@ -222,6 +223,17 @@ impl Screen<'_> {
         self.log.print(self.writer, self.stop)?;
         self.log.pause()
     }
+
+    /// Prints while a sweep is at work.
+    fn show(&mut self) {
+        if self.failed.is_none()
+            && let Err(error) = self.print()
+        {
+            // There is nobody to find anything for any more.
+            self.failed = Some(error);
+            self.stop.request();
+        }
+    }
 }
 
 impl Observer for Screen<'_> {
@@ -231,17 +243,14 @@ impl Observer for Screen<'_> {
 
     fn passed(&mut self, height: Height, tally: &Tally) {
         self.progress.passed(height, tally);
-        if self.printed.elapsed() < PRINT_EVERY || self.failed.is_some() {
-            return;
-        }
-        if let Err(error) = self.print() {
-            // There is nobody to find anything for any more.
-            self.failed = Some(error);
-            self.stop.request();
+        if self.printed.elapsed() >= PRINT_EVERY {
+            self.show();
         }
     }
 
     fn end(&mut self) {
         self.progress.end();
+        // Before the node is asked anything else, which may be away by now.
+        self.show();
     }
 }

@@ -1,4 +1,4 @@
-//! The node's tips: waiting for a new one, and what it thinks of a branch that it left.
+//! The node's tips: waiting for a new one, how high it is, and what the node thinks of a branch that it left.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Node;
+use super::answers::ChainInfo;
 use super::error::{NodeError, Problem};
 use super::link::Patience;
 use super::rpc::{Rpc, code};
-use crate::chain::{BlockId, Height};
+use crate::chain::{BlockId, Chain, Height};
 
 /// The longest single wait at the node: so long the wait goes on after a request to stop where nobody hangs up, and so long one of
 /// the node's RPC threads is held at a time. Far below what a node closes a silent connection after (30 s), and below the deadline
@@ -84,6 +85,23 @@ impl Node {
                 Err(problem) => Err(problem),
             }
         })
+    }
+
+    /// Height of the node's tip: as [`Self::info`] tells it, with one question where the chain's name says enough. Of signets there
+    /// are many.
+    ///
+    /// # Errors
+    /// As [`Self::info`].
+    pub fn height(&self) -> Result<Height, NodeError> {
+        let expected = self.link.connection.chain();
+        if expected == Chain::Signet {
+            return Ok(self.info()?.blocks);
+        }
+        let info: ChainInfo = Rpc::new(&self.link, Patience::ENDLESS).ask("getblockchaininfo", &[])?;
+        if info.chain == expected.name() {
+            return Ok(info.blocks);
+        }
+        Err(NodeError::WrongChain { url: self.link.connection.url(), expected, found: info.chain })
     }
 
     /// Whether the node holds the branch that `block` is on for invalid, as after `invalidateblock`. A node that doesn't know the

@@ -1,31 +1,30 @@
-//! In chain order, on one thread: which candidates are records, what they bring, and when a batch is written.
+//! In chain order, on one thread: block after block, which coins live, and when a batch is written. Which candidates are records is
+//! [`super::candidate`]'s to say, and how their rows come to be [`super::rewrite`]'s.
 //!
 //! At each height a sweep evaluates, in transaction order, the records that the index already has there together with what the node
 //! shows for its interest: so a change below is passed on without asking the node, and what nothing bears any more goes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::block::Header;
-use bitcoin::{OutPoint, Transaction, TxOut, Txid};
+use bitcoin::{OutPoint, TxOut, Txid};
 
 use super::SyncError;
+use super::candidate::Block;
 use super::interest::{Interest, LiveCoins};
-use super::pipeline::{self, Arrived, ConnectionPool, Content, Order, Shown};
+use super::pipeline::{self, Arrived, ConnectionPool, Order, Shown};
+use super::rewrite::{self, place};
 use super::sieve::RuledOut;
 use super::sought::Needed;
-use super::source::Spent;
-use super::tell;
 use crate::chain::{BlockId, Height};
-use crate::index::derive::{self, Derived, Marks, Rows};
-use crate::index::events::{Place, Reason, Seen};
+use crate::index::derive::{self, Derived, Marks};
+use crate::index::events::Seen;
 use crate::index::keys::TxPosition;
 use crate::index::meta::TraceParameters;
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::values::{Coin, Record};
 use crate::index::{Family, IndexError, Step, Writer};
-use crate::scan::block::Proof;
-use crate::scan::{BlockScan, Matcher, ScanError};
+use crate::scan::Matcher;
 
 /// A batch is written when it holds this many bytes, however few its blocks.
 const BATCH_BYTES: usize = 4 << 20;
@@ -164,7 +163,7 @@ impl<'a> Advance<'a> {
         if let Some(sought) = &self.course.interest.sought {
             sought.came_late();
         }
-        pipeline::read_now(&self.pool, &self.course.interest, order, arrived)
+        pipeline::read_now(&self.pool, &self.course.interest, order, arrived, true)
     }
 
     /// Passes a block on the index's own records alone.
@@ -176,12 +175,14 @@ impl<'a> Advance<'a> {
         let id = BlockId { height, hash: header.block_hash() };
         for (tx_index, record) in self.step.records(height)? {
             let at = TxPosition { height, tx_index };
-            let derived = self.derived(at, record.txid(), &record, true)?;
+            let place = place(id, &header, at, record.txid());
+            let derived = self.derived(at, place.txid, &record, true)?;
             if self.brings_fresh_coins(at, &record, &derived)? {
                 self.step.forget();
                 return Ok(Passed::NeedsBlock);
             }
-            self.rewrite(id, &header, at, &record, derived)?;
+            let seen = self.course.seen;
+            self.tally.touches += rewrite::again(self.writer, &mut self.step, place, &record, derived, seen)?;
         }
         self.done(height)?;
         Ok(Passed::Done)
@@ -241,14 +242,13 @@ impl<'a> Advance<'a> {
             known = self.step.records(height)?;
         }
         let mut candidates: BTreeSet<u32> = known.keys().copied().collect();
-        let mut block = arrived.content().map(|content| Block::new(arrived.id, content));
-        if let Some(content) = arrived.content() {
-            candidates.extend(content.scan.candidates());
-            candidates.extend(content.scan.spending(&self.live.missed_by(content.version)));
-        }
-        if let Some(Content { scan, spent: Some(spent), .. }) = arrived.content().filter(|_| !candidates.is_empty()) {
-            // Here, in chain order, so that what came before is applied.
-            fits(spent, scan).map_err(|source| SyncError::Block { block: arrived.id, source })?;
+        let mut block = arrived.content().map(|content| Block::new(arrived.id, arrived.header, content));
+        if let Some(block) = &block {
+            candidates.extend(block.candidates(&self.live));
+            if !candidates.is_empty() {
+                // Here, in chain order, so that what came before is applied.
+                block.check_told()?;
+            }
         }
         while let Some(tx_index) = candidates.pop_first() {
             let made = match (known.get(&tx_index), &mut block) {
@@ -268,54 +268,23 @@ impl<'a> Advance<'a> {
         let at = TxPosition { height: arrived.id.height, tx_index };
         let derived = self.derived(at, record.txid(), record, true)?;
         let made = self.update_coins(at, record, &derived)?;
-        self.rewrite(arrived.id, &arrived.header, at, record, derived)?;
+        let place = place(arrived.id, &arrived.header, at, record.txid());
+        self.tally.touches += rewrite::again(self.writer, &mut self.step, place, record, derived, self.course.seen)?;
         Ok(made)
     }
 
     /// Evaluates a candidate; returns the fingerprints of the live coins it made.
     fn apply_new(&mut self, arrived: &Arrived, block: &mut Block<'_>, tx_index: u32) -> Result<Vec<u64>, SyncError> {
         let at = TxPosition { height: arrived.id.height, tx_index };
-        let Some((txid, record)) = self.candidate(arrived, block, at)? else { return Ok(Vec::new()) };
-        let derived = self.derived(at, txid, &record, false)?;
-        let facts = tell::facts(self.writer, place(arrived.id, &arrived.header, at, txid), &record, &derived.rows)?;
-        for event in tell::changes(&tell::Facts::new(), &facts, self.course.seen, Reason::Retrace) {
-            self.step.tell(&event)?;
-        }
-        for ((family, key), value) in &derived.rows {
-            self.tally.touches += u64::from(*family == Family::Touches);
-            self.step.put(*family, key, value);
-        }
-        self.update_coins(at, &record, &derived)
-    }
-
-    /// A candidate as the record it is to be, if it is one: its transaction and what it spends, proven as far as can be.
-    fn candidate(
-        &self,
-        arrived: &Arrived,
-        block: &mut Block<'_>,
-        at: TxPosition,
-    ) -> Result<Option<(Txid, Record)>, SyncError> {
-        let TxPosition { height, tx_index } = at;
-        let wrong = |source| SyncError::Block { block: arrived.id, source };
-        let transaction = block.content.scan.transaction(tx_index).map_err(wrong)?;
-        let told = block.content.spent.as_ref().and_then(|spent| spent.of(tx_index)).unwrap_or_default();
-        let interest = &self.course.interest;
-        let flagged = |output: &TxOut| interest.is_flagged(&output.script_pubkey, height);
-        let spends = transaction.input.iter().any(|input| self.live.contains(&input.previous_output));
-        if !spends && !told.iter().any(flagged) && !transaction.output.iter().any(flagged) {
-            return Ok(None);
-        }
-        let proof = block.proof(&arrived.header).map_err(wrong)?;
-        let (txid, branch) = (proof.txid(tx_index), proof.branch(tx_index));
-        let spent = match tx_index {
-            0 => Vec::new(),
-            _ => block.spent(&self.pool, tx_index, txid)?,
+        let flagged = |output: &TxOut| self.course.interest.is_flagged(&output.script_pubkey, at.height);
+        let live = |outpoint: &OutPoint| self.live.contains(outpoint);
+        let Some((txid, record)) = block.record(tx_index, flagged, live, &self.pool, &self.step)? else {
+            return Ok(Vec::new());
         };
-        if tx_index > 0 && spent.len() != transaction.input.len() {
-            return Err(wrong(ScanError::SpentOutputs));
-        }
-        self.check_spent(arrived.id, &transaction, &spent)?;
-        Ok(Some((txid, Record { transaction, spent, branch })))
+        let derived = self.derived(at, txid, &record, false)?;
+        let place = place(arrived.id, &arrived.header, at, txid);
+        self.tally.touches += rewrite::put(self.writer, &mut self.step, place, &record, &derived, self.course.seen)?;
+        self.update_coins(at, &record, &derived)
     }
 
     /// What a record brings. Of one that is new, a coin that was followed is live still.
@@ -327,41 +296,6 @@ impl<'a> Advance<'a> {
             self.step.coin(outpoint, at.height)
         };
         derive::derive(coin, &self.course.parameters, self.course.interest.as_ref(), at, txid, record)
-    }
-
-    /// Puts what changed of a record's rows, and tells what changed of what they say.
-    fn rewrite(
-        &mut self,
-        id: BlockId,
-        header: &Header,
-        at: TxPosition,
-        record: &Record,
-        derived: Derived,
-    ) -> Result<(), SyncError> {
-        let txid = record.txid();
-        let old = self.step.brought(at, txid, record)?;
-        let new = if derived.is_record { derived.rows } else { Rows::new() };
-        if old == new {
-            return Ok(());
-        }
-        let place = place(id, header, at, txid);
-        // What damaged rows told nobody knows any more.
-        let before = match tell::facts(self.writer, place, record, &old) {
-            Err(IndexError::Corrupt { .. }) => tell::Facts::new(),
-            facts => facts?,
-        };
-        let after = tell::facts(self.writer, place, record, &new)?;
-        for event in tell::changes(&before, &after, self.course.seen, Reason::Retrace) {
-            self.step.tell(&event)?;
-        }
-        for (family, key) in old.keys().filter(|row| !new.contains_key(*row)) {
-            self.step.delete(*family, key);
-        }
-        for (row, value) in new.iter().filter(|(row, value)| old.get(*row) != Some(value)) {
-            self.tally.touches += u64::from(row.0 == Family::Touches);
-            self.step.put(row.0, &row.1, value);
-        }
-        Ok(())
     }
 
     /// Whether an output of a known record is followed now, wasn't before, and nobody is known to spend it.
@@ -392,25 +326,6 @@ impl<'a> Advance<'a> {
         }
     }
 
-    /// Compares what the node tells of spent outputs with what the index knows of the transactions that made them.
-    fn check_spent(&self, block: BlockId, transaction: &Transaction, spent: &[TxOut]) -> Result<(), SyncError> {
-        for (input, told) in transaction.input.iter().zip(spent) {
-            let outpoint = input.previous_output;
-            if self.recorded_output(&outpoint)?.is_some_and(|output| output != *told) {
-                return Err(SyncError::SpentOutput { outpoint, block });
-            }
-        }
-        Ok(())
-    }
-
-    /// The output itself, where a record holds its transaction.
-    fn recorded_output(&self, outpoint: &OutPoint) -> Result<Option<TxOut>, SyncError> {
-        // Twins have the same outputs: any will do.
-        let Some(at) = self.step.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
-        let record = self.step.record(at)?;
-        Ok(record.and_then(|record| record.transaction.output.get(outpoint.vout as usize).cloned()))
-    }
-
     /// Removes the coins a record spends and adds the followed ones it makes that nobody spends; returns the latter's fingerprints.
     fn update_coins(&mut self, at: TxPosition, record: &Record, derived: &Derived) -> Result<Vec<u64>, SyncError> {
         let mut made = Vec::new();
@@ -434,63 +349,5 @@ impl<'a> Advance<'a> {
             }
         }
         Ok(made)
-    }
-}
-
-fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Place {
-    Place { height: id.height, block: id.hash, time: header.time, txid, tx_index: at.tx_index }
-}
-
-/// What a node tells of a whole block has one output for each of its inputs, or it is another block's.
-fn fits(spent: &Spent, scan: &BlockScan) -> Result<(), ScanError> {
-    match spent {
-        Spent::All(all) => scan.fits(all),
-        Spent::Some(_) => Ok(()),
-    }
-}
-
-/// What is worked out about one block while its candidates are applied, each at most once.
-struct Block<'a> {
-    id: BlockId,
-    content: &'a Content,
-    proof: Option<Proof>,
-    /// Spent outputs fetched on top of what came with the block.
-    fetched: Option<Spent>,
-    by_input: Option<HashMap<u64, u32>>,
-}
-
-impl<'a> Block<'a> {
-    fn new(id: BlockId, content: &'a Content) -> Self {
-        Self { id, content, proof: None, fetched: None, by_input: None }
-    }
-
-    fn proof(&mut self, header: &Header) -> Result<&Proof, ScanError> {
-        if let Some(proof) = &self.content.proof {
-            return Ok(proof);
-        }
-        match self.proof.take() {
-            Some(proof) => Ok(self.proof.insert(proof)),
-            None => Ok(self.proof.insert(self.content.scan.prove(header)?)),
-        }
-    }
-
-    /// The outputs that a transaction spends.
-    fn spent(&mut self, pool: &ConnectionPool, tx_index: u32, txid: Txid) -> Result<Vec<TxOut>, SyncError> {
-        let known = |spent: &Option<Spent>| spent.as_ref().and_then(|spent| spent.of(tx_index)).map(<[TxOut]>::to_vec);
-        if let Some(spent) = known(&self.content.spent).or_else(|| known(&self.fetched)) {
-            return Ok(spent);
-        }
-        let asked = pool.with(|node| node.spent(self.id, &[(tx_index, txid)]));
-        let spent = asked.map_err(SyncError::from_node)?;
-        fits(&spent, &self.content.scan).map_err(|source| SyncError::Block { block: self.id, source })?;
-        let of_this = spent.of(tx_index).map(<[TxOut]>::to_vec).unwrap_or_default();
-        self.fetched = Some(spent);
-        Ok(of_this)
-    }
-
-    /// The transactions of this block with an input of that fingerprint.
-    fn spenders_of(&mut self, fingerprint: u64) -> Option<u32> {
-        let by_input = self.by_input.get_or_insert_with(|| self.content.scan.inputs().collect());
-        by_input.get(&fingerprint).copied()
     }
 }

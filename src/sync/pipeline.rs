@@ -207,7 +207,7 @@ fn guarded(results: &Sender<Outcome>, stage: impl FnOnce() -> Result<(), SyncErr
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+pub(super) fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
@@ -280,15 +280,16 @@ fn feed_headers(
     Ok(())
 }
 
-/// Reads a block that was ruled out, after all: on this thread, at once.
+/// Reads a block of which only the header came, or its filter: on this thread, at once.
 pub(super) fn read_now(
     pool: &ConnectionPool,
     interest: &Interest,
     order: &Order,
     arrived: &Arrived,
+    by_filter: bool,
 ) -> Result<Arrived, SyncError> {
     let Arrived { id, header, .. } = *arrived;
-    let job = Job { id, header, all_spent: order.all_spent(id.height), by_filter: true };
+    let job = Job { id, header, all_spent: order.all_spent(id.height), by_filter };
     let (raw, spent) = pool.with(|node| read(node, &job))?;
     scan_block(pool, interest, &job, raw, spent)
 }

@@ -153,7 +153,7 @@ impl Source for NodeSource {
     }
 
     fn height(&self) -> Result<Height, NodeError> {
-        Ok(self.node.info()?.blocks)
+        self.node.height()
     }
 
     fn calls_invalid(&self, block: BlockId) -> Result<bool, NodeError> {

@@ -1,28 +1,25 @@
-//! The sweeps of one index, at work: up to the node's tip and to each other, back to the fork where the node's chain left.
+//! The sweeps of one index, at work: which goes on, what interrupts it, and what the main one keeps until the next block.
 
 use std::cell::Cell;
-use std::ops::{ControlFlow, RangeInclusive};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::SyncError;
-use super::advance::{Advance, Course, Passed, Tally};
-use super::disconnect::disconnect;
-use super::fork::{self, Standing};
+use super::advance::Tally;
 use super::interest::{Interest, LiveCoins};
-use super::pipeline::{self, ConnectionPool, Order};
+use super::pipeline::ConnectionPool;
+use super::settle;
 use super::source::{Filtering, Source};
 use super::tasks::{Task, next_task};
+use super::walk::Walk;
 use crate::chain::Height;
-use crate::index::events::{Event, Fact, Seen};
-use crate::index::keys::TxPosition;
-use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
-use crate::index::{Family, IndexError, View, Writer, meta};
+use crate::index::events::Seen;
+use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
+use crate::index::{IndexError, Writer};
 use crate::stop::Stop;
 
-/// How often a node that is behind is looked at again.
-const BEHIND_WAIT: Duration = Duration::from_secs(1);
 /// How often in a row a node's chain may change under a run that stands still; more than that is no reorg any more.
 const MOVES: u32 = 10;
 /// The wait after the first change; as much longer after each that follows it.
@@ -36,7 +33,7 @@ pub trait Observer {
     fn begin(&mut self, first: Height, last: Height);
     /// A block was passed.
     fn passed(&mut self, height: Height, tally: &Tally);
-    /// The end, or a stop.
+    /// The end, or a stop: what was passed has been written, unless the index failed.
     fn end(&mut self);
 }
 
@@ -90,25 +87,34 @@ pub struct Bells {
     pub pause: Arc<AtomicBool>,
 }
 
+impl Bells {
+    fn paused(&self) -> Result<(), SyncError> {
+        if self.pause.load(Ordering::SeqCst) { Err(SyncError::Paused) } else { Ok(()) }
+    }
+}
+
 /// All sweeps of one index.
 pub struct Sweeper<'a> {
-    writer: &'a Writer,
     source: Arc<dyn Source>,
-    pool: Arc<ConnectionPool>,
-    pace: Pace,
-    stop: &'a Stop,
-    seen: Seen,
+    walk: Walk<'a>,
     bells: Bells,
-    /// Of the main sweep, as it stood when it last came to an end; none once anything else has changed the index.
-    rested: Option<(Arc<Interest>, LiveCoins)>,
+    rested: Option<Rested>,
+}
+
+/// What the main sweep keeps from one block to the next.
+struct Rested {
+    /// Its entries. They are the same until lists change or another sweep becomes one with it.
+    interest: Arc<Interest>,
+    /// Its coins as it left them; none once anything else has changed the index's coins.
+    live: Option<LiveCoins>,
 }
 
 impl<'a> Sweeper<'a> {
     /// Ready to go on where the index stands.
     pub fn new(writer: &'a Writer, source: Arc<dyn Source>, pace: Pace, stop: &'a Stop) -> Self {
         let pool = Arc::new(ConnectionPool::new(Arc::clone(&source)));
-        let bells = Bells::default();
-        Self { writer, source, pool, pace, stop, seen: Seen::Sweep, bells, rested: None }
+        let walk = Walk { writer, pool, pace, stop, seen: Seen::Sweep };
+        Self { source, walk, bells: Bells::default(), rested: None }
     }
 
     /// Lets itself be interrupted.
@@ -118,12 +124,23 @@ impl<'a> Sweeper<'a> {
 
     /// From now on the main sweep's blocks are new ones: its messages say so, and every batch waits for the disk.
     pub fn at_tip(&mut self) {
-        self.seen = Seen::Tip;
+        self.walk.seen = Seen::Tip;
     }
 
     /// Entries or parameters changed.
     pub fn look_again(&mut self) {
         self.rested = None;
+    }
+
+    /// Reads what the next block needs, so that it isn't kept waiting: that takes long where lists are.
+    ///
+    /// # Errors
+    /// What the index reports.
+    pub fn get_ready(&mut self) -> Result<(), IndexError> {
+        let sweeps = self.walk.writer.sweeps()?;
+        let (interest, live) = self.interest(&sweeps, Filtering::Off)?;
+        self.rested = Some(Rested { interest, live: Some(live) });
+        Ok(())
     }
 
     /// Sweeps up to the node's tip, or to height `to`, and again for what came meanwhile. Blocks that the node's chain gave up are
@@ -133,25 +150,22 @@ impl<'a> Sweeper<'a> {
     /// [`SyncError`]; batches written before stay. A stop is no error.
     pub fn run(&mut self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
-        let mut outcome = Outcome::begin(self.writer)?;
-        let (mut moves, mut stood) = (0, self.writer.sweeps()?);
+        let writer = self.walk.writer;
+        let mut outcome = Outcome::begin(writer)?;
+        let (mut moves, mut stood) = (0, writer.sweeps()?);
         loop {
-            let went = self.once(to, observer, &mut outcome);
-            if went.is_err() {
-                self.rested = None;
-            }
-            match went {
+            match self.once(to, observer, &mut outcome) {
                 Ok(ControlFlow::Continue(())) | Err(SyncError::NewBlock) => {}
                 Ok(ControlFlow::Break(())) | Err(SyncError::Paused) => break,
                 Err(SyncError::ChainMoved) => {
-                    let stands = self.writer.sweeps()?;
+                    let stands = writer.sweeps()?;
                     moves = if stands == stood { moves + 1 } else { 1 };
                     if moves >= MOVES {
                         return Err(SyncError::Unsteady { moves, next: stands.main() });
                     }
                     stood = stands;
                     tracing::info!("the node's chain changed while it was read: looking again");
-                    outcome.stopped = self.stop.wait(MOVED_WAIT * moves);
+                    outcome.stopped = self.walk.stop.wait(MOVED_WAIT * moves);
                     if outcome.stopped {
                         break;
                     }
@@ -163,7 +177,7 @@ impl<'a> Sweeper<'a> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(outcome.end(self.writer, start.elapsed())?)
+        Ok(outcome.end(writer, start.elapsed())?)
     }
 
     /// Goes up over the index's own records alone, as far as they suffice; asks no node.
@@ -172,16 +186,18 @@ impl<'a> Sweeper<'a> {
     /// What the index reports. A stop is no error.
     pub fn over_records(&mut self, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
-        let mut outcome = Outcome::begin(self.writer)?;
+        let writer = self.walk.writer;
+        let mut outcome = Outcome::begin(writer)?;
         loop {
-            let sweeps = self.join()?;
+            let (sweeps, _) = settle::join(writer)?;
             let tip = sweeps.main().checked_sub(1);
             let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
-            let interest = Interest::load(self.writer, &sweeps, id)?;
+            let interest = Interest::load(writer, &sweeps, id)?;
             if interest.blocks_from(reads).is_some_and(|from| from <= next) {
                 break;
             }
-            match self.pass(interest, (id, reads), next, last, &|| Ok(()), observer, &mut outcome) {
+            let course = (id, reads);
+            match self.walk.over_records(interest, course, (next, last), &|| Ok(()), observer, &mut outcome.tally) {
                 Ok(()) => {}
                 Err(SyncError::Stopped) => {
                     outcome.stopped = true;
@@ -190,7 +206,7 @@ impl<'a> Sweeper<'a> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(outcome.end(self.writer, start.elapsed())?)
+        Ok(outcome.end(writer, start.elapsed())?)
     }
 
     /// One part of the way, or back to the fork; breaks where nothing is left to do.
@@ -205,67 +221,29 @@ impl<'a> Sweeper<'a> {
             tip.store(false, Ordering::SeqCst);
         }
         self.settle_tip(outcome)?;
+        let writer = self.walk.writer;
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
-        let sweeps = self.join()?;
-        self.set_goal(to, last, node, sweeps.main())?;
+        let (sweeps, grew) = settle::join(writer)?;
+        if grew {
+            self.rested = None;
+        }
+        settle::set_goal(writer, to, last, node, sweeps.main())?;
         match next_task(&sweeps, last) {
             Some(Task::Main { last }) => self.main(&sweeps, last, observer, outcome)?,
             Some(Task::Side { id, next, last, reads }) => {
-                self.rested = None;
+                disturb(&mut self.rested);
                 let course = (id, reads);
                 self.side(&sweeps, course, next, last, (to, node), observer, outcome)?;
             }
             None => {
                 if to.is_none() {
-                    self.tell_caught_up()?;
+                    settle::tell_caught_up(writer, self.walk.seen)?;
                 }
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
-    }
-
-    /// A height already passed is no goal, and nothing above the node's tip is, which a reorg may have lowered.
-    fn set_goal(&self, to: Option<Height>, last: Height, node: Height, next: Height) -> Result<(), IndexError> {
-        let known = meta::goal(self.writer)?;
-        let goal = if to.is_none() || last >= next { Some(last) } else { known.map(|goal| goal.min(node)) };
-        let Some(goal) = goal.filter(|_| goal != known) else { return Ok(()) };
-        let mut step = self.writer.step();
-        meta::put_goal(&mut step, goal);
-        step.commit(false)
-    }
-
-    /// Makes one of sweeps that stand at the same height.
-    fn join(&self) -> Result<Sweeps, IndexError> {
-        loop {
-            let sweeps = self.writer.sweeps()?;
-            let sides = sweeps.sides();
-            let above = sides.iter().skip(1).map(|(id, next, reads)| (*id, *next, *reads));
-            let above = above.chain([(MAIN_SWEEP, sweeps.main(), None)]);
-            let met = sides.iter().zip(above).find(|((_, next, _), (_, above, _))| next >= above);
-            let Some((&(id, _, reads), (into, next, also))) = met else { return Ok(sweeps) };
-            let mut step = self.writer.step();
-            step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Joined { into }.value());
-            if into != MAIN_SWEEP {
-                let reads = reads.into_iter().chain(also).min();
-                step.put(Family::Sweeps, &into.to_be_bytes(), &Sweep::Side { next, reads }.value());
-            }
-            step.commit(false)?;
-        }
-    }
-
-    fn course(&self, id: u32, interest: &Arc<Interest>, reads: Option<Height>) -> Result<Course, IndexError> {
-        let main = id == MAIN_SWEEP;
-        Ok(Course {
-            id,
-            parameters: meta::trace(self.writer)?,
-            interest: Arc::clone(interest),
-            batch_blocks: self.pace.batch_blocks,
-            durable: main && self.seen == Seen::Tip,
-            seen: if main { self.seen } else { Seen::Sweep },
-            reads,
-        })
     }
 
     fn main(
@@ -277,16 +255,34 @@ impl<'a> Sweeper<'a> {
     ) -> Result<(), SyncError> {
         let next = sweeps.main();
         let filtering = self.source.filtering(last - next + 1);
-        let (interest, live) = match self.rested.take() {
-            Some(rested) if filtering == Filtering::Off || rested.0.sought.is_some() => rested,
-            _ => self.with_coins(Interest::load(self.writer, sweeps, MAIN_SWEEP)?, next, filtering)?,
-        };
-        let order = self.order(next..=last, &interest, None, filtering)?;
-        let course = self.course(MAIN_SWEEP, &interest, None)?;
-        let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
-        let live = self.read(&interest, &order, advance, &|| self.paused(), observer, outcome)?;
-        self.rested = Some((interest, live));
+        let (interest, live) = self.interest(sweeps, filtering)?;
+        let order = self.walk.order(next..=last, &interest, None, filtering)?;
+        let advance = self.walk.advance((MAIN_SWEEP, None), &interest, live)?;
+        let news = || self.paused();
+        let went = self.walk.over_blocks(&interest, &order, advance, &news, observer, &mut outcome.tally);
+        match went {
+            Ok(live) => self.rested = Some(Rested { interest, live: Some(live) }),
+            Err(error) => {
+                self.rested = Some(Rested { interest, live: None });
+                disturb(&mut self.rested);
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    /// What the main sweep looks for, with its coins: kept since the last block, as far as it still holds.
+    fn interest(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, LiveCoins), IndexError> {
+        let (walk, next) = (&self.walk, sweeps.main());
+        let kept = self.rested.take().filter(|kept| filtering == Filtering::Off || kept.interest.sought.is_some());
+        match kept {
+            Some(Rested { interest, live: Some(live) }) => Ok((interest, live)),
+            Some(Rested { interest, live: None }) => {
+                let live = LiveCoins::load(walk.writer, &interest, next)?;
+                Ok((interest, live))
+            }
+            None => walk.with_coins(Interest::load(walk.writer, sweeps, MAIN_SWEEP)?, next, filtering),
+        }
     }
 
     /// A sweep below the main one: over records alone while they suffice, then over blocks.
@@ -314,184 +310,49 @@ impl<'a> Sweeper<'a> {
             };
             if rings { Err(SyncError::NewBlock) } else { Ok(()) }
         };
-        let interest = Interest::load(self.writer, sweeps, id)?;
+        let (walk, tally) = (&self.walk, &mut outcome.tally);
+        let interest = Interest::load(walk.writer, sweeps, id)?;
         let blocks_from = interest.blocks_from(reads);
         if blocks_from.is_none_or(|from| from > next) {
             // Where it comes to need blocks its row says so, and it goes on from there.
-            return self.pass(interest, (id, reads), next, last, &news, observer, outcome);
+            return walk.over_records(interest, (id, reads), (next, last), &news, observer, tally);
         }
         let filtering = self.source.filtering(last - next + 1);
-        let (interest, live) = self.with_coins(interest, next, filtering)?;
-        let order = self.order(next..=last, &interest, reads, filtering)?;
+        let (interest, live) = walk.with_coins(interest, next, filtering)?;
+        let order = walk.order(next..=last, &interest, reads, filtering)?;
         // What it reads blocks for may join another sweep's entries on the way: from here on its row says so itself.
-        let course = self.course(id, &interest, blocks_from)?;
-        let advance = Advance::new(self.writer, course, live, Arc::clone(&self.pool));
-        self.read(&interest, &order, advance, &news, observer, outcome)?;
+        let advance = walk.advance((id, blocks_from), &interest, live)?;
+        walk.over_blocks(&interest, &order, advance, &news, observer, tally)?;
         Ok(())
     }
 
-    /// An interest with its coins, those made below `next`, ready for scanners.
-    fn with_coins(
-        &self,
-        mut interest: Interest,
-        next: Height,
-        filtering: Filtering,
-    ) -> Result<(Arc<Interest>, LiveCoins), IndexError> {
-        let live = LiveCoins::load(self.writer, &interest, next)?;
-        interest.seek(self.writer, &live, filtering)?;
-        Ok((Arc::new(interest), live))
-    }
-
-    /// What to read of these heights; `reads` as in a side sweep's row.
-    fn order(
-        &self,
-        heights: RangeInclusive<Height>,
-        interest: &Interest,
-        reads: Option<Height>,
-        filtering: Filtering,
-    ) -> Result<Order, IndexError> {
-        let previous = match heights.start().checked_sub(1) {
-            Some(below) => self.writer.known_header(below)?.block_hash(),
-            None => bitcoin::hashes::Hash::all_zeros(),
-        };
-        let blocks_from = interest.blocks_from(reads).unwrap_or(Height::MAX);
-        Ok(Order { heights, previous, blocks_from, spent_from: interest.needs.spent_from, filtering })
-    }
-
-    /// A side sweep over the records of the heights from `next` on, through `last` or to where it needs blocks. Where a coin turns out
-    /// to need them earlier, its row says so.
-    #[expect(clippy::too_many_arguments, reason = "where it stands, where it goes, and who listens")]
-    fn pass(
-        &self,
-        interest: Interest,
-        (id, reads): (u32, Option<Height>),
-        next: Height,
-        last: Height,
-        news: &dyn Fn() -> Result<(), SyncError>,
-        observer: &mut dyn Observer,
-        outcome: &mut Outcome,
-    ) -> Result<(), SyncError> {
-        let last = interest.blocks_from(reads).map_or(last, |from| last.min(from - 1));
-        let course = self.course(id, &Arc::new(interest), reads)?;
-        let mut advance = Advance::new(self.writer, course, LiveCoins::default(), Arc::clone(&self.pool));
-        advance.tally = outcome.tally;
-        observer.begin(next, last);
-        let mut at = next;
-        let mut walk = || -> Result<Option<Height>, SyncError> {
-            while let Some(height) = self.next_record(at)?.filter(|height| *height <= last) {
-                if self.stop.requested() {
-                    return Err(SyncError::Stopped);
-                }
-                news()?;
-                advance.skip_to(height);
-                if advance.pass(height)? == Passed::NeedsBlock {
-                    return Ok(Some(height));
-                }
-                observer.passed(height, &advance.tally);
-                at = height + 1;
-            }
-            advance.skip_to(last + 1);
-            Ok(None)
-        };
-        let walked = walk();
-        observer.end();
-        let written = advance.commit(true);
-        outcome.tally = advance.tally;
-        let needed = walked?;
-        written?;
-        if let Some(height) = needed {
-            let next = self.writer.sweeps()?.next(id);
-            let reads = Some(reads.map_or(height, |reads| reads.min(height)));
-            let mut step = self.writer.step();
-            step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
-            step.commit(true)?;
-        }
-        Ok(())
-    }
-
-    /// The first height from `at` on that has a record.
-    fn next_record(&self, at: Height) -> Result<Option<Height>, IndexError> {
-        let Some(first) = self.writer.range(Family::Records, &at.to_be_bytes(), None).next() else { return Ok(None) };
-        let (key, _) = first?;
-        TxPosition::from_key(&key).map(|at| Some(at.height)).map_err(|_| View::corrupt(Family::Records, &key))
-    }
-
-    /// Over blocks; returns the coins that are live then.
-    fn read(
-        &self,
-        interest: &Arc<Interest>,
-        order: &Order,
-        mut advance: Advance<'_>,
-        news: &dyn Fn() -> Result<(), SyncError>,
-        observer: &mut dyn Observer,
-        outcome: &mut Outcome,
-    ) -> Result<LiveCoins, SyncError> {
-        advance.tally = outcome.tally;
-        observer.begin(*order.heights.start(), *order.heights.end());
-        let swept = pipeline::run(&self.pool, interest, order, self.pace.threads, self.stop, |arrived| {
-            news()?;
-            let height = arrived.id.height;
-            advance.apply(order, arrived)?;
-            observer.passed(height, &advance.tally);
-            Ok(())
-        });
-        observer.end();
-        // The blocks that were applied are whole and in order, whatever failed after them.
-        let written = advance.commit(true);
-        outcome.tally = advance.tally;
-        swept?;
-        written?;
-        Ok(advance.into_live())
+    fn settle_tip(&mut self, outcome: &mut Outcome) -> Result<(), SyncError> {
+        let Self { source, walk, bells, rested } = self;
+        let node = (source.as_ref(), walk.pool.as_ref());
+        settle::settle_tip(
+            walk.writer,
+            node,
+            walk.seen,
+            walk.stop,
+            || bells.paused(),
+            |fork, blocks| {
+                *rested = None;
+                outcome.from = outcome.from.min(fork + 1);
+                outcome.undone += u64::from(blocks);
+            },
+        )
     }
 
     fn paused(&self) -> Result<(), SyncError> {
-        if self.bells.pause.load(Ordering::SeqCst) { Err(SyncError::Paused) } else { Ok(()) }
+        self.bells.paused()
     }
+}
 
-    /// Says once that everything up to this tip is swept; blocks seen at the tip, one by one, are no catching up.
-    fn tell_caught_up(&self) -> Result<(), IndexError> {
-        let Some(tip) = self.writer.tip()? else { return Ok(()) };
-        match meta::caught_up(self.writer)? {
-            Some(told) if told == tip.hash || self.seen == Seen::Tip => return Ok(()),
-            _ => {}
-        }
-        let fact = Fact::CaughtUp { height: tip.height, block: tip.hash };
-        let mut step = self.writer.step();
-        step.tell(&Event { id: format!("caught_up:{}", tip.hash), fact, seen: self.seen })?;
-        meta::put_caught_up(&mut step, tip.hash);
-        step.commit(true)
-    }
-
-    /// Brings the index's tip onto the node's chain: undoes what the node gave up, waits for a node that is behind.
-    fn settle_tip(&mut self, outcome: &mut Outcome) -> Result<(), SyncError> {
-        let mut told = false;
-        while let Some(tip) = self.writer.tip()? {
-            match fork::standing(self.writer, self.source.as_ref(), &self.pool, tip)? {
-                Standing::Ahead => return Ok(()),
-                Standing::Left { fork } => {
-                    tracing::warn!(
-                        "the node's chain left block {tip}: undoing {} blocks, down to {fork}",
-                        tip.height - fork
-                    );
-                    self.rested = None;
-                    disconnect(self.writer, tip, fork, self.seen)?;
-                    outcome.from = outcome.from.min(fork + 1);
-                    outcome.undone += u64::from(tip.height - fork);
-                }
-                Standing::Behind => {
-                    if !told {
-                        tracing::warn!(
-                            "the node lacks block {tip}, the index's tip, and has nothing better: waiting for it"
-                        );
-                        told = true;
-                    }
-                    if self.stop.wait(BEHIND_WAIT) {
-                        return Err(SyncError::Stopped);
-                    }
-                    self.paused()?;
-                }
-            }
-        }
-        Ok(())
+/// Something else is about to change the index's coins. Filters aren't asked for the scripts of coins that were spent when the last
+/// of them were read, and may be live again.
+fn disturb(rested: &mut Option<Rested>) {
+    *rested = rested.take().filter(|kept| kept.interest.sought.is_none());
+    if let Some(kept) = rested {
+        kept.live = None;
     }
 }

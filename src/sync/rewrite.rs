@@ -1,0 +1,79 @@
+//! A record's rows: put where it is new, changed where it was known, with the messages of what they say now and didn't before.
+
+use bitcoin::Txid;
+use bitcoin::block::Header;
+
+use super::tell;
+use crate::chain::BlockId;
+use crate::index::derive::{Derived, Rows};
+use crate::index::events::{Place, Reason, Seen};
+use crate::index::keys::TxPosition;
+use crate::index::values::Record;
+use crate::index::{Family, IndexError, Result, Step, View};
+
+/// Where a record stands.
+pub fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Place {
+    Place { height: id.height, block: id.hash, time: header.time, txid, tx_index: at.tx_index }
+}
+
+/// Puts the rows of a record that is new; returns how many touches are among them.
+///
+/// # Errors
+/// What reading reports.
+pub fn put(
+    view: &View,
+    step: &mut Step<'_>,
+    place: Place,
+    record: &Record,
+    derived: &Derived,
+    seen: Seen,
+) -> Result<u64> {
+    let facts = tell::facts(view, place, record, &derived.rows)?;
+    for event in tell::changes(&tell::Facts::new(), &facts, seen, Reason::Retrace) {
+        step.tell(&event)?;
+    }
+    let mut touches = 0;
+    for ((family, key), value) in &derived.rows {
+        touches += u64::from(*family == Family::Touches);
+        step.put(*family, key, value);
+    }
+    Ok(touches)
+}
+
+/// Puts what changed of the rows of a record that was known, which may be none any more; returns how many touches are among it.
+///
+/// # Errors
+/// What reading reports.
+pub fn again(
+    view: &View,
+    step: &mut Step<'_>,
+    place: Place,
+    record: &Record,
+    derived: Derived,
+    seen: Seen,
+) -> Result<u64> {
+    let at = TxPosition { height: place.height, tx_index: place.tx_index };
+    let old = step.brought(at, place.txid, record)?;
+    let new = if derived.is_record { derived.rows } else { Rows::new() };
+    if old == new {
+        return Ok(0);
+    }
+    // What damaged rows told nobody knows any more.
+    let before = match tell::facts(view, place, record, &old) {
+        Err(IndexError::Corrupt { .. }) => tell::Facts::new(),
+        facts => facts?,
+    };
+    let after = tell::facts(view, place, record, &new)?;
+    for event in tell::changes(&before, &after, seen, Reason::Retrace) {
+        step.tell(&event)?;
+    }
+    for (family, key) in old.keys().filter(|row| !new.contains_key(*row)) {
+        step.delete(*family, key);
+    }
+    let mut touches = 0;
+    for (row, value) in new.iter().filter(|(row, value)| old.get(*row) != Some(value)) {
+        touches += u64::from(row.0 == Family::Touches);
+        step.put(row.0, &row.1, value);
+    }
+    Ok(touches)
+}
