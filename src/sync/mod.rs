@@ -9,12 +9,14 @@ pub mod lists;
 pub mod open;
 pub mod pipeline;
 pub mod retrace;
+pub mod room;
 pub mod sieve;
 pub mod sought;
 pub mod source;
 pub mod sweeper;
 pub mod tasks;
 pub mod tell;
+pub mod worth;
 
 use bitcoin::OutPoint;
 
