@@ -8,7 +8,7 @@
 //!      ├──── lane ─┬─ rpc (answers)                   JSON-RPC
 //!      │           └─ rest                            REST
 //!      └──── filters (flat, rest, proof)              BIP158 filters: from the node's files or REST, proven
-//! link (http)                                         under all: one request, its deadline, waiting out what passes
+//! link (http, resolve)                                under all: one request, its deadline, waiting out what passes
 //! ```
 
 mod answers;
@@ -20,6 +20,7 @@ mod http;
 mod info;
 mod lane;
 mod link;
+mod resolve;
 mod rest;
 mod rpc;
 mod secret;

@@ -116,6 +116,8 @@ impl<'a> Advance<'a> {
     pub fn apply(&mut self, order: &Order, mut arrived: Arrived) -> Result<(), SyncError> {
         let height = arrived.id.height;
         let tally = self.tally;
+        // Only those have been under way for long, and are so few at a time that publications can be counted by them.
+        let read_ahead = arrived.content().is_some();
         if self.matters_by_now(&arrived) {
             arrived = self.read_late(order, &arrived)?;
         }
@@ -131,7 +133,9 @@ impl<'a> Advance<'a> {
             self.step.forget();
         }
         applied?;
-        self.live.end_block(&self.course.interest);
+        if read_ahead {
+            self.live.end_block(&self.course.interest);
+        }
         match &arrived.shown {
             Shown::Header => {}
             Shown::RuledOut(_) => self.tally.filtered += 1,

@@ -231,7 +231,7 @@ pub struct LiveCoins {
     blocks_since: usize,
 }
 
-/// A scanner may be this many blocks ahead; a publication must be older than that before the next.
+/// A scanner may be this many blocks ahead, of those that are read; a publication must be older than that before the next.
 pub const WINDOW: usize = 48;
 /// Below this it isn't worth publishing.
 const RECENT_AT_LEAST: usize = 16;
@@ -279,7 +279,8 @@ impl LiveCoins {
         std::borrow::Cow::Owned(self.recent.iter().chain(&self.earlier).copied().collect())
     }
 
-    /// Counts a block; publishes the coins anew when many have come since and no scanner can still be two publications behind.
+    /// Counts a block that was read ahead; publishes the coins anew when many have come since and no scanner can still be two
+    /// publications behind.
     pub fn end_block(&mut self, interest: &Interest) {
         self.blocks_since += 1;
         let many = self.recent.len() > RECENT_AT_LEAST.max(interest.published().coins.len() / 4);

@@ -10,6 +10,7 @@ pub mod open;
 pub mod pipeline;
 pub mod retrace;
 pub mod rewrite;
+pub mod room;
 pub mod settle;
 pub mod sieve;
 pub mod single;
@@ -19,6 +20,7 @@ pub mod sweeper;
 pub mod tasks;
 pub mod tell;
 pub mod walk;
+pub mod worth;
 
 use bitcoin::OutPoint;
 

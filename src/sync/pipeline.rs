@@ -3,13 +3,13 @@
 //! ```text
 //! headers ──jobs──▶ fetch-N ──▶ scan-N (rayon) ──results──▶ the caller, by height
 //!    ▲                                                          │
-//!    └──────────────── tokens: one for each block handed on ◀───┘
+//!    └────────────── which heights were handed on ◀─────────────┘
 //! ```
 //!
 //! Where filters rule a block out, its filter goes to the caller in its place.
 //!
-//! A token is taken for each height before it is asked for, so that no more than [`WINDOW`] blocks are in memory, however fast
-//! the node or slow the disk.
+//! A height waits before it is asked for until there is room, so that only so many blocks and filters are in memory (`room`), however
+//! fast the node or slow the disk.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -20,10 +20,11 @@ use std::time::Duration;
 
 use bitcoin::BlockHash;
 use bitcoin::block::Header;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::SyncError;
 use super::interest::{Interest, WINDOW};
+use super::room::{Room, Way};
 use super::sieve::{RuledOut, Sieve, Verdict};
 use super::source::{Connection, Filtering, Source, Spent};
 use crate::chain::header::{self, HeaderError};
@@ -149,19 +150,18 @@ pub fn run(
 ) -> Result<(), SyncError> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("scan-{n}"));
     let scanners = builder.build().map_err(|error| SyncError::Panic(error.to_string()))?;
-    let (tokens, taken) = bounded(WINDOW);
+    let (handed_on, left) = unbounded();
     let (job_sender, jobs) = bounded(WINDOW);
-    let (results, arrivals) = bounded(WINDOW + 1);
-    for _ in 0..WINDOW {
-        tokens.send(()).expect("the channel was made for as many");
-    }
+    // Holds no more than there is room for, and an error of each thread.
+    let (results, arrivals) = unbounded();
     std::thread::scope(|scope| {
         let thread = |name: String| std::thread::Builder::new().name(name);
         let mut spawned = {
             let results = results.clone();
             let scanners = &scanners;
             let feed = move || {
-                guarded(&results, || feed_headers(pool, interest, order, scanners, &taken, &job_sender, &results));
+                let room = Room::new(left);
+                guarded(&results, || feed_headers(pool, interest, order, scanners, room, &job_sender, &results));
             };
             thread("headers".into()).spawn_scoped(scope, feed).map(drop)
         };
@@ -173,7 +173,7 @@ pub fn run(
         drop((jobs, results));
         let mut rescue = GiveUp { source: pool.source.as_ref(), armed: true };
         let outcome = match spawned {
-            Ok(()) => in_order(order, arrivals, tokens, stop, &mut consume),
+            Ok(()) => in_order(order, arrivals, handed_on, stop, &mut consume),
             Err(error) => Err(SyncError::Panic(format!("no thread could be started: {error}"))),
         };
         rescue.armed =
@@ -218,13 +218,15 @@ fn feed_headers(
     interest: &Interest,
     order: &Order,
     scanners: &rayon::ThreadPool,
-    tokens: &Receiver<()>,
+    mut room: Room,
     jobs: &Sender<Job>,
     results: &Sender<Outcome>,
 ) -> Result<(), SyncError> {
     let (mut next, last) = (*order.heights.start(), *order.heights.end());
     let mut previous = order.previous;
-    let mut sieve = Sieve::new(interest.sought.as_ref(), order.filtering);
+    // Both run where we do, as a rule.
+    let costs = pool.source.costs() / u32::try_from(scanners.current_num_threads()).unwrap_or(1);
+    let mut sieve = Sieve::new(interest.sought.as_ref(), order.filtering, costs);
     while next <= last {
         let wanted = HEADERS_AT_ONCE.min((last - next) as usize + 1);
         let headers = pool.with(|node| node.headers(next, wanted)).map_err(SyncError::from_node)?;
@@ -257,10 +259,11 @@ fn feed_headers(
             };
             let mut verdicts = verdicts.map(Vec::into_iter);
             for (id, header) in part.iter().zip(&headers[at..]) {
-                if tokens.recv().is_err() {
+                let verdict = verdicts.as_mut().and_then(Iterator::next);
+                let unread = below > 0 || matches!(verdict, Some(Verdict::Out(_)));
+                if !room.enter(if unread { Way::Unread } else { Way::Read }) {
                     return Ok(());
                 }
-                let verdict = verdicts.as_mut().and_then(Iterator::next);
                 let (id, header, all_spent) = (*id, *header, order.all_spent(id.height));
                 let pass = |shown| results.send(Ok(Arrived { id, header, shown })).is_ok();
                 let read = |by_filter| jobs.send(Job { id, header, all_spent, by_filter }).is_ok();
@@ -370,7 +373,7 @@ fn scan_block(
 fn in_order(
     order: &Order,
     arrivals: Receiver<Outcome>,
-    tokens: Sender<()>,
+    handed_on: Sender<Way>,
     stop: &Stop,
     consume: &mut impl FnMut(Arrived) -> Result<(), SyncError>,
 ) -> Result<(), SyncError> {
@@ -389,9 +392,10 @@ fn in_order(
             Err(RecvTimeoutError::Disconnected) => return Err(SyncError::Panic("the readers ended early".into())),
         }
         while let Some(arrived) = early.remove(&next) {
+            let way = if arrived.content().is_some() { Way::Read } else { Way::Unread };
             consume(arrived)?;
             // The feeder may have sent its last job already.
-            let _ = tokens.send(());
+            let _ = handed_on.send(way);
             next += 1;
             if stop.requested() && next <= last {
                 return Err(SyncError::Stopped);

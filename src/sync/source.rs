@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, TxOut, Txid};
 
-use super::sieve::SHORT;
 use crate::chain::{BlockId, Height};
 use crate::node::{Capabilities, FilterIndex, Filters, Lane, LaneChoice, Node, NodeError, Worker};
+use crate::scan::Matcher;
 use crate::stop::Stop;
+
+/// Fewer blocks than this are read without a look at filters, which costs some questions to the node, and a walk through some files.
+const SHORT: u32 = 20;
 
 /// Something that hands out blocks by any number of connections.
 pub trait Source: Send + Sync {
@@ -23,6 +27,11 @@ pub trait Source: Send + Sync {
 
     /// How many connections serve best.
     fn connections(&self, threads: usize) -> usize;
+
+    /// What a block costs that is read, roughly: processor time, ours and that of whoever hands it out.
+    fn costs(&self) -> Duration {
+        Duration::from_millis(2)
+    }
 
     /// The height of its tip. Waits while it is away.
     fn height(&self) -> Result<Height, NodeError>;
@@ -64,16 +73,40 @@ impl Spent {
     }
 }
 
+/// Whether a block may matter, by its filter.
+pub type Judge<'a> = dyn Fn(&mut Matcher, BlockId, &[u8]) -> bool + Send + Sync + 'a;
+
+/// What a block's filter says, proven to be the chain's own.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    /// That it may matter.
+    MayMatter,
+    /// That it doesn't; with the filter, since what it is asked may become more.
+    Out(Vec<u8>),
+}
+
+impl Said {
+    /// Asks `judge` about one block.
+    pub fn by(judge: &Judge<'_>, matcher: &mut Matcher, block: BlockId, filter: &[u8]) -> Self {
+        if judge(matcher, block, filter) { Self::MayMatter } else { Self::Out(filter.to_vec()) }
+    }
+}
+
 /// One connection to a source. Calls wait and retry while the source is away, until a stop is requested.
 pub trait Connection: Send {
     /// Headers of the active chain from `first` on, at most `count`; fewer at the tip.
     fn headers(&mut self, first: Height, count: usize) -> Result<Vec<Header>, NodeError>;
 
-    /// The BIP158 filters of `blocks`, one following the other, the first following `previous` (which doesn't matter for the
-    /// genesis block): proven to be the chain's own; `None` where one isn't to be had or can't be proven, and the block has to be
-    /// read.
-    fn filters(&mut self, _previous: BlockHash, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, NodeError> {
-        Ok(vec![None; blocks.len()])
+    /// What the BIP158 filters of `blocks` say to `judge`; one block follows the other, the first follows `previous` (which doesn't
+    /// matter for the genesis block). `None` where a filter isn't to be had or can't be proven, and the block has to be read. Uses
+    /// the threads of the pool it is called in.
+    fn sift(
+        &mut self,
+        _previous: BlockHash,
+        blocks: &[BlockId],
+        _judge: &Judge<'_>,
+    ) -> Result<Vec<Option<Said>>, NodeError> {
+        Ok(blocks.iter().map(|_| None).collect())
     }
 
     /// The raw block.
@@ -98,7 +131,7 @@ pub struct NodeSource {
     pub stop: Stop,
 }
 
-/// The node's filters, which are looked for when they are first wanted: that takes a second for those of the whole main chain.
+/// The node's filters, which are looked for when they are first wanted.
 pub struct FilterLane {
     node: Node,
     capabilities: Capabilities,
@@ -165,6 +198,11 @@ impl Source for NodeSource {
         self.node.hang_up();
     }
 
+    fn costs(&self) -> Duration {
+        // Measured for blocks of 1.2 MB: hex over JSON keeps the node busy for so long.
+        Duration::from_micros(if self.lane.name() == "rest" { 2_400 } else { 24_000 })
+    }
+
     fn connections(&self, threads: usize) -> usize {
         // The node answers several requests at once; two a thread keep it busy while we parse. Above 8 nothing is gained.
         (threads * 2).clamp(2, 8)
@@ -182,10 +220,16 @@ impl Connection for LaneConnection {
         self.worker.headers(first, count)
     }
 
-    fn filters(&mut self, previous: BlockHash, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, NodeError> {
+    fn sift(
+        &mut self,
+        previous: BlockHash,
+        blocks: &[BlockId],
+        judge: &Judge<'_>,
+    ) -> Result<Vec<Option<Said>>, NodeError> {
+        let look = |matcher: &mut Matcher, id, filter: &[u8]| Said::by(judge, matcher, id, filter);
         match self.filters.open() {
-            Some(filters) => filters.look(previous, blocks, || (), |(), _, filter| filter.to_vec()),
-            None => Ok(vec![None; blocks.len()]),
+            Some(filters) => filters.look(previous, blocks, Matcher::default, look),
+            None => Ok(blocks.iter().map(|_| None).collect()),
         }
     }
 

@@ -9,8 +9,9 @@ use bitcoin::block::Header;
 use bitcoin::{Block, BlockHash, TxOut, Txid, consensus};
 use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
+use coinhound::scan::Matcher;
 use coinhound::stop::Stop;
-use coinhound::sync::source::{Connection, Filtering, Source, Spent};
+use coinhound::sync::source::{Connection, Filtering, Judge, Said, Source, Spent};
 
 /// One chain from genesis on, with what each of its blocks spends.
 pub struct Branch {
@@ -257,7 +258,12 @@ impl Connection for Shared {
         }
     }
 
-    fn filters(&mut self, _previous: BlockHash, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, NodeError> {
+    fn sift(
+        &mut self,
+        _previous: BlockHash,
+        blocks: &[BlockId],
+        judge: &Judge<'_>,
+    ) -> Result<Vec<Option<Said>>, NodeError> {
         let salt = self.0.calls();
         let find = |active: &Branch| {
             let known = |id: &&BlockId| active.heights.get(&id.hash) == Some(&(id.height as usize));
@@ -268,7 +274,13 @@ impl Connection for Shared {
         };
         let first = blocks.first().map_or(0, |id| id.height);
         match self.0.answer(Call::Filters(first, blocks.len()), find)? {
-            Answer::Filters(filters) => Ok(filters),
+            Answer::Filters(filters) => {
+                let mut matcher = Matcher::default();
+                let mut said = |(id, filter): (&BlockId, Option<Vec<u8>>)| {
+                    filter.map(|filter| Said::by(judge, &mut matcher, *id, &filter))
+                };
+                Ok(blocks.iter().zip(filters).map(&mut said).collect())
+            }
             _ => panic!("a hook keeps the kind of answer"),
         }
     }

@@ -1,9 +1,10 @@
 //! The node's own files of filters, `fltr?????.dat`: a heap of records, each a block's hash, a CompactSize and so many bytes.
 //!
-//! Where a block's record lies is known only to the node's database, which it keeps locked. So every file is walked, record by
-//! record. What is found is a hint: stale and repeated records are among it, and after a crash the remains of records that were
-//! overwritten. A record is checked when it is read: it must begin with the hash and the length that are expected. Whether its
-//! filter is the right one only its filter header tells (`proof`).
+//! Where a block's record lies is known only to the node's database, which it keeps locked. So files are walked, record by record:
+//! none before a block is asked for that isn't in those walked so far, since records lie in order of height, nearly, and a walk
+//! through all files of the main chain reads 13 GB. What is found is a hint: stale and repeated records are among it, and after a
+//! crash the remains of records that were overwritten. A record is checked when it is read: it must begin with the hash and the
+//! length that are expected. Whether its filter is the right one only its filter header tells (`proof`).
 //!
 //! Core (`index/blockfilterindex.cpp`) appends to the last file until 16 MiB are full, and sets aside zeros 1 MiB at a time; after a
 //! crash it goes on from where it last took note, in an older file perhaps.
@@ -17,8 +18,13 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use rayon::prelude::*;
 
-/// Bytes read at a time while a file is walked: many small records at once, or one large record's head.
-const STEP: usize = 4096;
+use crate::chain::BlockId;
+
+/// Bytes read at a time while a file is walked: one piece after the other, since a disk likes that best, and the records are read
+/// soon after.
+const STEP: usize = 1 << 18;
+/// Files walked at a time, in search of a block: some 6,000 blocks of these days.
+const FILES: usize = 8;
 /// The hash, and the longest length.
 const HEAD: usize = 32 + 5;
 
@@ -41,12 +47,13 @@ pub struct Place {
     length: u32,
 }
 
-/// The files of filters, and what lies in them.
+/// The files of filters, and what is known to lie in them.
 #[derive(Debug)]
 pub struct Flat {
     folder: PathBuf,
     /// In order of key.
     places: Vec<Place>,
+    /// In order of number.
     walked: Vec<Walked>,
 }
 
@@ -58,42 +65,74 @@ struct Walked {
     modified: Option<SystemTime>,
 }
 
+/// Where to begin in search of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// In the oldest file.
+    Oldest,
+    /// In the newest one.
+    Newest,
+}
+
 impl Flat {
-    /// Walks all files in `folder`.
+    /// Walks the newest file in `folder`, which also shows whether they can be read.
     ///
     /// # Errors
     /// [`FlatError`].
     pub fn open(folder: PathBuf) -> Result<Self, FlatError> {
         let mut flat = Self { folder, places: Vec::new(), walked: Vec::new() };
-        flat.refresh()?;
+        let found = flat.list()?;
+        flat.walk(found.last().copied().as_slice())?;
         Ok(flat)
     }
 
-    /// Walks the files that are new or have changed.
+    /// Walks files until all of `blocks` are found, or no file is left: first those that have changed since they were walked.
     ///
     /// # Errors
-    /// As [`Self::open`].
-    pub fn refresh(&mut self) -> Result<(), FlatError> {
+    /// [`FlatError`].
+    pub fn search(&mut self, blocks: &[BlockId], from: End) -> Result<(), FlatError> {
         let found = self.list()?;
-        let last = found.last().map(|file| file.file);
-        // A change within one tick of the file system's clock doesn't show: the file that is written to is walked always.
-        let changed = found.iter().filter(|file| Some(file.file) == last || !self.walked.contains(file));
-        let changed: Vec<u32> = changed.map(|file| file.file).collect();
-        let walks: Result<Vec<_>, _> = changed
-            .into_par_iter()
-            .map(|file| {
-                let path = self.path(file);
-                walk(file, &path).map_err(|source| FlatError { path, source })
-            })
-            .collect();
-        if self.walked.iter().any(|old| !found.iter().any(|file| file.file == old.file)) {
-            self.places.retain(|place| found.iter().any(|file| file.file == place.file));
+        let there = |file: u32| found.binary_search_by_key(&file, |found| found.file).is_ok();
+        if self.walked.iter().any(|old| !there(old.file)) {
+            self.places.retain(|place| there(place.file));
+            self.walked.retain(|old| there(old.file));
         }
-        self.places.extend(walks?.into_iter().flatten());
+        let (known, mut new): (Vec<_>, Vec<_>) = found.iter().partition(|file| self.known(file.file).is_some());
+        // A change within one tick of the file system's clock doesn't show: the file that is written to is walked always.
+        let last = found.last().map(|file| file.file);
+        let changed = |file: &Walked| Some(file.file) == last || self.known(file.file) != Some(file);
+        let changed: Vec<_> = known.into_iter().filter(changed).collect();
+        self.walk(&changed)?;
+        if from == End::Newest {
+            new.reverse();
+        }
+        let mut new = new.chunks(FILES);
+        while !blocks.iter().all(|block| !self.places(block.hash).is_empty())
+            && let Some(next) = new.next()
+        {
+            self.walk(next)?;
+        }
+        Ok(())
+    }
+
+    /// The file of this number as it was when it was walked.
+    fn known(&self, file: u32) -> Option<&Walked> {
+        self.walked.binary_search_by_key(&file, |walked| walked.file).ok().map(|at| &self.walked[at])
+    }
+
+    fn walk(&mut self, files: &[Walked]) -> Result<(), FlatError> {
+        let walk = |file: &Walked| {
+            let path = self.path(file.file);
+            walk(file.file, &path).map_err(|source| FlatError { path, source })
+        };
+        let places: Vec<_> = files.par_iter().map(walk).collect::<Result<_, _>>()?;
+        self.places.extend(places.into_iter().flatten());
         // Two runs in order, nearly: this sort is quick on such.
         self.places.sort();
         self.places.dedup();
-        self.walked = found;
+        self.walked.retain(|old| files.iter().all(|file| file.file != old.file));
+        self.walked.extend(files);
+        self.walked.sort_by_key(|file| file.file);
         Ok(())
     }
 
@@ -213,24 +252,23 @@ impl Head {
 /// The records of one file, up to what can't be one: the zeros that were set aside, or the file's end in the middle of a record.
 fn walk(number: u32, path: &Path) -> io::Result<Vec<Place>> {
     let mut file = File::open(path)?;
-    let mut places = Vec::new();
-    let mut buffer = Vec::with_capacity(STEP);
-    // What lies in the buffer begins there.
-    let mut start: u64 = 0;
     let end = file.metadata()?.len();
-    let mut at: u64 = 0;
+    let mut places = Vec::new();
+    let mut buffer = Vec::with_capacity(STEP + HEAD);
+    // Where in the file the buffer begins, and the next record.
+    let (mut start, mut at) = (0_u64, 0_u64);
     loop {
-        let inside = usize::try_from(at - start).ok().and_then(|skip| buffer.get(skip..)).unwrap_or_default();
-        let head = if inside.len() >= HEAD {
-            Head::parse(inside)
-        } else {
-            file.seek(SeekFrom::Start(at))?;
-            buffer.clear();
-            start = at;
-            (&mut file).take(STEP as u64).read_to_end(&mut buffer)?;
-            Head::parse(&buffer)
-        };
-        let Some(head) = head else { break };
+        let mut skip = usize::try_from(at - start).unwrap_or(usize::MAX);
+        while buffer.len() < skip.saturating_add(HEAD) {
+            let kept = buffer.len().saturating_sub(skip);
+            start += (buffer.len() - kept) as u64;
+            buffer.drain(..buffer.len() - kept);
+            skip = usize::try_from(at - start).unwrap_or(usize::MAX);
+            if (&mut file).take(STEP as u64).read_to_end(&mut buffer)? == 0 {
+                break;
+            }
+        }
+        let Some(head) = buffer.get(skip..).and_then(Head::parse) else { break };
         let next = at + head.size as u64 + u64::from(head.length);
         let Some(here) = u32::try_from(at).ok().filter(|_| next <= end) else { break };
         places.push(Place { key: key(&head.hash), file: number, at: here, length: head.length });

@@ -12,8 +12,8 @@ mod proof;
 mod rest;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bitcoin::BlockHash;
 use bitcoin::bip158::{FilterHash, FilterHeader};
@@ -30,7 +30,7 @@ use super::link::{Link, Patience};
 use super::rest::Rest;
 use super::rpc::Rpc;
 use crate::chain::{BlockId, Height};
-use flat::{Flat, FlatError, Reader};
+use flat::{End, Flat, FlatError, Reader};
 
 /// Blocks that one thread goes through in one go: their records mostly lie in one file.
 const AT_ONCE: usize = 64;
@@ -42,6 +42,10 @@ pub struct Filters {
     /// Whether REST is open: for filter headers, where the filters come from the files too.
     rest: bool,
     version: u64,
+    /// The height that the node's index is known to have come to. Where it fell back since, its filter headers tell.
+    reached: AtomicU32,
+    /// The block proven last, with its filter header: what is asked for next mostly follows it.
+    last: Mutex<Option<(BlockHash, FilterHeader)>>,
 }
 
 enum Way {
@@ -56,7 +60,7 @@ struct Looked<T> {
 }
 
 impl Node {
-    /// The node's filters. Walks their files, if they can be read: a second or so for those of the whole main chain.
+    /// The node's filters. Looks whether their files can be read; they are walked when a block is asked for.
     ///
     /// # Errors
     /// [`NodeError::LaneCannotServe`] where the node keeps none, or neither its files nor REST give them, with the way out.
@@ -86,7 +90,11 @@ impl Node {
             }
         };
         let (link, rest, version) = (Arc::clone(&self.link), capabilities.rest, capabilities.version);
-        Ok(Filters { link, way, rest, version })
+        let reached = match capabilities.filter_index {
+            FilterIndex::Absent => 0,
+            FilterIndex::Building { through } | FilterIndex::Synced { through } => through,
+        };
+        Ok(Filters { link, way, rest, version, reached: AtomicU32::new(reached), last: Mutex::default() })
     }
 }
 
@@ -126,15 +134,15 @@ impl Filters {
         start: impl Fn() -> S + Send + Sync,
         look: impl Fn(&mut S, BlockId, &[u8]) -> T + Send + Sync,
     ) -> Result<Vec<Option<T>>, NodeError> {
-        let through = self.through()?;
-        let indexed = blocks.iter().take_while(|id| through.is_some_and(|through| id.height <= through)).count();
-        let indexed = &blocks[..indexed];
+        let indexed = self.indexed(blocks)?;
         let mut told: Vec<Option<T>> = Vec::new();
         told.resize_with(blocks.len(), || None);
         let Some(first) = indexed.first() else { return Ok(told) };
         let mut headers = Headers { filters: self, blocks: indexed, known: HashMap::new() };
-        let before = match first.height {
-            0 => Some(FilterHeader::all_zeros()),
+        let kept = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match (first.height, kept) {
+            (0, _) => Some(FilterHeader::all_zeros()),
+            (_, Some((block, header))) if block == previous => Some(header),
             _ => self.header(previous)?,
         };
         // Without it nothing can be proven; it comes when the index does.
@@ -143,6 +151,9 @@ impl Filters {
         let found = self.look_at_all(indexed, &start, &look)?;
         let hashes: Vec<_> = found.iter().map(|found| found.as_ref().map(|found| found.hash)).collect();
         let right = proof::prove(before, &hashes, |at| headers.of(at))?;
+        if let (Some(last), Some(header)) = (indexed.last(), headers.of(indexed.len() - 1)?) {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((last.hash, header));
+        }
         for (at, (found, right)) in found.into_iter().zip(right).enumerate() {
             told[at] = match found {
                 Some(found) if right => Some(found.told),
@@ -155,6 +166,16 @@ impl Filters {
             };
         }
         Ok(told)
+    }
+
+    /// Those of `blocks` that the node's index has come to.
+    fn indexed<'a>(&self, blocks: &'a [BlockId]) -> Result<&'a [BlockId], NodeError> {
+        if blocks.last().is_some_and(|last| last.height > self.reached.load(Ordering::Relaxed)) {
+            let Some(through) = self.through()? else { return Ok(&[]) };
+            self.reached.store(through, Ordering::Relaxed);
+        }
+        let reached = self.reached.load(Ordering::Relaxed);
+        Ok(&blocks[..blocks.partition_point(|id| id.height <= reached)])
     }
 
     /// Each block's filter, where one is found, not proven yet.
@@ -179,7 +200,7 @@ impl Filters {
                 return Ok(parts?.into_iter().flatten().collect());
             }
         };
-        if let Err(error) = walk_for(flat, blocks) {
+        if let Err(error) = walk_for(flat, blocks, self.reached.load(Ordering::Relaxed)) {
             tracing::warn!("{error}: blocks are read instead");
         }
         let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
@@ -284,11 +305,17 @@ impl Headers<'_> {
     }
 }
 
-/// Walks the files again if they were last walked before one of these blocks came.
-fn walk_for(flat: &RwLock<Flat>, blocks: &[BlockId]) -> Result<(), FlatError> {
+/// Walks more files, and those that have changed, if one of these blocks isn't known yet. The chain has come to height `reached`.
+fn walk_for(flat: &RwLock<Flat>, blocks: &[BlockId], reached: Height) -> Result<(), FlatError> {
     let complete = {
         let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
         blocks.iter().all(|id| !flat.places(id.hash).is_empty())
     };
-    if complete { Ok(()) } else { flat.write().unwrap_or_else(PoisonError::into_inner).refresh() }
+    if complete {
+        return Ok(());
+    }
+    // Whoever is near the tip shall not wait for all that lies below.
+    let near = blocks.first().is_some_and(|first| first.height > reached - reached / 8);
+    let from = if near { End::Newest } else { End::Oldest };
+    flat.write().unwrap_or_else(PoisonError::into_inner).search(blocks, from)
 }

@@ -37,9 +37,24 @@ fn read(flat: &Flat, n: u32) -> Vec<Option<Vec<u8>>> {
     places.map(|place| reader.read(flat, hash(n), *place).unwrap().map(<[u8]>::to_vec)).collect()
 }
 
+/// A block that has no record.
+const NOWHERE: u32 = u32::MAX;
+
+fn block(n: u32) -> BlockId {
+    BlockId { height: n, hash: hash(n) }
+}
+
+/// All files in a folder, walked.
+fn opened(dir: &TempDir) -> Flat {
+    let mut flat = Flat::open(dir.path().to_owned()).unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
+    flat
+}
+
 #[test]
 fn records_of_every_size_are_found_and_read_and_zeros_end_a_file() {
-    let lengths = [1, 4, 0xfc, 0xfd, 0xfe, 4000, 4059, 4060, 4096, 0xffff, 0x1_0000, 0x2_0003];
+    let step = STEP - HEAD;
+    let lengths = [1, 4, 0xfc, 0xfd, 0xfe, 4000, 0xffff, 0x1_0000, 0x2_0003, step, step - 1, STEP, 2 * STEP + 7, 3];
     let records: Vec<u8> = (0..).zip(lengths).flat_map(|(n, length)| record(n, length)).collect();
     let again: Vec<u8> = (100..).zip(lengths).flat_map(|(n, length)| record(n, length)).collect();
     let dir = folder(&[&[&records[..], &[0; 5000]].concat(), &again, b"", &[0; 9000], &record(7, 4)]);
@@ -48,12 +63,12 @@ fn records_of_every_size_are_found_and_read_and_zeros_end_a_file() {
         fs::write(dir.path().join(name), record(55, 4)).unwrap();
     }
     fs::create_dir(dir.path().join("db")).unwrap();
-    let flat = Flat::open(dir.path().to_owned()).unwrap();
+    let flat = opened(&dir);
     assert_eq!(flat.places.len(), 2 * lengths.len() + 1);
     for (n, length) in (0..).zip(lengths).chain((100..).zip(lengths)) {
         assert_eq!(read(&flat, n)[0], Some(filter(n, length)), "{n}");
     }
-    assert_eq!(read(&flat, 7), [Some(filter(7, 4060)), Some(filter(7, 4))], "repeated, in order of files");
+    assert_eq!(read(&flat, 7), [Some(filter(7, lengths[7])), Some(filter(7, 4))], "repeated, in order of files");
     assert_eq!(read(&flat, 55), []);
     assert_eq!(read(&flat, 0).len(), 1);
 }
@@ -74,7 +89,7 @@ fn what_cannot_be_a_record_ends_a_file_and_the_next_one_is_walked() {
     ];
     for (what, tail) in cases {
         let dir = folder(&[&[&record(0, 9)[..], &tail].concat(), &next]);
-        let flat = Flat::open(dir.path().to_owned()).unwrap();
+        let flat = opened(&dir);
         assert_eq!((read(&flat, 0), read(&flat, 1)), (vec![Some(filter(0, 9))], vec![]), "{what}");
         assert_eq!(read(&flat, 2), [Some(filter(2, 20))], "{what}");
     }
@@ -83,14 +98,14 @@ fn what_cannot_be_a_record_ends_a_file_and_the_next_one_is_walked() {
 #[test]
 fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
     let dir = folder(&[&[record(0, 500), record(1, 500), vec![0; 3000]].concat()]);
-    let mut flat = Flat::open(dir.path().to_owned()).unwrap();
+    let mut flat = opened(&dir);
     assert_eq!((read(&flat, 1).len(), read(&flat, 2).len()), (1, 0));
 
     // Half written: its hash and length are there, its tail is not. It is found; only its filter header tells.
     let mut half = record(2, 500);
     half[300..].fill(0);
     write(&dir, 0, &[record(0, 500), record(1, 500), half, vec![0; 2000]].concat());
-    flat.refresh().unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
     assert_eq!(read(&flat, 2).len(), 1);
     assert_ne!(read(&flat, 2), [Some(filter(2, 500))]);
     write(&dir, 0, &[record(0, 500), record(1, 500), record(2, 500), vec![0; 2000]].concat());
@@ -100,7 +115,7 @@ fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
     // wrote before, and the rest of what it overwrites is no record.
     write(&dir, 1, &record(3, 700));
     write(&dir, 0, &[record(0, 500), record(4, 300), vec![7; 236], record(2, 500)].concat());
-    flat.refresh().unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
     assert_eq!(read(&flat, 1), [None], "something else lies there");
     assert_eq!(read(&flat, 3), [Some(filter(3, 700))]);
     assert_eq!(read(&flat, 4), [Some(filter(4, 300))]);
@@ -112,10 +127,39 @@ fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
     fs::remove_file(dir.path().join("fltr00001.dat")).unwrap();
     let error = Reader::default().read(&flat, hash(3), flat.places(hash(3))[0]).unwrap_err().to_string();
     assert!(error.contains("fltr00001.dat cannot be read"), "{error}");
-    flat.refresh().unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
     assert_eq!((read(&flat, 3), read(&flat, 0).len()), (vec![], 1));
     drop(dir);
-    assert!(flat.refresh().unwrap_err().to_string().contains("cannot be read"));
+    assert!(flat.search(&[block(NOWHERE)], End::Oldest).unwrap_err().to_string().contains("cannot be read"));
+}
+
+#[test]
+fn files_are_walked_as_far_as_a_search_has_to_go() {
+    let records: Vec<_> = (0..30).map(|n| record(n, 100)).collect();
+    let dir = folder(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let known = |flat: &Flat| (0..40).filter(|n| !flat.places(hash(*n)).is_empty()).collect::<Vec<_>>();
+    let opened = || Flat::open(dir.path().to_owned()).unwrap();
+    let cases: [(&[u32], End, Vec<u32>); 7] = [
+        (&[], End::Oldest, vec![29]),
+        (&[29], End::Oldest, vec![29]),
+        (&[3], End::Oldest, (0..8).chain([29]).collect()),
+        (&[3, 7, 8], End::Oldest, (0..16).chain([29]).collect()),
+        (&[28], End::Newest, (21..30).collect()),
+        (&[20, 27], End::Newest, (13..30).collect()),
+        (&[NOWHERE], End::Newest, (0..30).collect()),
+    ];
+    for (sought, from, expected) in cases {
+        let mut flat = opened();
+        flat.search(&sought.iter().map(|n| block(*n)).collect::<Vec<_>>(), from).unwrap();
+        assert_eq!(known(&flat), expected, "{sought:?} {from:?}");
+    }
+
+    // A new file is found without those between, and one that is walked already is looked at again if it has changed.
+    let mut flat = opened();
+    write(&dir, 30, &record(30, 100));
+    write(&dir, 29, &[record(29, 100), record(31, 100)].concat());
+    flat.search(&[block(30), block(31)], End::Newest).unwrap();
+    assert_eq!(known(&flat), (22..32).collect::<Vec<_>>());
 }
 
 #[test]
@@ -128,7 +172,7 @@ fn a_folder_that_is_not_there_is_an_error_and_an_empty_one_has_nothing() {
 proptest! {
     #[test]
     fn every_record_is_found_however_they_are_spread_over_files(
-        lengths in prop::collection::vec(prop_oneof![4 => 1..300_usize, 1 => 1..9000_usize], 0..60),
+        lengths in prop::collection::vec(prop_oneof![4 => 1..300_usize, 1 => 1..9000_usize, 1 => 1..600_000_usize], 0..60),
         breaks in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         zeros in 0..5000_usize,
     ) {
@@ -142,7 +186,7 @@ proptest! {
         }
         files.last_mut().unwrap().extend(vec![0; zeros]);
         let dir = folder(&files.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let flat = Flat::open(dir.path().to_owned()).unwrap();
+        let flat = opened(&dir);
         prop_assert_eq!(flat.places.len(), lengths.len());
         for (n, length) in (0..).zip(&lengths) {
             prop_assert_eq!(read(&flat, n), [Some(filter(n, *length))]);
@@ -159,7 +203,7 @@ proptest! {
         bytes.extend(rest);
         let cut = cut.index(bytes.len() + 1);
         let dir = folder(&[&bytes[..cut]]);
-        let flat = Flat::open(dir.path().to_owned()).unwrap();
+        let flat = opened(&dir);
         let mut end = 0;
         for (n, length) in (0..).zip(&good) {
             end += record(n, *length).len();
