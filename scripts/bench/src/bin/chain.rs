@@ -17,7 +17,7 @@ use bitcoin::{Block, Network, consensus, constants};
 use bitcoincore_rpc::{Client, RpcApi};
 use serde_json::Value;
 
-/// Changing it makes another chain: bump [`FORMAT`] and the cached folder's name in `scripts/bench` with it.
+/// Changing it makes another chain: bump [`FORMAT`] and the cached folder's name in `scripts/bench/run` with it.
 const SEED: u64 = 20_261_123;
 /// Filters looked at.
 const SAMPLED_FILTERS: u32 = 40;

@@ -147,8 +147,8 @@ mod tests {
         let lines =
             [line("threads", "thread", 1.0, 4.5), line("chain", "MB", 100.0, 1.0), line("threads", "thread", 2.0, 2.5)];
         let text = page(&lines);
-        let tables: Vec<&str> = text.split("\n\n").collect();
-        assert_eq!(tables.len(), 3, "{text}");
+        let parts: Vec<&str> = text.split("\n\n").collect();
+        assert_eq!(parts.len(), 4, "{text}");
         let two: Vec<&str> = text.lines().nth(5).unwrap().split('|').map(str::trim).collect();
         assert_eq!((two[1], two[10], two[11]), ("2", "0.50", "-"));
     }
