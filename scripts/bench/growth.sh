@@ -39,26 +39,28 @@ growth_followed() {
     cat "$work/last" >>"$results"
 }
 
-# One round.
+# One round. What takes minutes runs in the first one only.
 growth() {
-    local to mb size share hops threads few
-    for to in 4 3 2 1; do
-        to=$((first_full + (tip - first_full) / to))
+    local quarter to mb size share hops threads few
+    for quarter in 1 2 3 4; do
+        to=$((first_full + (tip - first_full) * quarter / 4))
         mb=$(jq --argjson to "$to" '.block_bytes[:$to + 1] | add / 1e6' "$chain/manifest.json")
         grow "growth: chain to height $to" "Chain length, 6 scripts, rest lane (x: MB)" MB "$mb" rest "$chain/list-6.txt" "$to" "$(touches 6 "$to")"
     done
     few=$(touches 6 "$tip")
     for size in "${sizes[@]}"; do
+        [ "$round" = 1 ] || [ "$size" -lt 1000000 ] || continue
         grow "growth: $size scripts" "List size, rest lane; all but 6 scripts never occur" script "$size" rest "$grown/list-$size.txt" "$tip" "$few"
     done
     for share in 1 10 100; do
+        [ "$round" = 1 ] || [ "$share" -lt 100 ] || continue
         size=$(jq ".[\"$share\"].touches" "$grown/shares.json")
         grow "growth: $size touches" "Touches, rest lane, nothing followed beyond the list: $(jq -r '[.[] | .scripts] | join(", ")' "$grown/shares.json") scripts of the chain" \
             touch "$size" rest "$grown/share-$share.txt" "$tip" "$size" --max-hops 0
     done
-    for hops in 0 1 2 4 none; do
+    for hops in 0 1 2 3 4; do
         wanted "growth: followed, $hops hops" || continue
-        grow "growth: followed, $hops hops" "Followed coins, rest lane, $(jq '.["1"].scripts' "$grown/shares.json") scripts of the chain, 1,000 sat of taint, 0, 1, 2, 4 and any number of hops" \
+        grow "growth: followed, $hops hops" "Followed coins, rest lane, $(jq '.["1"].scripts' "$grown/shares.json") scripts of the chain, 1,000 sat of taint, 0 to 4 hops" \
             coin 0 rest "$grown/share-1.txt" "$tip" "$(jq '.["1"].touches' "$grown/shares.json")" --min-taint 1000 --max-hops "$hops"
         growth_followed
     done
