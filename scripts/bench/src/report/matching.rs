@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::table::{figure, table};
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 11] = [
     "per filter",
     "scripts",
     "filters",
@@ -13,7 +13,9 @@ const HEAD: [&str; 9] = [
     "client CPU ns",
     "node CPU ns",
     "x scanblocks",
-    "x bitcoin crate",
+    "x crate",
+    "CPU x scanblocks",
+    "CPU x crate",
 ];
 
 /// One contestant.
@@ -31,11 +33,19 @@ pub struct Line {
     node_cpu_ns: f64,
 }
 
+impl Line {
+    fn cpu_ns(&self) -> f64 {
+        self.client_cpu_ns + self.node_cpu_ns
+    }
+}
+
 /// The table.
 pub fn page(lines: &[Line]) -> String {
     let rows = lines.iter().map(|line| {
         let of = |role: &str| lines.iter().find(|other| other.role == role && other.list == line.list);
         let times = |role: &str| of(role).map(|other| other.wall_ns / line.wall_ns);
+        // Both processes: this is what a busy machine leaves alone.
+        let cpu_times = |role: &str| of(role).map(|other| other.cpu_ns() / line.cpu_ns());
         vec![
             line.contestant.clone(),
             line.list.to_string(),
@@ -46,6 +56,8 @@ pub fn page(lines: &[Line]) -> String {
             figure(Some(line.node_cpu_ns), 0),
             figure(times("scanblocks"), 1),
             figure(times("bitcoin"), 1),
+            figure(cpu_times("scanblocks"), 1),
+            figure(cpu_times("bitcoin"), 1),
         ]
     });
     table(&HEAD, rows)
@@ -65,8 +77,8 @@ mod tests {
             wall_ns,
             least_ns: wall_ns / 2.0,
             most_ns: wall_ns * 2.0,
-            client_cpu_ns: wall_ns,
-            node_cpu_ns: 0.0,
+            client_cpu_ns: 1.0,
+            node_cpu_ns: wall_ns,
         };
         let lines = [
             line("coinhound", 6, 10.0),
@@ -77,7 +89,7 @@ mod tests {
         ];
         let text = page(&lines);
         let rows: Vec<Vec<&str>> = text.lines().skip(2).map(|line| line.split('|').map(str::trim).collect()).collect();
-        assert_eq!(rows[0][1..10], ["coinhound", "6", "100000", "10", "5-20", "10", "0", "4.0", "5.0"]);
-        assert_eq!(rows[3][8..10], ["-", "1.5"]);
+        assert_eq!(rows[0][1..12], ["coinhound", "6", "100000", "10", "5-20", "1", "10", "4.0", "5.0", "3.7", "4.6"]);
+        assert_eq!(rows[3][8..12], ["-", "1.5", "-", "1.5"]);
     }
 }
