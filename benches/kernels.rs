@@ -1,20 +1,33 @@
-//! The kernels of a scan, each by itself: `cargo bench --bench kernels -- parse` (or match, spends, filters, proof).
+//! The kernels of a scan, each by itself: `cargo bench --bench kernels -- parse` (or match, filters, proof, commit).
 //!
 //! `filters` goes through a thousand different filters of the size of a full block's, again and again: with one filter, the
 //! processor learns its bits by heart, and everything looks several times faster than it is. Its peer is the `bitcoin` crate's
 //! matcher. Each figure is the time per block, or per filter.
+//!
+//! `commit` derives the rows of a block's records and commits them to an index that is fresh at first: with the sync of the disk that
+//! every batch with messages gets, and without it, which no block with records has and which is there to tell the two apart.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![expect(clippy::unwrap_used, reason = "a bench that can't go on ends")]
 
+use std::collections::HashSet;
 use std::hint::black_box;
 use std::time::Duration;
 
 use bitcoin::bip158::{BlockFilter, FilterHash, GcsFilterWriter};
 use bitcoin::block::Header;
-use bitcoin::consensus::deserialize;
+use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::Hash;
-use bitcoin::{BlockHash, ScriptBuf};
+use bitcoin::{Amount, Block, BlockHash, Script, ScriptBuf, Transaction, TxOut, Txid};
+use coinhound::chain::{Chain, Height};
+use coinhound::index::derive::{Marks, derive};
+use coinhound::index::events::{Place, Reason, Seen};
+use coinhound::index::keys::TxPosition;
+use coinhound::index::meta::{Identity, TraceParameters};
+use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
+use coinhound::index::values::Record;
+use coinhound::index::{Family, Writer};
 use coinhound::scan::{Coins, Matcher, Needles, OutPointHasher, ScriptMap, scan};
+use coinhound::sync::tell;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A real block of 2,500 transactions.
@@ -100,9 +113,86 @@ fn filters(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Scripts that are flagged from the start.
+struct Listed(HashSet<ScriptBuf>);
+
+impl Marks for Listed {
+    fn flagged_from(&self, script: &Script) -> Option<Height> {
+        self.0.contains(script).then_some(0)
+    }
+
+    fn is_service(&self, _: &Script) -> bool {
+        false
+    }
+}
+
+/// A transaction as a record: its inputs spend what its outputs take, and a little more.
+fn record(number: u32, transaction: Transaction) -> (Txid, Record) {
+    let out: Amount = transaction.output.iter().map(|output| output.value).sum();
+    let spent =
+        |vin: u32| TxOut { value: out + Amount::from_sat(500), script_pubkey: script(0x53, number * 1000 + vin) };
+    let spent = (0..).zip(&transaction.input).map(|(vin, _)| spent(vin)).collect();
+    // As many as prove one of 2,500 transactions.
+    let branch = (0..12).map(|level| [level; 32]).collect();
+    (transaction.compute_txid(), Record { transaction, spent, branch })
+}
+
+/// A block's step: the header, the rows of so many records, their messages if `tells`, the sweep's position.
+fn commit_block(
+    writer: &Writer,
+    listed: &Listed,
+    header: &Header,
+    height: Height,
+    records: &[(Txid, Record)],
+    tells: bool,
+) {
+    let parameters = TraceParameters::default();
+    let mut step = writer.step();
+    step.put(Family::Headers, &height.to_be_bytes(), &serialize(header));
+    for (tx_index, (txid, record)) in (1..).zip(records) {
+        let at = TxPosition { height, tx_index };
+        let derived = derive(|outpoint| step.coin(outpoint, height), &parameters, listed, at, *txid, record).unwrap();
+        assert!(derived.is_record);
+        if tells {
+            let place = Place { height, block: header.block_hash(), time: header.time, txid: *txid, tx_index };
+            let facts = tell::facts(writer, place, record, &derived.rows).unwrap();
+            for event in tell::changes(&tell::Facts::new(), &facts, Seen::Tip, Reason::Retrace) {
+                step.tell(&event).unwrap();
+            }
+        }
+        derived.rows.iter().for_each(|((family, key), value)| step.put(*family, key, value));
+    }
+    step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: height + 1 }.value());
+    step.commit(tells).unwrap();
+}
+
+fn commit(criterion: &mut Criterion) {
+    let block: Block = deserialize(BLOCK).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut group = criterion.benchmark_group("commit");
+    for (records, tells) in [(0, false), (20, false), (20, true), (500, false), (500, true)] {
+        let chosen: Vec<_> =
+            (0..).zip(block.txdata[1..=records].iter().cloned()).map(|(n, tx)| record(n, tx)).collect();
+        let listed =
+            Listed(chosen.iter().map(|(_, record)| record.transaction.output[0].script_pubkey.clone()).collect());
+        let identity = Identity { chain: Chain::Main, genesis: Chain::Main.genesis_hash(), challenge: None };
+        let path = folder.path().join(format!("index-{records}-{tells}"));
+        let writer = Writer::create(&path, &identity, |_| Ok(())).unwrap();
+        let mut height = 0;
+        let name = format!("{records} records{}", if tells { ", messages, synced" } else { "" });
+        group.bench_function(name, |bench| {
+            bench.iter(|| {
+                height += 1;
+                commit_block(&writer, &listed, &block.header, height, &chosen, tells);
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = kernels;
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5)).sample_size(20);
-    targets = blocks, filters
+    targets = blocks, filters, commit
 }
 criterion_main!(kernels);

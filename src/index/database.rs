@@ -359,6 +359,13 @@ impl View {
         })
     }
 
+    /// An output, where a record holds its transaction.
+    pub fn output(&self, outpoint: &bitcoin::OutPoint) -> Result<Option<bitcoin::TxOut>> {
+        // Twins have the same outputs: any will do.
+        let Some(at) = self.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
+        Ok(self.typed(Family::Records, &at.key(), |value| Record::output(value, outpoint.vout))?.flatten())
+    }
+
     /// The heights at which an outpoint's coin was made, lowest first; more than one for BIP30's twins.
     pub fn coin_heights(&self, outpoint: &bitcoin::OutPoint) -> Result<Vec<Height>> {
         let read = |row: Result<Row>| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bitcoin::hashes::Hash;
-use bitcoin::{OutPoint, Txid};
+use bitcoin::{OutPoint, TxOut, Txid};
 use rocksdb::{WriteBatch, WriteOptions};
 
 use super::derive::{self, Rows};
@@ -65,7 +65,8 @@ impl<'a> Step<'a> {
     /// Keeps what was put since the last call: a block is done.
     pub fn keep(&mut self) {
         for (kept, open) in self.kept.0.iter_mut().zip(&mut self.open.0) {
-            kept.append(open);
+            // Not `append`, which goes through all that is kept, for each block anew.
+            kept.extend(std::mem::take(open));
         }
         self.kept_seq = self.seq;
     }
@@ -145,6 +146,17 @@ impl<'a> Step<'a> {
         let rows = self.prefix(Family::Txids, txid.as_byte_array())?;
         let read = |key: &Vec<u8>| txid_from_key(key).map(|(_, at)| at).map_err(|_| View::corrupt(Family::Txids, key));
         rows.keys().map(read).collect()
+    }
+
+    /// The output itself, where a record holds its transaction.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn output(&self, outpoint: &OutPoint) -> Result<Option<TxOut>> {
+        // Twins have the same outputs: any will do.
+        let Some(at) = self.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
+        let Some(value) = self.get(Family::Records, &at.key())? else { return Ok(None) };
+        Record::output(&value, outpoint.vout).map_err(|_| View::corrupt(Family::Records, &at.key()))
     }
 
     /// The coin that a transaction at `height` spends by this outpoint: of BIP30's twins the last made by then.

@@ -1,7 +1,10 @@
 //! The values of all families: typed parts to bytes and back. Layouts: `schema`.
 
+use std::ops::ControlFlow;
+
 use bitcoin::block::Header;
-use bitcoin::{Amount, Transaction, TxOut, Txid, consensus};
+use bitcoin::{Amount, ScriptBuf, Transaction, TxOut, Txid, consensus};
+use bitcoin_slices::{Visit, Visitor, bsl};
 
 use super::bytes::{Cursor, Malformed, push_sized};
 use super::keys::TxPosition;
@@ -50,6 +53,19 @@ impl Record {
         Ok(Self { transaction, spent, branch: hashes.to_vec() })
     }
 
+    /// Reads one output of such a value's transaction, and nothing else of it: a payout can have thousands. `None` where it has not
+    /// so many.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn output(value: &[u8], vout: u32) -> Result<Option<TxOut>, Malformed> {
+        let mut wanted = Wanted { vout: vout as usize, found: None };
+        match bsl::Transaction::visit(Cursor::new(value).sized()?, &mut wanted) {
+            Ok(_) | Err(bitcoin_slices::Error::VisitBreak) => Ok(wanted.found),
+            Err(_) => Err(Malformed),
+        }
+    }
+
     /// What its inputs bring less what its outputs take, in satoshis; `None` for a coinbase.
     pub fn fee(&self) -> Option<u64> {
         let sum =
@@ -60,6 +76,23 @@ impl Record {
     /// Its transaction's id.
     pub fn txid(&self) -> Txid {
         self.transaction.compute_txid()
+    }
+}
+
+/// One output of a transaction.
+struct Wanted {
+    vout: usize,
+    found: Option<TxOut>,
+}
+
+impl Visitor for Wanted {
+    fn visit_tx_out(&mut self, vout: usize, output: &bsl::TxOut<'_>) -> ControlFlow<()> {
+        if vout != self.vout {
+            return ControlFlow::Continue(());
+        }
+        let script_pubkey = ScriptBuf::from_bytes(output.script_pubkey().to_vec());
+        self.found = Some(TxOut { value: Amount::from_sat(output.value()), script_pubkey });
+        ControlFlow::Break(())
     }
 }
 
@@ -293,8 +326,14 @@ mod tests {
             let output = |script: &Vec<u8>| {
                 TxOut { value: Amount::from_sat(value), script_pubkey: ScriptBuf::from_bytes(script.clone()) }
             };
-            let record = Record { transaction: transaction(inputs), spent: scripts.iter().take(inputs).map(output).collect(), branch };
-            prop_assert_eq!(Record::from_value(&record.value()), Ok(record));
+            let mut transaction = transaction(inputs);
+            transaction.output = scripts.iter().map(output).collect();
+            let record = Record { transaction, spent: scripts.iter().take(inputs).map(output).collect(), branch };
+            prop_assert_eq!(Record::from_value(&record.value()), Ok(record.clone()));
+            for vout in 0..5 {
+                let output = record.transaction.output.get(vout as usize).cloned();
+                prop_assert_eq!(Record::output(&record.value(), vout), Ok(output));
+            }
             let coin = Coin { value, script: ScriptHash(id), coinbase, columns };
             prop_assert_eq!(Coin::from_value(&coin.value()), Ok(coin));
             let brought = vec![Brought { rule: Rule::Fifo, taint: value, hops: numbers.0 }; inputs - 1];
@@ -311,7 +350,7 @@ mod tests {
             if let Ok(record) = Record::from_value(&bytes) {
                 prop_assert_eq!(record.value(), bytes.clone());
             }
-            let _ = (Spender::from_value(&bytes), header_from_value(&bytes));
+            let _ = (Spender::from_value(&bytes), header_from_value(&bytes), Record::output(&bytes, 0));
         }
     }
 

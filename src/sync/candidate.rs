@@ -130,17 +130,9 @@ fn fits(spent: &Spent, scan: &BlockScan) -> Result<(), ScanError> {
 fn check_spent(step: &Step<'_>, block: BlockId, transaction: &Transaction, spent: &[TxOut]) -> Result<(), SyncError> {
     for (input, told) in transaction.input.iter().zip(spent) {
         let outpoint = input.previous_output;
-        if recorded_output(step, &outpoint)?.is_some_and(|output| output != *told) {
+        if step.output(&outpoint)?.is_some_and(|output| output != *told) {
             return Err(SyncError::SpentOutput { outpoint, block });
         }
     }
     Ok(())
-}
-
-/// The output itself, where a record holds its transaction.
-fn recorded_output(step: &Step<'_>, outpoint: &OutPoint) -> Result<Option<TxOut>, SyncError> {
-    // Twins have the same outputs: any will do.
-    let Some(at) = step.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
-    let record = step.record(at)?;
-    Ok(record.and_then(|record| record.transaction.output.get(outpoint.vout as usize).cloned()))
 }

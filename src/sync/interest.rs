@@ -135,13 +135,7 @@ impl Interest {
             );
         }
         for outpoint in &live.coins {
-            // Twins have the same outputs: any will do.
-            let record = match view.positions(outpoint.txid)?.first() {
-                Some(at) => view.record(*at)?,
-                None => None,
-            };
-            let output = record.as_ref().and_then(|record| record.transaction.output.get(outpoint.vout as usize));
-            let output = output.ok_or_else(|| View::corrupt(Family::Txids, &outpoint.txid[..]))?;
+            let output = view.output(outpoint)?.ok_or_else(|| View::corrupt(Family::Txids, &outpoint.txid[..]))?;
             sought.add(&output.script_pubkey);
         }
         self.sought = Some(sought);

@@ -6,8 +6,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use bench_peers::node::cpu_seconds;
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Value, json};
 
 fn main() -> Result<ExitCode> {
@@ -40,20 +40,6 @@ fn main() -> Result<ExitCode> {
     });
     println!("{line}");
     Ok(if output.status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// User and system time of process `pid` so far, all threads together.
-fn cpu_seconds(pid: &str) -> Result<f64> {
-    let path = format!("/proc/{pid}/stat");
-    let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}; has the node stopped?"))?;
-    // Fields 14 and 15; the second, the name in parentheses, may hold spaces.
-    let after_name = text.rsplit_once(')').with_context(|| format!("{path} has no name"))?.1;
-    let mut ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    let (Some(Ok(user)), Some(Ok(system))) = (ticks.next(), ticks.next()) else {
-        bail!("{path} lacks utime and stime");
-    };
-    let a_second = sysconf(SysconfVar::CLK_TCK).context("sysconf failed")?.context("no clock tick on this system")?;
-    Ok((user + system) as f64 / a_second as f64)
 }
 
 /// The most memory that process `pid` has held, in KiB.

@@ -14,18 +14,33 @@ use crate::assemble::{assemble, subsidy_sat};
 use crate::coins::{Coin, Coins};
 use crate::lock::{Kind, Lock};
 use crate::rng::Rng;
-use crate::watch::{Deed, Order, SHAPES, Watch};
+use crate::watch::{Deed, Order, SHAPES, Shape, Watch};
 
 /// A coinbase can be spent in the hundredth block after its own.
 const MATURITY: u32 = 100;
-/// Transactions of a full block.
-const TRANSACTIONS: (usize, usize) = (2_200, 2_900);
 /// Scripts that are paid again and again, as those of exchanges are.
 const BUSY_SCRIPTS: usize = 300;
-/// Bytes of inscriptions in a full block, at most; keeps the largest block below the weight limit.
-const INSCRIBED_BYTES: usize = 350_000;
 /// A fan-out block splits one coinbase in so many transactions, of so many outputs each.
 const FAN_OUT: (usize, usize) = (10, 2_000);
+
+/// What full blocks look like.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Transactions: least and most.
+    pub transactions: (usize, usize),
+    /// Of a thousand inputs that can carry an inscription, how many do.
+    pub inscriptions_per_mille: usize,
+    /// Bytes of inscriptions, at most; keeps the largest block below the weight limit.
+    pub inscribed_bytes: usize,
+}
+
+impl Look {
+    /// As the main chain's recent ones: some 1.4 MB.
+    pub const RECENT: Self = Self { transactions: (2_200, 2_900), inscriptions_per_mille: 9, inscribed_bytes: 350_000 };
+    /// As large as they get with many inscriptions: some 2 MB.
+    pub const LARGE: Self =
+        Self { transactions: (2_000, 2_100), inscriptions_per_mille: 100, inscribed_bytes: 1_150_000 };
+}
 
 /// Sums over the full blocks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,6 +64,7 @@ pub struct Generator {
     pub first_full: u32,
     /// Height of the last block there will be.
     pub last: u32,
+    look: Look,
     rng: Rng,
     height: u32,
     previous: BlockHash,
@@ -61,16 +77,22 @@ pub struct Generator {
 impl Generator {
     /// The chain of `seed` with `full` full blocks.
     pub fn new(seed: u64, full: u32) -> Self {
+        Self::with(seed, full, Look::RECENT, &SHAPES)
+    }
+
+    /// A chain whose full blocks look and are touched otherwise.
+    pub fn with(seed: u64, full: u32, look: Look, shapes: &[Shape]) -> Self {
         let mut rng = Rng::new(seed);
         // A full block spends some 600 coins more than it makes that can be spent; two blocks' worth is kept in reserve.
         let first_full = MATURITY + 1 + 2 + full / 30;
         let busy = (0..BUSY_SCRIPTS).map(|_| Lock::new(Kind::alive(&mut rng), &mut rng)).collect();
-        let watches = SHAPES.iter().map(|shape| Watch::new(*shape, first_full, full, &mut rng)).collect();
+        let watches = shapes.iter().map(|shape| Watch::new(*shape, first_full, full, &mut rng)).collect();
         Self {
             watches,
             totals: Totals::default(),
             first_full,
             last: first_full + full - 1,
+            look,
             rng,
             height: 0,
             previous: constants::genesis_block(Network::Regtest).block_hash(),
@@ -139,7 +161,7 @@ impl Generator {
     }
 
     fn full(&mut self) -> Result<(Vec<Transaction>, u64)> {
-        let count = self.rng.between(TRANSACTIONS.0, TRANSACTIONS.1);
+        let count = self.rng.between(self.look.transactions.0, self.look.transactions.1);
         let mut orders: BTreeMap<usize, Vec<Order>> = BTreeMap::new();
         for (list, watch) in self.watches.iter().enumerate() {
             for (place, order) in watch.orders(list, self.height, count, &mut self.rng) {
@@ -267,9 +289,9 @@ impl Generator {
     }
 
     fn unlock(&mut self, lock: Lock) -> (ScriptBuf, Witness) {
-        if self.height >= self.first_full && self.rng.below(1_000) < 9 {
+        if self.height >= self.first_full && self.rng.below(1_000) < self.look.inscriptions_per_mille {
             let length = self.rng.between(1_000, 30_000);
-            if self.inscribed + length <= INSCRIBED_BYTES
+            if self.inscribed + length <= self.look.inscribed_bytes
                 && let Some(unlocked) = lock.inscribe(length, &mut self.rng)
             {
                 self.inscribed += length;
@@ -302,6 +324,19 @@ mod tests {
         let (_, c) = chain(8, 2);
         assert_eq!(a.last().unwrap().block_hash(), b.last().unwrap().block_hash());
         assert_ne!(a.last().unwrap().block_hash(), c.last().unwrap().block_hash());
+    }
+
+    #[test]
+    fn large_blocks_have_two_megabytes_and_touch_the_list_in_each() {
+        let shape = Shape { entries: 6, active: 6, one_block_in: 1, payments: 3, spends: 2 };
+        let mut generator = Generator::with(7, 6, Look::LARGE, &[shape]);
+        while let Some(block) = generator.next_block().unwrap() {
+            let height = generator.height;
+            if height >= generator.first_full {
+                assert!((1_900_000..2_200_000).contains(&block.total_size()), "{}", block.total_size());
+                assert!(generator.watches[0].touches[&height].fundings > 0);
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What the bench's programs share: the generated chain (`rng`, `lock`, `coins`, `watch`, `generator`, `assemble`), its
-//! `manifest`, and the connection to the node (`node`). The programs are in `bin/`.
+//! `manifest`, watchlists (`list`), the connection to the node (`node`), what is measured (`results`) and how it is shown (`table`,
+//! `report`). The programs are in `bin/`.
 
 pub mod assemble;
 pub mod coins;
 pub mod generator;
+pub mod list;
 pub mod lock;
 pub mod manifest;
 pub mod node;
+pub mod report;
+pub mod results;
 pub mod rng;
+pub mod table;
 pub mod watch;

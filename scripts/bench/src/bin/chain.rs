@@ -1,7 +1,6 @@
 //! Makes the bench's chain: `chain RPC_URL NODE_DATADIR OUT FULL_BLOCKS`. Submits each block to an empty regtest node, then
 //! writes the watchlists and `manifest.json` into OUT.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -9,15 +8,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use bench_peers::generator::Generator;
+use bench_peers::list;
 use bench_peers::manifest::{FORMAT, Filters, List, Manifest};
-use bench_peers::node::{connect, wait_for_filters};
+use bench_peers::node::{connect, hex, submit, wait_for_filters};
 use bench_peers::watch::Watch;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{Block, Network, consensus, constants};
 use bitcoincore_rpc::{Client, RpcApi};
 use serde_json::Value;
 
-/// Changing it makes another chain: bump [`FORMAT`] and the cached folder's name in `scripts/bench` with it.
+/// Changing it makes another chain: bump [`FORMAT`] and the cached folder's name in `scripts/bench/run` with it.
 const SEED: u64 = 20_261_123;
 /// Filters looked at.
 const SAMPLED_FILTERS: u32 = 40;
@@ -67,7 +67,7 @@ fn generate(generator: &mut Generator, client: &Client) -> Result<(Vec<u64>, Str
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<Block>(4);
         let submitter = scope.spawn(move || -> Result<()> {
-            receiver.iter().zip(1..).try_for_each(|(block, height)| submit(client, &block, height))
+            receiver.iter().zip(1..).try_for_each(|(block, height)| submit(client, &hex(&block), height))
         });
         while let Some(block) = generator.next_block()? {
             block_bytes.push(block.total_size() as u64);
@@ -89,21 +89,11 @@ fn generate(generator: &mut Generator, client: &Client) -> Result<(Vec<u64>, Str
     Ok((block_bytes, tip.to_string()))
 }
 
-fn submit(client: &Client, block: &Block, height: u32) -> Result<()> {
-    let hex = const_hex::encode(consensus::serialize(block));
-    match client.call("submitblock", &[hex.into()]).with_context(|| format!("submitblock failed at height {height}"))? {
-        Value::Null => Ok(()),
-        reason => bail!("the node refuses block {height}: {reason}"),
-    }
-}
-
 /// Writes a list as `script:HEX label` lines into `out`.
 fn write_list(out: &Path, watch: &Watch) -> Result<List> {
     let entries = watch.shape.entries;
-    let mut text = String::new();
-    for lock in &watch.entries {
-        writeln!(text, "script:{:x} bench-{entries}", lock.script_pubkey())?;
-    }
+    let label = format!("bench-{entries}");
+    let text: String = watch.entries.iter().map(|lock| list::line(&lock.script_pubkey(), &label)).collect();
     let file = format!("list-{entries}.txt");
     let path = out.join(&file);
     fs::write(&path, &text).with_context(|| format!("could not write {}", path.display()))?;

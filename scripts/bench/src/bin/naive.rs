@@ -2,12 +2,12 @@
 //! threads, a `HashSet<ScriptBuf>` for the outputs, and afterwards a look at every input for the coins that were found.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use bench_peers::list;
 use bench_peers::node::connect;
 use bitcoin::{OutPoint, ScriptBuf};
 use bitcoincore_rpc::RpcApi;
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     };
     let (from, to) = (from.parse().context("FROM is a height")?, to.parse().context("TO is a height")?);
     let start = Instant::now();
-    let scripts = read_list(Path::new(list))?;
+    let scripts = list::read(Path::new(list))?.into_iter().collect();
     let next = AtomicU64::new(from);
     let parts = std::thread::scope(|scope| {
         let threads: Vec<_> =
@@ -72,17 +72,4 @@ fn read(url: &str, datadir: &Path, scripts: &HashSet<ScriptBuf>, next: &AtomicU6
             }
         }
     }
-}
-
-fn read_list(path: &Path) -> Result<HashSet<ScriptBuf>> {
-    let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-    let script = |line: &str| -> Option<ScriptBuf> {
-        ScriptBuf::from_hex(line.strip_prefix("script:")?.split(' ').next()?).ok()
-    };
-    (1..)
-        .zip(text.lines())
-        .map(|(number, line)| {
-            script(line).with_context(|| format!("line {number} of {} isn't a script", path.display()))
-        })
-        .collect()
 }

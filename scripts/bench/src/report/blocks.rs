@@ -1,0 +1,76 @@
+//! The table of those that read every block: beside the naive loop, and beside the best reader that throws blocks away.
+
+use crate::results::{Run, by_contestant, median_of, spread};
+use crate::table::{figure, table};
+
+const HEAD: [&str; 14] = [
+    "contestant",
+    "to height",
+    "wall s",
+    "min-max",
+    "blk/s",
+    "MB/s",
+    "client CPU s",
+    "node CPU s",
+    "client ms/MB",
+    "both ms/MB",
+    "client MiB",
+    "node MiB",
+    "x naive",
+    "of discard",
+];
+
+/// The table.
+pub fn page(runs: &[Run]) -> String {
+    let groups = by_contestant(runs);
+    let mb_s = |runs: &[&Run]| runs[0].bytes as f64 / 1e6 / median_of(runs, |run| run.wall_s);
+    let best = |role: &str| groups.iter().filter(|runs| runs[0].role == role).map(|runs| mb_s(runs)).reduce(f64::max);
+    let (naive, discard) = (best("naive"), best("discard"));
+    let rows = groups.iter().map(|runs| {
+        let (wall_s, mb) = (median_of(runs, |run| run.wall_s), runs[0].bytes as f64 / 1e6);
+        let own = median_of(runs, |run| run.client_cpu_s);
+        let node_peak = runs.iter().all(|run| run.node_peak_kib.is_some());
+        vec![
+            runs[0].contestant.clone(),
+            runs[0].to.to_string(),
+            figure(Some(wall_s), 2),
+            spread(runs).unwrap_or_else(|| figure(None, 0)),
+            figure(Some(runs[0].filled_blocks as f64 / wall_s), 0),
+            figure(Some(mb_s(runs)), 0),
+            figure(Some(own), 2),
+            figure(Some(median_of(runs, |run| run.node_cpu_s)), 2),
+            figure(Some(own * 1e3 / mb), 2),
+            figure(Some(median_of(runs, |run| run.client_cpu_s + run.node_cpu_s) * 1e3 / mb), 2),
+            figure(Some(median_of(runs, |run| run.client_peak_kib) / 1024.0), 0),
+            figure(node_peak.then(|| median_of(runs, |run| run.node_peak_kib.unwrap_or_default()) / 1024.0), 0),
+            figure(naive.map(|naive| mb_s(runs) / naive), 1),
+            discard.map_or_else(|| figure(None, 0), |discard| format!("{:.0} %", 100.0 * mb_s(runs) / discard)),
+        ]
+    });
+    table(&HEAD, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tests::run;
+
+    #[test]
+    fn rows_compare_with_the_naive_loop_and_with_the_best_reader() {
+        let runs = [
+            run("naive", "naive", 10.0),
+            run("discard 1", "discard", 2.0),
+            run("discard 2", "discard", 1.0),
+            run("ours", "coinhound", 4.0),
+            run("ours", "coinhound", 2.0),
+            run("ours", "coinhound", 1.0),
+        ];
+        let text = page(&runs);
+        let ours: Vec<&str> = text.lines().last().unwrap().split('|').map(str::trim).collect();
+        assert_eq!(
+            ours[1..15],
+            ["ours", "10", "2.00", "1.00-4.00", "2", "50", "0.50", "1.50", "5.00", "20.00", "2", "-", "5.0", "50 %"]
+        );
+        assert_eq!(text.lines().count(), 2 + 4);
+    }
+}
