@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::chain::Height;
+use crate::chain::{Height, ScriptHash};
 use crate::index::keys::CoinKey;
 use crate::query::trace::CoinState;
 use crate::query::trace::source::Sources;
@@ -16,7 +16,11 @@ pub type Holdings = HashMap<CoinKey, Vec<Option<(Taint, bool)>>, foldhash::quali
 
 /// The traces made so far.
 #[derive(Default)]
-pub struct ByLabel(BTreeMap<String, Rc<Holdings>>);
+pub struct ByLabel {
+    made: BTreeMap<String, Rc<Holdings>>,
+    /// The scripts of every label of a flagged entry; read when the first is asked for.
+    scripts: Option<BTreeMap<String, Vec<ScriptHash>>>,
+}
 
 impl ByLabel {
     /// The trace from the scripts of a label, under the index's rules and gates.
@@ -24,15 +28,17 @@ impl ByLabel {
     /// # Errors
     /// What reading reports.
     pub fn of(&mut self, snapshot: &Snapshot, label: &str) -> Result<Rc<Holdings>> {
-        if let Some(known) = self.0.get(label) {
+        if let Some(known) = self.made.get(label) {
             return Ok(Rc::clone(known));
         }
+        let scripts = match &mut self.scripts {
+            Some(scripts) => scripts,
+            none => none.insert(scripts_by_label(snapshot)?),
+        };
         let mut entries = Vec::new();
-        for entry in snapshot.reader.entries() {
-            let (hash, entry) = entry?;
-            if entry.flagged && entry.labels.iter().any(|of_entry| of_entry.text() == label) {
-                entries.push((hash, entry));
-            }
+        for hash in scripts.get(label).into_iter().flatten() {
+            let entry = snapshot.reader.entry(*hash)?;
+            entries.extend(entry.map(|entry| (*hash, entry)));
         }
         let sources = Sources::of_entries(entries.iter().map(|(hash, entry)| (*hash, entry)));
         let question = Question {
@@ -53,9 +59,26 @@ impl ByLabel {
             holdings.insert(CoinKey { outpoint: coin.outpoint, height: made.height }, held.collect());
         }
         let holdings = Rc::new(holdings);
-        self.0.insert(label.to_owned(), Rc::clone(&holdings));
+        self.made.insert(label.to_owned(), Rc::clone(&holdings));
         Ok(holdings)
     }
+}
+
+fn scripts_by_label(snapshot: &Snapshot) -> Result<BTreeMap<String, Vec<ScriptHash>>> {
+    let mut scripts: BTreeMap<String, Vec<ScriptHash>> = BTreeMap::new();
+    for entry in snapshot.reader.entries() {
+        let (hash, entry) = entry?;
+        if !entry.flagged {
+            continue;
+        }
+        for label in entry.label_texts() {
+            match scripts.get_mut(&label) {
+                Some(of_label) => of_label.push(hash),
+                None => drop(scripts.insert(label, vec![hash])),
+            }
+        }
+    }
+    Ok(scripts)
 }
 
 /// How far the index follows coins.

@@ -141,7 +141,10 @@ impl<'a> Ledger<'a> {
     pub fn path(&mut self, coin: CoinKey, rule: Rule) -> Result<Vec<OutPoint>> {
         let mut path = vec![coin.outpoint];
         let mut at = coin;
-        while !self.is_source(&at)? {
+        if self.is_source(&at)? {
+            return Ok(path);
+        }
+        loop {
             let brought = self.brought(&at)?;
             // Of equal hops, `min_by_key` takes the first.
             let nearest =
@@ -149,6 +152,7 @@ impl<'a> Ledger<'a> {
             let Some((input, _)) = nearest else { break };
             path.push(input.outpoint);
             match input.key {
+                // Not flagged where it was spent, so not where it was made either: it is no source.
                 Some(key) if input.flagged.is_none() => at = key,
                 _ => break,
             }

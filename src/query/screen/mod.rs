@@ -4,7 +4,7 @@
 //! Screener ─┬─ scripts and coins that the index holds ── ledger (what it says of one coin), by_label (one trace a label)
 //!           └─ elsewhere: coins that it doesn't hold ─┬─ outside (the node, or nobody)
 //!                                                     └─ draft (a transaction that waits), origin (what that spends)
-//! tally ── what was found of a target, as the row of answer
+//! tally ── what was found of a target, as the row of answer; recent ── records that were used lately
 //! ```
 
 pub mod answer;
@@ -14,6 +14,7 @@ mod elsewhere;
 mod ledger;
 mod origin;
 pub mod outside;
+mod recent;
 mod tally;
 
 pub use answer::{ScreenRow, SourceRow, Verdict};
@@ -22,10 +23,11 @@ pub use outside::{Nobody, Outside};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Txid};
 
 use self::by_label::ByLabel;
 use self::ledger::Ledger;
+use self::recent::Recent;
 use self::tally::{Tally, explain};
 use super::by_rule::ByRule;
 use super::coverage::Basis;
@@ -40,6 +42,9 @@ use crate::index::values::Record;
 use crate::trace::Fate;
 use crate::watchlist::script::Range;
 
+/// What the records that are kept may take.
+const RECENT_BYTES: usize = 64 << 20;
+
 /// Screens target after target against one moment of the index.
 pub struct Screener<'a> {
     /// Of every flagged entry.
@@ -49,8 +54,8 @@ pub struct Screener<'a> {
     ledger: Ledger<'a>,
     by_label: ByLabel,
     outside: &'a dyn Outside,
-    /// The record asked for last: rows of one transaction often come together.
-    recent: Option<Rc<Recorded>>,
+    /// Records used lately, measured in bytes.
+    recent: Recent<Txid, Recorded>,
     /// Scripts that nobody listed, of keys whose other script is listed.
     twins: HashMap<ScriptBuf, ScriptBuf, foldhash::quality::RandomState>,
 }
@@ -62,6 +67,17 @@ struct Recorded {
     record: Record,
     flagged_inputs: u64,
     flagged_outputs: u64,
+}
+
+impl Recorded {
+    /// What it takes in memory, roughly.
+    fn bytes(&self) -> usize {
+        let Record { transaction, spent, branch } = &self.record;
+        let of_output = |output: &TxOut| size_of::<TxOut>() + output.script_pubkey.len();
+        let outputs: usize = spent.iter().chain(&transaction.output).map(of_output).sum();
+        let inputs: usize = transaction.input.iter().map(|input| size_of::<TxIn>() + input.script_sig.len()).sum();
+        size_of::<Self>() + size_of_val(&branch[..]) + inputs + outputs
+    }
 }
 
 impl<'a> Screener<'a> {
@@ -97,7 +113,7 @@ impl<'a> Screener<'a> {
             ledger: Ledger::new(snapshot),
             by_label: ByLabel::default(),
             outside,
-            recent: None,
+            recent: Recent::new(RECENT_BYTES),
             twins,
         })
     }
@@ -206,8 +222,8 @@ impl<'a> Screener<'a> {
     }
 
     fn record(&mut self, txid: Txid) -> Result<Option<Rc<Recorded>>> {
-        if let Some(recent) = self.recent.as_ref().filter(|recent| recent.txid == txid) {
-            return Ok(Some(Rc::clone(recent)));
+        if let Some(recent) = self.recent.get(&txid) {
+            return Ok(Some(recent));
         }
         let Some((at, record)) = self.ledger.record(txid)? else { return Ok(None) };
         let mut flagged = |outputs: &[TxOut]| -> Result<u64> {
@@ -219,7 +235,7 @@ impl<'a> Screener<'a> {
         };
         let (flagged_inputs, flagged_outputs) = (flagged(&record.spent)?, flagged(&record.transaction.output)?);
         let recorded = Rc::new(Recorded { txid, at, record, flagged_inputs, flagged_outputs });
-        self.recent = Some(Rc::clone(&recorded));
+        self.recent.insert(txid, recorded.bytes(), Rc::clone(&recorded));
         Ok(Some(recorded))
     }
 
