@@ -69,7 +69,7 @@ impl Http {
         self.agent.clone().shutdown();
     }
 
-    /// Asks, and reads the whole answer into `body` (emptied first), of at most `cap` bytes, within `limit`.
+    /// Asks, and reads the whole answer into `body` (what it holds is overwritten), of at most `cap` bytes, within `limit`.
     /// Answers that mean "later" or "not you" are [`Problem`]s; any other status is the caller's to judge.
     pub(super) fn exchange(
         &self,
@@ -181,24 +181,26 @@ enum Unread {
 }
 
 fn read_body(mut reader: impl Read, length: Option<u64>, cap: usize, body: &mut Vec<u8>) -> Result<(), Unread> {
-    body.clear();
     let Some(length) = length else {
+        body.clear();
         let most = u64::try_from(cap).unwrap_or(u64::MAX).saturating_add(1);
         reader.take(most).read_to_end(body).map_err(Unread::Io)?;
         return if body.len() > cap { Err(Unread::TooBig) } else { Ok(()) };
     };
     let length = usize::try_from(length).ok().filter(|length| *length <= cap).ok_or(Unread::TooBig)?;
-    body.reserve_exact(length);
-    while body.len() < length {
-        // Zeroed piece by piece, so that it is still in the processor's cache when it is written to.
-        let at = body.len();
-        body.resize(length.min(at + PIECE), 0);
-        let read = match reader.read(&mut body[at..]) {
+    body.truncate(length);
+    body.reserve_exact(length - body.len());
+    let mut at = 0;
+    while at < length {
+        if at == body.len() {
+            // Zeroed piece by piece, so that it is still in the processor's cache when it is written to.
+            body.resize(length.min(at + PIECE), 0);
+        }
+        at += match reader.read(&mut body[at..]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Ok(0) => return Err(Unread::Io(io::ErrorKind::UnexpectedEof.into())),
             read => read.map_err(Unread::Io)?,
         };
-        body.truncate(at + read);
     }
     // The end must be seen for the connection to be kept.
     match reader.read(&mut [0]).map_err(Unread::Io)? {

@@ -1,5 +1,6 @@
 //! A way to get blocks from the node: over RPC or over REST, one [`Worker`] a thread. All lanes give the same.
 
+use std::mem;
 use std::sync::Arc;
 
 use bitcoin::block::Header;
@@ -58,6 +59,7 @@ impl Lane {
             rpc: Rpc::new(&self.link, Patience::ENDLESS),
             ways: self.ways,
             buffer: Vec::new(),
+            room: Vec::new(),
             spent: None,
         }
     }
@@ -76,6 +78,8 @@ pub struct Worker {
     ways: Ways,
     /// Of the last block as hex.
     buffer: Vec<u8>,
+    /// For the next block.
+    room: Vec<u8>,
     /// Of the block asked for last: a block has several transactions that touch.
     spent: Option<(BlockHash, Vec<Vec<TxOut>>)>,
 }
@@ -116,16 +120,16 @@ impl Worker {
     /// [`NodeError::Pruned`], [`NodeError::NotOnChain`], [`NodeError::WrongBlock`], [`NodeError::BadAnswer`],
     /// [`NodeError::Stopped`], and what no waiting mends.
     pub fn block(&mut self, id: BlockId) -> Result<Vec<u8>, NodeError> {
-        let Self { link, rpc, ways, buffer, .. } = self;
+        let Self { link, rpc, ways, buffer, room, .. } = self;
         let mut tries = 0;
         let raw = link.persist(
             Patience::ENDLESS,
             || format!("block {id}"),
             || {
                 let raw = if ways.rest {
-                    Rest { link, patience: Patience::ENDLESS }.block(id.hash)
+                    Rest { link, patience: Patience::ENDLESS }.block(id.hash, mem::take(room))
                 } else {
-                    rpc.block_hex(id.hash, buffer)
+                    rpc.block_hex(id.hash, buffer, mem::take(room))
                 };
                 raw.map_err(|problem| why_missing(rpc, id, problem, &mut tries))
             },
@@ -136,6 +140,11 @@ impl Worker {
             found if found == id.hash => Ok(raw),
             found => Err(NodeError::WrongBlock { asked: id, found }),
         }
+    }
+
+    /// Gives back the memory of a block that is done with, for one to come.
+    pub fn reuse(&mut self, room: Vec<u8>) {
+        self.room = room;
     }
 
     /// What each transaction of a block spends, in order of transactions and inputs; the coinbase's part is empty.

@@ -80,8 +80,9 @@ impl Rest<'_> {
     }
 
     /// The raw block, whether it is on the active chain or not.
-    pub(super) fn block(self, hash: BlockHash) -> Result<Vec<u8>, Problem> {
-        self.get(&format!("/rest/block/{hash}.bin"), BLOCK_CAP)
+    /// Where it comes to is `room`'s memory.
+    pub(super) fn block(self, hash: BlockHash, room: Vec<u8>) -> Result<Vec<u8>, Problem> {
+        self.get_into(room, &format!("/rest/block/{hash}.bin"), BLOCK_CAP)
     }
 
     /// What each transaction of a block spends.
@@ -92,7 +93,10 @@ impl Rest<'_> {
 
     /// The body at `path`.
     pub(super) fn get(self, path: &str, cap: usize) -> Result<Vec<u8>, Problem> {
-        let mut body = Vec::new();
+        self.get_into(Vec::new(), path, cap)
+    }
+
+    fn get_into(self, mut body: Vec<u8>, path: &str, cap: usize) -> Result<Vec<u8>, Problem> {
         let reply = self.link.exchange(self.patience, Ask::Get(path), cap, &mut body)?;
         match reply.status {
             200 if !reply.html => Ok(body),

@@ -91,12 +91,19 @@ impl Rpc {
     }
 
     /// The raw block as `getblock` verbosity 0 has it, made once. The megabytes of hex never pass through a JSON parser:
-    /// `buffer` is kept between calls.
-    pub(super) fn block_hex(&self, hash: BlockHash, buffer: &mut Vec<u8>) -> Result<Vec<u8>, Problem> {
+    /// `buffer` is kept between calls. Where the block comes to is `room`'s memory.
+    pub(super) fn block_hex(
+        &self,
+        hash: BlockHash,
+        buffer: &mut Vec<u8>,
+        mut room: Vec<u8>,
+    ) -> Result<Vec<u8>, Problem> {
         let request = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"getblock","params":["{hash}",0]}}"#);
         let reply = self.link.exchange(self.patience, Ask::Post(request.as_bytes()), BLOCK_HEX_CAP, buffer)?;
         if let Some(hex) = long_result(buffer) {
-            return const_hex::decode(hex).map_err(|error| Problem::bad("getblock", error));
+            room.resize(hex.len() / 2, 0);
+            let decoded = const_hex::decode_to_slice(hex, &mut room);
+            return decoded.map(|()| room).map_err(|error| Problem::bad("getblock", error));
         }
         match serde_json::from_slice::<Response>(buffer).map_err(|_| not_json(buffer, reply))?.result::<String>() {
             Ok(hex) => const_hex::decode(hex).map_err(|error| Problem::bad("getblock", error)),

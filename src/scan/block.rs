@@ -120,6 +120,11 @@ impl BlockScan {
         self.raw.len()
     }
 
+    /// The block's bytes, for their memory to be used again. Nothing more can be asked after this.
+    pub fn take_raw(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.raw)
+    }
+
     /// The fingerprints of a transaction's inputs.
     fn input_range(&self, tx_index: usize) -> Range<usize> {
         let start = tx_index.checked_sub(1).map_or(0, |before| self.input_ends[before]);

@@ -36,6 +36,9 @@ use crate::stop::Stop;
 /// Headers asked for in one call; Core's REST gives no more.
 const HEADERS_AT_ONCE: usize = 2000;
 
+/// Blocks whose memory is kept for those to come.
+const SPARE: usize = 16;
+
 /// What to read.
 pub struct Order {
     /// Every height of these is handed on.
@@ -101,6 +104,15 @@ pub struct Content {
     pub spent: Option<Spent>,
     /// The publication of coins it was scanned with.
     pub version: u64,
+    /// Where its memory goes.
+    spare: Sender<Vec<u8>>,
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        // Where there is enough already it is freed.
+        let _ = self.spare.try_send(self.scan.take_raw());
+    }
 }
 
 struct Job {
@@ -118,12 +130,14 @@ type AllSpent = Option<Vec<Vec<bitcoin::TxOut>>>;
 pub struct ConnectionPool {
     source: Arc<dyn Source>,
     idle: Mutex<Vec<Box<dyn Connection>>>,
+    /// Memory of blocks that are done with: to have the system make and take back some MB for each costs a tenth of all time.
+    spare: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
 }
 
 impl ConnectionPool {
     /// Of a source.
     pub fn new(source: Arc<dyn Source>) -> Self {
-        Self { source, idle: Mutex::default() }
+        Self { source, idle: Mutex::default(), spare: bounded(SPARE) }
     }
 
     /// Lends a connection to `call`.
@@ -326,6 +340,9 @@ fn fetch(
     guarded(results, || {
         let mut connection = pool.source.connect();
         for job in jobs {
+            if let Ok(room) = pool.spare.1.try_recv() {
+                connection.reuse(room);
+            }
             let (raw, spent) = read(connection.as_mut(), &job)?;
             let (pool, interest, results) = (Arc::clone(pool), Arc::clone(interest), results.clone());
             scanners.spawn_fifo(move || {
@@ -353,7 +370,8 @@ fn scan_block(
     let published = interest.published();
     let scan = scan(raw, &job.header, spent.as_deref(), &interest.scripts, &published.coins, &interest.hasher)
         .map_err(wrong)?;
-    let mut content = Content { scan, proof: None, spent: spent.map(Spent::All), version: published.version };
+    let spare = pool.spare.0.clone();
+    let mut content = Content { scan, proof: None, spent: spent.map(Spent::All), version: published.version, spare };
     if !content.scan.candidates().is_empty() {
         let proof = content.scan.prove(&job.header).map_err(wrong)?;
         if content.spent.is_none() {
