@@ -333,3 +333,19 @@ fn a_node_without_filters_or_a_way_to_them_is_refused_with_the_way_out() {
     assert_eq!(filters.through().unwrap(), None);
     assert_eq!(read(&filters, &blocks, 10), vec![None; 4]);
 }
+
+#[test]
+fn filters_that_a_node_keeps_no_more_leave_every_block_to_be_read() {
+    for source in ["files", "rest"] {
+        let (mut node, _) = regtest(&["-rest=1"], 12);
+        let empty = tempfile::tempdir().unwrap();
+        let filters = filters_in(&node, if source == "files" { node.datadir() } else { empty.path() }).unwrap();
+        assert_eq!(filters.source(), source);
+        let blocks = chain(&node);
+        assert!(read(&filters, &blocks, 5).iter().all(Option::is_some));
+        node.restart_with(&["-blockfilterindex=0", "-rest=1"]);
+        for at_once in [1, 5, 100] {
+            assert_eq!(read(&filters, &blocks, at_once), vec![None; 13], "{source}, {at_once} at once");
+        }
+    }
+}

@@ -100,7 +100,7 @@ impl Story {
             let seq = line["seq"].as_u64().expect("a number");
             assert!(seq > last, "seed {seed}: {line} was printed again, or late");
             assert_eq!(
-                log.get(usize::try_from(seq).unwrap() - 1),
+                log.get(usize::try_from(seq).expect("a place in the log") - 1),
                 Some(line),
                 "seed {seed}: what is printed is in the log"
             );

@@ -40,6 +40,8 @@ pub fn run(context: &Context, args: &cli::Follow) -> Result<Exit, Error> {
     let lists = list_watch(context, args, &mut wanted)?;
     let Some(contact) = Contact::new(settings, &stop)? else { return Ok(Exit::Answered) };
     let writer = contact.open(settings, &wanted)?;
+    // The index has them now, and lists can be long.
+    wanted.lists = None;
     let log = Log::new(context.format, settings.node.chain.value.network(), last_seq(&writer)?)?;
     let mut screen = Screen {
         progress: Progress::new(context.quiet),

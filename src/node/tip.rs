@@ -12,7 +12,7 @@ use super::answers::ChainInfo;
 use super::error::{NodeError, Problem};
 use super::link::Patience;
 use super::rpc::{Rpc, code};
-use crate::chain::{BlockId, Chain, Height};
+use crate::chain::{BlockId, Height};
 
 /// The longest single wait at the node: so long the wait goes on after a request to stop where nobody hangs up, and so long one of
 /// the node's RPC threads is held at a time. Far below what a node closes a silent connection after (30 s), and below the deadline
@@ -87,16 +87,12 @@ impl Node {
         })
     }
 
-    /// Height of the node's tip: as [`Self::info`] tells it, with one question where the chain's name says enough. Of signets there
-    /// are many.
+    /// Height of the node's tip, with one question where [`Self::info`] has more.
     ///
     /// # Errors
     /// As [`Self::info`].
     pub fn height(&self) -> Result<Height, NodeError> {
         let expected = self.link.connection.chain();
-        if expected == Chain::Signet {
-            return Ok(self.info()?.blocks);
-        }
         let info: ChainInfo = Rpc::new(&self.link, Patience::ENDLESS).ask("getblockchaininfo", &[])?;
         if info.chain == expected.name() {
             return Ok(info.blocks);

@@ -1,4 +1,5 @@
-//! The set of scripts to look for: exact, compact, quick to miss.
+//! A set of scripts that grows, each with a number in order of insertion. One that is made once, and looked up in for each output of
+//! the chain, is `script_map`.
 //!
 //! All scripts lie in one arena; a table of their numbers is probed by a keyed hash, so that nobody can make scripts collide.
 

@@ -9,8 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bitcoin::{OutPoint, Script};
 
 use super::lists::Entries;
-use super::sieve::MOST;
-use super::sought::Sought;
+use super::sought::{MOST, Sought};
 use super::source::Filtering;
 use crate::chain::Height;
 use crate::index::derive::Marks;
@@ -225,7 +224,8 @@ pub struct LiveCoins {
     blocks_since: usize,
 }
 
-/// A scanner may be this many blocks ahead, of those that are read; a publication must be older than that before the next.
+/// A scanner may be this many blocks ahead, of those that are read (`room` sees to it). Between two publications lie twice as many,
+/// so that no block comes that was scanned before the last but one.
 pub const WINDOW: usize = 48;
 /// Below this it isn't worth publishing.
 const RECENT_AT_LEAST: usize = 16;

@@ -9,7 +9,7 @@ use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{Family, IndexError, Writer};
 
-/// Bytes of entries written at a time into an index without a block.
+/// Bytes of entries written at a time into an index that nobody sees before it is whole: for the sake of memory.
 const PART_BYTES: usize = 8 << 20;
 
 /// Opens the index at `path` for what is wanted, or makes it; with what changed of it, if anything was there before. An index without
@@ -23,13 +23,14 @@ pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer
             let mut step = writer.step();
             step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
             step.commit(false)?;
-            take_afresh(writer, wanted)
+            take_afresh(writer, wanted, PART_BYTES)
         })?;
         return Ok((writer, None));
     }
     let writer = open_existing(path, identity)?;
     if writer.tip()?.is_none() {
-        take_afresh(&writer, wanted)?;
+        // All or nothing: what is there counts until then.
+        take_afresh(&writer, wanted, usize::MAX)?;
         return Ok((writer, None));
     }
     let plan = lists::plan(&writer, wanted)?;
@@ -51,8 +52,8 @@ pub fn open_existing(path: &Path, identity: &Identity) -> Result<Writer, IndexEr
     Ok(writer)
 }
 
-/// Writes parameters and entries as they are wanted now, and takes out those that no list names.
-fn take_afresh(writer: &Writer, wanted: &Wanted) -> Result<(), IndexError> {
+/// Writes parameters and entries as they are wanted now, and takes out those that no list names; so many bytes at a time.
+fn take_afresh(writer: &Writer, wanted: &Wanted, at_once: usize) -> Result<(), IndexError> {
     let mut step = writer.step();
     meta::put_trace(&mut step, &wanted.trace.over(&TraceParameters::default()));
     if let Some((entries, taken)) = &wanted.lists {
@@ -63,8 +64,7 @@ fn take_afresh(writer: &Writer, wanted: &Wanted) -> Result<(), IndexError> {
             }
         }
         for (script, entry) in entries {
-            // In parts, for the sake of memory. An index without a block takes everything in afresh, so none of them binds anybody.
-            if step.bytes() > PART_BYTES {
+            if step.bytes() > at_once {
                 std::mem::replace(&mut step, writer.step()).commit(false)?;
             }
             step.put(Family::Entries, &script.0, &row(entry).value());

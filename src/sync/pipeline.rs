@@ -15,6 +15,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -168,6 +169,8 @@ pub fn run(
     let (job_sender, jobs) = bounded(WINDOW);
     // Holds no more than there is room for, and an error of each thread.
     let (results, arrivals) = unbounded();
+    // Once nobody waits for them any more, blocks that were asked for are not fetched.
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let thread = |name: String| std::thread::Builder::new().name(name);
         let mut spawned = {
@@ -180,8 +183,11 @@ pub fn run(
             thread("headers".into()).spawn_scoped(scope, feed).map(drop)
         };
         for number in 0..pool.source.connections(threads) {
-            let (jobs, results, scanners) = (jobs.clone(), results.clone(), &scanners);
-            let work = move || fetch(pool, interest, &jobs, &results, scanners);
+            let (jobs, results, scanners, over) = (jobs.clone(), results.clone(), &scanners, &over);
+            let work = move || {
+                let jobs = jobs.into_iter().take_while(|_| !over.load(Ordering::Relaxed));
+                fetch(pool, interest, jobs, &results, scanners);
+            };
             spawned = spawned.and_then(|()| thread(format!("fetch-{number}")).spawn_scoped(scope, work).map(drop));
         }
         drop((jobs, results));
@@ -190,6 +196,7 @@ pub fn run(
             Ok(()) => in_order(order, arrivals, handed_on, stop, &mut consume),
             Err(error) => Err(SyncError::Panic(format!("no thread could be started: {error}"))),
         };
+        over.store(true, Ordering::Relaxed);
         rescue.armed =
             !matches!(outcome, Ok(()) | Err(SyncError::ChainMoved | SyncError::NewBlock | SyncError::Paused));
         outcome
@@ -333,7 +340,7 @@ pub(super) fn linked(header: &Header, height: Height, previous: BlockHash) -> Re
 fn fetch(
     pool: &Arc<ConnectionPool>,
     interest: &Arc<Interest>,
-    jobs: &Receiver<Job>,
+    jobs: impl Iterator<Item = Job>,
     results: &Sender<Outcome>,
     scanners: &rayon::ThreadPool,
 ) {

@@ -12,10 +12,6 @@ use super::worth::Worth;
 use crate::chain::BlockId;
 use crate::scan::Matcher;
 
-/// With more scripts every block is read: of so many, nearly half seem to be in any filter, one in 784,931 each, and to hash them
-/// takes longer than to read a block by any lane.
-pub const MOST: usize = 500_000;
-
 /// What is known of a block before it is read.
 pub enum Verdict {
     /// It has to be read; `by_filter` where its filter says so.
@@ -75,6 +71,7 @@ impl<'a> Sieve<'a> {
             self.unasked = Some((blocks.len(), Instant::now()));
             return Ok(blocks.iter().map(|_| Verdict::Read { by_filter: false }).collect());
         }
+        pool.with(|node| node.find(blocks));
         let began = Instant::now();
         let (version, needed) = (self.needed.next(), &self.needed);
         let judge = |matcher: &mut Matcher, id, filter: &[u8]| needed.may_be_in(matcher, id, filter);

@@ -97,6 +97,9 @@ pub trait Connection: Send {
     /// Headers of the active chain from `first` on, at most `count`; fewer at the tip.
     fn headers(&mut self, first: Height, count: usize) -> Result<Vec<Header>, NodeError>;
 
+    /// Finds the BIP158 filters of `blocks`, where that takes time of its own.
+    fn find(&mut self, _blocks: &[BlockId]) {}
+
     /// What the BIP158 filters of `blocks` say to `judge`; one block follows the other, the first follows `previous` (which doesn't
     /// matter for the genesis block). `None` where a filter isn't to be had or can't be proven, and the block has to be read. Uses
     /// the threads of the pool it is called in.
@@ -222,6 +225,12 @@ struct LaneConnection {
 impl Connection for LaneConnection {
     fn headers(&mut self, first: Height, count: usize) -> Result<Vec<Header>, NodeError> {
         self.worker.headers(first, count)
+    }
+
+    fn find(&mut self, blocks: &[BlockId]) {
+        if let Some(filters) = self.filters.open() {
+            filters.find(blocks);
+        }
     }
 
     fn sift(

@@ -138,7 +138,7 @@ impl<'a> Sweeper<'a> {
     /// What the index reports.
     pub fn get_ready(&mut self) -> Result<(), IndexError> {
         let sweeps = self.walk.writer.sweeps()?;
-        let (interest, live) = self.interest(&sweeps, Filtering::Off)?;
+        let (interest, live) = self.interest(&sweeps, self.source.filtering(1))?;
         self.rested = Some(Rested { interest, live: Some(live) });
         Ok(())
     }

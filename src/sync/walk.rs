@@ -128,8 +128,9 @@ impl Walk<'_> {
         let written = advance.commit(true);
         observer.end();
         *tally = advance.tally;
-        let needed = walked?;
+        // An index that can't be written to is more than a stop.
         written?;
+        let needed = walked?;
         if let Some(height) = needed {
             let next = self.writer.sweeps()?.next(id);
             let reads = Some(reads.map_or(height, |reads| reads.min(height)));
@@ -177,8 +178,9 @@ impl Walk<'_> {
         let written = advance.commit(true);
         observer.end();
         *tally = advance.tally;
-        swept?;
+        // An index that can't be written to is more than a stop.
         written?;
+        swept?;
         Ok(advance.into_live())
     }
 }

@@ -86,11 +86,12 @@ impl Flat {
         Ok(flat)
     }
 
-    /// Walks files until all of `blocks` are found, or no file is left: first those that have changed since they were walked.
+    /// Walks files until all of `blocks` are found, no file is left, or `stop` says so: first those that have changed since they
+    /// were walked.
     ///
     /// # Errors
     /// [`FlatError`].
-    pub fn search(&mut self, blocks: &[BlockId], from: End) -> Result<(), FlatError> {
+    pub fn search(&mut self, blocks: &[BlockId], from: End, stop: impl Fn() -> bool) -> Result<(), FlatError> {
         let found = self.list()?;
         let there = |file: u32| found.binary_search_by_key(&file, |found| found.file).is_ok();
         if self.walked.iter().any(|old| !there(old.file)) {
@@ -107,7 +108,8 @@ impl Flat {
             new.reverse();
         }
         let mut new = new.chunks(FILES);
-        while !blocks.iter().all(|block| !self.places(block.hash).is_empty())
+        while !stop()
+            && !blocks.iter().all(|block| !self.places(block.hash).is_empty())
             && let Some(next) = new.next()
         {
             self.walk(next)?;

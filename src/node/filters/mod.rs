@@ -32,7 +32,7 @@ use super::rpc::Rpc;
 use crate::chain::{BlockId, Height};
 use flat::{End, Flat, FlatError, Reader};
 
-/// Blocks that one thread goes through in one go: their records mostly lie in one file.
+/// Blocks that one thread goes through in one go, at most: their records mostly lie in one file.
 const AT_ONCE: usize = 64;
 
 /// The filters of one node, for any number of threads.
@@ -178,6 +178,33 @@ impl Filters {
         Ok(&blocks[..blocks.partition_point(|id| id.height <= reached)])
     }
 
+    /// Finds out where the filters of `blocks` lie. [`Self::look`] does so too; but it may take seconds, which are no part of what
+    /// looking costs.
+    pub fn find(&self, blocks: &[BlockId]) {
+        if let Way::Files(flat) = &self.way
+            && let Err(error) = self.walk_for(flat, blocks)
+        {
+            tracing::warn!("{error}: blocks are read instead");
+        }
+    }
+
+    /// Walks more files, and those that have changed, if one of these blocks isn't known yet.
+    fn walk_for(&self, flat: &RwLock<Flat>, blocks: &[BlockId]) -> Result<(), FlatError> {
+        let complete = {
+            let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
+            blocks.iter().all(|id| !flat.places(id.hash).is_empty())
+        };
+        if complete {
+            return Ok(());
+        }
+        // Whoever is near the index's end shall not wait for all that lies below.
+        let reached = self.reached.load(Ordering::Relaxed);
+        let near = blocks.first().is_some_and(|first| first.height > reached - reached / 8);
+        let from = if near { End::Newest } else { End::Oldest };
+        let stop = || self.link.stop.requested();
+        flat.write().unwrap_or_else(PoisonError::into_inner).search(blocks, from, stop)
+    }
+
     /// Each block's filter, where one is found, not proven yet.
     fn look_at_all<S, T: Send>(
         &self,
@@ -196,13 +223,11 @@ impl Filters {
                     let one = |id: &BlockId| Ok(self.by_rest(id.hash)?.map(|filter| looked(state, *id, &filter)));
                     part.iter().map(one).collect::<Result<Vec<_>, NodeError>>()
                 };
-                let parts: Result<Vec<_>, _> = blocks.par_chunks(AT_ONCE).map_init(start, part).collect();
+                let parts: Result<Vec<_>, _> = blocks.par_chunks(share(blocks)).map_init(start, part).collect();
                 return Ok(parts?.into_iter().flatten().collect());
             }
         };
-        if let Err(error) = walk_for(flat, blocks, self.reached.load(Ordering::Relaxed)) {
-            tracing::warn!("{error}: blocks are read instead");
-        }
+        self.find(blocks);
         let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
         let warned = AtomicBool::new(false);
         let one = |(state, reader): &mut (S, Reader), id: BlockId| {
@@ -219,7 +244,7 @@ impl Filters {
             None
         };
         let part = |kept: &mut (S, Reader), part: &[BlockId]| part.iter().map(|id| one(kept, *id)).collect::<Vec<_>>();
-        let parts: Vec<_> = blocks.par_chunks(AT_ONCE).map_init(|| (start(), Reader::default()), part).collect();
+        let parts: Vec<_> = blocks.par_chunks(share(blocks)).map_init(|| (start(), Reader::default()), part).collect();
         Ok(parts.into_iter().flatten().collect())
     }
 
@@ -305,17 +330,7 @@ impl Headers<'_> {
     }
 }
 
-/// Walks more files, and those that have changed, if one of these blocks isn't known yet. The chain has come to height `reached`.
-fn walk_for(flat: &RwLock<Flat>, blocks: &[BlockId], reached: Height) -> Result<(), FlatError> {
-    let complete = {
-        let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
-        blocks.iter().all(|id| !flat.places(id.hash).is_empty())
-    };
-    if complete {
-        return Ok(());
-    }
-    // Whoever is near the tip shall not wait for all that lies below.
-    let near = blocks.first().is_some_and(|first| first.height > reached - reached / 8);
-    let from = if near { End::Newest } else { End::Oldest };
-    flat.write().unwrap_or_else(PoisonError::into_inner).search(blocks, from)
+/// How many of `blocks` one thread goes through in one go: so many that all threads have some.
+fn share(blocks: &[BlockId]) -> usize {
+    blocks.len().div_ceil(rayon::current_num_threads()).clamp(1, AT_ONCE)
 }

@@ -6,7 +6,7 @@ use bitcoin::consensus::encode::VarInt;
 use bitcoin::consensus::{Decodable, deserialize};
 use bitcoin::hashes::Hash;
 
-use crate::node::error::Problem;
+use crate::node::error::{NodeError, Problem};
 use crate::node::rest::{Rest, SMALL_CAP};
 use crate::node::rpc::code;
 
@@ -38,6 +38,8 @@ fn have<T>(answer: Result<T, Problem>) -> Result<Option<T>, Problem> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(Problem::Said { code: code::NOT_FOUND, .. }) => Ok(None),
+        // It was restarted without its filters ("Index is not enabled for filtertype basic"; Core's `rest.cpp`).
+        Err(Problem::Fatal(NodeError::BadAnswer { detail, .. })) if detail.contains("not enabled") => Ok(None),
         Err(other) => Err(other),
     }
 }

@@ -47,7 +47,7 @@ fn block(n: u32) -> BlockId {
 /// All files in a folder, walked.
 fn opened(dir: &TempDir) -> Flat {
     let mut flat = Flat::open(dir.path().to_owned()).unwrap();
-    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
     flat
 }
 
@@ -105,7 +105,7 @@ fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
     let mut half = record(2, 500);
     half[300..].fill(0);
     write(&dir, 0, &[record(0, 500), record(1, 500), half, vec![0; 2000]].concat());
-    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
     assert_eq!(read(&flat, 2).len(), 1);
     assert_ne!(read(&flat, 2), [Some(filter(2, 500))]);
     write(&dir, 0, &[record(0, 500), record(1, 500), record(2, 500), vec![0; 2000]].concat());
@@ -115,7 +115,7 @@ fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
     // wrote before, and the rest of what it overwrites is no record.
     write(&dir, 1, &record(3, 700));
     write(&dir, 0, &[record(0, 500), record(4, 300), vec![7; 236], record(2, 500)].concat());
-    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
     assert_eq!(read(&flat, 1), [None], "something else lies there");
     assert_eq!(read(&flat, 3), [Some(filter(3, 700))]);
     assert_eq!(read(&flat, 4), [Some(filter(4, 300))]);
@@ -127,10 +127,10 @@ fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
     fs::remove_file(dir.path().join("fltr00001.dat")).unwrap();
     let error = Reader::default().read(&flat, hash(3), flat.places(hash(3))[0]).unwrap_err().to_string();
     assert!(error.contains("fltr00001.dat cannot be read"), "{error}");
-    flat.search(&[block(NOWHERE)], End::Oldest).unwrap();
+    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
     assert_eq!((read(&flat, 3), read(&flat, 0).len()), (vec![], 1));
     drop(dir);
-    assert!(flat.search(&[block(NOWHERE)], End::Oldest).unwrap_err().to_string().contains("cannot be read"));
+    assert!(flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap_err().to_string().contains("cannot be read"));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn files_are_walked_as_far_as_a_search_has_to_go() {
     ];
     for (sought, from, expected) in cases {
         let mut flat = opened();
-        flat.search(&sought.iter().map(|n| block(*n)).collect::<Vec<_>>(), from).unwrap();
+        flat.search(&sought.iter().map(|n| block(*n)).collect::<Vec<_>>(), from, || false).unwrap();
         assert_eq!(known(&flat), expected, "{sought:?} {from:?}");
     }
 
@@ -158,7 +158,7 @@ fn files_are_walked_as_far_as_a_search_has_to_go() {
     let mut flat = opened();
     write(&dir, 30, &record(30, 100));
     write(&dir, 29, &[record(29, 100), record(31, 100)].concat());
-    flat.search(&[block(30), block(31)], End::Newest).unwrap();
+    flat.search(&[block(30), block(31)], End::Newest, || false).unwrap();
     assert_eq!(known(&flat), (22..32).collect::<Vec<_>>());
 }
 
