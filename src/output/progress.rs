@@ -20,6 +20,7 @@ pub struct Progress {
     told: Instant,
     first: Height,
     last: Height,
+    passed: Option<Height>,
     bytes_before: u64,
     tally: Tally,
 }
@@ -28,7 +29,8 @@ impl Progress {
     /// A bar if stderr is a terminal; nothing at all if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let now = Instant::now();
-        Self { bar: None, quiet, began: now, told: now, first: 0, last: 0, bytes_before: 0, tally: Tally::default() }
+        let tally = Tally::default();
+        Self { bar: None, quiet, began: now, told: now, first: 0, last: 0, passed: None, bytes_before: 0, tally }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -41,7 +43,7 @@ impl Observer for Progress {
     fn begin(&mut self, first: Height, last: Height) {
         self.began = Instant::now();
         self.told = self.began;
-        (self.first, self.last) = (first, last);
+        (self.first, self.last, self.passed) = (first, last, None);
         self.bytes_before = self.tally.bytes;
         if self.quiet {
             return;
@@ -59,6 +61,7 @@ impl Observer for Progress {
 
     fn passed(&mut self, height: Height, tally: &Tally) {
         self.tally = *tally;
+        self.passed = Some(height);
         if self.quiet || self.told.elapsed() < if self.bar.is_some() { DRAW_EVERY } else { LOG_EVERY } {
             return;
         }
@@ -84,6 +87,14 @@ impl Observer for Progress {
     fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
+        } else if let Some(passed) = self.passed.filter(|_| !self.quiet && self.last > self.first) {
+            let (seconds, read) = (self.began.elapsed().as_secs_f64(), self.tally.bytes - self.bytes_before);
+            tracing::info!(
+                "scanned heights {} to {passed} in {seconds:.2} s: {} MB read, {:.0} MB/s",
+                self.first,
+                read / 1_000_000,
+                self.rate()
+            );
         }
     }
 }

@@ -145,7 +145,7 @@ struct Group {
     count: usize,
     /// The number of the first.
     first: usize,
-    /// One behind the other, in [`order`].
+    /// One behind the other, in the order of [`compare`].
     bytes: Vec<u8>,
     /// Where those begin whose key has these leading bits; and the end.
     starts: Vec<u32>,
