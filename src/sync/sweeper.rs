@@ -336,7 +336,7 @@ impl<'a> Sweeper<'a> {
             walk.stop,
             || bells.paused(),
             |fork, blocks| {
-                *rested = None;
+                disturb(rested);
                 outcome.from = outcome.from.min(fork + 1);
                 outcome.undone += u64::from(blocks);
             },
