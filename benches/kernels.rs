@@ -1,8 +1,10 @@
-//! The kernels of a scan, each by itself: `cargo bench --bench kernels -- parse` (or match, filters, proof, commit).
+//! The kernels of a scan, each by itself: `cargo bench --bench kernels -- parse` (or match, spends, filters, proof,
+//! commit).
 //!
 //! `filters` goes through a thousand different filters of the size of a full block's, again and again: with one filter, the
 //! processor learns its bits by heart, and everything looks several times faster than it is. Its peer is the `bitcoin` crate's
-//! matcher. Each figure is the time per block, or per filter.
+//! matcher. Each figure is the time per block, or per filter. `match` and `spends` go through one block, whose lookups a processor's
+//! caches come to hold: how a large list does beside a small one, only `scripts/bench/run --growth` tells.
 //!
 //! `commit` derives the rows of a block's records and commits them to an index that is fresh at first: with the sync of the disk that
 //! every batch with messages gets, and without it, which no block with records has and which is there to tell the two apart.
@@ -17,7 +19,7 @@ use bitcoin::bip158::{BlockFilter, FilterHash, GcsFilterWriter};
 use bitcoin::block::Header;
 use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::Hash;
-use bitcoin::{Amount, Block, BlockHash, Script, ScriptBuf, Transaction, TxOut, Txid};
+use bitcoin::{Amount, Block, BlockHash, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use coinhound::chain::{Chain, Height};
 use coinhound::index::derive::{Marks, derive};
 use coinhound::index::events::{Place, Reason, Seen};
@@ -78,6 +80,17 @@ fn blocks(criterion: &mut Criterion) {
     for length in LISTS {
         let scripts: ScriptMap<_> = list(length).iter().map(|script| script.as_script()).collect();
         group.bench_function(BenchmarkId::new("scripts", length), |bench| bench.iter(|| look(&scripts, &none)));
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("spends");
+    group.throughput(Throughput::Bytes(BLOCK.len() as u64));
+    for length in LISTS {
+        let txid = Txid::all_zeros();
+        let coins = Coins::new((0..length).map(|vout| hasher.of(&OutPoint { txid, vout })).collect());
+        group.bench_function(BenchmarkId::new("coins", length), |bench| {
+            bench.iter(|| look(&ScriptMap::default(), &coins));
+        });
     }
     group.finish();
 }

@@ -23,15 +23,17 @@ keep() {
 # contest NAME TABLE TO FIELDS EXPECTED COMMAND…: measures COMMAND over heights 0 to TO. FIELDS are those of the result that the
 # report needs besides; EXPECTED is what the answer must say, field by field: both JSON objects.
 contest() {
-    local name=$1 table=$2 to=$3 fields=$4 expected=$5 line wrong; shift 5
+    local name=$1 table=$2 to=$3 fields=$4 expected=$5 line wrong sweep; shift 5
     wanted "$name" || return 0
     if ! line=$("$peers/measure" "$node" "$@" 2>"$work/stderr" 8>&-); then
         cat "$work/stderr" >&2
         die "'$name' failed: ${line:-no measurement}"
     fi
-    line=$(jq -c --arg contestant "$name" --arg table "$table" --argjson to "$to" --argjson round "$round" \
+    # coinhound says in its log how long it took from the first block asked for to the last one written.
+    sweep=$(sed -n 's/.* scanned heights [0-9]* to [0-9]* in \([0-9.]*\) s: .*/\1/p' "$work/stderr" | tail -n 1)
+    line=$(jq -c --argjson sweep_s "${sweep:-null}" --arg contestant "$name" --arg table "$table" --argjson to "$to" --argjson round "$round" \
         --argjson fields "$fields" --argjson expected "$expected" --slurpfile manifest "$chain/manifest.json" \
-        '{$table, $contestant, $round, $to, filled_blocks: ([$to - 100, 0] | max),
+        '{$table, $contestant, $round, $to, $sweep_s, filled_blocks: ([$to - 100, 0] | max),
             bytes: ($manifest[0].block_bytes[:$to + 1] | add), $expected} + $fields + .' <<<"$line")
     # Readers must have read every byte; who looks for scripts must have found what the generator put there.
     wrong=$(jq -r '.answer as $said | [

@@ -1,16 +1,17 @@
 # Sourced by `run` for --growth: what a backfill takes against chain length, list size, touches, followed coins and threads, each
-# with all else unchanged. Takes what contest.sh takes, and $huge.
+# with all else unchanged. Takes what contest.sh takes, $huge, $grown.
 
-# The lists that only growth needs lie beside the chain, once made.
+# long_list SIZE: that of six scripts, with others that never occur.
+long_list() {
+    mkdir -p "$grown"
+    [ -e "$grown/list-$1.txt" ] || { say "making a list of $1 scripts"; "$peers/lists" decoys "$chain/list-6.txt" "$1" "$grown/list-$1.txt"; }
+}
+
 growth_lists() {
     local size
-    grown=$chain/growth-v1
-    mkdir -p "$grown"
     sizes=(10 1000 10000 100000 1000000)
     [ -z "$huge" ] || sizes+=(10000000)
-    for size in "${sizes[@]}"; do
-        [ -e "$grown/list-$size.txt" ] || { say "making a list of $size scripts"; "$peers/lists" decoys "$chain/list-6.txt" "$size" "$grown/list-$size.txt"; }
-    done
+    for size in "${sizes[@]}"; do long_list "$size"; done
     if [ ! -e "$grown/shares.json" ]; then
         say "making lists of the chain's own scripts: it is read once"
         "$peers/lists" shares "http://$address" "$chain/node" "$tip" "$grown"

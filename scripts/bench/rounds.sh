@@ -1,5 +1,5 @@
 # Sourced by `run`: who takes part in what. A new contestant is one more `contest` line.
-# Takes what contest.sh takes, and $slow_to, $fast_to, $filters, $large, $small.
+# Takes what contest.sh takes, and $slow_to, $fast_to, $filters, $large, $small, $grown.
 
 # scan TABLE LANE SCRIPTS TO: a backfill into a fresh index.
 scan() {
@@ -22,6 +22,10 @@ blocks_round() {
             "$peers/discard" "$address" "$connections" 0 "$fast_to"
     done
     for entries in 6 1000 100000; do scan blocks rest "$entries" "$fast_to"; done
+    rm -rf "$work/index"
+    hound rest "$grown/list-1000000.txt" "$fast_to"
+    contest "coinhound rest, 1000000 scripts" blocks "$fast_to" '{"role": "coinhound", "lane": "rest", "list": 1000000}' \
+        "{\"through\": $fast_to, \"touches\": $(touches 6 "$fast_to")}" "${command[@]}"
     scan blocks rpc 6 "$slow_to"
 }
 

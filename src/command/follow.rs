@@ -239,8 +239,8 @@ impl Screen<'_> {
 }
 
 impl Observer for Screen<'_> {
-    fn begin(&mut self, first: Height, last: Height) {
-        self.progress.begin(first, last);
+    fn begin(&mut self, first: Height, last: Height, tally: &Tally) {
+        self.progress.begin(first, last, tally);
     }
 
     fn passed(&mut self, height: Height, tally: &Tally) {

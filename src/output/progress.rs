@@ -40,11 +40,12 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn begin(&mut self, first: Height, last: Height) {
+    fn begin(&mut self, first: Height, last: Height, tally: &Tally) {
         self.began = Instant::now();
         self.told = self.began;
         (self.first, self.last, self.passed) = (first, last, None);
-        self.bytes_before = self.tally.bytes;
+        self.tally = *tally;
+        self.bytes_before = tally.bytes;
         if self.quiet {
             return;
         }

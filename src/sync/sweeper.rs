@@ -29,8 +29,8 @@ const NEWS_EVERY: Duration = Duration::from_secs(1);
 
 /// Hears how sweeps go on; called by the one thread that advances.
 pub trait Observer {
-    /// A part of the way begins: the heights in it.
-    fn begin(&mut self, first: Height, last: Height);
+    /// A part of the way begins: the heights in it, and what the run did before.
+    fn begin(&mut self, first: Height, last: Height, tally: &Tally);
     /// A block was passed.
     fn passed(&mut self, height: Height, tally: &Tally);
     /// The end, or a stop: what was passed has been written, unless the index failed.

@@ -106,7 +106,7 @@ impl Walk<'_> {
         let last = interest.blocks_from(reads).map_or(last, |from| last.min(from - 1));
         let mut advance = self.advance((id, reads), &Arc::new(interest), LiveCoins::default())?;
         advance.tally = *tally;
-        observer.begin(next, last);
+        observer.begin(next, last, tally);
         let mut at = next;
         let mut walk = || -> Result<Option<Height>, SyncError> {
             while let Some(height) = self.next_record(at)?.filter(|height| *height <= last) {
@@ -162,7 +162,7 @@ impl Walk<'_> {
         tally: &mut Tally,
     ) -> Result<LiveCoins, SyncError> {
         advance.tally = *tally;
-        observer.begin(*order.heights.start(), *order.heights.end());
+        observer.begin(*order.heights.start(), *order.heights.end(), tally);
         let mut consume = |arrived: Arrived| {
             news()?;
             let height = arrived.id.height;

@@ -211,7 +211,7 @@ pub fn assert_same_rows(found: &Rows, expected: &Rows, what: &str) {
 pub struct Deaf;
 
 impl Observer for Deaf {
-    fn begin(&mut self, _first: u32, _last: u32) {}
+    fn begin(&mut self, _first: u32, _last: u32, _tally: &Tally) {}
     fn passed(&mut self, _height: u32, _tally: &Tally) {}
     fn end(&mut self) {}
 }

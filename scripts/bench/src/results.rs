@@ -27,6 +27,8 @@ pub struct Run {
     pub bytes: u64,
     /// Seconds from its start to its end.
     pub wall_s: f64,
+    /// Of them, those from the first block asked for to the last one written: coinhound's own word.
+    pub sweep_s: Option<f64>,
     /// User and system time of its own.
     pub client_cpu_s: f64,
     /// The same of the node, meanwhile.
@@ -105,6 +107,7 @@ pub(crate) mod tests {
             filled_blocks: 5,
             bytes: 100_000_000,
             wall_s,
+            sweep_s: (role == "coinhound").then_some(wall_s / 2.0),
             client_cpu_s: 0.5,
             node_cpu_s: 1.5,
             client_peak_kib: 2048.0,

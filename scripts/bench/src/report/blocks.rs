@@ -3,7 +3,7 @@
 use crate::results::{Run, by_contestant, median_of, spread};
 use crate::table::{figure, table};
 
-const HEAD: [&str; 14] = [
+const HEAD: [&str; 16] = [
     "contestant",
     "to height",
     "wall s",
@@ -18,6 +18,8 @@ const HEAD: [&str; 14] = [
     "node MiB",
     "x naive",
     "of discard",
+    "sweep MB/s",
+    "of discard",
 ];
 
 /// The table.
@@ -30,6 +32,9 @@ pub fn page(runs: &[Run]) -> String {
         let (wall_s, mb) = (median_of(runs, |run| run.wall_s), runs[0].bytes as f64 / 1e6);
         let own = median_of(runs, |run| run.client_cpu_s);
         let node_peak = runs.iter().all(|run| run.node_peak_kib.is_some());
+        let of_discard = |mb_s: f64| format!("{:.0} %", 100.0 * mb_s / discard.unwrap_or(f64::INFINITY));
+        let sweep = runs.iter().all(|run| run.sweep_s.is_some());
+        let sweep = sweep.then(|| mb / median_of(runs, |run| run.sweep_s.unwrap_or_default()));
         vec![
             runs[0].contestant.clone(),
             runs[0].to.to_string(),
@@ -44,7 +49,9 @@ pub fn page(runs: &[Run]) -> String {
             figure(Some(median_of(runs, |run| run.client_peak_kib) / 1024.0), 0),
             figure(node_peak.then(|| median_of(runs, |run| run.node_peak_kib.unwrap_or_default()) / 1024.0), 0),
             figure(naive.map(|naive| mb_s(runs) / naive), 1),
-            discard.map_or_else(|| figure(None, 0), |discard| format!("{:.0} %", 100.0 * mb_s(runs) / discard)),
+            of_discard(mb_s(runs)),
+            figure(sweep, 0),
+            sweep.map_or_else(|| figure(None, 0), of_discard),
         ]
     });
     table(&HEAD, rows)
@@ -67,10 +74,7 @@ mod tests {
         ];
         let text = page(&runs);
         let ours: Vec<&str> = text.lines().last().unwrap().split('|').map(str::trim).collect();
-        assert_eq!(
-            ours[1..15],
-            ["ours", "10", "2.00", "1.00-4.00", "2", "50", "0.50", "1.50", "5.00", "20.00", "2", "-", "5.0", "50 %"]
-        );
+        assert_eq!(ours[1..17].join(" "), "ours 10 2.00 1.00-4.00 2 50 0.50 1.50 5.00 20.00 2 - 5.0 50 % 100 100 %");
         assert_eq!(text.lines().count(), 2 + 4);
     }
 }

@@ -92,7 +92,7 @@ struct Point {
     records: Option<f64>,
     wall_s: f64,
     spread: Option<String>,
-    /// Without the start, the list and the index that is made: as `backfill` states it.
+    /// Without the start, the list and the index that is made.
     scan_s: f64,
     cpu_s: f64,
     node_s: f64,
@@ -108,7 +108,7 @@ impl Point {
             records: answered("records"),
             wall_s: median_of(runs, |run| run.wall_s),
             spread: spread(runs),
-            scan_s: median_of(runs, |run| run.answer["seconds"].as_f64().unwrap_or(f64::NAN)),
+            scan_s: median_of(runs, |run| run.sweep_s.unwrap_or(f64::NAN)),
             cpu_s: median_of(runs, |run| run.client_cpu_s),
             node_s: median_of(runs, |run| run.node_cpu_s),
             bytes: median_of(runs, |run| run.client_peak_kib) * 1024.0,
@@ -124,8 +124,8 @@ mod tests {
     use crate::results::tests::run;
 
     fn line(grows: &str, unit: &str, x: f64, wall_s: f64) -> Line {
-        let answer = json!({"seconds": wall_s - 0.5, "touches": 7});
-        let run = Run { x: Some(x), answer, client_peak_kib: 1024.0 * x, ..run(grows, "coinhound", wall_s) };
+        let (answer, sweep_s) = (json!({"touches": 7}), Some(wall_s - 0.5));
+        let run = Run { x: Some(x), answer, sweep_s, client_peak_kib: 1024.0 * x, ..run(grows, "coinhound", wall_s) };
         Line { grows: grows.to_owned(), unit: unit.to_owned(), run }
     }
 
