@@ -116,6 +116,14 @@ impl FilterIndex {
             Some(index) => Self::Building { through: index.best_block_height },
         }
     }
+
+    /// The height it has come to; `None` where there is none.
+    pub(super) fn through(self) -> Option<Height> {
+        match self {
+            Self::Absent => None,
+            Self::Building { through } | Self::Synced { through } => Some(through),
+        }
+    }
 }
 
 impl Capabilities {

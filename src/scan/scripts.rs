@@ -20,15 +20,6 @@ pub struct Scripts {
 }
 
 impl Scripts {
-    /// The set of `scripts`.
-    pub fn new<'a>(scripts: impl IntoIterator<Item = &'a Script>) -> Self {
-        let mut set = Self::default();
-        for script in scripts {
-            set.insert(script);
-        }
-        set
-    }
-
     /// Adds a script; returns its number, old or new.
     pub fn insert(&mut self, script: &Script) -> u32 {
         if let Some(number) = self.find(script.as_bytes()) {
@@ -47,11 +38,6 @@ impl Scripts {
     pub fn find(&self, script: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(script);
         self.table.find(hash, |number| slice(&self.arena, &self.ends, *number) == script).copied()
-    }
-
-    /// All of them, by number.
-    pub fn iter(&self) -> impl Iterator<Item = &Script> {
-        self.since(0)
     }
 
     /// Those with this number and above; none where there are not so many.
@@ -88,7 +74,10 @@ mod tests {
     fn finds_what_was_inserted_and_nothing_else() {
         let scripts: Vec<_> =
             (0..2000u32).map(|n| ScriptBuf::from_bytes(n.to_be_bytes()[(n % 4) as usize..].to_vec())).collect();
-        let set = Scripts::new(scripts.iter().map(ScriptBuf::as_script));
+        let mut set = Scripts::default();
+        for script in &scripts {
+            set.insert(script);
+        }
         let distinct: std::collections::BTreeSet<_> = scripts.iter().collect();
         assert_eq!(set.len(), distinct.len());
         for script in &scripts {
@@ -96,9 +85,9 @@ mod tests {
             assert_eq!(slice(&set.arena, &set.ends, number), script.as_bytes());
         }
         assert_eq!(set.find(b"another"), None);
-        assert!(set.iter().zip(0..).all(|(script, number)| set.find(script.as_bytes()) == Some(number)));
-        assert_eq!(set.iter().count(), set.len());
-        let numbered: Vec<_> = set.iter().skip(7).collect();
+        assert!(set.since(0).zip(0..).all(|(script, number)| set.find(script.as_bytes()) == Some(number)));
+        assert_eq!(set.since(0).count(), set.len());
+        let numbered: Vec<_> = set.since(0).skip(7).collect();
         assert_eq!(set.since(7).collect::<Vec<_>>(), numbered);
         assert_eq!([set.len(), set.len() + 1].map(|first| set.since(first).count()), [0, 0]);
     }

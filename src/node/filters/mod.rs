@@ -67,11 +67,11 @@ impl Node {
     pub fn filters(&self, capabilities: &Capabilities) -> Result<Filters, NodeError> {
         let conf = self.link.connection.conf_name();
         let cannot = |why: String| Err(NodeError::LaneCannotServe { lane: "filters", why });
-        if capabilities.filter_index == FilterIndex::Absent {
+        let Some(reached) = capabilities.filter_index.through() else {
             return cannot(format!(
                 "the node keeps no filter index; add blockfilterindex=1 to {conf} and restart it, or use --lane auto"
             ));
-        }
+        };
         let folder = self.link.connection.directory().map(|directory| directory.join("indexes/blockfilter/basic"));
         let files = match folder {
             Some(folder) => Flat::open(folder).map_err(|error| error.to_string()),
@@ -90,10 +90,6 @@ impl Node {
             }
         };
         let (link, rest, version) = (Arc::clone(&self.link), capabilities.rest, capabilities.version);
-        let reached = match capabilities.filter_index {
-            FilterIndex::Absent => 0,
-            FilterIndex::Building { through } | FilterIndex::Synced { through } => through,
-        };
         Ok(Filters { link, way, rest, version, reached: AtomicU32::new(reached), last: Mutex::default() })
     }
 }
@@ -113,10 +109,7 @@ impl Filters {
     /// [`NodeError::BadAnswer`], [`NodeError::Stopped`].
     pub fn through(&self) -> Result<Option<Height>, NodeError> {
         let indexes: Indexes = self.rpc().ask("getindexinfo", &[json!(FILTER_INDEX)])?;
-        Ok(match FilterIndex::of(&indexes) {
-            FilterIndex::Absent => None,
-            FilterIndex::Building { through } | FilterIndex::Synced { through } => Some(through),
-        })
+        Ok(FilterIndex::of(&indexes).through())
     }
 
     /// What `look` says of the filter of each of `blocks`, one following the other on the node's chain, the first following
