@@ -1,0 +1,315 @@
+//! The index against a real node by other means: unspent coins against the node's own set, blocks in the node's words against the
+//! records. Whatever one row is made to say, the first difference names it.
+
+use std::sync::Arc;
+
+use bitcoin::ScriptBuf;
+use coinhound::audit::AuditError;
+use coinhound::audit::node::{Comparison, Difference, Why, sample, unspent};
+use coinhound::chain::{Chain as Name, Height, ScriptHash};
+use coinhound::index::keys::{CoinKey, TxPosition, outpoint_key, txid_key};
+use coinhound::index::values::{Coin, Record};
+use coinhound::index::{Family, View};
+use coinhound::node::{Connection, Given, Node as Asked, Origin, Settings};
+use coinhound::stop::Stop;
+use coinhound::trace::{Column, Fate, Rule, Taint};
+
+use crate::oracle::answers::List;
+use crate::support::chain::Chain;
+use crate::support::node::Node;
+use crate::support::random::{self, Rng};
+use crate::support::source::Branch;
+use crate::support::swept::Swept;
+
+const HEIGHT: u32 = 150;
+
+struct Scene {
+    chain: Chain,
+    rng: Rng,
+    list: List,
+    index: Swept,
+    node: Node,
+}
+
+impl Scene {
+    fn new(seed: u64) -> Self {
+        let (chain, mut rng) = (random::chain(seed, HEIGHT), Rng::new(seed));
+        let list = random::watchlist(&chain, &mut rng, 40);
+        let node = Node::regtest_with(&["-acceptnonstdtxn=1"]);
+        chain.submit_to(&node);
+        let index = Swept::fresh(&Branch::new(chain.blocks()), &list);
+        Self { chain, rng, list, index, node }
+    }
+
+    fn view(&self) -> &View {
+        self.index.writer()
+    }
+
+    fn asked(&self) -> Asked {
+        let settings = Settings {
+            datadir: Some(Given::new(self.node.datadir().to_owned(), Origin::Flag)),
+            rpc_url: Some(Given::new(self.node.rpc_url(), Origin::Flag)),
+            ..Settings::for_chain(Name::Regtest)
+        };
+        Asked::new(Connection::resolve(&settings).unwrap(), Stop::default())
+    }
+
+    /// The first difference of coins asked for one by one.
+    fn coins(&self) -> Result<Option<Difference>, AuditError> {
+        let asked = self.asked();
+        Comparison::new(self.view(), &asked)?.unwrap().coins(unspent(self.view()))
+    }
+
+    /// The first difference of the node's coins on the listed scripts.
+    fn scripts(&self) -> Result<Option<Difference>, AuditError> {
+        let asked = self.asked();
+        let scripts = self.list.iter().map(|(script, from)| Ok((ScriptHash::of(script), script.clone(), *from)));
+        Comparison::new(self.view(), &asked)?.unwrap().scripts(scripts)
+    }
+
+    fn block(&self, height: Height) -> Option<Difference> {
+        let asked = self.asked();
+        Comparison::new(self.view(), &asked).unwrap().unwrap().block(height).unwrap()
+    }
+
+    /// Runs `part` while a row says something else, or isn't there.
+    fn with_row<T>(&self, family: Family, key: &[u8], value: Option<&[u8]>, part: impl FnOnce() -> T) -> T {
+        let put = |value: Option<&[u8]>| {
+            let mut step = self.index.writer().step();
+            match value {
+                Some(value) => step.put(family, key, value),
+                None => step.delete(family, key),
+            }
+            step.commit(false).unwrap();
+        };
+        let before = self.view().get(family, key).unwrap();
+        assert_ne!(before.as_deref(), value, "the row is changed");
+        put(value);
+        let result = part();
+        put(before.as_deref());
+        result
+    }
+
+    fn unspent(&self) -> Vec<(CoinKey, Coin)> {
+        unspent(self.view()).map(Result::unwrap).collect()
+    }
+
+    /// An unspent coin, on a script that the node can be asked for.
+    fn an_unspent(&self) -> (CoinKey, Coin) {
+        let is_plain = |coin: &Coin| !self.view().entry(coin.script).unwrap().unwrap().script.is_empty();
+        self.unspent().into_iter().find(|(_, coin)| is_plain(coin)).unwrap()
+    }
+
+    fn records(&self) -> Vec<(TxPosition, Record)> {
+        let rows = self.view().range(Family::Records, &[], None).map(Result::unwrap);
+        rows.map(|(key, value)| (TxPosition::from_key(&key).unwrap(), Record::from_value(&value).unwrap())).collect()
+    }
+}
+
+#[test]
+fn an_index_and_its_node_agree_on_every_coin_and_every_block() {
+    for seed in [1, 2] {
+        let scene = Scene::new(seed);
+        let asked = scene.asked();
+        let mut comparison = Comparison::new(scene.view(), &asked).unwrap().unwrap();
+        assert_eq!(comparison.coins(unspent(scene.view())).unwrap(), None);
+        let coins = comparison.compared().coins;
+        assert_eq!(coins, scene.unspent().len() as u64);
+        assert!(coins > 20, "{coins}");
+        let scripts = scene.list.iter().map(|(script, from)| Ok((ScriptHash::of(script), script.clone(), *from)));
+        assert_eq!(comparison.scripts(scripts).unwrap(), None);
+        assert!(comparison.compared().scripts > 20 && comparison.compared().coins == 2 * coins);
+        for height in 0..=HEIGHT {
+            assert_eq!(comparison.block(height).unwrap(), None, "{height}");
+        }
+        let compared = comparison.compared();
+        assert_eq!((compared.blocks, compared.records), (u64::from(HEIGHT) + 1, scene.records().len() as u64));
+    }
+}
+
+#[test]
+fn a_node_that_is_ahead_is_compared_with_and_one_on_another_branch_or_behind_is_not() {
+    let mut scene = Scene::new(3);
+    let (mut chain, mut rng) = (scene.chain.clone(), scene.rng.clone());
+    random::grow(&mut chain, &mut rng, 5);
+    let spent_since = chain.blocks()[HEIGHT as usize + 1..].iter().flat_map(|block| &block.txdata).any(|transaction| {
+        let spends = |key: &CoinKey| transaction.input.iter().any(|input| input.previous_output == key.outpoint);
+        scene.unspent().iter().any(|(key, _)| spends(key))
+    });
+    assert!(spent_since, "the blocks above spend coins that the index has unspent");
+    chain.submit_to(&scene.node);
+    assert_eq!(scene.node.height(), HEIGHT + 5);
+    assert_eq!((scene.coins().unwrap(), scene.scripts().unwrap()), (None, None));
+
+    let is_other = |result: Result<_, AuditError>| matches!(result, Err(AuditError::OtherChain { .. }));
+    let fork = random::fork(&mut scene.chain, &mut rng, 4, 12);
+    fork.submit_to(&scene.node);
+    assert_eq!(scene.node.height(), HEIGHT + 12);
+    assert!(is_other(scene.coins()) && is_other(scene.scripts()), "another branch");
+    let asked = scene.asked();
+    assert!(is_other(Comparison::new(scene.view(), &asked).unwrap().unwrap().block(HEIGHT)));
+    for block in [&fork, &chain].map(|chain| chain.blocks()[HEIGHT as usize - 3].block_hash()) {
+        scene.node.invalidate(block);
+    }
+    assert!(scene.node.height() < HEIGHT);
+    assert!(is_other(scene.coins()) && is_other(scene.scripts()), "a node that is behind");
+}
+
+#[test]
+fn every_tampered_coin_is_named() {
+    let scene = Scene::new(4);
+    let (key, coin) = scene.an_unspent();
+    let coin_key = key.key();
+    let missed = scene.with_row(Family::Coins, &coin_key, None, || scene.scripts().unwrap().unwrap());
+    assert!(matches!(&missed, Difference::Missed(found) if found.outpoint == key.outpoint), "{missed}");
+    assert!(missed.to_string().contains(&key.outpoint.to_string()), "{missed}");
+
+    type Change = fn(&mut Coin);
+    let changes: [(Change, &str); 3] = [
+        (|coin| coin.value += 1, "value"),
+        (|coin| coin.coinbase = !coin.coinbase, "coinbase"),
+        (|coin| coin.script.0[0] ^= 1, "script"),
+    ];
+    for (change, what) in changes {
+        let mut other = coin.clone();
+        change(&mut other);
+        let found = scene.with_row(Family::Coins, &coin_key, Some(&other.value()), || {
+            // Of a coin that isn't on a flagged script any more the index says nothing.
+            let asked = if what == "script" { None } else { scene.coins().unwrap() };
+            (scene.scripts().unwrap().unwrap(), asked)
+        });
+        for difference in [Some(found.0), found.1].into_iter().flatten() {
+            let named = matches!(&difference, Difference::Coin { outpoint, what: named, .. }
+                if *outpoint == key.outpoint && named.contains(what));
+            assert!(named, "{what}: {difference}");
+        }
+    }
+
+    // A spend that the index is made to forget: of any coin that the chain has spent.
+    let coins: Vec<_> = scene.view().coins().map(Result::unwrap).collect();
+    let (spent, _) = coins.into_iter().find(|(key, _)| scene.view().spender_of(key).unwrap().is_some()).unwrap();
+    let row = outpoint_key(&spent.outpoint);
+    let spend = scene.view().get(Family::Spends, &row).unwrap().unwrap();
+    let found = scene.with_row(Family::Spends, &row, None, || (scene.scripts(), scene.coins()));
+    for difference in [found.0.unwrap().unwrap(), found.1.unwrap().unwrap()] {
+        assert!(matches!(&difference, Difference::Lacking { coin, .. } if *coin == spent), "{difference}");
+    }
+    // And one that it makes up.
+    let mut late = spend;
+    late[..4].copy_from_slice(&HEIGHT.to_be_bytes());
+    let made_up = scene.with_row(Family::Spends, &outpoint_key(&key.outpoint), Some(&late), || scene.scripts());
+    let made_up = made_up.unwrap().unwrap();
+    assert!(matches!(&made_up, Difference::Spent { coin, by, .. } if *coin == key && by.height == HEIGHT), "{made_up}");
+}
+
+#[test]
+fn every_tampered_record_is_named() {
+    let scene = Scene::new(5);
+    let records = scene.records();
+    let is_flagged =
+        |script: &ScriptBuf, height: u32| scene.list.iter().any(|(own, from)| own == script && *from <= height);
+    let (mut pays, mut spends) = (0, 0);
+    for (at, record) in &records {
+        let found = scene.with_row(Family::Records, &at.key(), None, || scene.block(at.height).unwrap());
+        let Difference::NoRecord { at: place, txid, why } = &found else { panic!("{found}") };
+        assert_eq!((place, *txid), (at, record.txid()));
+        match why {
+            Why::Pays(script) => {
+                assert!(is_flagged(script, at.height));
+                pays += 1;
+            }
+            Why::SpendsFrom(script) => {
+                assert!(
+                    is_flagged(script, at.height) && record.spent.iter().any(|spent| spent.script_pubkey == *script)
+                );
+                spends += 1;
+            }
+            Why::Spends(_) => panic!("{found}"),
+        }
+    }
+    assert!(pays > 10 && spends > 10, "{pays} {spends}");
+
+    let (at, record) = records.iter().rev().find(|(_, record)| record.spent.len() > 1).unwrap();
+    type Change = fn(&mut Record);
+    let changes: [Change; 2] = [
+        |record| record.spent[1].value += bitcoin::Amount::ONE_SAT,
+        |record| record.spent[1].script_pubkey = vec![0x52, 0x51].into(),
+    ];
+    for change in changes {
+        let mut other = record.clone();
+        change(&mut other);
+        let found =
+            scene.with_row(Family::Records, &at.key(), Some(&other.value()), || scene.block(at.height).unwrap());
+        assert!(matches!(&found, Difference::SpentOutput { vin: 1, at: place, .. } if place == at), "{found}");
+    }
+    let mut other = record.clone();
+    other.transaction.output[0].value += bitcoin::Amount::ONE_SAT;
+    let found = scene.with_row(Family::Records, &at.key(), Some(&other.value()), || scene.block(at.height).unwrap());
+    let named = matches!(&found, Difference::Transaction { node: Some(node), index, .. }
+        if *node == record.txid() && *index == other.txid());
+    assert!(named, "{found}");
+    let beyond = TxPosition { height: at.height, tx_index: u32::MAX };
+    let found =
+        scene.with_row(Family::Records, &beyond.key(), Some(&record.value()), || scene.block(at.height).unwrap());
+    assert!(matches!(&found, Difference::Transaction { node: None, at: place, .. } if *place == beyond), "{found}");
+}
+
+#[test]
+fn a_record_for_nothing_and_the_unrecorded_spend_of_a_followed_coin_are_named() {
+    let scene = Scene::new(6);
+    let branch = Arc::clone(&Branch::new(scene.chain.blocks()));
+    // A transaction that is no record, and spends something.
+    let positions = branch.blocks.iter().enumerate().flat_map(|(height, block)| {
+        block.txdata.iter().enumerate().skip(1).map(move |(index, transaction)| (height, index, transaction))
+    });
+    let unrecorded = positions.map(|(height, index, transaction)| {
+        let at = TxPosition { height: u32::try_from(height).unwrap(), tx_index: u32::try_from(index).unwrap() };
+        (at, transaction)
+    });
+    let (at, transaction) = unrecorded.into_iter().find(|(at, _)| scene.view().record(*at).unwrap().is_none()).unwrap();
+    let outputs = branch.blocks.iter().flat_map(|block| &block.txdata).flat_map(crate::support::chain::outputs);
+    let outputs: std::collections::HashMap<_, _> = outputs.collect();
+    let spent = transaction.input.iter().map(|input| outputs[&input.previous_output].clone()).collect();
+    let mut bare = transaction.clone();
+    bare.input.iter_mut().for_each(|input| input.witness = bitcoin::Witness::new());
+    let record = Record { transaction: bare, spent, branch: Vec::new() };
+    let found = scene.with_row(Family::Records, &at.key(), Some(&record.value()), || scene.block(at.height).unwrap());
+    assert_eq!(found, Difference::Needless { at, txid: record.txid() });
+
+    let outpoint = transaction.input[0].previous_output;
+    let made = scene
+        .chain
+        .blocks()
+        .iter()
+        .position(|block| block.txdata.iter().any(|transaction| transaction.compute_txid() == outpoint.txid));
+    let key = CoinKey { outpoint, height: u32::try_from(made.unwrap()).unwrap() };
+    let column = |fate| {
+        let taint = Taint { amount: 1, hops: 1, segments: Vec::new() };
+        Column { rule: Rule::Haircut, taint, fate }
+    };
+    for (fate, expected) in [(Fate::Followed, Some(Why::Spends(outpoint))), (Fate::BelowMinTaint, None)] {
+        let script = ScriptHash::of(&record.spent[0].script_pubkey);
+        let value = record.spent[0].value.to_sat();
+        let coin = Coin { value, script, coinbase: false, columns: vec![column(fate)] };
+        let found = scene.with_row(Family::Coins, &key.key(), Some(&coin.value()), || scene.block(at.height));
+        let expected = expected.map(|why| Difference::NoRecord { at, txid: record.txid(), why });
+        assert_eq!(found, expected);
+    }
+    assert_eq!(scene.view().positions(record.txid()).unwrap(), []);
+    assert_eq!(scene.view().get(Family::Txids, &txid_key(record.txid(), at)).unwrap(), None);
+}
+
+#[test]
+fn samples_come_from_all_heights_and_from_those_with_records() {
+    let scene = Scene::new(7);
+    let heights = |range: std::ops::RangeInclusive<u32>, count, seed| sample(scene.view(), range, count, seed).unwrap();
+    let drawn = heights(10..=HEIGHT, 20, 1);
+    assert_eq!(drawn.len(), 20);
+    assert!(drawn.iter().all(|height| (10..=HEIGHT).contains(height)));
+    assert_eq!(drawn, heights(10..=HEIGHT, 20, 1));
+    assert_ne!(drawn, heights(10..=HEIGHT, 20, 2));
+    assert_eq!(heights(3..=3, 5, 1).into_iter().collect::<Vec<_>>(), [3]);
+    assert!(heights(0..=HEIGHT, 0, 1).is_empty());
+    let recorded: std::collections::BTreeSet<_> = scene.records().iter().map(|(at, _)| at.height).collect();
+    assert!(drawn.iter().filter(|height| recorded.contains(height)).count() >= 10);
+}

@@ -1,0 +1,298 @@
+//! Every exit code of CLI.md, by running the program: 0 borne, 1 failed, 2 wrong usage, 3 answered but not borne.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::cli::Cli;
+use crate::support::node::Node;
+use crate::support::small::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, Small, UNLISTED};
+
+/// Arguments, the exit code, and a part of what is printed.
+type Case<'a> = (&'a [&'a str], i32, &'a str);
+
+/// A TRON address, an address of the test chain, and one with a typing error.
+const TRON: &str = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
+const TESTNET: &str = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx";
+const MISTYPED: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb";
+const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000007";
+
+fn check(cli: &Cli, cases: &[Case<'_>]) {
+    for (arguments, code, words) in cases {
+        let out = cli.run(arguments);
+        let said = format!("{}{}", out.stdout, out.stderr);
+        assert_eq!(out.code, *code, "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?} doesn't say '{words}': {said}");
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        if matches!(code, 1 | 2) && !(arguments.contains(&"check")) {
+            assert_eq!(out.stdout, "", "{arguments:?} failed, and answered all the same");
+        }
+    }
+}
+
+#[test]
+fn questions_to_an_index_end_with_the_code_of_their_answer() {
+    let small = Small::at(200);
+    let nasty = format!("label:{NASTY}");
+    check(
+        &small.cli,
+        &[
+            // Borne.
+            (&["backfill"], 0, "nothing to do"),
+            (&["check"], 0, "ready"),
+            (&["status"], 0, "1 flagged, 1 service"),
+            (&["watch", "check"], 0, "1 accepted"),
+            (&["watch", "check", "--strict"], 0, "1 accepted"),
+            (&["watch", "list"], 0, "2 rows"),
+            (&["balance", "all"], 0, "28.00000000 BTC"),
+            (&["balance", PAYER, &nasty, "all"], 0, "1 row"),
+            (&["history", PAYER, "--limit", "2"], 0, "next: "),
+            (&["history", PAYER, "--limit", "0"], 2, "0 is not in 1.."),
+            (&["coins", PAYER, "--unspent"], 0, "1 row"),
+            (&["tx", FIRST_PAYMENT], 0, "40.00000000"),
+            (&["digest"], 0, "after block 200"),
+            (&["balance", PAYER, "--at", "100"], 0, "50.00000000"),
+            (&["balance", PAYER, "--at", "2009-01-12"], 0, "50.00000000"),
+            // Not borne: nothing is known of what is no flagged entry, or above the tip.
+            (&["balance", UNLISTED], 3, "it is on no list"),
+            (&["history", UNLISTED], 3, "0 rows"),
+            (&["coins", UNLISTED], 3, "unknown"),
+            (&["balance", PAYER, UNLISTED], 3, "NOT COMPLETE"),
+            (&["balance", SERVICE], 3, "listed as a service"),
+            (&["history", SERVICE], 3, "listed as a service"),
+            (&["tx", NOBODY], 3, "is not in the index"),
+            (&["tx", FIRST_PAYMENT, "--at", "169"], 3, "is not in the index"),
+            (&["balance", PAYER, "--at", "201"], 3, "heights 201 to 201"),
+            (&["history", PAYER, "--at", "4294967295"], 3, "not scanned"),
+            (&["coins", PAYER, "--at", "2031-01-01"], 3, "not scanned"),
+            (&["digest", "--at", "201"], 3, "not settled yet"),
+            // Wrong usage.
+            (&["balance", "lord"], 2, "nor label:TEXT"),
+            (&["balance", ""], 2, "names nothing"),
+            (&["balance", MISTYPED], 2, "checksum"),
+            (&["balance", TRON], 2, "TRON"),
+            (&["history", TESTNET], 2, "--chain"),
+            (&["coins", "script:zz"], 2, "hex"),
+            (&["balance", "wpkh(foo)"], 2, "descriptor"),
+            (&["balance", "label:nope"], 2, "no flagged entry has the label 'nope'"),
+            (&["balance", "label:An exchange"], 2, "no flagged entry"),
+            (&["tx", "f4184f"], 2, "64 hex digits"),
+            (&["balance", PAYER, "--at", "yesterday"], 2, "neither a height nor a date"),
+            (&["balance", PAYER, "--at", "2009-13-01"], 2, "neither a height nor a date"),
+            (&["balance", PAYER, "--at", "1990-01-01"], 2, "before the first block"),
+            (&["balance", PAYER, "--range", "5-1"], 2, "A-B"),
+            (&["history", PAYER, "--after", "q"], 2, "cursor"),
+            (&["history", PAYER, "--limit", "many"], 2, "invalid"),
+            (&["balance"], 2, "TARGET"),
+            (&["nose"], 2, "nose"),
+            (&["--format", "xml", "status"], 2, "table, json, jsonl, csv"),
+            (&["--lane", "pigeon", "status"], 2, "auto, rpc, rest, filters"),
+            (&["--lane", "filters", "backfill"], 2, "--lane auto"),
+            (&["--threads", "0", "status"], 2, "from 1 to 65535"),
+            (&["backfill", "--from", "-1"], 2, "-1"),
+            (&["--config", "nowhere.toml", "status"], 2, "nowhere.toml"),
+            (&["watch", "check", "x,role=king"], 2, "flagged, service"),
+            (&["watch", "check", "flagged.csv,format=xml"], 2, "csv, plain"),
+            // Failed.
+            (&["watch", "check", "nowhere.txt"], 1, "nowhere.txt"),
+            (&["watch", "check", "."], 1, "directory"),
+            (&["--watch", "nowhere.txt", "backfill"], 1, "nowhere.txt"),
+        ],
+    );
+}
+
+#[test]
+fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
+    let cli = Cli::bare();
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["status"], 1, "there is no index"),
+        (&["backfill"], 2, "--watch"),
+        (&["--bogus", "status"], 2, "--bogus"),
+        (&["--threads", "x", "status"], 2, "scan.threads"),
+        (&["watch", "check", "nowhere.txt"], 1, "nowhere.txt"),
+    ];
+    for (arguments, code, words) in cases {
+        for format in [&["--format", "json"][..], &["--format=json"], &["--format", "jsonl"]] {
+            let out = cli.run(&[format, arguments].concat());
+            assert_eq!((out.code, out.stdout.as_str()), (code, ""), "{arguments:?}");
+            let error: serde_json::Value = serde_json::from_str(&out.stderr).expect("one object, nothing else");
+            let error = error["error"].as_object().expect("an error object");
+            assert!(error["message"].as_str().is_some_and(|text| text.contains(words)), "{error:?}");
+            assert!(error["causes"].is_array() && error.len() == 2, "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn without_an_index_every_question_fails_with_the_way_out() {
+    let cli = Cli::bare();
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["watch", "list"],
+        &["balance", "all"],
+        &["history", "all"],
+        &["coins", "all"],
+        &["tx", NOBODY],
+        &["digest"],
+        &["backup", "copy"],
+    ];
+    for arguments in commands {
+        check(&cli, &[(arguments, 1, "`coinhound backfill` makes one")]);
+        let made: Vec<_> = std::fs::read_dir(cli.home()).expect("it is there").collect();
+        assert!(made.is_empty(), "{arguments:?} made {made:?}");
+    }
+    check(&cli, &[(&["watch", "check"], 2, "no list is named"), (&[], 2, "Usage"), (&["--help"], 0, "Usage")]);
+}
+
+#[test]
+fn a_balance_without_the_history_before_from_is_answered_but_not_borne() {
+    let small = Small::with_options(200, ",from=100");
+    small.backfill();
+    for (command, code) in [("balance", 3), ("coins", 3), ("history", 0)] {
+        let (found, answer) = small.cli.json(&[command, PAYER]);
+        assert_eq!((found, &answer["coverage"]["from"]), (code, &100.into()), "{command}: {answer}");
+    }
+    let (_, answer) = small.cli.json(&["balance", PAYER]);
+    assert!(answer["total_sat"].is_null() && answer["rows"][0]["balance_sat"].is_null(), "{answer}");
+    let (_, answer) = small.cli.json(&["history", PAYER]);
+    assert!(answer["rows"].as_array().is_some_and(|rows| rows.iter().all(|row| row["balance_sat"].is_null())));
+}
+
+#[test]
+fn rows_that_cannot_be_read_fail_a_strict_check_and_a_list_of_nothing_else_fails_any() {
+    let cli = Cli::bare();
+    let write = |name: &str, text: &str| std::fs::write(cli.home().join(name), text).expect("the folder is ours");
+    write("mixed.txt", &format!("{UNLISTED} good\nrubbish\n"));
+    write("rubbish.txt", "rubbish\n");
+    write("empty.txt", "");
+    write("foreign.txt", &format!("{TRON} tron\n{UNLISTED} good\n"));
+    check(
+        &cli,
+        &[
+            (&["watch", "check", "mixed.txt"], 0, "line 2"),
+            (&["watch", "check", "mixed.txt", "--strict"], 1, "line 2"),
+            (&["watch", "check", "foreign.txt", "--strict"], 0, "1 of other chains, 0 quarantined"),
+            (&["watch", "check", "rubbish.txt"], 1, "line 1"),
+            (&["watch", "check", "empty.txt"], 1, "0 accepted"),
+            (&["--watch", "rubbish.txt", "--watch", "mixed.txt", "backfill"], 1, "no valid row"),
+            (&["--watch", "empty.txt", "backfill"], 1, "no row at all"),
+        ],
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let small = Small::at(200);
+    for format in ["table", "json", "jsonl", "csv"] {
+        for question in [&["history", "all"][..], &["status"], &["watch", "list"], &["watch", "check"]] {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_coinhound"))
+                .env("HOME", small.cli.home())
+                .args(["--index", small.cli.index().to_str().expect("tests use plain paths"), "--format", format])
+                .args(["--watch", small.list.to_str().expect("tests use plain paths")])
+                .args(["--rpc-url", &small.node.rpc_url()])
+                .args(question)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("cargo built the binary");
+            // Nobody reads a byte of it.
+            drop(child.stdout.take());
+            let mut said = String::new();
+            child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+            let code = child.wait().expect("it is our child").code();
+            assert!(matches!(code, Some(0 | 3)), "{format} {question:?}: {code:?} {said}");
+            assert!(!said.contains("panicked") && !said.contains("pipe"), "{format} {question:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_backfill_stopped_early_is_not_borne_and_says_how_to_go_on() {
+    let mut small = Small::without_index(20);
+    small.node.stop();
+    let out = |small: &Small| {
+        let running = small.cli.spawn(&["backfill"]);
+        // It waits for the node; there is nothing else to see it by.
+        std::thread::sleep(Duration::from_millis(700));
+        running.int();
+        running.wait(Duration::from_secs(20))
+    };
+    let first = out(&small);
+    assert_eq!(first.code, 3, "{first:#?}");
+    assert!(first.stderr.contains("nothing was scanned"), "{first:#?}");
+    small.node.start();
+    small.backfill();
+    small.node.stop();
+    let second = out(&small);
+    assert_eq!(second.code, 3, "{second:#?}");
+    assert!(second.stdout.contains("run it again"), "{second:#?}");
+}
+
+#[test]
+fn a_node_that_is_down_is_an_answer_of_status_and_a_problem_of_check() {
+    let mut small = Small::at(20);
+    small.node.stop();
+    let (code, status) = small.cli.json(&["status"]);
+    assert_eq!((code, &status["node"], &status["lag"]), (0, &serde_json::Value::Null, &serde_json::Value::Null));
+    assert_eq!(status["tip"]["height"], 20);
+    let (code, answer) = small.cli.json(&["check"]);
+    assert_eq!((code, &answer["ready"]), (1, &false.into()), "{answer}");
+    assert!(answer["problems"][0].as_str().is_some_and(|text| text.contains("no answer")), "{answer}");
+}
+
+#[test]
+fn a_node_of_another_chain_or_without_rest_is_refused_with_advice() {
+    let node = Node::regtest_with(&["-rest=0"]);
+    let home = Cli::bare();
+    std::fs::write(home.home().join("list.txt"), format!("{UNLISTED}\nscript:51\n")).expect("the folder is ours");
+    let list = home.home().join("list.txt");
+    let list = list.to_str().expect("tests use plain paths");
+    let cli = Cli::new(&node, home.home().join("index"));
+    check(
+        &cli,
+        &[
+            (&["--watch", list, "--lane", "rest", "backfill"], 2, "rest=1"),
+            (&["--watch", list, "--lane", "rpc", "backfill"], 0, "over rpc"),
+        ],
+    );
+    let cookie = node.cookie_file();
+    let url = node.rpc_url();
+    let common = ["--rpc-url", &url, "--rpc-cookie-file", cookie.to_str().expect("tests use plain paths")];
+    let other = Cli::bare().with(&common).with(&["--watch", list]);
+    check(
+        &other,
+        &[
+            (&["--chain", "main", "backfill"], 1, "is on chain regtest, not main"),
+            (&["--chain", "main", "check"], 1, "set --chain"),
+        ],
+    );
+    assert!(!other.home().join("data").exists(), "a refused backfill made an index");
+}
+
+#[test]
+fn a_pruned_node_stops_a_backfill_at_once_with_the_lowest_height_it_has() {
+    let node = Node::regtest_with(&["-prune=1", "-fastprune"]);
+    let address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    for _ in 0..9 {
+        node.rpc("generatetoaddress", serde_json::json!([100, address]));
+    }
+    let height = node.rpc("pruneblockchain", serde_json::json!([500]));
+    assert!(height.as_u64().is_some_and(|height| height > 0), "{height}");
+    let lowest = node.rpc("getblockchaininfo", serde_json::json!([]))["pruneheight"].clone();
+    let home = Cli::bare();
+    let cli = Cli::new(&node, home.home().join("index"));
+    std::fs::write(cli.home().join("list.txt"), address).expect("the folder is ours");
+    let said = format!("it has blocks from {lowest} on");
+    check(&cli, &[(&["--watch", "list.txt", "backfill"], 1, &said), (&["--watch", "list.txt", "check"], 1, &said)]);
+    let from = lowest.as_u64().expect("a height").to_string();
+    assert!(!cli.index().exists(), "a refused backfill made an index");
+    let late = format!("list.txt,from={from}");
+    check(
+        &cli,
+        &[
+            (&["--watch", &late, "check"], 0, "ready"),
+            (&["--watch", &late, "backfill"], 0, "touches"),
+            (&["balance", "all"], 3, " to 900, tip"),
+        ],
+    );
+}

@@ -1,0 +1,169 @@
+//! `follow` at a real node's tip: blocks as they come, reorgs, a node that restarts, lists that change, signals.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::support::cli::{Cli, Running};
+use crate::support::node::Node;
+use bitcoin::ScriptBuf;
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A regtest node whose miner's script is on the list, and the program at its tip.
+struct Followed {
+    node: Node,
+    cli: Cli,
+    list: std::path::PathBuf,
+}
+
+fn script(n: u8) -> ScriptBuf {
+    ScriptBuf::from_bytes([&[0x00, 0x14][..], &[n; 20]].concat())
+}
+
+impl Followed {
+    fn new() -> Self {
+        let node = Node::regtest();
+        mine(&node, 5, 1);
+        let cli = Cli::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
+        let list = cli.watchlist(&[(script(1), "miner")]);
+        let cli = cli.with(&["--watch", list.to_str().expect("plain")]);
+        Self { node, cli, list }
+    }
+
+    fn start(&self) -> Running {
+        self.cli.spawn(&["--format", "jsonl", "follow"])
+    }
+
+    /// The digest of an index made now, and that of the one that was followed with.
+    fn assert_fresh(&self) {
+        let fresh = self.cli.elsewhere();
+        assert_eq!(fresh.json(&["backfill"]).0, 0);
+        assert_eq!(self.cli.json(&["digest"]).1["digest"], fresh.json(&["digest"]).1["digest"]);
+        assert_eq!(self.cli.json(&["verify", "--node"]).0, 0);
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.cli.index().parent().map(|folder| fs::remove_dir_all(folder).ok());
+    }
+}
+
+/// Mines blocks to `script(n)`.
+fn mine(node: &Node, blocks: u32, n: u8) -> Vec<String> {
+    let descriptor = format!("raw({})", script(n).to_hex_string());
+    let mined = node.rpc("generatetodescriptor", json!([blocks, descriptor]));
+    mined.as_array().expect("hashes").iter().map(|hash| hash.as_str().expect("a hash").to_owned()).collect()
+}
+
+/// The next message that fits.
+fn await_event(running: &mut Running, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        let Some(line) = running.line(Duration::from_secs(1)) else {
+            assert!(running.is_running(), "{what}: it ended");
+            continue;
+        };
+        let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if fits(&event) {
+            return event;
+        }
+    }
+    panic!("{what}: no such event came");
+}
+
+fn is_touch(event: &Value, block: &str) -> bool {
+    event["kind"] == "touch" && event["block"] == *block
+}
+
+/// Ends it, which takes no longer than two seconds beside a busy machine's own slowness.
+fn end(running: Running) {
+    running.term();
+    let out = running.wait(Duration::from_secs(20));
+    assert_eq!(out.code, 0, "{out:#?}");
+}
+
+#[test]
+fn blocks_reorgs_restarts_and_outages_are_followed_and_told() {
+    let mut followed = Followed::new();
+    let mut running = followed.start();
+    let caught_up = await_event(&mut running, "catching up", |event| event["kind"] == "caught_up");
+    assert_eq!((&caught_up["height"], &caught_up["seen"]), (&5.into(), &"sweep".into()));
+    let mined = mine(&followed.node, 2, 1);
+    let touch = await_event(&mut running, "a block", |event| is_touch(event, &mined[1]));
+    assert_eq!((&touch["seen"], &touch["height"], &touch["touch"]), (&"tip".into(), &7.into(), &"funding".into()));
+    // Two blocks are given up for three.
+    followed.node.rpc("invalidateblock", json!([mined[0]]));
+    let others = mine(&followed.node, 3, 2);
+    let reorg = await_event(&mut running, "a reorg", |event| event["kind"] == "reorg");
+    assert_eq!(reorg["fork"], 5);
+    let gone = await_event(&mut running, "a retraction", |event| event["kind"] == "retracted");
+    assert_eq!((&gone["was"], &gone["reason"]), (&"touch".into(), &"reorg".into()));
+    let mined = mine(&followed.node, 1, 1);
+    await_event(&mut running, "after a reorg", |event| is_touch(event, &mined[0]));
+    assert_eq!(others.len(), 3);
+    // The node goes away and comes back with a new cookie.
+    followed.node.restart();
+    let mined = mine(&followed.node, 1, 1);
+    await_event(&mut running, "after a restart", |event| is_touch(event, &mined[0]));
+    end(running);
+    followed.assert_fresh();
+    // What was told lies in the log, numbered one by one, and is told once.
+    let (code, events) = followed.cli.jsonl(&["events"]);
+    assert_eq!(code, 0);
+    let seqs: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    // Blocks that came while nobody followed.
+    let mined = mine(&followed.node, 3, 1);
+    let mut running = followed.start();
+    let touch = await_event(&mut running, "while away", |event| is_touch(event, &mined[0]));
+    assert_eq!(touch["seen"], "sweep");
+    end(running);
+}
+
+#[test]
+fn lists_are_read_again_when_they_change_and_keep_their_last_good_state() {
+    let followed = Followed::new();
+    mine(&followed.node, 3, 2);
+    let mut running = followed.start();
+    await_event(&mut running, "catching up", |event| event["kind"] == "caught_up");
+    let first = fs::read_to_string(&followed.list).expect("ours");
+    let line = format!("script:{} second\n", script(2).to_hex_string());
+    // Half of a line is no list.
+    fs::write(&followed.list, format!("{first}{}", &line[..20])).expect("ours");
+    let mined = mine(&followed.node, 1, 1);
+    await_event(&mut running, "with half a list", |event| is_touch(event, &mined[0]));
+    let (code, answer) = followed.cli.json(&["balance", "all"]);
+    assert_eq!((code, &answer["coverage"]["lists_changed"]), (3, &true.into()), "{answer}");
+    fs::write(&followed.list, format!("{first}{line}")).expect("ours");
+    let hex = script(2).to_hex_string();
+    let touch = await_event(&mut running, "a new entry's past", |event| event["script"] == *hex);
+    assert_eq!((&touch["height"], &touch["seen"]), (&6.into(), &"sweep".into()));
+    let mined = mine(&followed.node, 1, 2);
+    let touch = await_event(&mut running, "a new entry's present", |event| is_touch(event, &mined[0]));
+    assert_eq!(touch["seen"], "tip");
+    // What is gone from a list stays: a running program never forgets.
+    fs::write(&followed.list, &line).expect("ours");
+    std::thread::sleep(Duration::from_secs(3));
+    let mined = mine(&followed.node, 1, 1);
+    await_event(&mut running, "an entry that no list names", |event| is_touch(event, &mined[0]));
+    end(running);
+    fs::write(&followed.list, format!("{first}{line}")).expect("ours");
+    let (code, answer) = followed.cli.json(&["backfill"]);
+    assert_eq!((code, &answer["blocks"]), (0, &0.into()), "{answer}");
+    followed.assert_fresh();
+}
+
+#[test]
+fn a_signal_ends_it_while_it_catches_up_and_while_the_node_is_away() {
+    let mut followed = Followed::new();
+    mine(&followed.node, 400, 2);
+    let running = followed.start();
+    std::thread::sleep(Duration::from_millis(300));
+    end(running);
+    followed.node.stop();
+    let running = followed.start();
+    std::thread::sleep(Duration::from_millis(300));
+    end(running);
+}

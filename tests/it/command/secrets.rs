@@ -1,0 +1,147 @@
+//! Passwords, cookies and private keys show nowhere: not in answers, logs, errors or the index; its files are their owner's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::support::cli::{Cli, Out};
+use crate::support::small::{FIRST_PAYMENT, PAYER, Small, UNLISTED};
+
+/// Private keys in every usual dress, all of them of test vectors.
+const KEYS: [&str; 5] = [
+    "5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ",
+    "KwdMAjGmerYanjeui5SHS7JkmpZvVipYvB2LJGU1ZxJwYvP98617",
+    "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi",
+    "6PRVWUbkzzsbcVac2qwfssoUJAN1Xhrg6bNk8J7Nzm5H7kxEbn2Nh2ZoGg",
+    "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about",
+];
+const HEX_KEY: &str = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a";
+const PASSWORD: &str = "canary-password-31415";
+
+fn assert_silent(out: &Out, secrets: &[&str], what: &str) {
+    for secret in secrets {
+        for text in [&out.stdout, &out.stderr] {
+            assert!(!text.contains(secret), "{what} shows {secret}: {text}");
+        }
+    }
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("it reads").path());
+    paths
+        .flat_map(|path| if path.is_dir() { [vec![path.clone()], files(&path)].concat() } else { vec![path] })
+        .collect()
+}
+
+fn assert_not_stored(folder: &Path, secrets: &[&str]) {
+    for path in files(folder).into_iter().filter(|path| path.is_file()) {
+        let bytes = fs::read(&path).expect("it reads");
+        for secret in secrets {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} holds {secret}", path.display());
+        }
+    }
+}
+
+#[test]
+fn private_keys_in_lists_and_targets_are_refused_and_never_repeated() {
+    let small = Small::without_index(20);
+    let secrets: Vec<&str> = KEYS.into_iter().chain([HEX_KEY]).collect();
+    let plain: String = secrets.iter().map(|key| format!("{key} my key\n{UNLISTED} {key}\n")).collect();
+    fs::write(small.cli.home().join("keys.txt"), format!("script:51 good\n{plain}")).expect("ours");
+    let csv: String = secrets.iter().map(|key| format!("{UNLISTED},\"note {key}\"\n{key},x\n")).collect();
+    fs::write(small.cli.home().join("keys.csv"), format!("address,note\n{csv}{UNLISTED},good\n")).expect("ours");
+    fs::write(small.cli.home().join("only.txt"), KEYS.join("\n")).expect("ours");
+    let lists = ["-vv", "--watch", "keys.txt", "--watch", "keys.csv"];
+    for format in ["table", "json", "jsonl", "csv"] {
+        for command in
+            [&["watch", "check"][..], &["watch", "check", "only.txt"], &["check"], &["backfill"], &["watch", "list"]]
+        {
+            let out = small.cli.run(&[&["--format", format], &lists[..], command].concat());
+            assert_silent(&out, &secrets, &format!("{command:?} as {format}"));
+        }
+        let out = small.cli.run(&["-vv", "--format", format, "--watch", "only.txt", "backfill"]);
+        assert_eq!(out.code, 1, "{out:#?}");
+        assert_silent(&out, &secrets, "a list of nothing but keys");
+    }
+    assert_not_stored(small.cli.index(), &secrets);
+    for key in &secrets {
+        let mut targets = vec![(*key).to_owned(), format!("wpkh({key})"), format!("label {key}"), format!(" {key},x")];
+        if *key != HEX_KEY {
+            // 64 hex digits make a script where somebody says that they do.
+            targets.push(format!("script:{key}"));
+        }
+        for target in targets {
+            for command in ["balance", "history", "coins", "tx"] {
+                // 64 hex digits are what `tx` asks for; they are repeated as the transaction they are taken for.
+                if command == "tx" && target == HEX_KEY {
+                    continue;
+                }
+                let out = small.cli.run(&["-vv", command, &target]);
+                assert_eq!(out.code, 2, "{command} {target}: {out:#?}");
+                assert_silent(&out, &[key], &format!("{command} {target}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn password_and_cookie_never_show_whatever_fails() {
+    let small = Small::at(20);
+    let cookie = fs::read_to_string(small.node.cookie_file()).expect("the node is up");
+    let cookie_secret = cookie.split_once(':').expect("user and password").1.trim().to_owned();
+    let password = small.cli.home().join("password");
+    fs::write(&password, format!("{PASSWORD}\n")).expect("ours");
+    let password = password.to_str().expect("tests use plain paths");
+    let secrets = [PASSWORD, cookie_secret.as_str()];
+    let commands: [&[&str]; 7] = [
+        &["check"],
+        &["status"],
+        &["backfill"],
+        &["watch", "list"],
+        &["balance", PAYER],
+        &["tx", FIRST_PAYMENT],
+        &["digest"],
+    ];
+    for command in commands {
+        let out = small.cli.run(&[&["-vv"], command].concat());
+        assert_silent(&out, &secrets, &format!("{command:?} with the cookie"));
+        let wrong = ["-vv", "--format", "json", "--rpc-user", "ann", "--rpc-password-file", password];
+        let out = small.cli.run(&[&wrong[..], command].concat());
+        assert_silent(&out, &secrets, &format!("{command:?} with a password that is refused"));
+        let url = format!("http://ann:{PASSWORD}@127.0.0.1:1");
+        let cli = Cli::bare().with(&["-vv", "--rpc-url", &url, "--watch", small.list.to_str().expect("plain")]);
+        assert_silent(&cli.run(command), &secrets, &format!("{command:?} with a password in the URL"));
+    }
+    let out = small.cli.run(&["--rpc-user", "ann", "--rpc-password-file", password, "backfill"]);
+    assert!(out.code == 1 && out.stderr.contains("refuses"), "{out:#?}");
+    for flag in [format!("--rpc-password={PASSWORD}"), format!("--rpcpassword={PASSWORD}")] {
+        let out = small.cli.run(&[&flag, "status"]);
+        assert_eq!(out.code, 2, "there is no such flag: a password is never an argument");
+        assert_silent(&out, &secrets, &flag);
+    }
+    assert_not_stored(small.cli.index(), &secrets);
+}
+
+#[test]
+fn index_and_backup_are_their_owner_s_only() {
+    let small = Small::without_index(20);
+    // Whatever the umask of this test, that of the runs is everybody's.
+    let shell = Cli::new(&small.node, small.cli.index())
+        .with(&["--watch", small.list.to_str().expect("tests use plain paths")])
+        .with_script(&format!("umask 022; exec {} \"$@\"", env!("CARGO_BIN_EXE_coinhound")));
+    assert_eq!(shell.run(&["backfill"]).code, 0);
+    assert_eq!(shell.run(&["backfill"]).code, 0);
+    let folder = small.cli.index().parent().expect("a folder");
+    let copy = folder.join("above/copy");
+    assert_eq!(shell.run(&["backup", copy.to_str().expect("tests use plain paths")]).code, 0);
+    let (mut seen, all) = (0, files(folder));
+    for path in &all {
+        let mode = fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode & !wanted, 0, "{}: {mode:o}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 10, "{all:?}");
+}

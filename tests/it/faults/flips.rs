@@ -1,0 +1,295 @@
+//! A flipped bit anywhere in the database's files: every answer is the right one, or an error; never a wrong one, never a panic.
+//! A log that was hit doesn't pass for one that ends there: what had reached the disk is known beside it.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use coinhound::index::Reader;
+use coinhound::index::digest::digest;
+use coinhound::index::meta::TakenLists;
+use coinhound::query::history::Page;
+use coinhound::query::target::Targets;
+use coinhound::query::{Snapshot, balance, coins, history, status};
+use coinhound::sync::lists::Wanted;
+use coinhound::sync::open::open;
+use coinhound::sync::sweeper::Pace;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::oracle::answers::{List, rows};
+use crate::support::cli::Cli;
+use crate::support::crash::{is_long, side_by_side};
+use crate::support::fake_node::Told;
+use crate::support::node::Node;
+use crate::support::random::{self, Rng};
+use crate::support::settled_index::copy;
+use crate::support::swept::{UNTRACKED, entries, identity};
+
+const TIP: u32 = 108;
+const PACE: Pace = Pace { threads: 1, batch_blocks: 1 };
+
+/// A chain and a list, and what an index of them must answer.
+struct Truth {
+    told: Told,
+    list: List,
+    /// The answers after a block, made when they are asked for; before any under `None`.
+    right: Mutex<BTreeMap<Option<u64>, Arc<Value>>>,
+}
+
+/// An index at rest.
+struct Rest<'a> {
+    name: &'static str,
+    dir: TempDir,
+    truth: &'a Truth,
+}
+
+/// One bit of one file.
+#[derive(Clone, Debug)]
+struct Flip {
+    file: PathBuf,
+    byte: usize,
+    bit: u32,
+}
+
+/// What became of flips.
+#[derive(Debug, Default)]
+struct Tally(Mutex<BTreeMap<(String, &'static str), usize>>);
+
+impl Truth {
+    fn new(seed: u64) -> Self {
+        let chain = random::chain(seed, TIP);
+        let mut list = random::watchlist(&chain, &mut Rng::new(seed), 40);
+        list.iter_mut().for_each(|(_, from)| *from = (*from).min(TIP));
+        Self { told: Told::new(chain.blocks()), list, right: Mutex::default() }
+    }
+
+    /// The answers after the block at a height, or before any.
+    fn after(&self, through: Option<u64>) -> Arc<Value> {
+        let mut right = self.right.lock().expect("what is asked for here is right");
+        let make = || {
+            let dir = tempfile::tempdir().expect("a folder for the index");
+            let index = dir.path().join("index");
+            match through.map(|height| u32::try_from(height).expect("a height")) {
+                None => drop(open(&index, &identity(), &wanted(&self.list)).expect("a new index")),
+                to => drop(self.told.sweep(&index, &self.list, to, PACE).expect("a sane source")),
+            }
+            Arc::new(ask(&index).expect("a whole index"))
+        };
+        Arc::clone(right.entry(through).or_insert_with(make))
+    }
+
+    fn last(&self) -> Arc<Value> {
+        self.after(Some(TIP.into()))
+    }
+}
+
+impl<'a> Rest<'a> {
+    /// One that runs made which ended at these heights; the last run is in the log, what those before brought is in tables.
+    fn new(name: &'static str, truth: &'a Truth, stops: &[u32]) -> Self {
+        let dir = tempfile::tempdir().expect("a folder for the index");
+        let rest = Self { name, dir, truth };
+        for stop in stops {
+            truth.told.sweep(&rest.index(), &truth.list, Some(*stop), PACE).expect("a sane source");
+        }
+        assert_same(&ask(&rest.index()).expect("a whole index"), &truth.last(), name);
+        rest
+    }
+
+    fn index(&self) -> PathBuf {
+        self.dir.path().join("index")
+    }
+
+    /// So many flips, spread over all files, by size and at random; some in each.
+    fn flips(&self, count: usize, rng: &mut Rng) -> Vec<Flip> {
+        let names = fs::read_dir(self.index()).expect("it is there").map(|entry| entry.expect("it reads"));
+        let mut files: Vec<_> =
+            names.map(|entry| (entry.file_name().into(), entry.metadata().expect("it reads").len())).collect();
+        // What holds no rows: text that is only written, and an empty file.
+        let holds = |file: &PathBuf| !["LOCK", "HOLDER", "IDENTITY"].iter().any(|name| file == Path::new(name));
+        files.retain(|(file, size)| *size > 0 && holds(file));
+        files.sort();
+        let share = |file: &PathBuf| match file.to_string_lossy() {
+            // A damaged one is looked at for seconds, in case somebody is just writing it.
+            name if name == "CURRENT" => 1,
+            name if name.starts_with("OPTIONS") => 2,
+            name if name.ends_with(".log") => count / 6,
+            _ => count / files.len(),
+        };
+        let mut flips = Vec::new();
+        for (file, size) in &files {
+            let size = usize::try_from(*size).expect("a small file");
+            let count = share(file).clamp(1, size);
+            // One at random out of each of so many parts.
+            let byte = |part: usize| part * size / count;
+            let flip = |part| {
+                let within = (byte(part + 1) - byte(part)).max(1);
+                Flip {
+                    file: file.clone(),
+                    byte: byte(part) + rng.index(within),
+                    bit: u32::try_from(rng.below(8)).expect("few"),
+                }
+            };
+            flips.extend((0..count).map(flip));
+            // What the last run wrote first: how far it was to get. Without it the index can't tell what it lacks.
+            let first = Flip { file: file.clone(), byte: size.min(20) - 1, bit: 0 };
+            flips.extend(file.extension().is_some_and(|name| name == "log").then_some(first));
+        }
+        flips
+    }
+
+    /// A copy of the index with one bit flipped.
+    fn damaged(&self, flip: &Flip) -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a folder for the index");
+        let index = dir.path().join("index");
+        fs::create_dir(&index).expect("the folder is ours");
+        copy(&self.index(), &index);
+        let path = index.join(&flip.file);
+        let mut bytes = fs::read(&path).expect("it is there");
+        bytes[flip.byte] ^= 1 << flip.bit;
+        fs::write(&path, bytes).expect("it is ours");
+        (dir, index)
+    }
+
+    /// Panics where any answer of the damaged index is wrong; and where a run that goes on makes it so.
+    fn check(&self, flip: &Flip, tally: &Tally) {
+        let what = format!("{}, {flip:?}", self.name);
+        let (_dir, index) = self.damaged(flip);
+        match caught(&what, || ask(&index)) {
+            Ok(answers) => {
+                let through = answers["through"].as_u64();
+                assert_same(&answers, &self.truth.after(through), &what);
+                // All of it had reached the disk, so an older state is none.
+                assert_eq!(through, Some(TIP.into()), "{what}: {}", answers["complete"]);
+                tally.count(flip, "right");
+            }
+            Err(message) => {
+                assert!(!message.is_empty(), "{what}");
+                tally.count(flip, "error");
+            }
+        }
+        // Reading has changed nothing, so that the next run finds the same damage.
+        let swept = caught(&what, || self.truth.told.sweep(&index, &self.truth.list, None, PACE).map_err(Into::into));
+        match swept.and_then(|_| caught(&what, || ask(&index))) {
+            Ok(answers) => assert_same(&answers, &self.truth.last(), &format!("{what}, after a run")),
+            Err(message) => assert!(!message.is_empty(), "{what}, after a run"),
+        }
+    }
+}
+
+/// As runs of `Told` want it.
+fn wanted(list: &List) -> Wanted {
+    Wanted { lists: Some((entries(list), TakenLists::default())), trace: UNTRACKED, ..Wanted::default() }
+}
+
+/// Everything that an index answers, or the first error.
+fn ask(index: &Path) -> Result<Value, Box<dyn Error>> {
+    fn rows<T: Serialize, E: Error + 'static>(
+        rows: impl Iterator<Item = Result<T, E>>,
+    ) -> Result<Vec<Value>, Box<dyn Error>> {
+        rows.map(|row| Ok(serde_json::to_value(row?)?)).collect()
+    }
+    let (snapshot, at, page) = (Snapshot::new(Reader::open(index)?, |_| false)?, u32::MAX, Page::default());
+    let targets = Targets::resolve(&snapshot, &["all".to_owned()], None)?;
+    let history = rows(history::history(&snapshot, &targets, at, &page)?.map(|row| row.map(|(_, row)| row)))?;
+    let coins = rows(coins::coins(&snapshot, &targets, at, false, &page)?.map(|row| row.map(|(_, row)| row)))?;
+    let balances = rows(balance::balances(&snapshot, &targets, at))?;
+    let mut status = serde_json::to_value(status::status(&snapshot, None)?)?;
+    // Its place and size; and whether the last run got to its goal, which a lost log tells otherwise than a run that had less to do.
+    let complete = status["coverage"]["complete"].take();
+    (status["index"], status["coverage"]["gaps"]) = (Value::Null, Value::Null);
+    let digest = snapshot.tip.map(|tip| digest(&snapshot.reader, tip.height)).transpose()?.flatten();
+    let through = snapshot.tip.map(|tip| tip.height);
+    let digest = digest.map(|digest| digest.to_string());
+    Ok(json!({
+        "through": through, "complete": complete, "digest": digest, "status": status, "balances": balances, "history": history,
+        "coins": coins,
+    }))
+}
+
+/// What was asked, with a panic's name where one came.
+fn caught<T>(what: &str, part: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<T, String> {
+    let result = catch_unwind(AssertUnwindSafe(part)).unwrap_or_else(|_| panic!("{what}: it panicked"));
+    result.map_err(|error| error.to_string())
+}
+
+/// Panics, naming the part that differs.
+fn assert_same(found: &Value, right: &Value, what: &str) {
+    for name in ["through", "digest", "status", "balances", "history", "coins"] {
+        assert_eq!(found[name], right[name], "{what}: {name}");
+    }
+}
+
+impl Tally {
+    fn count(&self, flip: &Flip, what: &'static str) {
+        let name = flip.file.to_string_lossy().into_owned();
+        let kind = ["MANIFEST", "OPTIONS", "CURRENT"].iter().find(|kind| name.starts_with(**kind));
+        let kind = kind.map_or_else(|| name.rsplit('.').next().unwrap_or_default().to_owned(), ToString::to_string);
+        *self.0.lock().expect("no job panics here").entry((kind, what)).or_default() += 1;
+    }
+
+    fn of(&self, kind: &str, what: &str) -> usize {
+        self.0.lock().expect("no job panicked").get(&(kind.to_owned(), what)).copied().unwrap_or_default()
+    }
+}
+
+#[test]
+fn a_flipped_bit_gives_the_right_answer_or_an_error() {
+    let (truth, tally, mut rng) = (Truth::new(96), Tally::default(), Rng::new(96));
+    let count = if is_long() { 2500 } else { 60 };
+    for (name, stops) in [("young", &[TIP][..]), ("worn", &[20, 40, 60, 80, 90, 95, 100, 102, TIP])] {
+        let rest = Rest::new(name, &truth, stops);
+        let flips = rest.flips(count, &mut rng);
+        side_by_side(&flips, |flip| rest.check(flip, &tally));
+    }
+    for ((kind, fate), count) in &*tally.0.lock().expect("no job panicked") {
+        writeln!(std::io::stderr(), "{count} flips in {kind}: {fate}").expect("stderr is there");
+    }
+    for kind in ["sst", "MANIFEST"] {
+        assert!(tally.of(kind, "error") > tally.of(kind, "right"), "{kind}: {tally:?}");
+    }
+    assert!(tally.of("sst", "right") > 0 && tally.of("OPTIONS", "error") == 0, "{tally:?}");
+}
+
+#[test]
+fn the_program_says_what_is_damaged_and_never_dies_of_it() {
+    let (truth, mut rng) = (Truth::new(97), Rng::new(97));
+    let node = Node::regtest();
+    random::chain(97, TIP).submit_to(&node);
+    let rest = Rest::new("worn", &truth, &[30, 60, 90, 100, TIP]);
+    let mut flips = rest.flips(if is_long() { 300 } else { 30 }, &mut rng);
+    if !is_long() {
+        flips = flips.into_iter().step_by(3).collect();
+    }
+    side_by_side(&flips, |flip| {
+        let (_dir, index) = rest.damaged(flip);
+        let cli = Cli::new(&node, index);
+        for question in [&["history", "all"][..], &["digest"], &["status"], &["backfill"], &["history", "all"]] {
+            let out = cli.run(&[&["--format", "json"], question].concat());
+            let what = format!("{flip:?}: {question:?}: {out:#?}");
+            assert!([0, 1, 3].contains(&out.code) && !out.stderr.contains("panicked"), "{what}");
+            let answer: Option<Value> = serde_json::from_str(&out.stdout).ok();
+            match (out.code, answer) {
+                (1, None) => assert!(out.stderr.contains("{\"error\""), "{what}"),
+                (0 | 3, Some(answer)) => {
+                    let right = truth.after(answer["coverage"]["through"].as_u64());
+                    match question[0] {
+                        "history" => assert_eq!(rows(&answer), rows_of(&right, "history"), "{what}"),
+                        "digest" => assert_eq!(answer["digest"], right["digest"], "{what}"),
+                        _ => {}
+                    }
+                }
+                _ => panic!("neither an error nor an answer: {what}"),
+            }
+        }
+    });
+}
+
+fn rows_of<'a>(answers: &'a Value, name: &str) -> &'a [Value] {
+    answers[name].as_array().expect("a list of rows")
+}

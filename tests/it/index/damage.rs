@@ -1,0 +1,208 @@
+//! An index of another chain, of another format, damaged or in use is refused with advice, and never made anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::cli::{Cli, Out};
+use crate::support::node::Node;
+use crate::support::small::{PAYER, Small};
+use coinhound::index::{Family, Writer};
+
+/// The files of a folder with their bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("it reads").path());
+    entries.map(|path| (path.clone(), fs::read(path).expect("it reads"))).collect()
+}
+
+/// Each command that opens an index, with what it prints.
+fn all_commands(cli: &Cli) -> Vec<(Vec<&'static str>, Out)> {
+    let commands: [&[&str]; 7] = [
+        &["backfill"],
+        &["status"],
+        &["watch", "list"],
+        &["balance", "all"],
+        &["history", "all"],
+        &["coins", "all"],
+        &["digest"],
+    ];
+    // At once, since some of them wait for a writer that might be at work.
+    std::thread::scope(|scope| {
+        let running = commands.map(|arguments| (arguments, scope.spawn(move || cli.run(arguments))));
+        running.map(|(arguments, run)| (arguments.to_vec(), run.join().expect("it ran"))).into_iter().collect()
+    })
+}
+
+fn assert_refused(cli: &Cli, words: &[&str]) {
+    let before = files(cli.index());
+    for (arguments, out) in all_commands(cli) {
+        assert_eq!(out.code, 1, "{arguments:?}: {out:#?}");
+        assert_eq!(out.stdout, "", "{arguments:?}");
+        for word in words {
+            assert!(out.stderr.contains(word), "{arguments:?} doesn't say '{word}': {}", out.stderr);
+        }
+    }
+    let after = files(cli.index());
+    // RocksDB has files of its own for each open; tables are where the rows are.
+    for (path, bytes) in before.iter().filter(|(path, _)| path.extension().is_some_and(|name| name == "sst")) {
+        assert_eq!(after.get(path), Some(bytes), "{} was changed or removed", path.display());
+    }
+}
+
+#[test]
+fn a_folder_that_holds_something_else_is_left_untouched() {
+    let small = Small::without_index(10);
+    fs::create_dir_all(small.cli.index()).expect("ours");
+    fs::write(small.cli.index().join("thesis.doc"), "two years of work").expect("ours");
+    let before = files(small.cli.index());
+    assert_refused(&small.cli, &["is not a coinhound index", "--index DIR"]);
+    assert_eq!(files(small.cli.index()), before);
+    let folder = small.cli.index().parent().expect("a folder");
+    let names: Vec<_> = fs::read_dir(folder).expect("ours").map(|entry| entry.expect("ours").file_name()).collect();
+    assert_eq!(names, ["index"], "nothing is made beside it");
+    let out = small.cli.run(&["check"]);
+    assert!(out.code == 1 && out.stdout.contains("is not a coinhound index"), "{out:#?}");
+}
+
+#[test]
+fn a_file_in_the_index_s_place_is_refused() {
+    let small = Small::without_index(10);
+    fs::write(small.cli.index(), "a file").expect("ours");
+    for (arguments, out) in all_commands(&small.cli) {
+        assert!(out.code == 1 && out.stderr.contains("index"), "{arguments:?}: {out:#?}");
+    }
+    assert_eq!(fs::read(small.cli.index()).expect("ours"), b"a file");
+}
+
+#[test]
+fn another_chain_s_index_is_refused_by_every_command() {
+    let small = Small::at(10);
+    let node = Node::regtest();
+    let cli = Cli::new(&node, small.cli.index());
+    fs::write(cli.home().join("list.txt"), "script:51\n").expect("ours");
+    assert_refused(&cli.with(&["--watch", "list.txt"]), &["is of main, not of regtest", "--chain"]);
+}
+
+#[test]
+fn another_format_is_refused_by_every_command() {
+    for (bytes, shown) in [(&2u32.to_be_bytes()[..], "has format 2"), (b"new!", "has format"), (b"", "format unknown")]
+    {
+        let small = Small::at(10);
+        let writer = Writer::open(small.cli.index()).expect("it is whole");
+        let mut step = writer.step();
+        step.put(Family::Meta, b"format", bytes);
+        step.commit(true).expect("there is space");
+        drop(writer);
+        assert_refused(&small.cli, &[shown, "reads format 1", "use the version that wrote it"]);
+    }
+}
+
+#[test]
+fn lost_or_cut_files_are_damage_and_nothing_is_made_anew() {
+    type Harm = fn(&Path);
+    fn each(folder: &Path, part: &str, act: impl Fn(&Path)) {
+        let paths: Vec<_> = files(folder).into_keys().filter(|path| path.to_string_lossy().contains(part)).collect();
+        assert!(!paths.is_empty(), "no file is called {part}");
+        paths.iter().for_each(|path| act(path));
+    }
+    let harms: [(&str, Harm); 6] = [
+        ("CURRENT is gone", |folder| each(folder, "CURRENT", |path| fs::remove_file(path).expect("ours"))),
+        ("CURRENT is empty", |folder| each(folder, "CURRENT", |path| fs::write(path, "").expect("ours"))),
+        ("the MANIFEST is gone", |folder| each(folder, "MANIFEST", |path| fs::remove_file(path).expect("ours"))),
+        ("the MANIFEST is cut", |folder| each(folder, "MANIFEST", |path| cut(path, 40))),
+        ("a table is gone", |folder| each(folder, ".sst", |path| fs::remove_file(path).expect("ours"))),
+        ("a table is cut", |folder| each(folder, ".sst", |path| cut(path, 100))),
+    ];
+    let small = Small::at(30);
+    // A second run writes what the first left in its log into tables.
+    small.backfill();
+    let whole = files(small.cli.index());
+    for (what, harm) in harms {
+        fs::remove_dir_all(small.cli.index()).expect("ours");
+        fs::create_dir(small.cli.index()).expect("ours");
+        whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("ours"));
+        harm(small.cli.index());
+        for (arguments, out) in all_commands(&small.cli) {
+            assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{what}: {arguments:?}: {out:#?}");
+            assert!(out.stderr.contains("is damaged"), "{what}: {arguments:?}: {}", out.stderr);
+            assert!(out.stderr.contains("estore a backup"), "{what}: {arguments:?}: {}", out.stderr);
+        }
+    }
+}
+
+fn cut(path: &Path, length: u64) {
+    fs::File::options().write(true).open(path).and_then(|file| file.set_len(length)).expect("ours");
+}
+
+#[test]
+fn a_flipped_byte_is_noticed_or_changes_no_answer() {
+    let small = Small::at(200);
+    small.backfill();
+    let questions = [&["history", PAYER][..], &["coins", PAYER], &["digest"]];
+    let ask = |question: &[&str]| small.cli.run(&[&["--format", "json"], question].concat());
+    let right: Vec<_> = questions.iter().map(|question| ask(question)).collect();
+    let mut noticed = 0;
+    for (path, bytes) in files(small.cli.index()) {
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        if !(name.ends_with(".sst") || name.starts_with("MANIFEST")) {
+            continue;
+        }
+        for part in [1, 5] {
+            let mut changed = bytes.clone();
+            let at = bytes.len() * part / 10;
+            changed[at] ^= 0x10;
+            fs::write(&path, &changed).expect("ours");
+            for (question, right) in questions.iter().zip(&right) {
+                let out = ask(question);
+                if out.code == 1 {
+                    noticed += 1;
+                    assert!(out.stderr.contains("{\"error\""), "{name} byte {at}: {out:#?}");
+                    // What was printed before the damage was met is cut off, and can't be taken for an answer.
+                    let cut_off = serde_json::from_str::<serde_json::Value>(&out.stdout).is_err();
+                    assert!(cut_off, "{name} byte {at}: {out:#?}");
+                } else {
+                    assert_eq!((out.code, &out.stdout), (right.code, &right.stdout), "{name} byte {at}: {question:?}");
+                }
+            }
+        }
+        fs::write(&path, &bytes).expect("ours");
+    }
+    assert!(noticed > 10, "only {noticed} of the flips were in what these questions read");
+}
+
+#[test]
+fn an_index_in_use_names_the_process_and_still_answers_questions() {
+    let small = Small::at(30);
+    let writer = Writer::open(small.cli.index()).expect("it is whole");
+    let out = small.cli.run(&["backfill"]);
+    assert_eq!(out.code, 1, "{out:#?}");
+    let holder = format!("in use by process {}", std::process::id());
+    assert!(out.stderr.contains(&holder), "{}", out.stderr);
+    for (arguments, out) in all_commands(&small.cli).into_iter().skip(1) {
+        assert_eq!(out.code, 0, "{arguments:?}: {out:#?}");
+    }
+    drop(writer);
+    small.backfill();
+}
+
+#[test]
+fn a_backup_is_whole_and_never_put_over_anything() {
+    let small = Small::at(200);
+    let folder = small.cli.index().parent().expect("a folder");
+    let copy = folder.join("deep/copy");
+    let path = copy.to_str().expect("tests use plain paths");
+    assert_eq!(small.cli.run(&["backup", path]).code, 0);
+    let moved = Cli::new(&small.node, &copy);
+    for question in [&["history", "all"][..], &["digest"]] {
+        let (ours, theirs) = (small.cli.json(question), moved.json(question));
+        assert_eq!((ours.0, &ours.1["rows"], &ours.1["digest"]), (theirs.0, &theirs.1["rows"], &theirs.1["digest"]));
+    }
+    let before = files(&copy);
+    for target in
+        [path, small.cli.index().to_str().expect("tests use plain paths"), small.cli.home().to_str().expect("plain")]
+    {
+        let out = small.cli.run(&["backup", target]);
+        assert!(out.code == 1 && out.stderr.contains("is not empty"), "{target}: {out:#?}");
+    }
+    assert_eq!(files(&copy), before);
+}

@@ -1,0 +1,348 @@
+//! The node's filters: from its files and over REST they are the same, each is proven before it counts, and what is wrong with a
+//! file, or isn't there yet, only costs the reading of a block.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use bitcoin::hashes::Hash;
+use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf};
+use coinhound::chain::{BlockId, Chain};
+use coinhound::node::{Connection, Filters, Given, LaneChoice, Node as Asked, NodeError, Origin, Settings};
+use coinhound::scan::{Matcher, Needles};
+use coinhound::stop::Stop;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::chain;
+use crate::support::node::Node;
+use crate::support::random::Rng;
+
+/// A handle to the node that believes the node's folder to be `folder`.
+fn asked(node: &Node, folder: &Path) -> Asked {
+    let chain = if node.chain() == "main" { Chain::Main } else { Chain::Regtest };
+    let settings = Settings {
+        datadir: Some(Given::new(folder.to_owned(), Origin::Flag)),
+        rpc_url: Some(Given::new(node.rpc_url(), Origin::Flag)),
+        rpc_cookie_file: Some(Given::new(node.cookie_file(), Origin::Flag)),
+        lane: Given::new(LaneChoice::Auto, Origin::Flag),
+        ..Settings::for_chain(chain)
+    };
+    Asked::new(Connection::resolve(&settings).unwrap(), Stop::default())
+}
+
+fn filters_in(node: &Node, folder: &Path) -> Result<Filters, NodeError> {
+    let asked = asked(node, folder);
+    asked.filters(&asked.capabilities(&asked.info()?)?)
+}
+
+/// The active chain, as identities.
+fn chain(node: &Node) -> Vec<BlockId> {
+    (0..=node.height()).map(|height| BlockId { height, hash: node.hash_at(height).unwrap() }).collect()
+}
+
+/// Each block's filter as `getblockfilter` has it.
+fn told(node: &Node, blocks: &[BlockId]) -> Vec<Option<Vec<u8>>> {
+    let one = |id: &BlockId| node.rpc("getblockfilter", json!([id.hash]))["filter"].as_str().map(str::to_owned);
+    blocks.iter().map(|id| one(id).map(|hex| const_hex::decode(hex).unwrap())).collect()
+}
+
+/// Each block's filter as coinhound reads it, `a_call` blocks a call.
+fn read(filters: &Filters, blocks: &[BlockId], a_call: usize) -> Vec<Option<Vec<u8>>> {
+    let mut previous = BlockHash::all_zeros();
+    let mut found = Vec::new();
+    for part in blocks.chunks(a_call) {
+        found.extend(filters.look(previous, part, || (), |(), _, filter| filter.to_vec()).unwrap());
+        previous = part.last().unwrap().hash;
+    }
+    found
+}
+
+/// The file that all filters of a short chain are in, and a folder of its own to put another one into.
+struct Made {
+    dir: TempDir,
+    file: Vec<u8>,
+    /// Where the record of each block begins, by its height; and where the last one ends.
+    at: Vec<usize>,
+}
+
+impl Made {
+    fn of(node: &Node, blocks: &[BlockId]) -> Self {
+        let file = std::fs::read(node.chain_dir().join("indexes/blockfilter/basic/fltr00000.dat")).unwrap();
+        let find = |id: &BlockId| file.windows(32).position(|window| window == id.hash.to_byte_array()).unwrap();
+        let mut at: Vec<_> = blocks.iter().map(find).collect();
+        let last = *at.last().unwrap();
+        at.push(last + 33 + usize::from(file[last + 32]));
+        assert!(at.is_sorted());
+        Self { dir: tempfile::tempdir().unwrap(), file, at }
+    }
+
+    fn record(&self, height: usize) -> &[u8] {
+        &self.file[self.at[height]..self.at[height + 1]]
+    }
+
+    /// A handle to the node with these files in the place of its own.
+    fn filters(&self, node: &Node, files: &[Vec<u8>]) -> Filters {
+        let folder = self.dir.path().join("regtest/indexes/blockfilter/basic");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (number, bytes) in files.iter().enumerate() {
+            std::fs::write(folder.join(format!("fltr{number:05}.dat")), bytes).unwrap();
+        }
+        let filters = filters_in(node, self.dir.path()).unwrap();
+        assert_eq!(filters.source(), "files");
+        filters
+    }
+}
+
+fn byte(rng: &mut Rng) -> u8 {
+    u8::try_from(rng.below(256)).unwrap()
+}
+
+/// Blocks of regtest whose filters have more than one value.
+fn regtest(arguments: &[&str], height: u32) -> (Node, chain::Chain) {
+    let node = Node::regtest_with(&[&["-blockfilterindex=1", "-acceptnonstdtxn=1"], arguments].concat());
+    let mut chain = chain::Chain::regtest(5);
+    let mut rng = Rng::new(5);
+    for _ in 0..height {
+        let coinbase: Vec<_> = (0..rng.below(12))
+            .map(|_| (ScriptBuf::from_bytes((0..rng.below(40)).map(|_| byte(&mut rng)).collect()), 1))
+            .collect();
+        chain.mine_paying(Vec::new(), &coinbase);
+    }
+    chain.submit_to(&node);
+    node.await_filters();
+    (node, chain)
+}
+
+#[test]
+fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_blocks_of_its_scripts() {
+    let node = Node::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
+    node.feed_mainnet(599);
+    node.await_filters();
+    let blocks = chain(&node);
+    let expected = told(&node, &blocks);
+    assert!(expected.iter().all(Option::is_some));
+
+    // Which blocks hold a script, in outputs or spent outputs: the slow, obvious way.
+    let mut made: HashMap<OutPoint, ScriptBuf> = HashMap::new();
+    let mut holds: HashMap<ScriptBuf, BTreeSet<usize>> = HashMap::new();
+    for (height, id) in blocks.iter().enumerate() {
+        let block: Block = if height == 0 {
+            bitcoin::constants::genesis_block(bitcoin::Network::Bitcoin)
+        } else {
+            node.block(id.hash)
+        };
+        for tx in &block.txdata {
+            for input in tx.input.iter().filter(|_| !tx.is_coinbase()) {
+                holds.entry(made[&input.previous_output].clone()).or_default().insert(height);
+            }
+            for (at, output) in chain::outputs(tx) {
+                made.insert(at, output.script_pubkey.clone());
+                holds.entry(output.script_pubkey.clone()).or_default().insert(height);
+            }
+        }
+    }
+    let mut scripts: Vec<_> = holds.iter().collect();
+    scripts.sort();
+    assert!(scripts.iter().any(|(_, heights)| heights.len() > 5));
+
+    let empty = tempfile::tempdir().unwrap();
+    for (folder, source) in [(node.datadir(), "files"), (empty.path(), "rest")] {
+        let filters = filters_in(&node, folder).unwrap();
+        assert_eq!(filters.source(), source);
+        assert_eq!(filters.through().unwrap(), Some(599));
+        for a_call in [1000, 97, 1] {
+            assert_eq!(read(&filters, &blocks, a_call), expected, "{source} {a_call}");
+        }
+        for some in [1, 6, 150] {
+            for part in scripts.chunks(some).step_by(600 / some / 3 + 1) {
+                let needles = Needles::new(part.iter().map(|(script, _)| script.as_script()));
+                let select = |matcher: &mut Matcher, id: BlockId, filter: &[u8]| {
+                    matcher.matches(filter, id.hash, &needles).unwrap()
+                };
+                let selected = filters.look(BlockHash::all_zeros(), &blocks, Matcher::default, select).unwrap();
+                let expected: BTreeSet<_> = part.iter().flat_map(|(_, heights)| *heights).copied().collect();
+                let selected: BTreeSet<_> = (0..600).filter(|height| selected[*height].unwrap()).collect();
+                // At this chain and these scripts no filter guesses wrong.
+                assert_eq!(selected, expected, "{source} {some}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
+    let (node, _) = regtest(&[], 120);
+    let blocks = chain(&node);
+    let right = told(&node, &blocks);
+    let made = Made::of(&node, &blocks);
+    let all =
+        |range: std::ops::Range<usize>| range.flat_map(|height| made.record(height).to_vec()).collect::<Vec<u8>>();
+    let flipped = |height: usize, at: usize| {
+        let mut record = made.record(height).to_vec();
+        record[at] ^= 0x10;
+        record
+    };
+    let last = made.record(120).len() - 1;
+    let torn = |kept: usize| [&made.record(120)[..kept], &vec![0; 4000][..]].concat();
+    let mut rng = Rng::new(1);
+    let stale: Vec<u8> = (0..200).map(|_| byte(&mut rng)).collect();
+
+    let cases: Vec<Case> = vec![
+        ("whole, with zeros behind", vec![made.file.clone()], vec![]),
+        ("cut between two records", vec![all(0..50), all(50..51), all(51..121)], vec![]),
+        ("backwards", (0..121).rev().map(|height| made.record(height).to_vec()).collect(), vec![]),
+        ("twice", vec![all(0..121), all(0..121)], vec![]),
+        ("a byte of a filter is another", vec![all(0..30), flipped(30, 35), all(31..121)], vec![30]),
+        ("the same in the first and the last", vec![flipped(0, 34), all(1..120), flipped(120, last)], vec![0, 120]),
+        (
+            "in three in a row, and one more",
+            vec![
+                all(0..60),
+                flipped(60, 34),
+                flipped(61, 34),
+                flipped(62, 36),
+                all(63..90),
+                flipped(90, 33),
+                all(91..121),
+            ],
+            vec![60, 61, 62, 90],
+        ),
+        ("a damaged record is there again, whole", vec![flipped(7, 36), all(0..121)], vec![]),
+        ("a whole one is there again, damaged", vec![all(0..121), flipped(7, 36)], vec![]),
+        ("a record is missing", vec![all(0..30), all(31..121)], vec![30]),
+        ("all but some are missing", vec![all(40..44)], (0..40).chain(44..121).collect()),
+        ("all are missing", vec![], (0..121).collect()),
+        ("the hash of one is another", vec![all(0..30), flipped(30, 3), all(31..121)], vec![30]),
+        ("the last is half written", vec![all(0..120), torn(40)], vec![120]),
+        ("of the last only the hash is there", vec![all(0..120), torn(32)], vec![120]),
+        ("the last ends with the file", vec![all(0..120), made.record(120)[..40].to_vec()], vec![120]),
+        (
+            "records of other blocks between",
+            vec![[all(0..40), made.record(7).to_vec(), stale_record(&stale), all(40..121)].concat()],
+            vec![],
+        ),
+        (
+            "remains of what was overwritten",
+            vec![[all(0..60), stale.clone(), all(70..80)].concat(), all(60..121)],
+            vec![],
+        ),
+    ];
+    for (what, files, lost) in cases {
+        let filters = made.filters(&node, &files);
+        for a_call in [121, 20] {
+            let found = read(&filters, &blocks, a_call);
+            let missing: Vec<_> = (0..121).filter(|height| found[*height].is_none()).collect();
+            assert_eq!(missing, lost, "{what}, {a_call} a call");
+            let same = found.iter().zip(&right).all(|(found, right)| found.is_none() || found == right);
+            assert!(same, "{what}, {a_call} a call");
+        }
+    }
+
+    // Taken away while they are in use.
+    let filters = made.filters(&node, &[all(0..121)]);
+    std::fs::remove_dir_all(made.dir.path().join("regtest/indexes")).unwrap();
+    assert_eq!(read(&filters, &blocks, 121), vec![None; 121]);
+}
+
+/// What the files are in words, the files, and the heights of the blocks that have to be read.
+type Case = (&'static str, Vec<Vec<u8>>, Vec<usize>);
+
+/// A record of a block that nobody knows, whose filter is `bytes`.
+fn stale_record(bytes: &[u8]) -> Vec<u8> {
+    [&BlockHash::hash(bytes).to_byte_array()[..], &[u8::try_from(bytes.len()).unwrap()], bytes].concat()
+}
+
+#[test]
+fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_found() {
+    for (arguments, source) in [(&["-rest=1"][..], "files"), (&["-rest=0"], "files"), (&["-rest=1"], "rest")] {
+        let (mut node, mut first) = regtest(arguments, 30);
+        let empty = tempfile::tempdir().unwrap();
+        let folder = if source == "files" { node.datadir().to_owned() } else { empty.path().to_owned() };
+        let filters = filters_in(&node, &folder).unwrap();
+        assert_eq!(filters.source(), source);
+        let check = |node: &Node, when: &str| {
+            node.await_filters();
+            let blocks = chain(node);
+            assert_eq!(read(&filters, &blocks, 1000), told(node, &blocks), "{when}, {source}, {arguments:?}");
+            blocks
+        };
+        check(&node, "at first");
+        let mut second = first.fork_at(20);
+        first.mine_empty(5);
+        first.submit_to(&node);
+        let old = check(&node, "with new blocks");
+        second.mine_empty(20);
+        second.submit_to(&node);
+        let new = check(&node, "after a reorg");
+        assert_eq!((new.len(), new[20] == old[20], new[21] == old[21]), (41, true, false));
+        node.invalidate(new[21].hash);
+        node.reconsider(old[21].hash);
+        let back = check(&node, "and back");
+        assert_eq!(back, old);
+        node.reconsider(new[21].hash);
+        check(&node, "and there again");
+
+        // Of a chain that was left, or that never was, and above the tip: never anything wrong.
+        let stale = filters.look(old[30].hash, &old[31..], || (), |(), _, filter| filter.to_vec()).unwrap();
+        let stale_right = told(&node, &old[31..]);
+        assert!(stale.iter().zip(&stale_right).all(|(found, right)| found.is_none() || found == right));
+        let beyond: Vec<_> = (39..45)
+            .map(|height| new.get(height as usize).copied().unwrap_or(BlockId { height, hash: old[3].hash }))
+            .collect();
+        let found = filters.look(new[38].hash, &beyond, || (), |(), _, _| ()).unwrap();
+        assert_eq!(found, [Some(()), Some(()), None, None, None, None]);
+        let nowhere = filters.look(BlockHash::hash(b"none"), &new[30..], || (), |(), _, _| ()).unwrap();
+        assert_eq!(nowhere, vec![None; 11], "nothing is proven without the header before");
+        let other = filters.look(new[5].hash, &new[30..], || (), |(), _, _| ()).unwrap();
+        assert_eq!(
+            (other[0], &other[1..]),
+            (None, &vec![Some(()); 10][..]),
+            "all but the first can be proven by the others"
+        );
+
+        if source == "files" {
+            node.kill();
+            node.start();
+            second.mine_empty(3);
+            second.submit_to(&node);
+            check(&node, "after a crash");
+        }
+    }
+}
+
+#[test]
+fn a_node_without_filters_or_a_way_to_them_is_refused_with_the_way_out() {
+    let (mut node, _) = regtest(&["-rest=0"], 3);
+    let empty = tempfile::tempdir().unwrap();
+    let refused = |node: &Node| match filters_in(node, empty.path()).map(|_| ()) {
+        Err(error @ NodeError::LaneCannotServe { lane: "filters", .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let error = refused(&node);
+    assert!(error.contains("cannot be read") && error.contains("rest=1"), "{error}");
+    let filters = filters_in(&node, node.datadir()).unwrap();
+    let blocks = chain(&node);
+    node.restart_with(&["-blockfilterindex=0"]);
+    let error = refused(&node);
+    assert!(error.contains("blockfilterindex=1"), "{error}");
+    // One that was open before.
+    assert_eq!(filters.through().unwrap(), None);
+    assert_eq!(read(&filters, &blocks, 10), vec![None; 4]);
+}
+
+#[test]
+fn filters_that_a_node_keeps_no_more_leave_every_block_to_be_read() {
+    for source in ["files", "rest"] {
+        let (mut node, _) = regtest(&["-rest=1"], 12);
+        let empty = tempfile::tempdir().unwrap();
+        let filters = filters_in(&node, if source == "files" { node.datadir() } else { empty.path() }).unwrap();
+        assert_eq!(filters.source(), source);
+        let blocks = chain(&node);
+        assert!(read(&filters, &blocks, 5).iter().all(Option::is_some));
+        node.restart_with(&["-blockfilterindex=0", "-rest=1"]);
+        for at_once in [1, 5, 100] {
+            assert_eq!(read(&filters, &blocks, at_once), vec![None; 13], "{source}, {at_once} at once");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What coinhound's answers must be, field by field as in CLI.md, computed from the naive model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::{Address, Block, Network, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
+use serde_json::{Value, json};
+
+use crate::oracle::touches::{Coin, Kind, Model, Spender, State};
+use crate::support::cli::Cli;
+
+/// A watchlist: scripts, each with the height it is flagged from.
+pub type List = Vec<(ScriptBuf, u32)>;
+
+/// The label that `write_list` gives a script.
+pub fn label(script: &Script) -> String {
+    format!("case {}", &sha256::Hash::hash(script.as_bytes()).to_string()[..8])
+}
+
+/// A list as CSV with a column `from`, each script with its `label`.
+pub fn csv(list: &[(ScriptBuf, u32)]) -> String {
+    let line =
+        |(script, from): &(ScriptBuf, u32)| format!("script:{},{from},{}\n", script.to_hex_string(), label(script));
+    let text: String = list.iter().map(line).collect();
+    format!("address,from,label\n{text}")
+}
+
+/// Writes a list as CSV; gives the value of `--watch`.
+pub fn write_list(cli: &Cli, list: &[(ScriptBuf, u32)]) -> String {
+    let folder = cli.home();
+    let named = tempfile::Builder::new().prefix("list-").suffix(".csv").tempfile_in(folder);
+    let (_, path) = named.expect("a file for the list").keep().expect("the file is ours");
+    std::fs::write(&path, csv(list)).expect("the file is ours");
+    path.to_str().expect("tests use plain paths").to_owned()
+}
+
+/// The list's scripts in the order in which `all` names them: by their SHA-256.
+pub fn scripts(list: &[(ScriptBuf, u32)]) -> Vec<ScriptBuf> {
+    let hash = |script: &ScriptBuf| sha256::Hash::hash(script.as_bytes()).to_byte_array();
+    let sorted: BTreeMap<_, _> = list.iter().map(|(script, _)| (hash(script), script.clone())).collect();
+    sorted.into_values().collect()
+}
+
+/// The answers after the block at some height.
+pub struct Answers<'a> {
+    blocks: &'a [Block],
+    network: Network,
+    /// What they are computed from.
+    pub model: Model,
+    transactions: BTreeMap<Txid, &'a Transaction>,
+    spenders: BTreeMap<OutPoint, Spender>,
+}
+
+impl<'a> Answers<'a> {
+    /// Those after the block at `height` for what `list` flags.
+    pub fn at(blocks: &'a [Block], network: Network, list: &[(ScriptBuf, u32)], height: u32) -> Self {
+        let blocks = &blocks[..=height as usize];
+        let model = Model::new(blocks, list);
+        let records = model.records.iter();
+        let transactions: BTreeMap<_, _> = records
+            .map(|record| (record.txid, &blocks[record.height as usize].txdata[record.tx_index as usize]))
+            .collect();
+        let mut spenders = BTreeMap::new();
+        for record in model.records.iter().filter(|record| record.tx_index > 0) {
+            let (txid, height, tx_index) = (record.txid, record.height, record.tx_index);
+            for (vin, input) in (0..).zip(&transactions[&txid].input) {
+                spenders.insert(input.previous_output, Spender { txid, vin, height, tx_index });
+            }
+        }
+        Self { blocks, network, model, transactions, spenders }
+    }
+
+    fn address(&self, script: &Script) -> Value {
+        Address::from_script(script, self.network).map_or(Value::Null, |address| address.to_string().into())
+    }
+
+    fn labels(&self, script: &ScriptBuf) -> Value {
+        if self.model.flagged.contains_key(script) { json!([label(script)]) } else { json!([]) }
+    }
+
+    /// The rows of `history`.
+    pub fn history(&self, scripts: &[ScriptBuf]) -> Vec<Value> {
+        let row = |(touch, balance): &(crate::oracle::touches::Touch, Option<u64>)| {
+            let block = &self.blocks[touch.height as usize];
+            let (kind, vin) = match touch.kind {
+                Kind::Spending => ("spending", Some(touch.io_index)),
+                Kind::Funding => ("funding", None),
+            };
+            json!({
+                "height": touch.height, "block": block.block_hash(), "time": block.header.time, "txid": touch.txid,
+                "tx_index": touch.tx_index, "kind": kind, "outpoint": touch.outpoint.to_string(), "vin": vin,
+                "value_sat": touch.value_sat, "script": touch.script.to_hex_string(),
+                "address": self.address(&touch.script), "labels": self.labels(&touch.script), "balance_sat": balance,
+            })
+        };
+        self.model.history(scripts).iter().map(row).collect()
+    }
+
+    /// The rows of `coins`: those older than the lists' heights first, known by their spends alone.
+    pub fn coins(&self, scripts: &[ScriptBuf]) -> Vec<Value> {
+        let made: BTreeSet<_> = self.model.coins.iter().map(|coin| coin.outpoint).collect();
+        let asked: BTreeSet<_> = scripts.iter().collect();
+        let touches = self.model.touches.iter().filter(|touch| asked.contains(&touch.script));
+        let older = touches.filter(|touch| touch.kind == Kind::Spending && !made.contains(&touch.outpoint));
+        let older = older.map(|touch| {
+            json!({
+                "outpoint": touch.outpoint.to_string(), "height": null, "value_sat": touch.value_sat,
+                "script": touch.script.to_hex_string(), "address": self.address(&touch.script),
+                "labels": self.labels(&touch.script), "coinbase": null, "state": "spent",
+                "spent_by": {"txid": touch.txid, "vin": touch.io_index, "height": touch.height},
+            })
+        });
+        let coins = self.model.coins.iter().filter(|coin| asked.contains(&coin.script));
+        older.chain(coins.map(|coin| self.coin(coin))).collect()
+    }
+
+    fn coin(&self, coin: &Coin) -> Value {
+        let spent_by = coin.spent_by.filter(|_| coin.state == State::Spent);
+        json!({
+            "outpoint": coin.outpoint.to_string(), "height": coin.height, "value_sat": coin.value_sat,
+            "script": coin.script.to_hex_string(), "address": self.address(&coin.script),
+            "labels": self.labels(&coin.script), "coinbase": coin.coinbase, "state": state(coin.state),
+            "spent_by": spent_by.map(|by| spender(&by)),
+        })
+    }
+
+    /// The rows of `balance`, in this order.
+    pub fn balances(&self, scripts: &[ScriptBuf]) -> Vec<Value> {
+        scripts.iter().map(|script| self.balance(script)).collect()
+    }
+
+    fn balance(&self, script: &ScriptBuf) -> Value {
+        let sums = self.model.balance(script);
+        let lost = |coin: &&Coin| coin.script == *script && coin.state == State::Unspendable;
+        let unspendable: u64 = self.model.coins.iter().filter(lost).map(|coin| coin.value_sat).sum();
+        json!({
+            "script": script.to_hex_string(), "address": self.address(script), "labels": self.labels(script),
+            "known": true, "received_sat": sums.received_sat, "sent_sat": sums.sent_sat,
+            "balance_sat": sums.balance_sat, "unspendable_sat": unspendable, "coins": sums.coins,
+            "unspent": sums.unspent, "first_height": sums.first_height, "last_height": sums.last_height,
+        })
+    }
+
+    /// The answer of `tx` to a recorded transaction's id, without coverage and taint; of BIP30's twins the later one.
+    pub fn tx(&self, txid: Txid) -> Value {
+        let record = self.model.records.iter().rfind(|record| record.txid == txid).expect("the model has the record");
+        let transaction = self.transactions[&txid];
+        let sum = |outputs: &[TxOut]| outputs.iter().map(|output| output.value.to_sat()).sum::<u64>();
+        let block = &self.blocks[record.height as usize];
+        let inputs = transaction.input.iter().zip(&record.spent).map(|(input, spent)| {
+            json!({
+                "outpoint": input.previous_output.to_string(), "value_sat": spent.value.to_sat(),
+                "script": spent.script_pubkey.to_hex_string(), "address": self.address(&spent.script_pubkey),
+                "labels": self.labels(&spent.script_pubkey),
+                "proven": self.transactions.contains_key(&input.previous_output.txid),
+            })
+        });
+        let outputs = (0..).zip(&transaction.output).map(|(vout, output)| {
+            let (state, spent_by) = self.output(OutPoint { txid, vout }, output, record.height);
+            json!({
+                "vout": vout, "value_sat": output.value.to_sat(), "script": output.script_pubkey.to_hex_string(),
+                "address": self.address(&output.script_pubkey), "labels": self.labels(&output.script_pubkey),
+                "state": state, "spent_by": spent_by,
+            })
+        });
+        let fee = (record.tx_index > 0).then(|| sum(&record.spent) - sum(&transaction.output));
+        json!({
+            "txid": txid, "height": record.height, "block": block.block_hash(), "time": block.header.time,
+            "tx_index": record.tx_index, "fee_sat": fee, "inputs": inputs.collect::<Vec<_>>(),
+            "outputs": outputs.collect::<Vec<_>>(),
+        })
+    }
+
+    /// What became of an output of a record, as far as records tell: the spend of a coin on no list is only known where its
+    /// spender touches something that is on one.
+    fn output(&self, at: OutPoint, output: &TxOut, height: u32) -> (&'static str, Value) {
+        let coin = self.model.coins.iter().find(|coin| coin.outpoint == at && coin.height == height);
+        if let Some(coin) = coin {
+            let answer = self.coin(coin);
+            return (state(coin.state), answer["spent_by"].clone());
+        }
+        let script = output.script_pubkey.as_bytes();
+        if height == 0 || script.first() == Some(&0x6a) || script.len() > 10_000 {
+            return ("unspendable", Value::Null);
+        }
+        match self.spenders.get(&at) {
+            Some(by) => ("spent", spender(by)),
+            None => ("not_followed", Value::Null),
+        }
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Spent => "spent",
+        State::Unspent => "unspent",
+        State::Unspendable => "unspendable",
+    }
+}
+
+fn spender(by: &Spender) -> Value {
+    json!({"txid": by.txid, "vin": by.vin, "height": by.height})
+}
+
+/// Panics, naming the first row that differs, unless both are the same.
+pub fn assert_rows(found: &[Value], expected: &[Value], what: &str) {
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found, expected, "{what}: row {at}");
+    }
+    assert_eq!(found.len(), expected.len(), "{what}: as many rows");
+}
+
+/// An answer of `tx` without what the model doesn't tell: its coverage, and the taint, which the naive tracer tells.
+pub fn without_taint(mut answer: Value) -> Value {
+    let remove = |value: &mut Value, name: &str| value.as_object_mut().and_then(|object| object.shift_remove(name));
+    remove(&mut answer, "coverage").expect("every answer has its coverage");
+    for side in ["inputs", "outputs"] {
+        let rows = answer[side].as_array_mut().expect("both sides are there");
+        rows.iter_mut().for_each(|row| drop(remove(row, "taint_sat").expect("taint is said, or null")));
+    }
+    answer
+}
+
+/// The rows of a JSON answer.
+pub fn rows(answer: &Value) -> &[Value] {
+    answer["rows"].as_array().unwrap_or_else(|| panic!("no rows: {answer}"))
+}

@@ -1,0 +1,98 @@
+//! What is known of the blocks that are lied about: which lies can be told from the truth.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
+
+use crate::oracle::answers::List;
+use crate::support::node_call::Call;
+use crate::support::random::Rng;
+
+/// Blocks of one or more chains.
+///
+/// Nothing of a block is hashed unless one of its transactions may touch, so a bit that hides the only one that does goes unseen
+/// (DESIGN §4); and what a transaction spends is the node's word where the index lacks the transaction that made it (§5). So
+/// blocks are flipped where two transactions pay listed scripts, and spent outputs where they are coins of flagged scripts.
+#[derive(Default)]
+pub struct Lore {
+    facts: BTreeMap<String, Facts>,
+    hashes: Vec<String>,
+}
+
+/// Of one block.
+#[derive(Default)]
+pub struct Facts {
+    /// Of its transactions.
+    pub txids: Vec<String>,
+    /// Inputs of each transaction; of the coinbase none.
+    inputs: Vec<usize>,
+    /// Transactions that pay a listed script.
+    pub paying: usize,
+    /// Transactions that touch and have inputs.
+    touching: Vec<usize>,
+    /// Inputs that spend a flagged coin: transaction, input, what it spends.
+    pub coins: Vec<(usize, usize, TxOut)>,
+}
+
+impl Lore {
+    /// Takes in the blocks of a chain.
+    pub fn learn(&mut self, blocks: &[Block], list: &List) {
+        let listed: HashMap<&ScriptBuf, u32> = list.iter().map(|(script, from)| (script, *from)).collect();
+        let flagged = |script: &ScriptBuf, height: u32| listed.get(script).is_some_and(|from| *from <= height);
+        let mut made: HashMap<OutPoint, (TxOut, u32)> = HashMap::new();
+        for (height, block) in (0..).zip(blocks) {
+            let mut facts = Facts::default();
+            for (index, transaction) in block.txdata.iter().enumerate() {
+                let txid = transaction.compute_txid();
+                facts.txids.push(txid.to_string());
+                let inputs = if index == 0 { &[][..] } else { &transaction.input };
+                facts.inputs.push(inputs.len());
+                let pays = |test: &dyn Fn(&ScriptBuf) -> bool| {
+                    transaction.output.iter().any(|output| test(&output.script_pubkey))
+                };
+                let mut touches = pays(&|script| flagged(script, height));
+                facts.paying += usize::from(pays(&|script| listed.contains_key(script)));
+                for (vin, input) in inputs.iter().enumerate() {
+                    let (output, since) = made[&input.previous_output].clone();
+                    touches |= flagged(&output.script_pubkey, height);
+                    if flagged(&output.script_pubkey, since) {
+                        facts.coins.push((index, vin, output));
+                    }
+                }
+                if touches && index > 0 {
+                    facts.touching.push(index);
+                }
+                let outputs = (0..).zip(&transaction.output);
+                made.extend(outputs.map(|(vout, output)| (OutPoint { txid, vout }, (output.clone(), height))));
+            }
+            let hash = block.block_hash().to_string();
+            if self.facts.insert(hash.clone(), facts).is_none() {
+                self.hashes.push(hash);
+            }
+        }
+    }
+
+    /// What is known of the block that a call is about.
+    pub fn of(&self, call: &Call) -> Option<&Facts> {
+        self.facts.get(call.block()?)
+    }
+
+    /// Another block.
+    pub fn another(&self, hash: &str, rng: &mut Rng) -> &str {
+        let others: Vec<&String> = self.hashes.iter().filter(|other| *other != hash).collect();
+        rng.pick(&others).as_str()
+    }
+
+    /// A block whose spent outputs can't be taken for those of the call's: a transaction that touches has more or fewer inputs.
+    pub fn unlike(&self, call: &Call, rng: &mut Rng) -> Option<&str> {
+        let (asked, facts) = (call.block()?, self.of(call)?);
+        let differs = |other: &&String| {
+            let inputs = &self.facts[*other].inputs;
+            // One that lacks the transaction is asked again.
+            let unlike = |index: &usize| inputs.get(*index).is_some_and(|count| *count != facts.inputs[*index]);
+            *other != asked && facts.touching.iter().any(unlike)
+        };
+        let others: Vec<&String> = self.hashes.iter().filter(differs).collect();
+        (!others.is_empty()).then(|| rng.pick(&others).as_str())
+    }
+}

@@ -1,0 +1,79 @@
+//! Sweeps of a chain in memory into an index of any path, by a node that may lie about what one transaction spends.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bitcoin::{Amount, Block, TxOut};
+use coinhound::chain::Height;
+use coinhound::index::meta::TakenLists;
+use coinhound::sync::SyncError;
+use coinhound::sync::lists::Wanted;
+use coinhound::sync::open::open;
+use coinhound::sync::source::Spent;
+use coinhound::sync::sweeper::{Outcome, Pace, Sweeper};
+
+use crate::oracle::answers::List;
+use crate::support::source::{Answer, Branch, Call, Memory, Shared};
+use crate::support::swept::{Deaf, UNTRACKED, entries, identity};
+
+/// What is wrong with the answers about one transaction's spent outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Each is worth a satoshi more.
+    Value,
+    /// Each stands on another script.
+    Script,
+    /// One is left out.
+    Missing,
+}
+
+impl Lie {
+    fn twist(self, spent: &mut Vec<TxOut>) {
+        match self {
+            Self::Value => spent.iter_mut().for_each(|output| output.value += Amount::ONE_SAT),
+            Self::Script => spent.iter_mut().for_each(|output| output.script_pubkey = vec![0x52].into()),
+            Self::Missing => drop(spent.pop()),
+        }
+    }
+}
+
+/// A chain, and what is told of it.
+pub struct Told {
+    branch: Arc<Branch>,
+    lie: Option<(Height, u32, Lie)>,
+}
+
+impl Told {
+    /// The truth.
+    pub fn new(blocks: &[Block]) -> Self {
+        Self { branch: Branch::new(blocks), lie: None }
+    }
+
+    /// A lie about what a transaction of a block spends.
+    pub fn lying(blocks: &[Block], height: Height, tx_index: u32, lie: Lie) -> Self {
+        Self { lie: Some((height, tx_index, lie)), ..Self::new(blocks) }
+    }
+
+    /// Sweeps the chain into the index at `path`, which is made if it isn't there.
+    pub fn sweep(&self, path: &Path, list: &List, to: Option<Height>, pace: Pace) -> Result<Outcome, SyncError> {
+        let lie = self.lie;
+        let source = Memory::hooked(&self.branch, move |_, _, call, answer| {
+            if let (Some((height, tx_index, lie)), Call::AllSpent(id) | Call::Spent(id)) = (lie, call)
+                && id.height == height
+            {
+                let spent = match answer {
+                    Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.get_mut(tx_index as usize),
+                    Answer::Spent(Spent::Some(some)) => some.get_mut(&tx_index),
+                    _ => None,
+                };
+                spent.into_iter().for_each(|spent| lie.twist(spent));
+            }
+            Ok(())
+        });
+        let lists = Some((entries(list), TakenLists::default()));
+        let wanted = Wanted { lists, trace: UNTRACKED, ..Wanted::default() };
+        let (writer, _) = open(path, &identity(), &wanted)?;
+        let shared = Arc::new(Shared(Arc::clone(&source)));
+        Sweeper::new(&writer, shared, pace, &source.stop).run(to, &mut Deaf)
+    }
+}

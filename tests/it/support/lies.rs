@@ -1,0 +1,413 @@
+//! What a node, or something between it and us, may answer instead of the truth: each kind of fault, the calls it can happen to,
+//! and what must come of it. Only lies that can be told from the truth are told: see `lore`.
+
+use bitcoin::consensus::encode::{VarInt, serialize};
+use bitcoin::consensus::{Decodable, Encodable};
+use bitcoin::{Amount, TxOut};
+use serde_json::{Value, json};
+
+use crate::support::chain_facts::Lore;
+use crate::support::node_call::{Answer, Call, Delivery, method};
+use crate::support::random::Rng;
+
+/// What can happen to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Another block than the one asked for.
+    AnotherBlock,
+    /// Another header, or hash, among those asked for.
+    AnotherHeader,
+    /// Another header, while a branch that is called invalid is walked down.
+    AnotherAncestor,
+    /// What another block, or transaction, spends.
+    AnotherSpent,
+    /// A bit of a block.
+    FlippedBlock,
+    /// A bit of a header.
+    FlippedHeader,
+    /// Another value, or a bit of the script, of a coin that is spent.
+    FlippedSpent,
+    /// The connection ends before the answer does.
+    Cut,
+    /// An answer that is whole by its head, and lacks its end.
+    Short,
+    /// A page for people.
+    Html,
+    /// Piece by piece.
+    Drip,
+    /// A reset, before the answer or in it.
+    Reset,
+    /// None at all, until the asker gives up.
+    Stall,
+    /// A full work queue.
+    Busy,
+    /// Status 429.
+    TooMany,
+    /// Status 502, 503 or 504.
+    Gateway,
+    /// Status 401, and another cookie.
+    NewCookie,
+    /// It is starting up.
+    WarmUp,
+    /// It has the header only.
+    NotDownloaded,
+    /// The answer to another question.
+    WrongId,
+    /// What looks compressed, and is garbage.
+    Gzip,
+    /// More bytes than anybody can want.
+    Huge,
+    /// Another protocol.
+    NoHttp,
+    /// Fields that nobody knows yet, and a known one of another type.
+    UnknownFields,
+    /// One of Core's errors, to the call or to each of a batch.
+    Refused,
+    /// The branch that is called invalid isn't known, a call later.
+    UnknownAncestor,
+    /// This call and some after it are answered by the other node.
+    Elsewhere,
+}
+
+/// What must come of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The run goes on.
+    Survives,
+    /// The run fails with one of these words.
+    Fails(&'static [&'static str]),
+    /// Either, by the call it happens to.
+    Either(&'static [&'static str]),
+}
+
+const BAD_ANSWER: &str = "cannot use the node's answer";
+
+impl Kind {
+    /// Those that can happen at any time: but for what takes a minute, and for those that a branch called invalid has to be there for.
+    pub const ALL: [Self; 24] = [
+        Self::AnotherBlock,
+        Self::AnotherHeader,
+        Self::AnotherSpent,
+        Self::FlippedBlock,
+        Self::FlippedHeader,
+        Self::FlippedSpent,
+        Self::Cut,
+        Self::Short,
+        Self::Html,
+        Self::Drip,
+        Self::Reset,
+        Self::Busy,
+        Self::TooMany,
+        Self::Gateway,
+        Self::NewCookie,
+        Self::WarmUp,
+        Self::NotDownloaded,
+        Self::WrongId,
+        Self::Gzip,
+        Self::Huge,
+        Self::NoHttp,
+        Self::UnknownFields,
+        Self::Refused,
+        Self::Elsewhere,
+    ];
+
+    /// What must come of it.
+    pub fn fate(self) -> Fate {
+        match self {
+            Self::AnotherBlock => Fate::Fails(&["the node answered with a block whose header hashes to"]),
+            Self::AnotherSpent => Fate::Fails(&[
+                "spent outputs doesn't fit its inputs",
+                "it is transaction",
+                "whose header hashes to",
+                "was another output than the one its block holds",
+            ]),
+            Self::FlippedSpent => Fate::Fails(&["was another output than the one its block holds"]),
+            Self::Html => Fate::Fails(&["with a web page"]),
+            Self::WrongId => Fate::Fails(&[BAD_ANSWER]),
+            Self::Gzip => Fate::Fails(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
+            Self::Huge => Fate::Fails(&["bytes that it may have"]),
+            Self::NoHttp => Fate::Fails(&["it is no HTTP of bitcoind's"]),
+            Self::AnotherHeader => Fate::Either(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
+            // In a witness, or where a header is asked for again, it does no harm.
+            Self::FlippedBlock => Fate::Either(&["nothing of it was written", "whose header hashes to"]),
+            Self::FlippedHeader => Fate::Either(&[BAD_ANSWER, "whose header hashes to", "lacks the proof of work"]),
+            Self::Short => Fate::Either(&[BAD_ANSWER, "nothing of it was written"]),
+            Self::AnotherAncestor => Fate::Fails(&[BAD_ANSWER]),
+            Self::Refused => Fate::Either(&[BAD_ANSWER, "cannot serve"]),
+            Self::Elsewhere => Fate::Either(&["the node's answers don't fit together"]),
+            Self::Cut
+            | Self::Drip
+            | Self::Reset
+            | Self::Stall
+            | Self::Busy
+            | Self::TooMany
+            | Self::Gateway
+            | Self::NewCookie
+            | Self::WarmUp
+            | Self::NotDownloaded
+            | Self::UnknownFields
+            | Self::UnknownAncestor => Fate::Survives,
+        }
+    }
+
+    /// Whether it can happen to a call.
+    pub fn concerns(self, call: &Call) -> bool {
+        match self {
+            Self::AnotherBlock | Self::NotDownloaded => call.is_of_block(),
+            Self::FlippedBlock => call.is_of_block() && (!call.is_rpc() || call.is_hex_of_block()),
+            Self::AnotherHeader => call.is_of_headers() || call.is_of_hashes(),
+            Self::FlippedHeader => call.is_of_headers(),
+            Self::AnotherAncestor | Self::UnknownAncestor => call.is_of_ancestor(),
+            Self::AnotherSpent | Self::FlippedSpent => call.is_of_spent(),
+            // Of a block's hex the hash is the proof, whatever its id.
+            Self::WrongId => call.is_rpc() && !call.is_hex_of_block(),
+            Self::NewCookie | Self::UnknownFields => call.is_rpc(),
+            Self::Short | Self::Gzip => !call.is_probe(),
+            Self::Cut
+            | Self::Html
+            | Self::Drip
+            | Self::Reset
+            | Self::Stall
+            | Self::Busy
+            | Self::TooMany
+            | Self::Gateway
+            | Self::WarmUp
+            | Self::Huge
+            | Self::NoHttp
+            | Self::Refused
+            | Self::Elsewhere => true,
+        }
+    }
+
+    /// The answer to a call that `ask` puts to the node; `None` where this call's can't be changed so.
+    pub fn answer(
+        self,
+        call: &Call,
+        lore: &Lore,
+        rng: &mut Rng,
+        ask: &mut dyn FnMut(&Call) -> Answer,
+    ) -> Option<Answer> {
+        let text = |status, body: &str| Some(Answer::of(status, "text/plain", body.as_bytes().to_vec()));
+        match self {
+            Self::AnotherBlock => Some(ask(&call.about(lore.another(call.block()?, rng)))).filter(Answer::is_good),
+            Self::AnotherHeader | Self::AnotherAncestor => another_header(call, lore, rng, ask),
+            Self::UnknownAncestor => Some(error(call, -5, "Block not found")),
+            Self::Stall => text(200, "").map(|answer| answer.delivered(Delivery::Never)),
+            Self::AnotherSpent => another_spent(call, lore, rng, ask),
+            Self::FlippedBlock => {
+                let good = lore.of(call).is_some_and(|facts| facts.paying >= 2);
+                good.then(|| ask(call)).filter(Answer::is_good).and_then(|answer| flip_bytes(answer, rng))
+            }
+            Self::FlippedHeader => Some(ask(call)).filter(Answer::is_good).and_then(|answer| flip_bytes(answer, rng)),
+            Self::FlippedSpent => flipped_spent(call, lore, rng, ask),
+            Self::UnknownFields => Some(with_unknown_fields(ask(call))),
+            Self::WrongId => with_wrong_id(ask(call), rng),
+            Self::Refused => Some(refusal(call, rng)),
+            Self::NotDownloaded => Some(match call {
+                Call::Get(_) => {
+                    Answer::of(404, "text/plain", b"0f91 not available (not fully downloaded)\r\n".to_vec())
+                }
+                _ => error(call, -1, "Block not available (not fully downloaded)"),
+            }),
+            Self::WarmUp => match call {
+                Call::Get(_) => text(503, "Service temporarily unavailable: Loading block index\u{2026}"),
+                _ => Some(error(call, -28, "Verifying blocks\u{2026}")),
+            },
+            Self::Busy => text(if call.is_rpc() { 500 } else { 503 }, "Work queue depth exceeded"),
+            Self::TooMany => text(429, ""),
+            Self::Gateway => text([502, 503, 504][rng.index(3)], "upstream is away"),
+            Self::Html => {
+                Some(Answer::of(200, "text/html; charset=utf-8", b"<html>Log in to your router</html>".to_vec()))
+            }
+            Self::Gzip => {
+                let mut answer = Answer::of(200, "application/octet-stream", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+                // As long as no hash and no number of headers is.
+                answer.body.extend((0..93 + 80 * rng.below(3)).map(|_| rng.bits().to_be_bytes()[0] | 1));
+                answer.encoding = rng.once_in(2).then_some("gzip");
+                Some(answer)
+            }
+            Self::NoHttp => text(200, "").map(|answer| answer.delivered(Delivery::NoHttp)),
+            Self::Huge => {
+                let endless = !call.is_rpc() && !call.is_of_spent() && rng.once_in(2);
+                let delivery = if endless { Delivery::Endless } else { Delivery::Claim(1 << (30 + rng.below(20))) };
+                Some(
+                    Answer::of(if call.is_probe() { 400 } else { 200 }, "application/json", b"{".to_vec())
+                        .delivered(delivery),
+                )
+            }
+            Self::Drip => Some(ask(call).delivered(Delivery::Drip)),
+            Self::Cut | Self::Short => {
+                let answer = ask(call);
+                let left = 1 + rng.index(answer.body.len().max(1));
+                let kept = answer.body.len().checked_sub(left)?;
+                if self == Self::Cut {
+                    return Some(answer.delivered(Delivery::Cut(left)));
+                }
+                let body = answer.body[..kept].to_vec();
+                Some(answer.with_body(body))
+            }
+            Self::Reset => {
+                let answer = ask(call);
+                let sent = if rng.once_in(2) { 0 } else { rng.index(answer.body.len() + 60) };
+                Some(answer.delivered(Delivery::Reset(sent)))
+            }
+            Self::Elsewhere => Some(ask(call)),
+            // The proxy's own, since it holds the cookie.
+            Self::NewCookie => None,
+        }
+    }
+}
+
+/// The node's error to every part of a call.
+fn error(call: &Call, code: i64, message: &str) -> Answer {
+    let of = |call: &Value| json!({"result": null, "error": {"code": code, "message": message}, "id": call["id"]});
+    let body = match call {
+        Call::Get(_) => json!(null),
+        Call::One(call) => of(call),
+        Call::Many(calls) => calls.iter().map(of).collect(),
+    };
+    Answer::of(if matches!(call, Call::Many(_)) { 200 } else { 500 }, "application/json", body.to_string().into_bytes())
+}
+
+/// An error of Core's that no waiting mends by its code: to a call, to one part of it, or to all of them by one answer.
+fn refusal(call: &Call, rng: &mut Rng) -> Answer {
+    let (code, message) =
+        *rng.pick(&[(-1, "Block not found on disk"), (-5, "Block not found"), (-8, "Block height out of range")]);
+    match call {
+        Call::Get(_) => {
+            let (status, text) =
+                *rng.pick(&[(404, "0f91 not found\r\n"), (400, "Invalid hash: 0f91\r\n"), (500, "broken\r\n")]);
+            Answer::of(status, "text/plain", text.as_bytes().to_vec())
+        }
+        Call::One(_) => error(call, code, message),
+        Call::Many(calls) if rng.once_in(2) => error(&Call::One(json!({"id": calls[0]["id"]})), code, message),
+        Call::Many(_) => error(call, code, message),
+    }
+}
+
+/// Headers, or hashes, of which one is another than was asked for.
+fn another_header(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&Call) -> Answer) -> Option<Answer> {
+    let other = match call {
+        Call::Get(path) if call.is_of_hashes() => {
+            let (height, other) = (path.split(['/', '.']).nth(3)?, rng.below(100).to_string());
+            (height != other).then(|| Call::Get(path.replace(height, &other)))?
+        }
+        Call::Get(_) | Call::One(_) => call.about(lore.another(call.block()?, rng)),
+        Call::Many(calls) => {
+            let mut calls = calls.clone();
+            let at = rng.index(calls.len());
+            let other: Value = if call.is_of_hashes() { rng.below(100).into() } else { lore.another("", rng).into() };
+            let asked = std::mem::replace(&mut calls[at]["params"][0], other.clone());
+            (asked != other).then_some(Call::Many(calls))?
+        }
+    };
+    Some(ask(&other)).filter(Answer::is_good)
+}
+
+/// What another block's transactions spend, or another transaction.
+fn another_spent(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&Call) -> Answer) -> Option<Answer> {
+    let other = match call {
+        Call::Get(_) => call.about(lore.unlike(call, rng)?),
+        Call::One(one) if method(one) == "getblock" => call.about(lore.another(call.block()?, rng)),
+        Call::One(one) => {
+            let others: Vec<_> = lore.of(call)?.txids.iter().filter(|txid| one["params"][0] != txid.as_str()).collect();
+            let mut one = one.clone();
+            one["params"][0] = rng.pick(&others).as_str().into();
+            Call::One(one)
+        }
+        Call::Many(_) => return None,
+    };
+    Some(ask(&other)).filter(Answer::is_good)
+}
+
+/// One bit, of binary data or of what some hex stands for.
+fn flip_bytes(mut answer: Answer, rng: &mut Rng) -> Option<Answer> {
+    let places: Vec<usize> = if answer.kind.contains("octet") {
+        (0..answer.body.len()).collect()
+    } else {
+        let mut start = 0;
+        let mut places = Vec::new();
+        for part in answer.body.split(|byte| *byte == b'"') {
+            if part.len() >= 160 {
+                places.extend(start..start + part.len());
+            }
+            start += part.len() + 1;
+        }
+        places
+    };
+    let at = *(!places.is_empty()).then(|| rng.pick(&places))?;
+    answer.body[at] = if answer.kind.contains("octet") {
+        answer.body[at] ^ 1 << rng.below(8)
+    } else {
+        let digits = b"0123456789abcdef";
+        let value = digits.iter().position(|digit| *digit == answer.body[at])?;
+        digits[value ^ 1 << rng.below(4)]
+    };
+    Some(answer)
+}
+
+/// Another value or script for a spent coin that the index knows.
+fn flipped_spent(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&Call) -> Answer) -> Option<Answer> {
+    let facts = lore.of(call)?;
+    let asked = match call {
+        Call::One(one) if method(one) == "getrawtransaction" => one["params"][0].as_str(),
+        _ => None,
+    };
+    let coins = facts.coins.iter().filter(|(index, ..)| asked.is_none_or(|txid| facts.txids[*index] == txid));
+    let coins: Vec<_> = coins.collect();
+    let (index, vin, coin) = *(!coins.is_empty()).then(|| rng.pick(&coins))?;
+    let answer = Some(ask(call)).filter(Answer::is_good)?;
+    let mut changed = coin.clone();
+    if rng.once_in(2) || coin.script_pubkey.is_empty() {
+        changed.value += Amount::ONE_SAT;
+    } else {
+        let mut bytes = coin.script_pubkey.to_bytes();
+        let at = rng.index(bytes.len());
+        bytes[at] ^= 1 << rng.below(8);
+        changed.script_pubkey = bytes.into();
+    }
+    if let Call::Get(_) = call {
+        let mut spent = read_spent(&answer.body)?;
+        *spent.get_mut(*index)?.get_mut(*vin)? = changed;
+        return Some(answer.with_body(write_spent(&spent)));
+    }
+    // In the text, since a parser would lose how the amounts are written. Where others spend the same, so do they now.
+    let hex = |output: &TxOut| format!("\"hex\":\"{}\"", output.script_pubkey.to_hex_string());
+    let text = String::from_utf8(answer.body.clone()).ok()?;
+    let exact = |output: &TxOut| {
+        let sat = output.value.to_sat();
+        format!("\"value\":{}.{:08},", sat / 100_000_000, sat % 100_000_000)
+    };
+    let next = text.replace(&exact(coin), &exact(&changed)).replace(&hex(coin), &hex(&changed));
+    (next != text).then(|| answer.with_body(next.into_bytes()))
+}
+
+fn read_spent(mut bytes: &[u8]) -> Option<Vec<Vec<TxOut>>> {
+    let count = VarInt::consensus_decode(&mut bytes).ok()?.0;
+    (0..count).map(|_| Vec::<TxOut>::consensus_decode(&mut bytes).ok()).collect()
+}
+
+fn write_spent(spent: &[Vec<TxOut>]) -> Vec<u8> {
+    let mut bytes = serialize(&VarInt::from(spent.len()));
+    for outputs in spent {
+        outputs.consensus_encode(&mut bytes).expect("memory doesn't fail");
+    }
+    bytes
+}
+
+/// A field that nobody knows yet in every object, and warnings of another type.
+fn with_unknown_fields(answer: Answer) -> Answer {
+    let text = String::from_utf8_lossy(&answer.body).replace("\"warnings\":", "\"warnings\":{\"level\":1},\"older\":");
+    let text = text.replace("{}", "\u{1}").replace('{', "{\"of_the_future\":[null,0.5],").replace('\u{1}', "{}");
+    answer.with_body(text.into_bytes())
+}
+
+/// The right answer to another question.
+fn with_wrong_id(answer: Answer, rng: &mut Rng) -> Option<Answer> {
+    let text = String::from_utf8(answer.body.clone()).ok()?;
+    let ids: Vec<usize> = text.match_indices("\"id\":").map(|(at, key)| at + key.len()).collect();
+    let at = *(!ids.is_empty()).then(|| rng.pick(&ids))?;
+    let digits = text[at..].find(|letter: char| !letter.is_ascii_digit())?;
+    let text = format!("{}{}{}", &text[..at], 1_000_000 + rng.below(1000), &text[at + digits..]);
+    Some(answer.with_body(text.into_bytes()))
+}

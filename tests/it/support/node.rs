@@ -1,0 +1,352 @@
+//! A real bitcoind of its own folder and port for one test; spoken to by JSON-RPC, gone when dropped.
+
+use std::fmt;
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
+use bitcoin::{Block, BlockHash};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::records::mainnet;
+
+/// How long a node may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An error that the node answered with, or (code 0) the failure to get an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcError {
+    /// The code, as in Core's `rpc/protocol.h`; 0 where no answer came.
+    pub code: i64,
+    /// The text beside it.
+    pub message: String,
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {})", self.message, self.code)
+    }
+}
+
+/// A running (or stopped, or killed) node.
+pub struct Node {
+    chain: &'static str,
+    arguments: Vec<String>,
+    dir: TempDir,
+    rpc_port: u16,
+    child: Option<Child>,
+    agent: ureq::Agent,
+}
+
+impl Node {
+    /// A regtest node with REST.
+    pub fn regtest() -> Self {
+        Self::regtest_with(&[])
+    }
+
+    /// A regtest node with more arguments. Of two that say the same the last counts, so `-rest=0` takes REST away.
+    pub fn regtest_with(arguments: &[&str]) -> Self {
+        // Else a node with blocks of 2011 at its tip says that it is still in its initial download.
+        Self::launch("regtest", &[&["-maxtipage=10000000000"], arguments].concat())
+    }
+
+    /// A node of the main chain that talks to nobody, at height 0; see `feed_mainnet`. It says that it is in its initial
+    /// download, unless it is given a `-maxtipage` of decades.
+    pub fn mainnet_offline() -> Self {
+        Self::mainnet_offline_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub fn mainnet_offline_with(arguments: &[&str]) -> Self {
+        Self::launch("main", &[&["-minimumchainwork=0"], arguments].concat())
+    }
+
+    fn launch(chain: &'static str, arguments: &[&str]) -> Self {
+        let dir = tempfile::Builder::new().prefix("coinhound-node-").tempdir().expect("a folder for the node");
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let mut node = Self { chain, arguments, dir, rpc_port: 0, child: None, agent: agent() };
+        // Between asking for a free port and using it, somebody else may take it.
+        for _ in 0..5 {
+            node.rpc_port = free_port();
+            if node.try_start() {
+                return node;
+            }
+        }
+        panic!("bitcoind doesn't start: {}", node.last_words());
+    }
+
+    /// Starts a node that was stopped or killed: same folder, port and arguments.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "the node runs already");
+        assert!(self.try_start(), "bitcoind doesn't start again: {}", self.last_words());
+    }
+
+    /// Starts the process and waits until it answers; false where it ends before.
+    fn try_start(&mut self) -> bool {
+        let program = std::env::var_os("BITCOIND")
+            .expect("BITCOIND isn't set: it must name a bitcoind (Core 25 or later, Knots) for the tests to run");
+        let output = File::create(self.dir.path().join("output.txt")).expect("a file for what bitcoind prints");
+        let mut command = Command::new(&program);
+        command
+            .arg(format!("-chain={}", self.chain))
+            .arg(format!("-datadir={}", self.datadir().display()))
+            .arg(format!("-rpcport={}", self.rpc_port))
+            .args(["-listen=0", "-connect=0", "-dnsseed=0", "-fixedseeds=0", "-disablewallet", "-persistmempool=0"])
+            .args(["-rest=1", "-dbcache=16", "-par=1", "-checkblocks=1", "-checklevel=0", "-printtoconsole=0"])
+            // Else it is content with ::1 where the port is taken on 127.0.0.1.
+            .args(["-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("the same file twice"))
+            .stderr(output);
+        let child = command.spawn().unwrap_or_else(|error| panic!("BITCOIND={}: {error}", program.display()));
+        self.child = Some(child);
+        self.agent = agent();
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if self.exited() {
+                return false;
+            }
+            if self.cookie_file().exists() && self.try_rpc("getblockchaininfo", json!([])).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("bitcoind doesn't answer within {PATIENCE:?}: {}", self.last_words());
+    }
+
+    /// Whether the process has ended; forgets it if so.
+    fn exited(&mut self) -> bool {
+        let ended = match &mut self.child {
+            Some(child) => child.try_wait().expect("the node is our child").is_some(),
+            None => true,
+        };
+        if ended {
+            self.child = None;
+        }
+        ended
+    }
+
+    /// Stops the node in order.
+    pub fn stop(&mut self) {
+        self.rpc("stop", json!([]));
+        let end = Instant::now() + PATIENCE;
+        while !self.exited() {
+            assert!(Instant::now() < end, "bitcoind doesn't stop within {PATIENCE:?}: {}", self.last_words());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops the node and starts it again. It has a new cookie then.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// The same, with these arguments added; of two that say the same the last counts.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        self.stop();
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self.start();
+    }
+
+    /// Starts a node that was stopped, this once with these arguments added.
+    pub fn start_with(&mut self, arguments: &[&str]) {
+        let usual = self.arguments.clone();
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self.start();
+        self.arguments = usual;
+    }
+
+    /// Ends the node by SIGKILL; `start` brings it back. What it hadn't flushed is lost.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself since.
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+
+    /// Calls `method` with `params` (an array or an object). Panics where the node answers with an error.
+    pub fn rpc(&self, method: &str, params: Value) -> Value {
+        self.try_rpc(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Calls `method` with `params` (an array or an object).
+    pub fn try_rpc(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        let unanswered = |message: String| RpcError { code: 0, message };
+        let cookie = std::fs::read_to_string(self.cookie_file()).map_err(|error| unanswered(error.to_string()))?;
+        let url = format!("http://{cookie}@127.0.0.1:{}/", self.rpc_port);
+        let request = json!({"jsonrpc": "2.0", "id": 0, "method": method, "params": params}).to_string();
+        let sent = self.agent.post(&url).header("content-type", "application/json").send(&request);
+        let mut response = sent.map_err(|error| unanswered(error.to_string()))?;
+        let body = response.body_mut().with_config().limit(u64::MAX).read_to_string();
+        let body = body.map_err(|error| unanswered(error.to_string()))?;
+        let mut answer: Value = serde_json::from_str(&body)
+            .map_err(|error| unanswered(format!("{}: {error} in '{body}'", response.status())))?;
+        match &answer["error"] {
+            Value::Null => Ok(answer["result"].take()),
+            error => Err(RpcError {
+                code: error["code"].as_i64().unwrap_or_default(),
+                message: error["message"].as_str().unwrap_or_default().to_owned(),
+            }),
+        }
+    }
+
+    /// The status and the body at a REST path, such as `/rest/chaininfo.json`.
+    pub fn rest(&self, path: &str) -> (u16, Vec<u8>) {
+        let url = format!("http://127.0.0.1:{}{path}", self.rpc_port);
+        let mut response = self.agent.get(&url).call().unwrap_or_else(|error| panic!("{path}: {error}"));
+        let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec();
+        (response.status().as_u16(), body.unwrap_or_else(|error| panic!("{path}: {error}")))
+    }
+
+    /// Gives the node a block. Fine: it is the new tip, one of a branch that isn't the best, or known and not refused.
+    ///
+    /// Panics where the node refuses it.
+    pub fn submit(&self, block: &Block) {
+        match self.submit_raw(&serialize_hex(block)).as_ref().map_err(String::as_str) {
+            Ok(()) | Err("inconclusive" | "duplicate" | "duplicate-inconclusive") => {}
+            Err(reason) => panic!("the node refuses block {}: {reason}", block.block_hash()),
+        }
+    }
+
+    /// Gives the node a block in hex; the error is what `submitblock` says unless the block became the tip.
+    pub fn submit_raw(&self, hex: &str) -> Result<(), String> {
+        match self.try_rpc("submitblock", json!([hex])) {
+            Ok(Value::Null) => Ok(()),
+            Ok(reason) => Err(reason.as_str().unwrap_or_default().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Gives an offline node of the main chain the real blocks above its tip, up to height `up_to` (599 at most).
+    pub fn feed_mainnet(&self, up_to: u32) {
+        let blocks = mainnet();
+        let wanted = (self.height() + 1) as usize..=up_to as usize;
+        assert!(
+            up_to as usize + 1 == *wanted.start() || *wanted.end() < blocks.len(),
+            "there are no blocks to {up_to}"
+        );
+        for block in &blocks[wanted] {
+            self.submit(block);
+        }
+        assert_eq!(self.height(), up_to);
+    }
+
+    /// Has the node treat a block, and all after it, as invalid.
+    pub fn invalidate(&self, hash: BlockHash) {
+        self.rpc("invalidateblock", json!([hash]));
+    }
+
+    /// Takes `invalidate` back.
+    pub fn reconsider(&self, hash: BlockHash) {
+        self.rpc("reconsiderblock", json!([hash]));
+    }
+
+    /// Waits until the node's filter index has come to its tip.
+    pub fn await_filters(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let index = &self.rpc("getindexinfo", json!([]))["basic block filter index"];
+            if index["synced"] == true && index["best_block_height"] == self.height() {
+                return;
+            }
+            assert!(Instant::now() < end, "{index}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Hash of the node's tip.
+    pub fn best(&self) -> BlockHash {
+        hash(&self.rpc("getbestblockhash", json!([])))
+    }
+
+    /// Height of the node's tip.
+    pub fn height(&self) -> u32 {
+        let height = self.rpc("getblockcount", json!([]));
+        height.as_u64().and_then(|height| u32::try_from(height).ok()).expect("a height is a small number")
+    }
+
+    /// Hash of the block at a height of the node's active chain; `None` above its tip.
+    pub fn hash_at(&self, height: u32) -> Option<BlockHash> {
+        self.try_rpc("getblockhash", json!([height])).ok().map(|answer| hash(&answer))
+    }
+
+    /// A block, as the node keeps it.
+    pub fn block(&self, hash: BlockHash) -> Block {
+        let answer = self.rpc("getblock", json!([hash, 0]));
+        deserialize_hex(answer.as_str().expect("hex")).expect("the node's blocks are whole")
+    }
+
+    /// The node's folder, as its `-datadir` names it.
+    pub fn datadir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where the cookie lies: in the chain's own folder.
+    pub fn cookie_file(&self) -> PathBuf {
+        self.chain_dir().join(".cookie")
+    }
+
+    /// The folder of the chain's own files.
+    pub fn chain_dir(&self) -> PathBuf {
+        if self.chain == "main" { self.datadir().to_owned() } else { self.datadir().join(self.chain) }
+    }
+
+    /// The port that RPC and REST are on, at 127.0.0.1. It stays the same over restarts.
+    pub fn rpc_port(&self) -> u16 {
+        self.rpc_port
+    }
+
+    /// The URL of RPC and REST, without a slash at its end.
+    pub fn rpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.rpc_port)
+    }
+
+    /// The chain, as bitcoind's `-chain` names it.
+    pub fn chain(&self) -> &'static str {
+        self.chain
+    }
+
+    /// The process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// The ends of what the node printed and logged, for a panic's message.
+    fn last_words(&self) -> String {
+        let files = [self.dir.path().join("output.txt"), self.chain_dir().join("debug.log")];
+        let tail = |path: &PathBuf| {
+            let text = std::fs::read(path).unwrap_or_default();
+            String::from_utf8_lossy(&text[text.len().saturating_sub(1500)..]).into_owned()
+        };
+        files.iter().map(tail).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Answers with an error status are read like others; one slow answer may take a minute.
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+    config.into()
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+fn hash(answer: &Value) -> BlockHash {
+    answer.as_str().and_then(|text| text.parse().ok()).expect("the node answers with a block hash")
+}

@@ -1,0 +1,326 @@
+//! A way to one of two nodes, with a cookie of its own, on which the faults of a plan happen: each once, at a call drawn by a seed.
+//! How HTTP is spoken, well and badly, is here; what the faults say is in `lies`.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::chain_facts::Lore;
+use crate::support::lies::Kind;
+use crate::support::node::Node;
+use crate::support::node_call::{Answer, Call, Delivery};
+use crate::support::random::Rng;
+
+/// Between two pieces of an answer that drips.
+const DRIP: Duration = Duration::from_millis(10);
+/// More than anybody may read of an answer that doesn't end; then the connection breaks, which isn't the error to expect.
+const ENDLESS: usize = 64 << 20;
+
+/// How every cookie of a proxy's begins, which no output may show.
+pub const CANARY: &str = "canary";
+
+/// A fault that happened.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Which.
+    pub kind: Kind,
+    /// The call that it happened to.
+    pub call: String,
+}
+
+/// A local port that leads to the first of two nodes, or now and then to the second.
+pub struct Proxy {
+    port: u16,
+    state: Arc<State>,
+}
+
+struct State {
+    nodes: [Upstream; 2],
+    agent: ureq::Agent,
+    dir: TempDir,
+    plan: Mutex<Plan>,
+}
+
+struct Upstream {
+    url: String,
+    cookie_file: PathBuf,
+}
+
+/// What is still to happen, and what did.
+struct Plan {
+    rng: Rng,
+    lore: Arc<Lore>,
+    pending: Vec<Kind>,
+    /// Each as soon as it can, where else it may take its time.
+    eager: bool,
+    /// So many more calls are answered by the second node.
+    elsewhere: u64,
+    cookie: String,
+    done: Vec<Done>,
+}
+
+/// A request, but for its last byte: that stays unread until it is answered, since closing a connection with something unread
+/// is what makes the system send a reset.
+struct Asked {
+    call: Call,
+    login: Option<String>,
+}
+
+impl Proxy {
+    /// Before these nodes, which outlive it.
+    pub fn before(nodes: [&Node; 2]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let upstream = |node: &Node| Upstream { url: node.rpc_url(), cookie_file: node.cookie_file() };
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_idle_age(Duration::from_secs(10));
+        let plan = Plan {
+            rng: Rng::new(u64::from(port)),
+            lore: Arc::default(),
+            pending: Vec::new(),
+            eager: false,
+            elsewhere: 0,
+            cookie: String::new(),
+            done: Vec::new(),
+        };
+        let state = Arc::new(State {
+            nodes: nodes.map(upstream),
+            agent: config.build().into(),
+            dir: tempfile::tempdir().expect("a folder for the cookie"),
+            plan: Mutex::new(plan),
+        });
+        state.renew_cookie(&mut state.plan());
+        let shared = Arc::clone(&state);
+        // Threads and sockets end with the test's process, or when the client hangs up.
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let state = Arc::clone(&shared);
+                std::thread::spawn(move || state.serve(client));
+            }
+        });
+        Self { port, state }
+    }
+
+    /// The URL that leads through it.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where its cookie lies.
+    pub fn cookie_file(&self) -> PathBuf {
+        self.state.cookie_file()
+    }
+
+    /// Sets out what is to happen from now on, when, by a seed, and what is known of the blocks.
+    pub fn plan(&self, seed: u64, faults: &[Kind], lore: &Arc<Lore>) {
+        let mut plan = self.state.plan();
+        (plan.rng, plan.lore, plan.pending) = (Rng::new(seed), Arc::clone(lore), faults.to_vec());
+        (plan.eager, plan.elsewhere) = (false, 0);
+        plan.done.clear();
+    }
+
+    /// Lets each of what is left happen as soon as it can; says how many are.
+    pub fn hurry(&self) -> usize {
+        let mut plan = self.state.plan();
+        plan.eager = true;
+        plan.pending.len()
+    }
+
+    /// What happened since the last time this was asked, by a run that has ended: the next begins with the first node.
+    pub fn done(&self) -> Vec<Done> {
+        let mut plan = self.state.plan();
+        plan.elsewhere = 0;
+        std::mem::take(&mut plan.done)
+    }
+}
+
+impl State {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cookie_file(&self) -> PathBuf {
+        self.dir.path().join("cookie")
+    }
+
+    /// As a node that was started again: another cookie, and the old one is worth nothing.
+    fn renew_cookie(&self, plan: &mut Plan) {
+        plan.cookie = format!("__cookie__:{CANARY}{:016x}", plan.rng.bits());
+        // The client may be reading: it sees one or the other.
+        let next = self.dir.path().join("next");
+        std::fs::write(&next, &plan.cookie).expect("the folder is ours");
+        std::fs::rename(&next, self.cookie_file()).expect("the folder is ours");
+    }
+
+    fn serve(&self, mut client: TcpStream) {
+        client.set_nodelay(true).ok();
+        while let Some(asked) = read_request(&mut client) {
+            let answer = self.answer(&asked);
+            if !deliver(&mut client, &answer) || client.read_exact(&mut [0]).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, asked: &Asked) -> Answer {
+        let (fault, lore, upstream, mut rng) = {
+            let mut plan = self.plan();
+            // REST asks for no login, here as at the node.
+            if !matches!(asked.call, Call::Get(_)) && asked.login != Some(basic(&plan.cookie)) {
+                return Answer::of(401, "text/html", Vec::new());
+            }
+            let fault = plan.draw(&asked.call);
+            match fault {
+                Some(Kind::Elsewhere) => plan.elsewhere = 1 + plan.rng.below(60),
+                Some(Kind::NewCookie) => {
+                    self.renew_cookie(&mut plan);
+                    plan.done.push(Done { kind: Kind::NewCookie, call: asked.call.name() });
+                    return Answer::of(401, "text/html", Vec::new());
+                }
+                _ => {}
+            }
+            let upstream = usize::from(plan.elsewhere > 0);
+            plan.elsewhere = plan.elsewhere.saturating_sub(1);
+            (fault, Arc::clone(&plan.lore), &self.nodes[upstream], Rng::new(plan.rng.bits()))
+        };
+        let mut ask = |call: &Call| upstream.ask(&self.agent, call);
+        let Some(kind) = fault else { return ask(&asked.call) };
+        let changed = kind.answer(&asked.call, &lore, &mut rng, &mut ask);
+        let mut plan = self.plan();
+        match changed {
+            Some(answer) => {
+                plan.done.push(Done { kind, call: asked.call.name() });
+                answer
+            }
+            // Not to this call: it has to wait for another.
+            None => {
+                plan.pending.push(kind);
+                drop(plan);
+                ask(&asked.call)
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The fault that happens to a call, if one does. Calls that a run makes by the hundred are hit seldom, so that a fault may
+    /// come anywhere in it; the few others often.
+    fn draw(&mut self, call: &Call) -> Option<Kind> {
+        let at = self.pending.iter().position(|kind| kind.concerns(call))?;
+        let happens = self.eager || self.rng.once_in(if call.is_frequent() { 40 } else { 3 });
+        happens.then(|| self.pending.remove(at))
+    }
+}
+
+impl Upstream {
+    fn ask(&self, agent: &ureq::Agent, call: &Call) -> Answer {
+        let cookie = std::fs::read_to_string(&self.cookie_file).unwrap_or_default();
+        let sent = match call {
+            Call::Get(path) => agent.get(format!("{}{path}", self.url)).call(),
+            Call::One(_) | Call::Many(_) => {
+                let post = agent.post(&self.url).header("authorization", basic(&cookie));
+                post.header("content-type", "application/json").send(call.body())
+            }
+        };
+        let Ok(mut response) = sent else { return Answer::of(502, "text/plain", b"the node is away".to_vec()) };
+        let status = response.status().as_u16();
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
+        match response.body_mut().with_config().limit(u64::MAX).read_to_vec() {
+            Ok(body) => Answer::of(status, &kind, body),
+            Err(_) => Answer::of(502, "text/plain", b"the node hung up".to_vec()),
+        }
+    }
+}
+
+fn basic(login: &str) -> String {
+    format!("Basic {}", STANDARD.encode(login))
+}
+
+/// All of a request but its last byte; `None` where the client hung up.
+fn read_request(client: &mut TcpStream) -> Option<Asked> {
+    let mut seen = vec![0; 1 << 14];
+    let end = loop {
+        let length = client.peek(&mut seen).ok().filter(|length| *length > 0)?;
+        match seen[..length].windows(4).position(|window| window == b"\r\n\r\n") {
+            Some(at) => break at + 4,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let head = String::from_utf8_lossy(&seen[..end]).into_owned();
+    let field = |name: &str| {
+        let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    };
+    let length: usize = field("content-length").map_or(Some(0), |length| length.parse().ok())?;
+    let mut request = vec![0; end + length - 1];
+    client.read_exact(&mut request).ok()?;
+    let path = head.split(' ').nth(1)?.to_owned();
+    let call = if length == 0 {
+        Call::Get(path)
+    } else {
+        // What is left unread closes the object or the list.
+        let mut body = request.split_off(end);
+        body.push(if body.first() == Some(&b'[') { b']' } else { b'}' });
+        match serde_json::from_slice(&body).ok()? {
+            Value::Array(calls) => Call::Many(calls),
+            one => Call::One(one),
+        }
+    };
+    Some(Asked { call, login: field("authorization") })
+}
+
+/// Writes an answer as its delivery says; whether the connection is good for another request.
+fn deliver(client: &mut TcpStream, answer: &Answer) -> bool {
+    let Answer { status, kind, body, encoding, delivery } = answer;
+    let encoding = encoding.map_or_else(String::new, |encoding| format!("Content-Encoding: {encoding}\r\n"));
+    let head = |framing: String| {
+        format!("HTTP/1.1 {status} Something\r\nContent-Type: {kind}\r\n{encoding}{framing}\r\n\r\n").into_bytes()
+    };
+    // With everything read the end comes in good order.
+    if !matches!(delivery, Delivery::Whole | Delivery::Drip | Delivery::Reset(_)) {
+        client.read_exact(&mut [0]).ok();
+    }
+    let whole = [head(format!("Content-Length: {}", body.len())), body.clone()].concat();
+    match delivery {
+        Delivery::Whole => client.write_all(&whole).is_ok(),
+        Delivery::Drip => whole.chunks(whole.len() / 12 + 1).all(|piece| {
+            std::thread::sleep(DRIP);
+            client.write_all(piece).is_ok()
+        }),
+        Delivery::Cut(left) => {
+            client.write_all(&whole[..whole.len() - left.min(&body.len())]).ok();
+            false
+        }
+        Delivery::Reset(sent) => {
+            client.write_all(&whole[..*sent.min(&whole.len())]).ok();
+            false
+        }
+        Delivery::Claim(length) => {
+            client.write_all(&[head(format!("Content-Length: {length}")), body.clone()].concat()).ok();
+            false
+        }
+        Delivery::Endless => {
+            let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 1 << 16], b"\r\n".to_vec()].concat();
+            let mut sent = client.write_all(&head("Transfer-Encoding: chunked".into()));
+            for _ in 0..ENDLESS / chunk.len() {
+                sent = sent.and_then(|()| client.write_all(&chunk));
+            }
+            false
+        }
+        Delivery::Never => {
+            // Nothing more comes in until the asker is gone.
+            client.read_exact(&mut [0]).ok();
+            false
+        }
+        Delivery::NoHttp => {
+            client.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").ok();
+            false
+        }
+    }
+}

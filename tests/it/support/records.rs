@@ -1,0 +1,22 @@
+//! Reads blk-style records, and with them the real blocks in `tests/data`.
+
+use bitcoin::consensus::deserialize;
+use bitcoin::{Block, Network};
+
+/// The main chain's blocks 0 to 599.
+pub fn mainnet() -> Vec<Block> {
+    read_records(include_bytes!("../../data/mainnet-0-599.dat"), Network::Bitcoin)
+}
+
+/// The blocks of records as in blk*.dat without XOR: magic, length (4 bytes, little-endian), block; in the file's order.
+pub fn read_records(mut bytes: &[u8], network: Network) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    while !bytes.is_empty() {
+        assert_eq!(bytes[..4], network.magic().to_bytes(), "record {} begins with another magic", blocks.len());
+        let length: u32 = deserialize(&bytes[4..8]).expect("four bytes are a number");
+        let (block, rest) = bytes[8..].split_at(length as usize);
+        blocks.push(deserialize(block).expect("a record holds a whole block"));
+        bytes = rest;
+    }
+    blocks
+}

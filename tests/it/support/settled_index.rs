@@ -1,0 +1,103 @@
+//! An index that no run changes any more: what is after each of its blocks, and in its log of events.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use bitcoin::BlockHash;
+use coinhound::chain::BlockId;
+use coinhound::index::Family;
+use coinhound::index::database::Row;
+use serde_json::Value;
+
+use crate::oracle::answers::assert_rows;
+use crate::support::library::Asker;
+use crate::support::swept::{Rows, rows};
+
+/// An index that no run changes any more: what is after each of its blocks.
+pub struct Still {
+    /// What is asked of it.
+    pub asker: Asker,
+    /// The hash of each of its blocks.
+    pub hashes: Vec<BlockHash>,
+    digests: Mutex<BTreeMap<u32, String>>,
+}
+
+impl Still {
+    /// Opens it.
+    pub fn open(index: &Path) -> Self {
+        let asker = Asker::open(index);
+        let hash = |height| asker.0.block(height).expect("each block up to the tip has a header").0;
+        let hashes = asker.through().map_or_else(Vec::new, |tip| (0..=tip).map(hash).collect());
+        Self { asker, hashes, digests: Mutex::default() }
+    }
+
+    /// Whether it has this block.
+    pub fn has(&self, block: BlockId) -> bool {
+        self.hashes.get(block.height as usize) == Some(&block.hash)
+    }
+
+    /// Its last block, and the digest there.
+    pub fn last(&self) -> (BlockId, String) {
+        let block = self.asker.0.tip.expect("a run that ended has a block");
+        (block, self.digest(block.height))
+    }
+
+    /// The digest after the block at a height up to the tip.
+    pub fn digest(&self, height: u32) -> String {
+        let made = || self.asker.digest(height).expect("each block up to the tip has one");
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner).entry(height).or_insert_with(made).clone()
+    }
+}
+
+/// The rows of an index that come from blocks up to this height.
+pub fn derived(asker: &Asker, height: u32) -> Rows {
+    let mut derived = rows(&asker.0.reader);
+    derived.retain(|(family, key), value| {
+        let value: &Vec<u8> = value;
+        let (bytes, at) = match *family {
+            "headers" | "records" => (key, 0),
+            "coins" => (key, 36),
+            "txids" | "touches" | "scripts" => (key, 32),
+            "spends" => (value, 0),
+            _ => return false,
+        };
+        u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes")) <= height
+    });
+    derived
+}
+
+/// The log of events in its order, and the ids of its reorgs: a reorg of several batches that is cut off between two of them is told
+/// once more by the run that goes on, from the block that it finds at the tip.
+fn messages(asker: &Asker) -> (Vec<Value>, BTreeSet<String>) {
+    let mut seqs = 1..;
+    let read = |row: Result<Row, _>| {
+        let (key, value) = row.expect("the index reads");
+        assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "no seq is missing");
+        serde_json::from_slice(&value).expect("an event is JSON")
+    };
+    let all = asker.0.reader.range(Family::Events, &[], None).map(read);
+    let (reorgs, others): (Vec<Value>, Vec<Value>) = all.partition(|event: &Value| event["kind"] == "reorg");
+    (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
+}
+
+/// Panics, naming the first message that differs, unless a log holds what it must, each message once.
+pub fn assert_messages(found: &Asker, right: &Asker, what: &str) {
+    let ((found, reorgs), (right, right_reorgs)) = (messages(found), messages(right));
+    assert_rows(&found, &right, &format!("{what}: events"));
+    assert!(right_reorgs.is_subset(&reorgs), "{what}: {right_reorgs:?} aren't all told: {reorgs:?}");
+}
+
+/// Copies what is in a folder into another.
+pub fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("it is there").map(|entry| entry.expect("it reads").path()) {
+        let target = to.join(entry.file_name().expect("a name"));
+        if entry.is_dir() {
+            fs::create_dir_all(&target).expect("the folder is ours");
+            copy(&entry, &target);
+        } else {
+            fs::copy(&entry, &target).expect("there is space");
+        }
+    }
+}

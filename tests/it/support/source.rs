@@ -1,0 +1,316 @@
+//! A source of blocks in memory: chains that can be switched at any call, and a hook that sees, changes or fails every answer.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bitcoin::bip158::BlockFilter;
+use bitcoin::block::Header;
+use bitcoin::{Block, BlockHash, TxOut, Txid, consensus};
+use coinhound::chain::BlockId;
+use coinhound::node::NodeError;
+use coinhound::scan::Matcher;
+use coinhound::stop::Stop;
+use coinhound::sync::source::{Connection, Filtering, Judge, Said, Source, Spent};
+
+/// One chain from genesis on, with what each of its blocks spends.
+pub struct Branch {
+    /// The blocks; the index is the height.
+    pub blocks: Vec<Block>,
+    spent: Vec<Vec<Vec<TxOut>>>,
+    heights: HashMap<BlockHash, usize>,
+    filters: OnceLock<Vec<Vec<u8>>>,
+}
+
+impl Branch {
+    /// Of these blocks, the first of which is genesis.
+    pub fn new(blocks: &[Block]) -> Arc<Self> {
+        let mut made = HashMap::new();
+        let mut spent = Vec::new();
+        for block in blocks {
+            let mut of_block = vec![Vec::new()];
+            for (tx_index, transaction) in block.txdata.iter().enumerate() {
+                if tx_index > 0 {
+                    let output =
+                        |input: &bitcoin::TxIn| made.remove(&input.previous_output).expect("a coin of the chain");
+                    of_block.push(transaction.input.iter().map(output).collect());
+                }
+                made.extend(crate::support::chain::outputs(transaction).map(|(at, output)| (at, output.clone())));
+            }
+            spent.push(of_block);
+        }
+        let heights = blocks.iter().zip(0..).map(|(block, height)| (block.block_hash(), height)).collect();
+        Arc::new(Self { blocks: blocks.to_vec(), spent, heights, filters: OnceLock::new() })
+    }
+
+    /// The BIP158 filter of each block, made by the `bitcoin` crate.
+    pub fn filters(&self) -> &[Vec<u8>] {
+        self.filters.get_or_init(|| {
+            let of = |(block, spent): (&Block, &Vec<Vec<TxOut>>)| {
+                let inputs = block.txdata.iter().flat_map(|transaction| &transaction.input);
+                let spent = spent[1..].iter().flatten().map(|output| output.script_pubkey.clone());
+                let outpoints = inputs.skip(1).map(|input| input.previous_output);
+                let scripts: HashMap<_, _> = outpoints.zip(spent).collect();
+                let filter = BlockFilter::new_script_filter(block, |outpoint| Ok(scripts[outpoint].clone()));
+                filter.expect("every spent script is known").content
+            };
+            self.blocks.iter().zip(&self.spent).map(of).collect()
+        })
+    }
+
+    /// Height of its tip.
+    pub fn height(&self) -> u32 {
+        u32::try_from(self.blocks.len() - 1).expect("a test's chain is short")
+    }
+
+    /// The same chain up to this height.
+    pub fn up_to(&self, height: u32) -> Arc<Self> {
+        Self::new(&self.blocks[..=height as usize])
+    }
+
+    /// The block at a height, as an identity.
+    pub fn id(&self, height: u32) -> BlockId {
+        BlockId { height, hash: self.blocks[height as usize].block_hash() }
+    }
+}
+
+/// A question to the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The tip's height.
+    Height,
+    /// Whether a block is called invalid.
+    Invalid(BlockId),
+    /// So many headers from a height on.
+    Headers(u32, usize),
+    /// So many filters from a height on.
+    Filters(u32, usize),
+    /// A raw block.
+    Block(BlockId),
+    /// All spent outputs of a block.
+    AllSpent(BlockId),
+    /// Those of some of its transactions.
+    Spent(BlockId),
+}
+
+/// What the source is about to answer.
+pub enum Answer {
+    /// The tip's height.
+    Height(u32),
+    /// Whether a block is called invalid.
+    Invalid(bool),
+    /// Headers.
+    Headers(Vec<Header>),
+    /// Filters, where they are known.
+    Filters(Vec<Option<Vec<u8>>>),
+    /// A raw block.
+    Block(Vec<u8>),
+    /// All spent outputs of a block.
+    AllSpent(Vec<Vec<TxOut>>),
+    /// Those of some of its transactions.
+    Spent(Spent),
+}
+
+/// Sees the number of a call, the call, and the answer, which it may change or turn into an error; it may also switch the chain
+/// for the calls to come, request a stop, or panic.
+pub type Hook = Box<dyn FnMut(&Memory, usize, Call, &mut Answer) -> Result<(), NodeError> + Send>;
+
+/// A node in memory.
+pub struct Memory {
+    active: Mutex<Arc<Branch>>,
+    invalid: Mutex<BTreeSet<BlockHash>>,
+    hook: Mutex<Option<Hook>>,
+    calls: AtomicUsize,
+    /// Whether spent outputs always come for the whole block.
+    whole: bool,
+    filtering: Mutex<Filtering>,
+    /// Ends all calls from then on.
+    pub stop: Stop,
+}
+
+impl Memory {
+    /// A sane node on this chain.
+    pub fn on(active: &Arc<Branch>) -> Arc<Self> {
+        Self::with(active, None)
+    }
+
+    /// One whose answers pass through `hook`.
+    pub fn hooked(
+        active: &Arc<Branch>,
+        hook: impl FnMut(&Memory, usize, Call, &mut Answer) -> Result<(), NodeError> + Send + 'static,
+    ) -> Arc<Self> {
+        Self::with(active, Some(Box::new(hook)))
+    }
+
+    fn with(active: &Arc<Branch>, hook: Option<Hook>) -> Arc<Self> {
+        Arc::new(Self {
+            active: Mutex::new(Arc::clone(active)),
+            invalid: Mutex::default(),
+            hook: Mutex::new(hook),
+            calls: AtomicUsize::new(0),
+            whole: active.height().is_multiple_of(2),
+            filtering: Mutex::default(),
+            stop: Stop::default(),
+        })
+    }
+
+    /// Has filters from now on, to be used so; one in some dozen isn't to be had, at another time another one.
+    pub fn filter(&self, filtering: Filtering) {
+        *lock(&self.filtering) = filtering;
+    }
+
+    /// Moves to another chain.
+    pub fn switch(&self, to: &Arc<Branch>) {
+        *lock(&self.active) = Arc::clone(to);
+    }
+
+    /// Calls all blocks of a branch above a height invalid; the chain it is on is the test's to say.
+    pub fn invalidate(&self, branch: &Branch, above: u32) {
+        lock(&self.invalid).extend(branch.blocks[above as usize + 1..].iter().map(Block::block_hash));
+    }
+
+    /// Calls answered or refused until now.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn active(&self) -> Arc<Branch> {
+        Arc::clone(&lock(&self.active))
+    }
+
+    fn answer(&self, call: Call, find: impl FnOnce(&Branch) -> Result<Answer, NodeError>) -> Result<Answer, NodeError> {
+        if self.stop.requested() {
+            return Err(NodeError::Stopped);
+        }
+        let mut answer = find(&self.active())?;
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        if let Some(hook) = lock(&self.hook).as_mut() {
+            hook(self, number, call, &mut answer)?;
+        }
+        Ok(answer)
+    }
+
+    fn of_block<T>(
+        &self,
+        call: Call,
+        id: BlockId,
+        part: impl FnOnce(&Branch, usize) -> Answer,
+        read: impl FnOnce(Answer) -> Option<T>,
+    ) -> Result<T, NodeError> {
+        let answer = self.answer(call, |active| {
+            let height = active.heights.get(&id.hash).copied().filter(|height| *height == id.height as usize);
+            height.map(|height| part(active, height)).ok_or(NodeError::NotOnChain(id))
+        })?;
+        Ok(read(answer).expect("a hook keeps the kind of answer"))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A hook may have panicked on purpose.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A source that shares the memory of a test.
+pub struct Shared(pub Arc<Memory>);
+
+impl Source for Shared {
+    fn connect(&self) -> Box<dyn Connection> {
+        Box::new(Self(Arc::clone(&self.0)))
+    }
+
+    fn connections(&self, threads: usize) -> usize {
+        (threads * 2).clamp(2, 8)
+    }
+
+    fn height(&self) -> Result<u32, NodeError> {
+        match self.0.answer(Call::Height, |active| Ok(Answer::Height(active.height())))? {
+            Answer::Height(height) => Ok(height),
+            _ => panic!("a hook keeps the kind of answer"),
+        }
+    }
+
+    fn calls_invalid(&self, block: BlockId) -> Result<bool, NodeError> {
+        let invalid = lock(&self.0.invalid).contains(&block.hash);
+        match self.0.answer(Call::Invalid(block), |_| Ok(Answer::Invalid(invalid)))? {
+            Answer::Invalid(invalid) => Ok(invalid),
+            _ => panic!("a hook keeps the kind of answer"),
+        }
+    }
+
+    fn filtering(&self, _blocks: u32) -> Filtering {
+        *lock(&self.0.filtering)
+    }
+
+    fn give_up(&self) {
+        self.0.stop.request();
+    }
+}
+
+impl Connection for Shared {
+    fn headers(&mut self, first: u32, count: usize) -> Result<Vec<Header>, NodeError> {
+        let find = |active: &Branch| {
+            let blocks = active.blocks.iter().skip(first as usize).take(count);
+            Ok(Answer::Headers(blocks.map(|block| block.header).collect()))
+        };
+        match self.0.answer(Call::Headers(first, count), find)? {
+            Answer::Headers(headers) => Ok(headers),
+            _ => panic!("a hook keeps the kind of answer"),
+        }
+    }
+
+    fn sift(
+        &mut self,
+        _previous: BlockHash,
+        blocks: &[BlockId],
+        judge: &Judge<'_>,
+    ) -> Result<Vec<Option<Said>>, NodeError> {
+        let salt = self.0.calls();
+        let find = |active: &Branch| {
+            let known = |id: &&BlockId| active.heights.get(&id.hash) == Some(&(id.height as usize));
+            let lost = |id: &&BlockId| (id.height as usize).wrapping_mul(31).wrapping_add(salt).is_multiple_of(13);
+            let filter = |id: &BlockId| active.filters()[id.height as usize].clone();
+            let one = |id| Some(id).filter(known).filter(|id| !lost(id)).map(filter);
+            Ok(Answer::Filters(blocks.iter().map(one).collect()))
+        };
+        let first = blocks.first().map_or(0, |id| id.height);
+        match self.0.answer(Call::Filters(first, blocks.len()), find)? {
+            Answer::Filters(filters) => {
+                let mut matcher = Matcher::default();
+                let mut said = |(id, filter): (&BlockId, Option<Vec<u8>>)| {
+                    filter.map(|filter| Said::by(judge, &mut matcher, *id, &filter))
+                };
+                Ok(blocks.iter().zip(filters).map(&mut said).collect())
+            }
+            _ => panic!("a hook keeps the kind of answer"),
+        }
+    }
+
+    fn block(&mut self, id: BlockId) -> Result<Vec<u8>, NodeError> {
+        let raw = |active: &Branch, height: usize| Answer::Block(consensus::serialize(&active.blocks[height]));
+        let read = |answer| if let Answer::Block(raw) = answer { Some(raw) } else { None };
+        self.0.of_block(Call::Block(id), id, raw, read)
+    }
+
+    fn all_spent(&mut self, id: BlockId) -> Result<Vec<Vec<TxOut>>, NodeError> {
+        let all = |active: &Branch, height: usize| Answer::AllSpent(active.spent[height].clone());
+        let read = |answer| if let Answer::AllSpent(all) = answer { Some(all) } else { None };
+        self.0.of_block(Call::AllSpent(id), id, all, read)
+    }
+
+    fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<Spent, NodeError> {
+        let whole = self.0.whole;
+        let some = |active: &Branch, height: usize| {
+            let (all, block) = (&active.spent[height], &active.blocks[height]);
+            let of = |(tx_index, txid): &(u32, Txid)| {
+                assert!(
+                    *tx_index > 0 && block.txdata[*tx_index as usize].compute_txid() == *txid,
+                    "asked for what is there"
+                );
+                (*tx_index, all[*tx_index as usize].clone())
+            };
+            Answer::Spent(if whole { Spent::All(all.clone()) } else { Spent::Some(wanted.iter().map(of).collect()) })
+        };
+        let read = |answer| if let Answer::Spent(spent) = answer { Some(spent) } else { None };
+        self.0.of_block(Call::Spent(id), id, some, read)
+    }
+}

@@ -1,0 +1,283 @@
+//! A node that fails or tells untruths: the right error, nothing wrong written, and the next run with a sane node comes to the
+//! same index as if nothing had been.
+
+use std::sync::Arc;
+
+use bitcoin::{Amount, ScriptBuf, consensus};
+use coinhound::chain::BlockId;
+use coinhound::node::NodeError;
+use coinhound::scan::ScanError;
+use coinhound::sync::SyncError;
+use coinhound::sync::source::Spent;
+use coinhound::sync::sweeper::Pace;
+
+use crate::oracle::answers::List;
+use crate::support::chain::{Chain, Template, outputs};
+use crate::support::random::Rng;
+use crate::support::scripts::Shape;
+use crate::support::source::{Answer, Branch, Call, Memory};
+use crate::support::swept::{Rows, SLOWEST, Swept, assert_same_rows, watched};
+
+const QUICK: Pace = Pace { threads: 2, batch_blocks: 7 };
+
+/// A chain whose block `at` holds four transactions that touch, three of which spend coins that were made in it.
+struct Scene {
+    branch: Arc<Branch>,
+    at: u32,
+    list: List,
+    full: Swept,
+    expected: Rows,
+}
+
+impl Scene {
+    /// With a list from the start, or from `from` on: then all spent outputs are read.
+    fn new(from: u32) -> Self {
+        let mut chain = Chain::regtest(70);
+        let [a, b] = [Shape::P2pkh, Shape::P2wsh].map(|shape| chain.script(shape, 1));
+        let money = chain.mature(2);
+        let before = chain.spend(&money[..1], &[(a.clone(), 5_000), (chain.miner(), 7_000)]);
+        let [a0, miner0] = [0, 1].map(|vout| outputs(&before).nth(vout).expect("two outputs").0);
+        chain.mine(vec![before]);
+        chain.mine_empty(10);
+        let first = chain.spend(&[money[1], a0, miner0], &[(a.clone(), 4_000), (b.clone(), 300)]);
+        let [a1, b1] = [0, 1].map(|vout| outputs(&first).nth(vout).expect("two outputs").0);
+        let second = chain.spend(&[b1], &[(chain.miner(), 200)]);
+        let third = chain.spend(&[a1], &[(a.clone(), 3_000), (b.clone(), 500)]);
+        let [a2, b2] = [0, 1].map(|vout| outputs(&third).nth(vout).expect("two outputs").0);
+        let fourth = chain.spend(&[b2, a2], &[(chain.miner(), 100)]);
+        chain.mine_template(Template {
+            transactions: vec![first, second, third, fourth],
+            coinbase: vec![(b.clone(), 11)],
+            ..Template::default()
+        });
+        let at = chain.height();
+        chain.mine_paying(Vec::new(), &[(a.clone(), 77)]);
+        chain.mine_empty(10);
+        let list = vec![(a, from), (b, 0)];
+        let branch = Branch::new(chain.blocks());
+        let full = Swept::fresh(&branch, &list);
+        full.assert_model(&branch.blocks, &list, "the scene");
+        Self { expected: full.rows(), branch, at, list, full }
+    }
+
+    fn id(&self) -> BlockId {
+        self.branch.id(self.at)
+    }
+
+    fn both() -> [Self; 2] {
+        [Self::new(0), Self::new(90)]
+    }
+
+    /// Sweeps from a source that changes what it tells of the block; nothing of it is written then, and a sane one goes on.
+    /// Gives the error.
+    fn fails(
+        &self,
+        what: &str,
+        change: impl Fn(usize, &mut Answer) -> Result<(), NodeError> + Send + Clone + 'static,
+    ) -> SyncError {
+        watched(what, || {
+            let (mut index, mut error) = (Swept::new(&self.list), None);
+            for pace in [SLOWEST, QUICK, Pace { threads: 8, batch_blocks: 500 }] {
+                let (id, change, mut asked) = (self.id(), change.clone(), 0);
+                let source = Memory::hooked(&self.branch, move |_, _, call, answer| match call {
+                    Call::Block(of) | Call::AllSpent(of) | Call::Spent(of) if of == id => {
+                        asked += usize::from(matches!(call, Call::Spent(_)));
+                        change(asked, answer)
+                    }
+                    _ => Ok(()),
+                });
+                error = Some(index.sweep(&source, pace).expect_err(what));
+                self.assert_recovers(&mut index, &format!("{what}, {pace:?}"));
+                index.undo(0);
+            }
+            error.expect("three runs")
+        })
+    }
+
+    /// Panics unless the index is one of whole blocks below `at`, and comes to the end from there.
+    fn assert_recovers(&self, index: &mut Swept, what: &str) {
+        if let Some(tip) = index.tip() {
+            assert!(tip < self.at, "{what}: the block was written");
+            assert_eq!(index.digest(tip), self.full.digest(tip), "{what}");
+            index.assert_counts(&self.branch.blocks[..=tip as usize], &self.list, what);
+        }
+        index.reopen();
+        index.sweep(&Memory::on(&self.branch), QUICK).expect("a sane source");
+        assert_same_rows(&index.rows(), &self.expected, what);
+    }
+}
+
+fn refused() -> NodeError {
+    NodeError::BadAnswer { what: "a question".into(), detail: "on purpose".into() }
+}
+
+#[test]
+fn spent_outputs_that_fail_at_any_candidate_leave_nothing_of_the_block() {
+    let scene = Scene::new(0);
+    // The first question is for what was found while scanning, the others for what advancing finds.
+    for nth in 1..=4 {
+        let error = scene.fails(&format!("question {nth}"), move |asked, answer| match answer {
+            Answer::Spent(_) if asked == nth => Err(refused()),
+            // One at a time, so that there are four questions.
+            Answer::Spent(Spent::All(all)) => {
+                let all = std::mem::take(all);
+                let index = all.iter().enumerate().filter(|(at, _)| *at == asked);
+                let some = index.map(|(at, spent)| (u32::try_from(at).expect("a small number"), spent.clone()));
+                *answer = Answer::Spent(Spent::Some(some.collect()));
+                Ok(())
+            }
+            _ => Ok(()),
+        });
+        assert!(matches!(error, SyncError::Node(NodeError::BadAnswer { .. })), "question {nth}: {error}");
+    }
+}
+
+/// Which part of what is told to change: the transaction's index, the input's.
+const SPENDS: [(usize, usize, &str); 4] = [
+    (1, 1, "a live coin"),
+    (1, 2, "another output of a record"),
+    (2, 0, "a coin of the same block"),
+    (4, 1, "a coin of the same block, second input"),
+];
+
+#[test]
+fn a_wrong_spent_output_is_told_from_the_one_that_was_made() {
+    for scene in Scene::both() {
+        for (tx_index, vin, name) in SPENDS {
+            let block = &scene.branch.blocks[scene.at as usize];
+            let spent = block.txdata[tx_index].input[vin].previous_output;
+            for wrong in ["value", "script"] {
+                let error = scene.fails(&format!("{wrong} of {name}"), move |_, answer| {
+                    let list = match answer {
+                        Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.get_mut(tx_index),
+                        Answer::Spent(Spent::Some(some)) => {
+                            some.get_mut(&u32::try_from(tx_index).expect("a small number"))
+                        }
+                        _ => None,
+                    };
+                    if let Some(output) = list.and_then(|list| list.get_mut(vin)) {
+                        match wrong {
+                            "value" => output.value += Amount::ONE_SAT,
+                            _ => output.script_pubkey = ScriptBuf::from_bytes(vec![0x51]),
+                        }
+                    }
+                    Ok(())
+                });
+                match error {
+                    SyncError::SpentOutput { outpoint, block } => {
+                        assert_eq!((outpoint, block), (spent, scene.id()), "{wrong} of {name}")
+                    }
+                    other => panic!("{wrong} of {name}: {other}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
+    for scene in Scene::both() {
+        for (name, longer) in [("one too few", false), ("one too many", true)] {
+            let error = scene.fails(name, move |_, answer| {
+                let list = match answer {
+                    Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.get_mut(1),
+                    Answer::Spent(Spent::Some(some)) => some.get_mut(&1),
+                    _ => None,
+                };
+                if let Some(list) = list {
+                    let last = list.pop().expect("three inputs");
+                    list.extend(std::iter::repeat_n(last, if longer { 2 } else { 0 }));
+                }
+                Ok(())
+            });
+            let refused =
+                matches!(&error, SyncError::Block { block, source: ScanError::SpentOutputs } if *block == scene.id());
+            assert!(refused, "{name}: {error}");
+        }
+        let error = scene.fails("none at all", |_, answer| {
+            match answer {
+                Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.clear(),
+                Answer::Spent(Spent::Some(some)) => some.clear(),
+                _ => {}
+            }
+            Ok(())
+        });
+        assert!(matches!(error, SyncError::Block { source: ScanError::SpentOutputs, .. }), "none at all: {error}");
+    }
+}
+
+#[test]
+fn another_block_for_a_hash_is_refused() {
+    for scene in Scene::both() {
+        for other in [scene.at - 1, scene.at + 1, 0] {
+            let raw = consensus::serialize(&scene.branch.blocks[other as usize]);
+            let error = scene.fails(&format!("block {other}"), move |_, answer| {
+                if let Answer::Block(asked) = answer {
+                    asked.clone_from(&raw);
+                }
+                Ok(())
+            });
+            let refused =
+                matches!(&error, SyncError::Block { block, source: ScanError::OtherHeader } if *block == scene.id());
+            assert!(refused, "block {other}: {error}");
+        }
+    }
+}
+
+/// Tries answers to the question for the block, each on top of the block before; gives how many were taken.
+fn tries(scene: &Scene, answers: impl Iterator<Item = (String, Vec<u8>)>) -> usize {
+    let index = Swept::new(&scene.list);
+    index.sweep_to(Some(scene.at - 1), &Memory::on(&scene.branch), SLOWEST).expect("a sane source");
+    let (before, mut taken) = (index.rows(), 0);
+    let id = scene.id();
+    for (what, raw) in answers {
+        watched(&what, || {
+            let source = Memory::hooked(&scene.branch, move |_, _, call, answer| {
+                if let (true, Answer::Block(asked)) = (call == Call::Block(id), answer) {
+                    asked.clone_from(&raw);
+                }
+                Ok(())
+            });
+            match index.sweep_to(None, &source, QUICK) {
+                Err(SyncError::Block { block, .. }) => assert_eq!(block, id, "{what}"),
+                Err(error) => panic!("{what}: {error}"),
+                Ok(_) => {
+                    assert_same_rows(&index.rows(), &scene.expected, &what);
+                    index.undo(scene.at - 1);
+                    taken += 1;
+                }
+            }
+            assert_same_rows(&index.rows(), &before, &what);
+        });
+    }
+    index.sweep(&Memory::on(&scene.branch), QUICK).expect("a sane source");
+    assert_same_rows(&index.rows(), &scene.expected, "after all");
+    taken
+}
+
+#[test]
+fn a_changed_byte_of_a_block_that_touches_is_refused_unless_it_is_a_witness() {
+    let scene = Scene::new(0);
+    let block = &scene.branch.blocks[scene.at as usize];
+    let raw = consensus::serialize(block);
+    let stripped: usize = 81 + block.txdata.iter().map(|transaction| transaction.base_size()).sum::<usize>();
+    let mut rng = Rng::new(71);
+    let places = (0..raw.len()).filter(|place| *place < 90 || place % 5 == 0);
+    let flip = |place: usize| {
+        let mut raw = raw.clone();
+        raw[place] ^= 1 << rng.below(8);
+        (format!("byte {place}"), raw)
+    };
+    let taken = tries(&scene, places.map(flip));
+    assert!(taken > 0 && taken < raw.len() - stripped, "{taken} of {} witness bytes", raw.len() - stripped);
+}
+
+#[test]
+fn a_block_cut_short_or_with_a_tail_is_refused() {
+    let scene = Scene::new(0);
+    let raw = consensus::serialize(&scene.branch.blocks[scene.at as usize]);
+    let cut = (0..raw.len()).filter(|length| length % 13 == 0 || (79..83).contains(length)).chain([raw.len() - 1]);
+    let cut = cut.map(|length| (format!("{length} bytes"), raw[..length].to_vec()));
+    let longer = (String::from("a byte too many"), [&raw[..], &[0]].concat());
+    assert_eq!(tries(&scene, cut.chain([longer])), 0);
+}

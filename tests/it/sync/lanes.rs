@@ -1,0 +1,133 @@
+//! P2 on a real node: every lane gives one digest, and by filters few blocks are read. Filters come from the node's files, or over
+//! REST where those are out of reach.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use bitcoin::{Block, ScriptBuf};
+use serde_json::{Value, json};
+
+use crate::oracle::answers::{List, write_list};
+use crate::support::chain::Chain;
+use crate::support::cli::Cli;
+use crate::support::node::Node;
+use crate::support::random::{self, Rng};
+use crate::support::records::mainnet;
+
+/// The lane, and whether the node's folder is out of reach.
+const WAYS: [(&str, bool); 5] =
+    [("rpc", false), ("rest", false), ("filters", false), ("filters", true), ("auto", false)];
+
+/// An index of its own by this lane; `empty` is a folder in the place of the node's, if that is out of reach.
+fn cli(node: &Node, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Cli {
+    let text = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
+    let cli = Cli::new(node, index.to_owned());
+    let list = write_list(&cli, list);
+    let cli = cli.with(&["--watch", &list, "--lane", lane, "--rpc-cookie-file", &text(&node.cookie_file())]);
+    match empty {
+        None => cli,
+        Some(empty) => cli.with_datadir(empty),
+    }
+}
+
+/// Backfills; gives the answer and the digest.
+fn backfill(cli: &Cli, what: &str) -> (Value, String) {
+    let (code, answer) = cli.json(&["backfill"]);
+    assert_eq!(code, 0, "{what}: {answer}");
+    let (code, digest) = cli.json(&["digest"]);
+    assert_eq!(code, 0, "{what}: {digest}");
+    (answer, digest["digest"].as_str().expect("a digest").to_owned())
+}
+
+fn read(answer: &Value) -> u64 {
+    answer["blocks_read"].as_u64().expect("a number")
+}
+
+#[test]
+fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
+    let node = Node::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
+    node.feed_mainnet(599);
+    node.await_filters();
+    let blocks: Vec<Block> = mainnet();
+    let ninth: ScriptBuf = blocks[9].txdata[0].output[0].script_pubkey.clone();
+    let (dir, list) = (tempfile::tempdir().expect("a folder"), vec![(ninth, 0)]);
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).expect("the folder is ours");
+    let mut digests = BTreeSet::new();
+    for (number, (lane, apart)) in WAYS.into_iter().enumerate() {
+        let what = format!("{lane}, {apart}");
+        let index = dir.path().join(format!("index-{number}"));
+        let cli = cli(&node, &index, &list, lane, apart.then_some(empty.as_path()));
+        let (answer, digest) = backfill(&cli, &what);
+        digests.insert(digest);
+        assert_eq!(digests.len(), 1, "{what}");
+        let expected = if lane == "auto" { "filters" } else { lane };
+        assert_eq!((&answer["lanes"], &answer["blocks"]), (&json!([expected]), &json!(600)), "{what}: {answer}");
+        assert!(if expected == "filters" { read(&answer) < 60 } else { read(&answer) == 600 }, "{what}: {answer}");
+        let (code, check) = cli.json(&["check"]);
+        assert_eq!((code, &check["lane"]), (0, &json!(expected)), "{what}: {check}");
+        let filters = &check["lanes"][0];
+        let source = if apart { "over REST" } else { "from the node's files" };
+        let why = filters["why"].as_str().expect("words");
+        assert!(filters["open"] == true && why.contains(source), "{what}: {filters}");
+    }
+}
+
+/// Three of a list's scripts: paid a few times each, and not such as filters leave out.
+fn rare(chain: &Chain, list: List) -> List {
+    let transactions = chain.blocks().iter().flat_map(|block| &block.txdata);
+    let outputs: Vec<_> = transactions.flat_map(|transaction| &transaction.output).collect();
+    let paid = |script: &ScriptBuf| outputs.iter().filter(|output| output.script_pubkey == *script).count();
+    let good = |(script, _): &(ScriptBuf, u32)| !script.is_empty() && !script.is_op_return() && paid(script) < 5;
+    let some: List = list.into_iter().filter(good).take(3).collect();
+    assert_eq!(some.len(), 3);
+    some
+}
+
+#[test]
+fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
+    let mut rng = Rng::new(77);
+    let mut chain = random::chain(77, 150);
+    let node = Node::regtest_with(&["-blockfilterindex=1"]);
+    chain.submit_to(&node);
+    let dir = tempfile::tempdir().expect("a folder");
+    let list = rare(&chain, random::watchlist(&chain, &mut rng, 60));
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).expect("the folder is ours");
+    let clis = WAYS.map(|(lane, apart)| {
+        let index = dir.path().join(format!("{lane}-{apart}"));
+        cli(&node, &index, &list, lane, apart.then_some(empty.as_path()))
+    });
+    for round in 0..3 {
+        node.await_filters();
+        let mut digests = BTreeSet::new();
+        for (way, cli) in WAYS.into_iter().zip(&clis) {
+            let what = format!("round {round}, {way:?}");
+            let (answer, digest) = backfill(cli, &what);
+            digests.insert(digest);
+            assert_eq!(digests.len(), 1, "{what}");
+            if way.0 == "filters" {
+                assert_eq!(answer["lanes"], json!(["filters"]), "{what}");
+                assert!(read(&answer) < answer["blocks"].as_u64().expect("a number"), "{what}: {answer}");
+            }
+        }
+        chain = random::fork(&mut chain, &mut rng, 30, 5);
+        chain.submit_to(&node);
+    }
+}
+
+#[test]
+fn filters_that_a_node_lacks_are_asked_for_in_vain_with_the_way_out() {
+    let node = Node::regtest();
+    let dir = tempfile::tempdir().expect("a folder");
+    let list = vec![(ScriptBuf::from_bytes(vec![0x51]), 0)];
+    let cli = cli(&node, &dir.path().join("index"), &list, "filters", None);
+    let (code, answer) = cli.json(&["backfill"]);
+    assert_eq!(code, 2, "{answer}");
+    let (code, answer) = cli.json(&["check"]);
+    assert_eq!(code, 1, "{answer}");
+    let filters = &answer["lanes"][0];
+    assert_eq!((&filters["lane"], &filters["open"]), (&json!("filters"), &json!(false)));
+    assert!(filters["how_to_open"].to_string().contains("blockfilterindex=1"), "{filters}");
+    assert!(answer["problems"].to_string().contains("blockfilterindex=1"), "{answer}");
+}

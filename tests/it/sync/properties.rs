@@ -1,0 +1,326 @@
+//! P3 to P6 and P8 on random chains, forks and lists, without a node. Seeds are named where one fails; `PROPTEST_CASES` sets how
+//! many each property draws.
+
+use std::sync::Arc;
+
+use coinhound::node::NodeError;
+use coinhound::sync::SyncError;
+use coinhound::sync::sweeper::Pace;
+
+use crate::oracle::answers::List;
+use crate::support::chain::{Chain, Template, outputs};
+use crate::support::random::{self, Rng};
+use crate::support::scripts::Shape;
+use crate::support::source::{Branch, Memory};
+use crate::support::swept::{Rows, SLOWEST, Swept, assert_same_rows, watched};
+
+/// A chain, a list for it, and the generator for what else a property draws.
+struct Case {
+    name: String,
+    rng: Rng,
+    chain: Chain,
+    branch: Arc<Branch>,
+    list: List,
+}
+
+impl Case {
+    fn draw(property: u64, number: u64) -> Self {
+        let seed = property * 1_000_000 + number;
+        let mut rng = Rng::new(seed);
+        // Coinbases are spent from 101 on; coins are published anew every hundred blocks.
+        let height = match number % 4 {
+            0 => 1 + rng.below(60),
+            1 | 2 => 101 + rng.below(40),
+            _ => 200 + rng.below(40),
+        };
+        let chain = random::chain(seed, u32::try_from(height).expect("a short chain"));
+        let count = match number % 5 {
+            0 => 400,
+            1 => 1 + rng.index(3),
+            _ => 5 + rng.index(60),
+        };
+        let mut list = random::watchlist(&chain, &mut rng, count);
+        if number.is_multiple_of(3) {
+            list.iter_mut().for_each(|(_, from)| *from = 0);
+        }
+        let branch = Branch::new(chain.blocks());
+        Self { name: format!("seed {seed}, height {height}, {} scripts", list.len()), rng, chain, branch, list }
+    }
+
+    fn pace(&mut self) -> Pace {
+        Pace { threads: *self.rng.pick(&[1, 2, 8]), batch_blocks: *self.rng.pick(&[1, 2, 7, 64, 500]) }
+    }
+
+    /// A branch that leaves the chain up to 100 blocks below its tip.
+    fn fork(&mut self, longer: u32) -> (u32, Chain) {
+        let depth = 1 + self.below(self.chain.height().min(100));
+        (depth, random::fork(&mut self.chain, &mut self.rng, depth, longer))
+    }
+
+    fn below(&mut self, bound: u32) -> u32 {
+        u32::try_from(self.rng.below(u64::from(bound))).expect("below a small number")
+    }
+
+    /// Panics unless the index is one freshly made of this chain, and the model's.
+    fn assert_fresh(&self, index: &Swept, branch: &Arc<Branch>, what: &str) {
+        let (what, height) = (format!("{}: {what}", self.name), branch.height());
+        let fresh = Swept::fresh(branch, &self.list);
+        assert_same_rows(&index.rows(), &fresh.rows(), &what);
+        assert_eq!(index.digest(height), fresh.digest(height), "{what}");
+        index.assert_model(&branch.blocks, &self.list, &what);
+    }
+}
+
+/// Draws cases of a property.
+fn each(property: u64, check: impl Fn(&mut Case)) {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+    for number in 0..cases {
+        let mut case = Case::draw(property, number);
+        watched(&case.name.clone(), || check(&mut case));
+    }
+}
+
+#[test]
+fn p3_threads_and_batches_dont_matter() {
+    each(3, |case| {
+        let fresh = Swept::fresh(&case.branch, &case.list);
+        let expected = fresh.rows();
+        fresh.assert_model(&case.branch.blocks, &case.list, &case.name);
+        for threads in [1, 2, 8] {
+            let pace = Pace { threads, ..case.pace() };
+            let index = Swept::new(&case.list);
+            let outcome = index.sweep(&Memory::on(&case.branch), pace).expect("a sane source");
+            assert_eq!((outcome.through, outcome.stopped), (Some(case.branch.height()), false), "{}", case.name);
+            assert_same_rows(&index.rows(), &expected, &format!("{}: {pace:?}", case.name));
+            // The state after any block is that of an index which ends there.
+            let height = case.below(case.branch.height() + 1);
+            assert_eq!(index.digest(height), fresh.digest(height), "{}", case.name);
+        }
+        let height = case.below(case.branch.height() + 1);
+        let part = Swept::new(&case.list);
+        part.sweep_to(Some(height), &Memory::on(&case.branch), SLOWEST).expect("a sane source");
+        assert_eq!(part.digest(height), fresh.digest(height), "{}: at {height}", case.name);
+    });
+}
+
+/// What breaks a run off.
+#[derive(Clone, Copy, Debug)]
+enum Break {
+    Stop,
+    Panic,
+    Refusal,
+}
+
+/// A source that breaks the run off at the call of this number.
+fn breaking(branch: &Arc<Branch>, at: usize, how: Break) -> Arc<Memory> {
+    Memory::hooked(branch, move |memory, number, call, _| match how {
+        _ if number != at => Ok(()),
+        Break::Stop => {
+            memory.stop.request();
+            Ok(())
+        }
+        Break::Panic => panic!("on purpose, in {call:?}"),
+        Break::Refusal => Err(NodeError::BadAnswer { what: format!("{call:?}"), detail: "on purpose".into() }),
+    })
+}
+
+/// A run that may end early; panics unless it ended as it was broken off.
+fn broken_run(index: &Swept, source: &Arc<Memory>, pace: Pace, how: Break, what: &str) {
+    let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| index.sweep(source, pace)));
+    match (how, run) {
+        (_, Ok(Ok(_))) | (Break::Panic, Err(_) | Ok(Err(SyncError::Panic(_)))) => {}
+        (Break::Refusal, Ok(Err(SyncError::Node(NodeError::BadAnswer { .. })))) => {}
+        (_, Ok(Err(error))) => panic!("{what}: {error}"),
+        (_, Err(panic)) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Breaks runs off until one comes to the end; after each, the index is that of a valid chain that ends at its tip.
+fn sweep_with_breaks(case: &mut Case, index: &mut Swept, branch: &Arc<Branch>, expected: &Swept, from: u32) {
+    for run in 0.. {
+        let how = *case.rng.pick(&[Break::Stop, Break::Panic, Break::Refusal]);
+        let most = if run < 6 { 3 * branch.blocks.len() } else { usize::MAX >> 1 };
+        let (at, pace) = (case.rng.index(most), case.pace());
+        let what = format!("{}: run {run}, {how:?} at call {at}, {pace:?}", case.name);
+        let source = breaking(branch, at, how);
+        broken_run(index, &source, pace, how, &what);
+        if case.rng.once_in(2) {
+            index.reopen();
+        }
+        if let Some(tip) = index.tip().filter(|tip| *tip >= from) {
+            assert_eq!(index.digest(tip), expected.digest(tip), "{what}: at {tip}");
+            let rows = |name| index.rows().keys().filter(|(family, _)| *family == name).count();
+            assert_eq!(rows("headers"), tip as usize + 1, "{what}");
+        }
+        if index.tip() == Some(branch.height()) && source.calls() <= at {
+            break;
+        }
+    }
+}
+
+#[test]
+fn p4_a_run_broken_off_anywhere_leaves_whole_blocks_and_the_next_goes_on() {
+    each(4, |case| {
+        let (branch, mut index) = (Arc::clone(&case.branch), Swept::new(&case.list));
+        let fresh = Swept::fresh(&branch, &case.list);
+        sweep_with_breaks(case, &mut index, &branch, &fresh, 0);
+        assert_same_rows(&index.rows(), &fresh.rows(), &case.name);
+        // The digest doesn't see what lies above its height; a fresh index of a part of the chain does.
+        let mut part = Swept::new(&case.list);
+        let (at, pace) = (case.rng.index(2 * branch.blocks.len()), case.pace());
+        broken_run(&part, &breaking(&branch, at, Break::Panic), pace, Break::Panic, &case.name);
+        if let Some(tip) = part.tip() {
+            case.assert_fresh(&part, &branch.up_to(tip), &format!("panic at call {at}, {pace:?}"));
+        }
+        part.reopen();
+        part.sweep(&Memory::on(&branch), pace).expect("a sane source");
+        assert_same_rows(&part.rows(), &fresh.rows(), &case.name);
+    });
+}
+
+#[test]
+fn p4_a_reorg_broken_off_anywhere_is_gone_on_with() {
+    each(14, |case| {
+        let (pace, (depth, fork)) = (case.pace(), case.fork(1));
+        let (branch, fork) = (Arc::clone(&case.branch), Branch::new(fork.blocks()));
+        let mut index = Swept::new(&case.list);
+        index.sweep(&Memory::on(&branch), pace).expect("a sane source");
+        let fresh = Swept::fresh(&fork, &case.list);
+        // Where the tip is on the new branch is for its hash to say: below the fork both are one.
+        let from = fork.height();
+        sweep_with_breaks(case, &mut index, &fork, &fresh, from);
+        assert_same_rows(&index.rows(), &fresh.rows(), &format!("{}: depth {depth}", case.name));
+    });
+}
+
+#[test]
+fn p5_after_a_reorg_the_index_is_a_fresh_one_of_the_new_chain() {
+    each(5, |case| {
+        let (pace, longer) = (case.pace(), 1 + case.below(5));
+        let (depth, mut fork) = case.fork(longer);
+        let (first, second) = (Arc::clone(&case.branch), Branch::new(fork.blocks()));
+        let mut index = Swept::new(&case.list);
+        let source = Memory::on(&first);
+        index.sweep(&source, pace).expect("a sane source");
+        let before = index.rows();
+        source.switch(&second);
+        index.sweep(&source, pace).expect("a sane source");
+        case.assert_fresh(&index, &second, &format!("depth {depth}, {longer} longer, {pace:?}"));
+        // A branch off the branch, in another process.
+        index.reopen();
+        let deeper = 1 + case.below(fork.height().min(100));
+        let third = Branch::new(random::fork(&mut fork, &mut case.rng, deeper, 1).blocks());
+        source.switch(&third);
+        index.sweep(&source, pace).expect("a sane source");
+        case.assert_fresh(&index, &third, &format!("depth {deeper} after {depth}, {pace:?}"));
+        // Back to the first, which has less work: the others are called invalid.
+        source.switch(&first);
+        source.invalidate(&third, 0);
+        index.sweep(&source, pace).expect("a sane source");
+        assert_same_rows(&index.rows(), &before, &format!("{}: there and back", case.name));
+        // The tip goes back, and nothing comes in its place.
+        let height = case.below(first.height());
+        let short = first.up_to(height);
+        source.invalidate(&first, height);
+        source.switch(&short);
+        index.sweep(&source, pace).expect("a sane source");
+        case.assert_fresh(&index, &short, &format!("down to {height}"));
+    });
+}
+
+#[test]
+fn p6_blocks_disconnected_and_connected_leave_no_trace() {
+    each(6, |case| {
+        let (pace, tip) = (case.pace(), case.branch.height());
+        let mut index = Swept::new(&case.list);
+        index.sweep(&Memory::on(&case.branch), pace).expect("a sane source");
+        let before = index.rows();
+        for _ in 0..3 {
+            let fork = case.below(tip);
+            index.undo(fork);
+            case.assert_fresh(&index, &case.branch.up_to(fork), &format!("undone to {fork}"));
+            if case.rng.once_in(2) {
+                index.reopen();
+            }
+            index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+            assert_same_rows(&index.rows(), &before, &format!("{}: from {fork} on again", case.name));
+        }
+    });
+}
+
+#[test]
+fn p6_more_blocks_than_a_batch_holds_are_undone_too() {
+    let mut chain = Chain::regtest(66);
+    chain.mine_empty(1_100);
+    let (branch, list) = (Branch::new(chain.blocks()), vec![(chain.miner(), 0)]);
+    let index = Swept::new(&list);
+    let pace = Pace { threads: 2, batch_blocks: 500 };
+    index.sweep(&Memory::on(&branch), pace).expect("a sane source");
+    let before: Rows = index.rows();
+    index.undo(0);
+    assert_same_rows(&index.rows(), &Swept::fresh(&branch.up_to(0), &list).rows(), "down to genesis");
+    index.sweep(&Memory::on(&branch), pace).expect("a sane source");
+    assert_same_rows(&index.rows(), &before, "and up again");
+}
+
+/// Heights of BIP30's twins, of the block between that spends the elder's second coin, and of the one that spends the twin's first.
+const ELDER: u32 = 3;
+const BETWEEN: u32 = ELDER + 100;
+const TWIN: u32 = 107;
+const SPENT: u32 = TWIN + 100;
+
+/// A chain with BIP30's twins: a coinbase that comes again when one of its two coins is spent. The first is lost, and its twin is
+/// spent; the second's twin lives.
+fn twins(seed: u64) -> (Chain, List) {
+    let (mut chain, mut rng) = (Chain::regtest(seed), Rng::new(seed));
+    random::grow(&mut chain, &mut rng, ELDER - 1);
+    let scripts = [(Shape::P2wpkh, 8), (Shape::P2pkh, 9)].map(|(shape, n)| chain.script(shape, n));
+    chain.mine_paying(Vec::new(), &scripts.each_ref().map(|script| (script.clone(), 1_000)));
+    let coinbase = chain.blocks()[ELDER as usize].txdata[0].clone();
+    let [first, second] = [0, 1].map(|vout| outputs(&coinbase).nth(vout).expect("two outputs").0);
+    random::grow(&mut chain, &mut rng, BETWEEN - ELDER - 1);
+    let spend = chain.spend(&[second], &[(scripts[0].clone(), 800)]);
+    chain.mine(vec![spend]);
+    chain.mine_empty(TWIN - BETWEEN - 1);
+    chain.mine_template(Template { twin: Some(coinbase.clone()), ..Template::default() });
+    random::grow(&mut chain, &mut rng, 3);
+    chain.mine_empty(SPENT - 1 - chain.height());
+    let spend = chain.spend(&[first], &[(scripts[1].clone(), 900)]);
+    chain.mine(vec![spend]);
+    chain.mine_empty(2);
+    (chain, scripts.map(|script| (script, 0)).to_vec())
+}
+
+#[test]
+fn p3_to_p6_hold_with_bip30_twins() {
+    // Elder and twin are flagged, or the twin only, or neither, and only spends are seen.
+    for (from, seed) in [0, TWIN - 1, TWIN, TWIN + 1].into_iter().zip(30..) {
+        let what = format!("twins from {from}, seed {seed}");
+        watched(&what, || {
+            let (chain, mut list) = twins(seed);
+            list.iter_mut().for_each(|entry| entry.1 = from);
+            let branch = Branch::new(chain.blocks());
+            let fresh = Swept::fresh(&branch, &list);
+            fresh.assert_model(&branch.blocks, &list, &what);
+            let mut index = Swept::new(&list);
+            // Restarts before the elder, between both, after the twin, and around its spend.
+            for stop in [ELDER - 1, ELDER, BETWEEN, TWIN - 1, TWIN, SPENT - 1, SPENT] {
+                let pace = Pace { threads: 2, batch_blocks: 7 };
+                index.sweep_to(Some(stop), &Memory::on(&branch), pace).expect("a sane source");
+                index.assert_model(&branch.blocks[..=stop as usize], &list, &format!("{what}: to {stop}"));
+                index.reopen();
+            }
+            index.sweep(&Memory::on(&branch), SLOWEST).expect("a sane source");
+            assert_same_rows(&index.rows(), &fresh.rows(), &what);
+            for fork in [SPENT - 1, TWIN, TWIN - 1, BETWEEN - 1, ELDER, ELDER - 1] {
+                let short = branch.up_to(fork);
+                index.undo(fork);
+                assert_same_rows(&index.rows(), &Swept::fresh(&short, &list).rows(), &what);
+                index.assert_model(&short.blocks, &list, &format!("{what}: undone to {fork}"));
+                index.reopen();
+                index.sweep(&Memory::on(&branch), SLOWEST).expect("a sane source");
+                assert_same_rows(&index.rows(), &fresh.rows(), &format!("{what}: again from {fork}"));
+            }
+        });
+    }
+}

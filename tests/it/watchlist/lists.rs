@@ -1,0 +1,129 @@
+//! Lists that change, overlap, or hold rows that can't be read: what the index refuses, takes over, and says.
+
+use std::fs;
+
+use crate::support::small::{PAYER, SERVICE, Small};
+use serde_json::{Value, json};
+
+/// The answer to `watch list`, with these lists.
+fn entries(small: &Small) -> Vec<Value> {
+    let (code, answer) = small.cli.json(&["watch", "list"]);
+    assert_eq!(code, 0, "{answer}");
+    answer["rows"].as_array().expect("rows").clone()
+}
+
+fn labels(small: &Small, script: &str) -> Value {
+    let rows = entries(small);
+    let row = rows.iter().find(|row| row["script"] == script || row["address"] == script);
+    row.unwrap_or_else(|| panic!("{script} is no entry")).clone()["label_texts"].take()
+}
+
+#[test]
+fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
+    let small = Small::at(50);
+    let digest = small.cli.json(&["digest"]).1["digest"].clone();
+    let versions = [
+        format!("descriptor,label\n{PAYER},Renamed\n"),
+        format!("\ndescriptor,label\n\n{PAYER},Renamed\n"),
+        format!("label,descriptor\nMoved,{PAYER}\n"),
+    ];
+    for text in versions {
+        fs::write(&small.list, &text).expect("ours");
+        assert_eq!(small.cli.run(&["history", PAYER]).code, 3, "until it is taken in: {text}");
+        let (code, answer) = small.cli.json(&["backfill"]);
+        assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "{text}: {answer}");
+        let label = if text.contains("Moved") { "Moved" } else { "Renamed" };
+        let (code, answer) = small.cli.json(&["balance", &format!("label:{label}")]);
+        assert_eq!((code, &answer["rows"][0]["labels"]), (0, &json!([label])), "{text}");
+        assert_eq!(small.cli.json(&["digest"]).1["digest"], digest, "labels are no part of the digest");
+    }
+}
+
+#[test]
+fn a_list_that_moved_is_the_same_list() {
+    let small = Small::at(20);
+    let elsewhere = small.cli.home().join("moved.csv");
+    fs::rename(&small.list, &elsewhere).expect("ours");
+    std::os::unix::fs::symlink(&elsewhere, &small.list).expect("ours");
+    assert_eq!(small.cli.run(&["history", PAYER]).code, 0, "the same content");
+    let (code, answer) = small.cli.json(&["backfill"]);
+    assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "{answer}");
+    let rows = entries(&small);
+    let lists: Vec<_> = rows.iter().map(|row| row["labels"][0]["list"].as_str().unwrap_or_default()).collect();
+    assert!(lists.iter().any(|list| list.ends_with("moved.csv")), "{lists:?}");
+}
+
+#[test]
+fn a_script_on_several_lists_keeps_every_label_once() {
+    let small = Small::without_index(20);
+    let home = small.cli.home();
+    fs::write(home.join("b.txt"), format!("{PAYER} From B\n{PAYER} From B\n{PAYER} Also B\n")).expect("ours");
+    fs::write(home.join("c.txt"), format!("{PAYER}\n{SERVICE} Seized\n")).expect("ours");
+    let lists = ["--watch", "b.txt", "--watch", "c.txt"];
+    let (_, checked) = small.cli.json(&["watch", "check", "b.txt"]);
+    assert_eq!((&checked["files"][0]["accepted"], &checked["files"][0]["duplicates"]), (&json!(2), &json!(1)));
+    assert_eq!(small.cli.run(&[&lists[..], &["backfill"]].concat()).code, 0);
+    let rows = entries(&small);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let payer = rows.iter().find(|row| row["address"].is_null()).expect("a bare key has no address");
+    let texts: Vec<_> = payer["label_texts"].as_array().expect("texts").iter().filter_map(Value::as_str).collect();
+    assert_eq!(texts.len(), 4, "{texts:?}");
+    for text in ["From B", "Also B", "c.txt"] {
+        assert!(texts.contains(&text), "{texts:?}");
+    }
+    let both = rows.iter().find(|row| row["address"] == SERVICE).expect("an entry");
+    assert_eq!(both["roles"], json!(["flagged", "service"]));
+    assert_eq!(labels(&small, SERVICE).as_array().map(Vec::len), Some(2));
+    // Flagged too, so its history is known; overlapping targets count once.
+    let arguments = [&lists[..], &["balance", SERVICE, "label:Seized", "label:An exchange"]].concat();
+    let (code, answer) = small.cli.json(&arguments);
+    assert_eq!((code, answer["rows"].as_array().map(Vec::len)), (0, Some(1)), "{answer}");
+    assert_eq!(answer["rows"][0]["known"], true, "{answer}");
+}
+
+#[test]
+fn rows_that_cannot_be_read_make_all_incomplete_until_they_are_accepted() {
+    let small = Small::without_index(20);
+    let text = fs::read_to_string(&small.list).expect("ours");
+    fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyZ,mistyped\n")).expect("ours");
+    let out = small.cli.run(&["backfill"]);
+    assert!(out.code == 0 && out.stderr.contains("1 rows could not be read"), "{out:#?}");
+    let state = |arguments: &[&str]| {
+        let (code, answer) = small.cli.json(arguments);
+        let coverage = &answer["coverage"];
+        (code, coverage["complete"].as_bool().expect("a bool"), coverage["quarantined"].as_u64().expect("a count"))
+    };
+    for command in ["balance", "history", "coins"] {
+        assert_eq!(state(&[command, "all"]), (3, false, 1), "{command}");
+        assert_eq!(state(&[command, PAYER]), (0, true, 1), "{command}: the row is none of this target's business");
+    }
+    assert_eq!(state(&["status"]), (0, false, 1));
+    assert_eq!(small.cli.run(&["backfill"]).code, 0);
+    assert_eq!(state(&["balance", "all"]), (3, false, 1), "another run accepts nothing");
+    assert_eq!(small.cli.run(&["backfill", "--accept-quarantined"]).code, 0);
+    assert_eq!(state(&["balance", "all"]), (0, true, 1));
+    assert_eq!(state(&["status"]), (0, true, 1));
+    assert_eq!(small.cli.run(&["backfill"]).code, 0);
+    assert_eq!(state(&["balance", "all"]), (0, true, 1), "it is remembered with the list");
+    fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyQ,another\n")).expect("ours");
+    assert_eq!(small.cli.run(&["backfill"]).code, 0);
+    assert_eq!(state(&["balance", "all"]), (3, false, 1), "what was accepted was another list");
+}
+
+#[test]
+fn questions_without_configured_lists_go_by_the_files_that_were_taken_in() {
+    let small = Small::at(20);
+    let bare = crate::support::cli::Cli::new(&small.node, small.cli.index());
+    assert_eq!(bare.run(&["history", PAYER]).code, 0);
+    let text = fs::read_to_string(&small.list).expect("ours");
+    fs::write(&small.list, format!("{text}# a remark\n")).expect("ours");
+    let (code, answer) = bare.json(&["history", PAYER]);
+    assert_eq!((code, &answer["coverage"]["lists_changed"]), (3, &json!(true)));
+    let table = bare.run(&["history", PAYER]).stdout;
+    assert!(table.contains("are not those the index took in"), "{table}");
+    fs::remove_file(&small.list).expect("ours");
+    assert_eq!(bare.run(&["history", PAYER]).code, 0, "a file that has gone says nothing");
+    let out = bare.run(&["backfill"]);
+    assert!(out.code == 0 && out.stderr.contains("going on with the entries"), "{out:#?}");
+    assert_eq!(small.cli.run(&["backfill"]).code, 1, "a configured list that has gone stops the run");
+}
