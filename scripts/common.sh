@@ -22,3 +22,8 @@ need_debian() {
             die "apt-get could not install $1; install $2 by hand"
     fi
 }
+
+# structure COMMAND ROOT: what scripts/structure reads from the sources in ROOT.
+structure() {
+    cargo run --quiet --locked --manifest-path "$root/scripts/structure/Cargo.toml" --target-dir "$cache/structure/target" -- "$@"
+}

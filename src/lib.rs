@@ -1,22 +1,51 @@
 //! coinhound: a full-node block scanner that indexes every transaction touching flagged scripts.
 //!
-//! The layer map (arrows point down only; `scripts/layers` checks that they do):
+//! The map of its layers. `scripts/layers` reads it: each layer names those after its arrow, all of which stand further down, and no
+//! others; each arrow is needed by some file.
 //!
 //! ```text
-//! main ─ command ─┬─ sync ───── node, scan, trace, index      backfill, follow: the sweeps
-//!                 ├─ query ──── index, trace                  answers as Serialize structs, from one snapshot
-//!                 ├─ audit ──── index, trace, node            verify: the index against itself and against the node
-//!                 ├─ node                                     Bitcoin Core: rpc, rest, filters; the only code that talks to it
-//!                 └─ output                                   table, json, jsonl, csv, pictures: the only code that prints
-//!    scan       pure, per block: which transactions touch the interest
-//!    index      RocksDB: records, derived rows, one batch per step
-//!    trace      pure, chain order: taint, hops, when to stop
-//!    watchlist  lists → entries (takes `Read`)
-//!    chain      heights, headers, proof of work, merkle: pure, under all of the above
+//! main         parses, runs, prints an error, sets the exit code
+//!            → cli, command, error, output
+//! command      one command a file: opens what it needs, asks, hands the answer to output
+//!            → audit, chain, cli, config, error, index, node, output, query, stop, sync, trace, watchlist
+//! cli          the command line
+//!            → config, error, output, trace
+//! error        what can fail, and the exit code that says so
+//!            → audit, config, index, node, output, query, sync, watchlist
+//! config       settings: flags, environment, file, defaults
+//!            → chain, node, output, sync, trace, watchlist
+//! output       table, json, jsonl, csv, pictures, log: the only code that prints
+//!            → chain, query, sync
+//! query        answers as Serialize structs, from one snapshot of the index
+//!            → chain, index, trace, watchlist
+//! audit        verify: the index against itself and against the node
+//!            → chain, index, node, trace
+//! sync         backfill, follow: the sweeps
+//!            → chain, index, node, scan, stop, trace, watchlist
+//! index        RocksDB: records, derived rows, one batch a step
+//!            → chain, trace, watchlist
+//! node         Bitcoin Core by RPC, REST and its filter files: the only code that talks to it
+//!            → chain, stop
+//! watchlist    lists to entries
+//!            → chain
+//! trace        taint, hops, when to stop; in chain order
+//! scan         which transactions of a block touch what is sought
+//!            → chain
+//! stop         the flag that ends long work early
+//! chain        heights, headers, proof of work, merkle trees
 //! ```
 //!
-//! `node` and `index` never meet. `scan`, `trace`, `watchlist` and `chain` know no clock, disk or socket. `bitcoincore_rpc` is named
-//! in one file, `rocksdb` only under `index/`, `clap` only in `cli.rs` and `command/`.
+//! What may be named where:
+//!
+//! ```text
+//! bitcoincore_rpc                                       only in node/rpc.rs
+//! ureq                                                  only in node/
+//! rocksdb                                               only in index/
+//! clap                                                  only in cli.rs, command/
+//! print!, println!, eprint!, eprintln!                  only in output/
+//! std::io::stdout, std::io::stderr                      only in output/
+//! std::env, std::fs, std::net, std::thread, std::time   never in chain/, scan/, trace/, watchlist/
+//! ```
 
 pub mod audit;
 pub mod chain;
