@@ -29,7 +29,7 @@ use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::values::Record;
 use coinhound::index::{Family, Writer};
 use coinhound::scan::{Coins, Matcher, Needles, OutPointHasher, ScriptMap, scan};
-use coinhound::sync::tell;
+use coinhound::sync::apply::events;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A real block of 2,500 transactions.
@@ -168,8 +168,8 @@ fn commit_block(
         assert!(derived.is_record);
         if tells {
             let place = Place { height, block: header.block_hash(), time: header.time, txid: *txid, tx_index };
-            let facts = tell::facts(writer, place, record, &derived.rows).unwrap();
-            for event in tell::changes(&tell::Facts::new(), &facts, Seen::Tip, Reason::Retrace) {
+            let facts = events::facts(writer, place, record, &derived.rows).unwrap();
+            for event in events::changes(&events::Facts::new(), &facts, Seen::Tip, Reason::Retrace) {
                 step.tell(&event).unwrap();
             }
         }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::chain::{Chain, Height};
 use crate::node::{self, Given, LaneChoice, Origin};
 use crate::output::log::LogFormat;
-use crate::sync::lists::WantedTrace;
+use crate::sync::plan::change::WantedTrace;
 use crate::trace::Rule;
 use crate::trace::rule::NoRule;
 use crate::watchlist::{ListOptions, Role};

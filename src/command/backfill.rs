@@ -15,9 +15,9 @@ use crate::output::progress::Progress;
 use crate::query::status::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
-use crate::sync::interest::Needs;
-use crate::sync::lists::{Change, Wanted, plan};
-use crate::sync::sweeper::Sweeper;
+use crate::sync::fetch::interest::Needs;
+use crate::sync::plan::change::{Change, Wanted, plan};
+use crate::sync::sweep::sweeper::Sweeper;
 
 #[derive(Serialize)]
 struct Answer {

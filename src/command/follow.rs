@@ -19,9 +19,9 @@ use crate::output::progress::Progress;
 use crate::query::events::last_seq;
 use crate::stop::Stop;
 use crate::sync::SyncError;
-use crate::sync::advance::Tally;
-use crate::sync::lists::{Wanted, WantedTrace, plan};
-use crate::sync::sweeper::{Bells, Observer, Sweeper};
+use crate::sync::apply::advance::Tally;
+use crate::sync::plan::change::{Wanted, WantedTrace, plan};
+use crate::sync::sweep::sweeper::{Bells, Observer, Sweeper};
 
 /// How long the node is waited at for a new tip in one go.
 const TIP_WAIT: Duration = Duration::from_secs(25);

@@ -12,7 +12,7 @@ use crate::output::progress::Progress;
 use crate::query::status::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
-use crate::sync::retrace::retrace;
+use crate::sync::sweep::retrace::retrace;
 
 #[derive(Serialize)]
 struct Answer {

@@ -12,12 +12,12 @@ use crate::index::writer::{FolderState, folder_state};
 use crate::index::{IndexError, Writer};
 use crate::node::{Connection, Lane, LaneChoice, Node, NodeError, NodeInfo};
 use crate::stop::Stop;
-use crate::sync::advance::Tally;
-use crate::sync::interest::Needs;
-use crate::sync::lists::{Change, Plan, Wanted};
-use crate::sync::open::open;
-use crate::sync::source::{FilterLane, NodeSource};
-use crate::sync::sweeper::Pace;
+use crate::sync::apply::advance::Tally;
+use crate::sync::fetch::interest::Needs;
+use crate::sync::fetch::source::{FilterLane, NodeSource};
+use crate::sync::plan::change::{Change, Plan, Wanted};
+use crate::sync::plan::open::open;
+use crate::sync::sweep::sweeper::Pace;
 use crate::watchlist::List;
 use crate::watchlist::entries::merge;
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Exit};
 use crate::output::rows::column;
 use crate::output::{Column, Kind, Stream};
 use crate::query::status::whole_coverage;
-use crate::sync::lists::{Change, Changed, plan};
+use crate::sync::plan::change::{Change, Changed, plan};
 
 const COLUMNS: [Column; 6] = [
     column("change", "change", Kind::Text),

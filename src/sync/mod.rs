@@ -1,26 +1,9 @@
 //! Sweeps: from the node's blocks to the index's rows. Decides what to read, reads it in parallel, applies it in chain order.
 
-pub mod advance;
-pub mod candidate;
-pub mod disconnect;
-pub mod fork;
-pub mod interest;
-pub mod lists;
-pub mod open;
-pub mod pipeline;
-pub mod retrace;
-pub mod rewrite;
-pub mod room;
-pub mod settle;
-pub mod sieve;
-pub mod single;
-pub mod sought;
-pub mod source;
-pub mod sweeper;
-pub mod tasks;
-pub mod tell;
-pub mod walk;
-pub mod worth;
+pub mod apply;
+pub mod fetch;
+pub mod plan;
+pub mod sweep;
 
 use bitcoin::OutPoint;
 

@@ -13,7 +13,7 @@ use crate::chain::{Chain, Height};
 use crate::config::WatchFile;
 use crate::error::Error;
 use crate::index::meta::{TakenList, TakenLists};
-use crate::sync::lists::Entries;
+use crate::sync::plan::change::Entries;
 use crate::watchlist::entries::merge;
 use crate::watchlist::{self, List};
 

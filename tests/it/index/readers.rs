@@ -10,8 +10,8 @@ use coinhound::chain::Chain;
 use coinhound::index::meta::{Identity, TakenLists, TraceParameters, put_lists, put_trace};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::{Family, IndexError, Reader, Writer};
-use coinhound::sync::lists::{Wanted, WantedTrace};
-use coinhound::sync::sweeper::Pace;
+use coinhound::sync::plan::change::{Wanted, WantedTrace};
+use coinhound::sync::sweep::sweeper::Pace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

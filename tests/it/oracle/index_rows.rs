@@ -29,7 +29,7 @@ pub struct Listed {
 pub type State = BTreeMap<ScriptBuf, Listed>;
 
 /// The lists as entries.
-pub fn entries(state: &State) -> coinhound::sync::lists::Entries {
+pub fn entries(state: &State) -> coinhound::sync::plan::change::Entries {
     let entry = |(script, listed): (&ScriptBuf, &Listed)| {
         let roles: BTreeSet<Role> = [(listed.flagged, Role::Flagged), (listed.service, Role::Service)]
             .into_iter()

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use coinhound::chain::ScriptHash;
 use coinhound::index::meta::TraceParameters;
-use coinhound::sync::lists::Entries;
+use coinhound::sync::plan::change::Entries;
 use coinhound::trace::{Part, Rule, Segment};
 use coinhound::watchlist::entries::Entry;
 use coinhound::watchlist::{Label, Role};

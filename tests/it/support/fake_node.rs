@@ -7,10 +7,10 @@ use bitcoin::{Amount, Block, TxOut};
 use coinhound::chain::Height;
 use coinhound::index::meta::TakenLists;
 use coinhound::sync::SyncError;
-use coinhound::sync::lists::Wanted;
-use coinhound::sync::open::open;
-use coinhound::sync::source::Spent;
-use coinhound::sync::sweeper::{Outcome, Pace, Sweeper};
+use coinhound::sync::fetch::source::Spent;
+use coinhound::sync::plan::change::Wanted;
+use coinhound::sync::plan::open::open;
+use coinhound::sync::sweep::sweeper::{Outcome, Pace, Sweeper};
 
 use crate::oracle::answers::List;
 use crate::support::source::{Answer, Branch, Call, Memory, Shared};

@@ -11,7 +11,7 @@ use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::scan::Matcher;
 use coinhound::stop::Stop;
-use coinhound::sync::source::{Connection, Filtering, Judge, Said, Source, Spent};
+use coinhound::sync::fetch::source::{Connection, Filtering, Judge, Said, Source, Spent};
 
 /// One chain from genesis on, with what each of its blocks spends.
 pub struct Branch {

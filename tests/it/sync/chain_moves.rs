@@ -8,7 +8,7 @@ use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use coinhound::chain::header::HeaderError;
 use coinhound::sync::SyncError;
-use coinhound::sync::sweeper::Pace;
+use coinhound::sync::sweep::sweeper::Pace;
 
 use crate::oracle::answers::List;
 use crate::support::random::{self, Rng};

@@ -8,8 +8,8 @@ use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::scan::ScanError;
 use coinhound::sync::SyncError;
-use coinhound::sync::source::Spent;
-use coinhound::sync::sweeper::Pace;
+use coinhound::sync::fetch::source::Spent;
+use coinhound::sync::sweep::sweeper::Pace;
 
 use crate::oracle::answers::List;
 use crate::support::chain::{Chain, Template, outputs};

@@ -9,9 +9,9 @@ use bitcoin::ScriptBuf;
 use coinhound::audit::verify::verify;
 use coinhound::index::events::{Event, Fact, since};
 use coinhound::index::meta::{TakenLists, TraceParameters};
-use coinhound::sync::lists::{Wanted, WantedTrace, plan};
-use coinhound::sync::source::Filtering;
-use coinhound::sync::sweeper::{Bells, Pace, Sweeper};
+use coinhound::sync::fetch::source::Filtering;
+use coinhound::sync::plan::change::{Wanted, WantedTrace, plan};
+use coinhound::sync::sweep::sweeper::{Bells, Pace, Sweeper};
 use coinhound::trace::Rule;
 
 use crate::oracle::index_rows::{Listed, State, Tracked, entries};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coinhound::node::NodeError;
 use coinhound::sync::SyncError;
-use coinhound::sync::sweeper::Pace;
+use coinhound::sync::sweep::sweeper::Pace;
 
 use crate::oracle::answers::List;
 use crate::support::chain::{Chain, Template, outputs};

@@ -3,7 +3,7 @@
 
 use bitcoin::{Network, OutPoint, ScriptBuf};
 use coinhound::sync::SyncError;
-use coinhound::sync::sweeper::Pace;
+use coinhound::sync::sweep::sweeper::Pace;
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, scripts};

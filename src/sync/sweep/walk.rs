@@ -3,12 +3,6 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::SyncError;
-use super::advance::{Advance, Course, Passed, Tally};
-use super::interest::{Interest, LiveCoins};
-use super::pipeline::{self, Arrived, ConnectionPool, Order};
-use super::single;
-use super::source::Filtering;
 use super::sweeper::{Observer, Pace};
 use crate::chain::Height;
 use crate::index::events::Seen;
@@ -16,6 +10,12 @@ use crate::index::keys::TxPosition;
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::{Family, IndexError, View, Writer, meta};
 use crate::stop::Stop;
+use crate::sync::SyncError;
+use crate::sync::apply::advance::{Advance, Course, Passed, Tally};
+use crate::sync::fetch::interest::{Interest, LiveCoins};
+use crate::sync::fetch::pipeline::{self, Arrived, ConnectionPool, Order};
+use crate::sync::fetch::single;
+use crate::sync::fetch::source::Filtering;
 
 /// What every sweep of one index goes with.
 pub struct Walk<'a> {

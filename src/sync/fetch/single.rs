@@ -3,11 +3,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::SyncError;
 use super::interest::Interest;
 use super::pipeline::{self, Arrived, ConnectionPool, Order, Shown};
 use super::source::Filtering;
 use crate::chain::BlockId;
+use crate::sync::SyncError;
 
 /// Whether an order is of one block, to be had without filters.
 pub fn fits(order: &Order) -> bool {

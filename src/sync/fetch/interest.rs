@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bitcoin::{OutPoint, Script};
 
-use super::lists::Entries;
 use super::sought::{MOST, Sought};
 use super::source::Filtering;
 use crate::chain::Height;
@@ -18,6 +17,7 @@ use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
 use crate::index::{Family, Result, View};
 use crate::scan::needles::is_left_out;
 use crate::scan::{Coins, Fingerprints, OutPointHasher, ScriptMap, ScriptMapBuilder};
+use crate::sync::plan::change::Entries;
 use crate::watchlist::Role;
 
 /// The scripts that count for one sweep, and the published coins.

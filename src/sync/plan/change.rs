@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::SyncError;
 use crate::chain::{Height, ScriptHash};
 use crate::index::entries::{EntryRow, Lowered};
 use crate::index::keys::{ScriptKey, TouchKey, TxPosition};
 use crate::index::meta::{self, TakenLists, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
 use crate::index::{Family, IndexError, Result, View, Writer};
+use crate::sync::SyncError;
 use crate::trace::Rule;
 use crate::watchlist::entries::Entry;
 use crate::watchlist::{Label, Role};

@@ -1,5 +1,5 @@
 //! In chain order, on one thread: block after block, which coins live, and when a batch is written. Which candidates are records is
-//! [`super::candidate`]'s to say, and how their rows come to be [`super::rewrite`]'s.
+//! [`super::candidate`]'s to say, and how their rows come to be [`super::records`]'s.
 //!
 //! At each height a sweep evaluates, in transaction order, the records that the index already has there together with what the node
 //! shows for its interest: so a change below is passed on without asking the node, and what nothing bears any more goes.
@@ -9,13 +9,8 @@ use std::sync::Arc;
 
 use bitcoin::{OutPoint, TxOut, Txid};
 
-use super::SyncError;
 use super::candidate::Block;
-use super::interest::{Interest, LiveCoins};
-use super::pipeline::{self, Arrived, ConnectionPool, Order, Shown};
-use super::rewrite::{self, place};
-use super::sieve::RuledOut;
-use super::sought::Needed;
+use super::records::{self, place};
 use crate::chain::{BlockId, Height};
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::events::Seen;
@@ -25,6 +20,11 @@ use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::values::{Coin, Record};
 use crate::index::{Family, IndexError, Step, Writer};
 use crate::scan::Matcher;
+use crate::sync::SyncError;
+use crate::sync::fetch::filter::RuledOut;
+use crate::sync::fetch::interest::{Interest, LiveCoins};
+use crate::sync::fetch::pipeline::{self, Arrived, ConnectionPool, Order, Shown};
+use crate::sync::fetch::sought::Needed;
 
 /// A batch is written when it holds this many bytes, however few its blocks.
 const BATCH_BYTES: usize = 4 << 20;
@@ -186,7 +186,7 @@ impl<'a> Advance<'a> {
                 return Ok(Passed::NeedsBlock);
             }
             let seen = self.course.seen;
-            self.tally.touches += rewrite::again(self.writer, &mut self.step, place, &record, derived, seen)?;
+            self.tally.touches += records::again(self.writer, &mut self.step, place, &record, derived, seen)?;
         }
         self.done(height)?;
         Ok(Passed::Done)
@@ -273,7 +273,7 @@ impl<'a> Advance<'a> {
         let derived = self.derived(at, record.txid(), record, true)?;
         let made = self.update_coins(at, record, &derived)?;
         let place = place(arrived.id, &arrived.header, at, record.txid());
-        self.tally.touches += rewrite::again(self.writer, &mut self.step, place, record, derived, self.course.seen)?;
+        self.tally.touches += records::again(self.writer, &mut self.step, place, record, derived, self.course.seen)?;
         Ok(made)
     }
 
@@ -287,7 +287,7 @@ impl<'a> Advance<'a> {
         };
         let derived = self.derived(at, txid, &record, false)?;
         let place = place(arrived.id, &arrived.header, at, txid);
-        self.tally.touches += rewrite::put(self.writer, &mut self.step, place, &record, &derived, self.course.seen)?;
+        self.tally.touches += records::put(self.writer, &mut self.step, place, &record, &derived, self.course.seen)?;
         self.update_coins(at, &record, &derived)
     }
 

@@ -3,7 +3,7 @@
 use bitcoin::Txid;
 use bitcoin::block::Header;
 
-use super::tell;
+use super::events;
 use crate::chain::BlockId;
 use crate::index::derive::{Derived, Rows};
 use crate::index::events::{Place, Reason, Seen};
@@ -28,8 +28,8 @@ pub fn put(
     derived: &Derived,
     seen: Seen,
 ) -> Result<u64> {
-    let facts = tell::facts(view, place, record, &derived.rows)?;
-    for event in tell::changes(&tell::Facts::new(), &facts, seen, Reason::Retrace) {
+    let facts = events::facts(view, place, record, &derived.rows)?;
+    for event in events::changes(&events::Facts::new(), &facts, seen, Reason::Retrace) {
         step.tell(&event)?;
     }
     let mut touches = 0;
@@ -59,12 +59,12 @@ pub fn again(
         return Ok(0);
     }
     // What damaged rows told nobody knows any more.
-    let before = match tell::facts(view, place, record, &old) {
-        Err(IndexError::Corrupt { .. }) => tell::Facts::new(),
+    let before = match events::facts(view, place, record, &old) {
+        Err(IndexError::Corrupt { .. }) => events::Facts::new(),
         facts => facts?,
     };
-    let after = tell::facts(view, place, record, &new)?;
-    for event in tell::changes(&before, &after, seen, Reason::Retrace) {
+    let after = events::facts(view, place, record, &new)?;
+    for event in events::changes(&before, &after, seen, Reason::Retrace) {
         step.tell(&event)?;
     }
     for (family, key) in old.keys().filter(|row| !new.contains_key(*row)) {

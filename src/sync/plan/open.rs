@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::SyncError;
-use super::lists::{self, Plan, Wanted, row};
+use super::change::{self, Plan, Wanted, row};
 use crate::index::meta::{self, Identity, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{Family, IndexError, Writer};
+use crate::sync::SyncError;
 
 /// Bytes of entries written at a time into an index that nobody sees before it is whole: for the sake of memory.
 const PART_BYTES: usize = 8 << 20;
@@ -16,7 +16,7 @@ const PART_BYTES: usize = 8 << 20;
 /// a block takes everything in afresh.
 ///
 /// # Errors
-/// [`IndexError::OtherChain`]; what [`lists::plan`] refuses; what is wrong with the index where something is.
+/// [`IndexError::OtherChain`]; what [`change::plan`] refuses; what is wrong with the index where something is.
 pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer, Option<Plan>), SyncError> {
     if folder_state(path)? == FolderState::Absent {
         let writer = Writer::create(path, identity, |writer| {
@@ -33,7 +33,7 @@ pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer
         take_afresh(&writer, wanted, usize::MAX)?;
         return Ok((writer, None));
     }
-    let plan = lists::plan(&writer, wanted)?;
+    let plan = change::plan(&writer, wanted)?;
     plan.apply(&writer)?;
     Ok((writer, Some(plan)))
 }

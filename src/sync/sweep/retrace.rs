@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::SyncError;
-use super::source::{Connection, Source};
 use super::sweeper::{Observer, Outcome, Pace, Sweeper};
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
@@ -14,6 +12,8 @@ use crate::index::values::Record;
 use crate::index::{Family, Result, View, Writer};
 use crate::node::NodeError;
 use crate::stop::Stop;
+use crate::sync::SyncError;
+use crate::sync::fetch::source::{Connection, Source};
 
 /// A batch is written when it holds this many bytes.
 const BATCH_BYTES: usize = 4 << 20;

@@ -6,11 +6,11 @@
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, Work};
 
-use super::SyncError;
-use super::pipeline::{ConnectionPool, linked};
-use super::source::Source;
 use crate::chain::{BlockId, Height};
 use crate::index::View;
+use crate::sync::SyncError;
+use crate::sync::fetch::pipeline::{ConnectionPool, linked};
+use crate::sync::fetch::source::Source;
 
 /// What the node's chain is to the index's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use bitcoin::block::Header;
 use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
-use super::SyncError;
-use super::interest::LiveCoins;
-use super::pipeline::{ConnectionPool, Content};
-use super::source::Spent;
 use crate::chain::BlockId;
 use crate::index::Step;
 use crate::index::values::Record;
 use crate::scan::block::Proof;
 use crate::scan::{BlockScan, ScanError};
+use crate::sync::SyncError;
+use crate::sync::fetch::interest::LiveCoins;
+use crate::sync::fetch::pipeline::{ConnectionPool, Content};
+use crate::sync::fetch::source::Spent;
 
 /// A block that was read.
 pub struct Block<'a> {

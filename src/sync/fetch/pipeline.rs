@@ -23,16 +23,16 @@ use bitcoin::BlockHash;
 use bitcoin::block::Header;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use super::SyncError;
+use super::filter::{RuledOut, Sieve, Verdict};
 use super::interest::{Interest, WINDOW};
-use super::room::{Room, Way};
-use super::sieve::{RuledOut, Sieve, Verdict};
 use super::source::{Connection, Filtering, Source, Spent};
+use super::window::{Room, Way};
 use crate::chain::header::{self, HeaderError};
 use crate::chain::{BlockId, Height};
 use crate::scan::block::Proof;
 use crate::scan::{BlockScan, scan};
 use crate::stop::Stop;
+use crate::sync::SyncError;
 
 /// Headers asked for in one call; Core's REST gives no more.
 const HEADERS_AT_ONCE: usize = 2000;
@@ -305,7 +305,7 @@ fn feed_headers(
 }
 
 /// Reads a block of which only the header came, or its filter: on this thread, at once.
-pub(super) fn read_now(
+pub(in crate::sync) fn read_now(
     pool: &ConnectionPool,
     interest: &Interest,
     order: &Order,
@@ -329,7 +329,7 @@ fn read(node: &mut dyn Connection, job: &Job) -> Result<(Vec<u8>, AllSpent), Syn
 }
 
 /// A header's hash, if it follows the block `previous` and has its work. One that follows another is of another branch.
-pub(super) fn linked(header: &Header, height: Height, previous: BlockHash) -> Result<BlockHash, SyncError> {
+pub(in crate::sync) fn linked(header: &Header, height: Height, previous: BlockHash) -> Result<BlockHash, SyncError> {
     match header::check(header, height, previous) {
         Err(HeaderError::Unlinked { .. }) => Err(SyncError::ChainMoved),
         checked => Ok(checked?),

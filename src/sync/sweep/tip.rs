@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use super::SyncError;
-use super::disconnect::disconnect;
 use super::fork::{self, Standing};
-use super::pipeline::ConnectionPool;
-use super::source::Source;
 use crate::chain::Height;
 use crate::index::events::{Event, Fact, Seen};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
 use crate::index::{Family, IndexError, Writer, meta};
 use crate::stop::Stop;
+use crate::sync::SyncError;
+use crate::sync::apply::disconnect::disconnect;
+use crate::sync::fetch::pipeline::ConnectionPool;
+use crate::sync::fetch::source::Source;
 
 /// How often a node that is behind is looked at again.
 const BEHIND_WAIT: Duration = Duration::from_secs(1);

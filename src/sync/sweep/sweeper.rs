@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::SyncError;
-use super::advance::Tally;
-use super::interest::{Interest, LiveCoins};
-use super::pipeline::ConnectionPool;
-use super::settle;
-use super::source::{Filtering, Source};
-use super::tasks::{Task, next_task};
+use super::tip;
 use super::walk::Walk;
 use crate::chain::Height;
 use crate::index::events::Seen;
 use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
 use crate::index::{IndexError, Writer};
 use crate::stop::Stop;
+use crate::sync::SyncError;
+use crate::sync::apply::advance::Tally;
+use crate::sync::fetch::interest::{Interest, LiveCoins};
+use crate::sync::fetch::pipeline::ConnectionPool;
+use crate::sync::fetch::source::{Filtering, Source};
+use crate::sync::plan::schedule::{Task, next_task};
 
 /// How often in a row a node's chain may change under a run that stands still; more than that is no reorg any more.
 const MOVES: u32 = 10;
@@ -189,7 +189,7 @@ impl<'a> Sweeper<'a> {
         let writer = self.walk.writer;
         let mut outcome = Outcome::begin(writer)?;
         loop {
-            let (sweeps, _) = settle::join(writer)?;
+            let (sweeps, _) = tip::join(writer)?;
             let tip = sweeps.main().checked_sub(1);
             let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
             let interest = Interest::load(writer, &sweeps, id)?;
@@ -224,11 +224,11 @@ impl<'a> Sweeper<'a> {
         let writer = self.walk.writer;
         let node = self.source.height().map_err(SyncError::from_node)?;
         let last = to.map_or(node, |to| to.min(node));
-        let (sweeps, grew) = settle::join(writer)?;
+        let (sweeps, grew) = tip::join(writer)?;
         if grew {
             self.rested = None;
         }
-        settle::set_goal(writer, to, last, node, sweeps.main())?;
+        tip::set_goal(writer, to, last, node, sweeps.main())?;
         match next_task(&sweeps, last) {
             Some(Task::Main { last }) => self.main(&sweeps, last, observer, outcome)?,
             Some(Task::Side { id, next, last, reads }) => {
@@ -238,7 +238,7 @@ impl<'a> Sweeper<'a> {
             }
             None => {
                 if to.is_none() {
-                    settle::tell_caught_up(writer, self.walk.seen)?;
+                    tip::tell_caught_up(writer, self.walk.seen)?;
                 }
                 return Ok(ControlFlow::Break(()));
             }
@@ -329,7 +329,7 @@ impl<'a> Sweeper<'a> {
     fn settle_tip(&mut self, outcome: &mut Outcome) -> Result<(), SyncError> {
         let Self { source, walk, bells, rested } = self;
         let node = (source.as_ref(), walk.pool.as_ref());
-        settle::settle_tip(
+        tip::settle_tip(
             walk.writer,
             node,
             walk.seen,

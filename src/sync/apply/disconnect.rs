@@ -3,7 +3,7 @@
 //! For each record of a block, the rows that it brought are deleted, then the header; nothing below depends on them. What was told of
 //! them is taken back in the same batch.
 
-use super::tell;
+use super::events;
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
 use crate::index::events::{Event, Fact, Place, Reason, Seen};
@@ -47,8 +47,8 @@ fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: 
         let at = TxPosition { height, tx_index };
         let txid = record.txid();
         let place = Place { height, block: header.block_hash(), time: header.time, txid, tx_index };
-        let facts = tell::facts(writer, place, &record, &step.brought(at, txid, &record)?)?;
-        for event in tell::changes(&facts, &tell::Facts::new(), seen, Reason::Reorg) {
+        let facts = events::facts(writer, place, &record, &step.brought(at, txid, &record)?)?;
+        for event in events::changes(&facts, &events::Facts::new(), seen, Reason::Reorg) {
             step.tell(&event)?;
         }
         for (family, key) in derive::keys(at, txid, &record) {

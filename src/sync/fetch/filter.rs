@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
 
-use super::SyncError;
+use super::payoff::Worth;
 use super::pipeline::ConnectionPool;
 use super::sought::{Needed, Sought};
 use super::source::{Filtering, Said};
-use super::worth::Worth;
 use crate::chain::BlockId;
 use crate::scan::Matcher;
+use crate::sync::SyncError;
 
 /// What is known of a block before it is read.
 pub enum Verdict {
