@@ -1,37 +1,38 @@
-//! Headers: do they link, and does each carry the work it states. Which chain is best is left to the node.
+//! Checks one header: that it follows the block before it, and that its hash has the work its `bits` state. Whether `bits` are
+//! right for its height, and which chain has the most work, is left to the node.
 
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, Target};
 
 use super::Height;
 
-/// What is wrong with a header.
+/// A header that can't be where the node placed it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HeaderError {
-    /// Its `prev_blockhash` is another block than the one before it.
+    /// Its `prev_blockhash` is not the block below it.
     #[error("the header at height {height} follows {found}, not {expected}")]
     Unlinked {
-        /// Where.
+        /// Height at which the node placed the header.
         height: Height,
-        /// The block that should come before it.
+        /// Hash of the block below that height.
         expected: BlockHash,
-        /// The block it names.
+        /// The header's `prev_blockhash`.
         found: BlockHash,
     },
-    /// Its hash is above the target that its `bits` state.
+    /// Its hash is above the target in its `bits`.
     #[error("the header at height {height} ({hash}) lacks the proof of work its bits state")]
     NoWork {
-        /// Where.
+        /// Height at which the node placed the header.
         height: Height,
-        /// Its hash.
+        /// The header's own hash.
         hash: BlockHash,
     },
 }
 
-/// Whether `header`, at `height`, follows the block `previous` and its hash meets its own target.
+/// Returns the hash of `header` if it follows the block `previous` and meets its own target (Core's `CheckProofOfWork`).
 ///
 /// # Errors
-/// [`HeaderError`], the first that applies.
+/// [`HeaderError`]; the link is checked first.
 pub fn check(header: &Header, height: Height, previous: BlockHash) -> Result<BlockHash, HeaderError> {
     if header.prev_blockhash != previous {
         return Err(HeaderError::Unlinked { height, expected: previous, found: header.prev_blockhash });

@@ -1,4 +1,4 @@
-//! What the chain is made of: heights, chains, headers, merkle trees. Pure, and under every other layer.
+//! Heights, block ids, script hashes, chain names, headers and merkle trees: pure, and below every other layer.
 
 pub mod header;
 pub mod merkle;
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 /// A block's height; genesis is 0.
 pub type Height = u32;
 
-/// A block on a chain: its height and its hash.
+/// A block by height and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct BlockId {
-    /// Height on its chain.
+    /// Height on the chain the block is part of.
     pub height: Height,
-    /// Hash of its header.
+    /// Hash of its header, which names the block.
     pub hash: BlockHash,
 }
 
@@ -28,15 +28,15 @@ impl fmt::Display for BlockId {
     }
 }
 
-/// SHA-256 of a script, as in Electrum's protocol but in the digest's own byte order: the key of everything kept by script.
+/// SHA-256 of a script in digest byte order (Electrum's protocol reverses it); the key of every row that is stored by script.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScriptHash(pub [u8; 32]);
 
 impl ScriptHash {
-    /// Bytes of one.
+    /// In bytes.
     pub const LENGTH: usize = 32;
 
-    /// The hash of `script`.
+    /// Hashes `script`.
     pub fn of(script: &Script) -> Self {
         Self(sha256::Hash::hash(script.as_bytes()).to_byte_array())
     }
@@ -48,7 +48,7 @@ impl fmt::Debug for ScriptHash {
     }
 }
 
-/// A Bitcoin chain, under the names bitcoind's `-chain` gives them.
+/// A Bitcoin chain, named as by bitcoind's `-chain`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Chain {
@@ -59,9 +59,9 @@ pub enum Chain {
     Test,
     /// The fourth test network (BIP94).
     Testnet4,
-    /// The signed test network (BIP325), default or custom challenge.
+    /// A signed test network (BIP325), with the default challenge or another.
     Signet,
-    /// A private chain for tests.
+    /// A chain of one's own, for tests.
     Regtest,
 }
 
@@ -69,7 +69,7 @@ impl Chain {
     /// Every chain, in the order help texts list them.
     pub const ALL: [Self; 5] = [Self::Main, Self::Test, Self::Testnet4, Self::Signet, Self::Regtest];
 
-    /// The name used in settings, paths and answers: bitcoind's.
+    /// The name in settings, paths and answers: bitcoind's.
     pub fn name(self) -> &'static str {
         match self {
             Self::Main => "main",
@@ -80,7 +80,7 @@ impl Chain {
         }
     }
 
-    /// rust-bitcoin's word for it.
+    /// The same chain as rust-bitcoin names it.
     pub fn network(self) -> Network {
         match self {
             Self::Main => Network::Bitcoin,
@@ -91,7 +91,7 @@ impl Chain {
         }
     }
 
-    /// The hash of its first block. All signets share one.
+    /// Hash of the block at height 0. All signets have the same one.
     pub fn genesis_hash(self) -> BlockHash {
         bitcoin::constants::genesis_block(self.network()).block_hash()
     }
@@ -113,7 +113,7 @@ impl FromStr for Chain {
             "testnet4" => Ok(Self::Testnet4),
             "signet" => Ok(Self::Signet),
             "regtest" => Ok(Self::Regtest),
-            _ => Err(format!("no chain is called '{name}'; one of main, test, testnet4, signet, regtest")),
+            _ => Err(format!("no chain is called '{name}'; use main, test, testnet4, signet or regtest")),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::schema::Family;
 use super::values::{Brought, Coin, Record, Spender};
 use super::{Result, View};
 use crate::chain::{Height, ScriptHash};
-use crate::trace::{self, Column, Gates, Input, Kind, Output, Rule};
+use crate::trace::{self, Gates, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput};
 
 /// What the entries say of a script.
 pub trait Marks {
@@ -36,13 +36,13 @@ pub struct Derived {
     /// The record's own row and all that are computed from it.
     pub rows: Rows,
     /// What each output holds, by rule; empty where it holds nothing.
-    pub made: Vec<Vec<Column>>,
+    pub made: Vec<Vec<RuleTaint>>,
 }
 
 impl Derived {
     /// Whether the spend of an output is looked for; `flagged` says whether it is on a flagged script.
     pub fn follows(&self, vout: usize, flagged: bool) -> bool {
-        flagged || self.made[vout].iter().any(Column::is_followed)
+        flagged || self.made[vout].iter().any(RuleTaint::is_followed)
     }
 }
 
@@ -68,17 +68,17 @@ pub fn derive(
     let kind = |output: &bitcoin::TxOut| {
         let service = marks.is_service(&output.script_pubkey);
         match marks.is_flagged(&output.script_pubkey, at.height) {
-            true if service => Kind::FlaggedService,
-            true => Kind::Source,
-            false if service => Kind::Service,
-            false => Kind::of(&output.script_pubkey),
+            true if service => OutputKind::FlaggedService,
+            true => OutputKind::Source,
+            false if service => OutputKind::Service,
+            false => OutputKind::of(&output.script_pubkey),
         }
     };
     let outputs: Vec<_> = record
         .transaction
         .output
         .iter()
-        .map(|output| Output { value: output.value.to_sat(), kind: kind(output) })
+        .map(|output| TracedOutput { value: output.value.to_sat(), kind: kind(output) })
         .collect();
     let mut made = vec![Vec::new(); outputs.len()];
     let mut brought = vec![Vec::new(); record.spent.len()];
@@ -90,23 +90,23 @@ pub fn derive(
         }
         let gates = Gates { min_taint: parameters.min_taint_sat, max_hops: parameters.max_hops };
         let passed = trace::pass(*rule, gates, &inputs, &outputs);
-        for (made, column) in made.iter_mut().zip(passed.columns) {
+        for (made, column) in made.iter_mut().zip(passed.outputs) {
             made.extend(column);
         }
     }
-    let pays = outputs.iter().any(|output| matches!(output.kind, Kind::Source | Kind::FlaggedService));
+    let pays = outputs.iter().any(|output| matches!(output.kind, OutputKind::Source | OutputKind::FlaggedService));
     // A followed coin may hold nothing under a rule, but under some rule it holds something, or is a source.
     let spends = whole.iter().any(|whole| *whole) || brought.iter().any(|brought| !brought.is_empty());
     let rows = rows(at, txid, record, marks, &brought, &made);
     Ok(Derived { is_record: pays || spends, rows, made })
 }
 
-fn input<'a>(rule: Rule, spent: &bitcoin::TxOut, whole: bool, coin: Option<&'a Coin>) -> Input<'a> {
+fn input<'a>(rule: Rule, spent: &bitcoin::TxOut, whole: bool, coin: Option<&'a Coin>) -> TracedInput<'a> {
     let column = coin.and_then(|coin| coin.columns.iter().find(|column| column.rule == rule));
-    Input { value: spent.value.to_sat(), whole, taint: column.and_then(Column::carried) }
+    TracedInput { value: spent.value.to_sat(), whole, taint: column.and_then(RuleTaint::carried) }
 }
 
-fn carries(rule: Rule, input: &Input<'_>) -> Option<Brought> {
+fn carries(rule: Rule, input: &TracedInput<'_>) -> Option<Brought> {
     match input.taint {
         _ if input.whole => Some(Brought { rule, taint: input.value, hops: 0 }),
         Some(taint) => Some(Brought { rule, taint: taint.amount, hops: taint.hops }),
@@ -121,7 +121,7 @@ fn rows(
     record: &Record,
     marks: &impl Marks,
     brought: &[Vec<Brought>],
-    made: &[Vec<Column>],
+    made: &[Vec<RuleTaint>],
 ) -> Rows {
     let mut rows = Rows::new();
     rows.insert((Family::Records, at.key().to_vec()), record.value());

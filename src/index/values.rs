@@ -9,7 +9,7 @@ use bitcoin_slices::{Visit, Visitor, bsl};
 use super::bytes::{Cursor, Malformed, push_sized};
 use super::keys::TxPosition;
 use crate::chain::ScriptHash;
-use crate::trace::{Column, Fate, Rule, Segment, Taint};
+use crate::trace::{Fate, Rule, RuleTaint, Segment, Taint};
 
 /// A touched transaction, with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,13 +106,13 @@ pub struct Coin {
     /// Whether that transaction is the coinbase.
     pub coinbase: bool,
     /// One for each tracked rule under which it holds taint, in the order of the rules' bytes; of a source, all of them.
-    pub columns: Vec<Column>,
+    pub columns: Vec<RuleTaint>,
 }
 
 impl Coin {
     /// Whether its spend is looked for. Without a tracked rule a row has no columns, and only flagged coins have rows.
     pub fn is_followed(&self) -> bool {
-        self.columns.is_empty() || self.columns.iter().any(Column::is_followed)
+        self.columns.is_empty() || self.columns.iter().any(RuleTaint::is_followed)
     }
 
     /// Its bytes.
@@ -161,7 +161,7 @@ impl Coin {
             for _ in 0..cursor.u32()? {
                 segments.push(Segment { tainted: flag(cursor.u8()?)?, length: cursor.u64()? });
             }
-            columns.push(Column { rule, taint: Taint { amount, hops, segments }, fate });
+            columns.push(RuleTaint { rule, taint: Taint { amount, hops, segments }, fate });
         }
     }
 }
@@ -281,7 +281,7 @@ mod tests {
         let record_hex = format!("3d{transaction}000000000000010202acad{}{}", "cc".repeat(32), "dd".repeat(32));
         let segments = vec![Segment { tainted: true, length: 3 }, Segment { tainted: false, length: 4 }];
         let taint = Taint { amount: 3, hops: 2, segments };
-        let column = Column { rule: Rule::Fifo, taint, fate: Fate::BelowMinTaint };
+        let column = RuleTaint { rule: Rule::Fifo, taint, fate: Fate::BelowMinTaint };
         let coin = Coin { value: 7, script: ScriptHash([0xab; 32]), coinbase: true, columns: vec![column] };
         let coin_hex = format!(
             "0000000000000007{}01{}{}{}",
@@ -306,10 +306,10 @@ mod tests {
         proptest::sample::select(Fate::ALL.to_vec())
     }
 
-    fn column() -> impl Strategy<Value = Column> {
+    fn column() -> impl Strategy<Value = RuleTaint> {
         let segments = vec(any::<(bool, u64)>().prop_map(|(tainted, length)| Segment { tainted, length }), 0..4);
         let rule = proptest::sample::select(Rule::ALL.to_vec());
-        (rule, any::<(u64, u32)>(), fate(), segments).prop_map(|(rule, (amount, hops), fate, segments)| Column {
+        (rule, any::<(u64, u32)>(), fate(), segments).prop_map(|(rule, (amount, hops), fate, segments)| RuleTaint {
             rule,
             taint: Taint { amount, hops, segments },
             fate,

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::trace::{Column, Rule};
+use crate::trace::{Rule, RuleTaint};
 
 /// Satoshis under each tracked rule, in the order of the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl ByRule {
     }
 
     /// The taint that a coin holds.
-    pub fn of_columns(rules: &[Rule], columns: &[Column]) -> Self {
+    pub fn of_columns(rules: &[Rule], columns: &[RuleTaint]) -> Self {
         let held = |rule| columns.iter().find(|column| column.rule == rule).map_or(0, |column| column.taint.amount);
         Self::of(rules, |_, rule| held(rule))
     }

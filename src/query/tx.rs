@@ -10,7 +10,7 @@ use crate::chain::Height;
 use crate::index::entries::EntryRow;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::Record;
-use crate::trace::Column;
+use crate::trace::RuleTaint;
 
 /// A transaction, or where the index holds none of that id, only the question.
 #[derive(Clone, Debug, Serialize)]
@@ -161,7 +161,7 @@ fn brought(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> 
         None => None,
     }
     .unwrap_or_default();
-    columns.retain(Column::is_followed);
+    columns.retain(RuleTaint::is_followed);
     Ok(Some(ByRule::of_columns(rules, &columns)))
 }
 
@@ -179,7 +179,7 @@ fn output_row(
     let row = snapshot.reader.coin(&coin)?;
     let columns = row.map(|row| row.columns).unwrap_or_default();
     let flagged = shown.entry.as_ref().is_some_and(|entry| entry.flagged && entry.from <= height);
-    let looked_for = flagged || columns.iter().any(Column::is_followed);
+    let looked_for = flagged || columns.iter().any(RuleTaint::is_followed);
     let state = match (&spent_by, unspendable) {
         (_, true) => "unspendable",
         (Some(_), false) => "spent",

@@ -15,7 +15,7 @@ use bitcoin_slices::{Visit, Visitor, bsl};
 
 use super::live::{Coins, Fingerprints, OutPointHasher};
 use super::script_map::ScriptMap;
-use crate::chain::merkle::Tree;
+use crate::chain::merkle::MerkleTree;
 
 /// Why a block can't be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl BlockScan {
     pub fn prove(&self, header: &Header) -> Result<Proof, ScanError> {
         let mut ids = Ids(Vec::with_capacity(self.ends.len()));
         bsl::Block::visit(&self.raw, &mut ids).map_err(|error| ScanError::Malformed(format!("{error:?}")))?;
-        let tree = Tree::new(&ids.0).ok_or(ScanError::MerkleRoot)?;
+        let tree = MerkleTree::new(&ids.0).ok_or(ScanError::MerkleRoot)?;
         if tree.root() != header.merkle_root {
             return Err(ScanError::MerkleRoot);
         }
@@ -201,7 +201,7 @@ impl BlockScan {
 /// The ids of a block's transactions, shown to be those its header commits to.
 pub struct Proof {
     txids: Vec<Txid>,
-    tree: Tree,
+    tree: MerkleTree,
 }
 
 impl Proof {

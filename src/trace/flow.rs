@@ -1,42 +1,43 @@
-//! One transaction under one rule: sources, taint, hops, and which outputs are followed (DESIGN §6, 1 to 3).
+//! One transaction under one rule: sources, taint, hops, and which outputs are followed (docs/design.md, "Trace", 1 to 3).
 
 use bitcoin::Script;
 
-use super::rule::{Part, Rule, Segment};
+use super::rule::Rule;
+use super::share::{Part, Segment, Share, Shares};
 
-/// Scripts longer than this can't be spent (Core's `MAX_SCRIPT_SIZE`).
+/// A coin on a script longer than this can't be spent (Core's `MAX_SCRIPT_SIZE`).
 pub const MAX_SCRIPT_BYTES: usize = 10_000;
 
 /// How far coins are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gates {
-    /// A coin with less taint is not followed; satoshis, at least 1.
+    /// The least taint with which a coin is followed; satoshis, at least 1.
     pub min_taint: u64,
-    /// A coin further from its source is not followed.
+    /// The most hops from a source at which a coin is followed; no limit if `None`.
     pub max_hops: Option<u32>,
 }
 
-/// What became of a tainted coin under one rule, as far as the block that made it decides.
+/// What the block that created a tainted coin decides about it, under one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Its spend is looked for.
+    /// It is followed: its spend is indexed.
     Followed,
-    /// On a service's script.
+    /// Not followed: it is on a service's script.
     Service,
-    /// Can never be spent.
+    /// Not followed: it can never be spent (see [`OutputKind::of`]).
     Unspendable,
-    /// On an empty script.
+    /// Not followed: it is on an empty script.
     AnyoneCanSpend,
-    /// More hops from its source than asked for.
+    /// Not followed: it has more hops than [`Gates::max_hops`].
     MaxHops,
-    /// Too little taint.
+    /// Not followed: it has less taint than [`Gates::min_taint`].
     BelowMinTaint,
-    /// A source on a service's script which taint of other sources reached: followed, and told of.
+    /// Followed, as a source on a service's script; and taint from another source reached it, which is reported as an event.
     FlaggedService,
 }
 
 impl Fate {
-    /// All of them, in the order of their bytes in rows.
+    /// Every fate, in the order of its byte in the index's rows.
     pub const ALL: [Self; 7] = [
         Self::Followed,
         Self::Service,
@@ -48,10 +49,10 @@ impl Fate {
     ];
 }
 
-/// The taint of a coin.
+/// The taint on a coin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taint {
-    /// Satoshis; not more than the coin's value.
+    /// Satoshis; at most the coin's value.
     pub amount: u64,
     /// Fewest spends from a source.
     pub hops: u32,
@@ -59,59 +60,59 @@ pub struct Taint {
     pub segments: Vec<Segment>,
 }
 
-/// What one rule says of a coin that holds taint, or is a source.
+/// A coin that is tainted, or a source, under one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// Which rule.
+pub struct RuleTaint {
+    /// The rule that says so.
     pub rule: Rule,
-    /// Satoshis, hops, and where they lie.
+    /// For a source, its whole value with 0 hops.
     pub taint: Taint,
-    /// Whether it is followed, or why not.
+    /// Whether the coin is followed, or why not.
     pub fate: Fate,
 }
 
-impl Column {
-    /// Whether its spend is looked for.
+impl RuleTaint {
+    /// Whether the coin is followed.
     pub fn is_followed(&self) -> bool {
         matches!(self.fate, Fate::Followed | Fate::FlaggedService)
     }
 
-    /// What its spend brings along: a coin that isn't followed is spent as clean.
+    /// The taint that its spend carries on: none for a coin that isn't followed, which is spent as clean.
     pub fn carried(&self) -> Option<&Taint> {
         self.is_followed().then_some(&self.taint)
     }
 }
 
-/// What an input brings.
+/// An input of the transaction, by the coin it spends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Input<'a> {
-    /// Satoshis.
+pub struct TracedInput<'a> {
+    /// The coin's value; satoshis.
     pub value: u64,
-    /// Whether its script is flagged: then it is wholly tainted, whatever its coin held.
+    /// Whether the coin is a source: then it is wholly tainted, whatever `taint` says.
     pub whole: bool,
-    /// The taint of its coin, if the rule follows it.
+    /// The taint that the coin carries on, see [`RuleTaint::carried`].
     pub taint: Option<&'a Taint>,
 }
 
-/// What decides an output's fate besides its taint; the first that fits.
+/// What decides an output's fate besides its taint. If several fit, the first one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Flagged: wholly tainted, and followed.
+pub enum OutputKind {
+    /// A source: wholly tainted, and followed.
     Source,
-    /// The same, on a service's script.
+    /// A source on a service's script.
     FlaggedService,
-    /// On a service's script.
+    /// On a service's script, and no source.
     Service,
-    /// Can never be spent.
+    /// It can never be spent (Core's `CScript::IsUnspendable`).
     Unspendable,
-    /// On an empty script.
+    /// On an empty script, which anyone can spend.
     AnyoneCanSpend,
-    /// None of these.
+    /// None of the above.
     Plain,
 }
 
-impl Kind {
-    /// That of a script that is neither a source nor a service's.
+impl OutputKind {
+    /// Classifies a script that is neither flagged nor a service's.
     pub fn of(script: &Script) -> Self {
         if script.is_op_return() || script.len() > MAX_SCRIPT_BYTES {
             Self::Unspendable
@@ -123,65 +124,71 @@ impl Kind {
     }
 }
 
-/// An output.
+/// An output of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Output {
+pub struct TracedOutput {
     /// Satoshis.
     pub value: u64,
-    /// What it is.
-    pub kind: Kind,
+    /// Decides its fate, with its taint.
+    pub kind: OutputKind,
 }
 
-/// What a transaction did with the taint of its inputs.
+/// Where the taint of a transaction's inputs went, under one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed {
-    /// One for each output; `None` where it holds no taint and is no source.
-    pub columns: Vec<Option<Column>>,
-    /// What the rule gave each output, before sources became wholly tainted; satoshis.
-    pub carried: Vec<u64>,
-    /// Tainted satoshis that went to the miner.
+pub struct PassedTaint {
+    /// One for each output; `None` if it is neither tainted nor a source.
+    pub outputs: Vec<Option<RuleTaint>>,
+    /// The taint that each output got from the inputs, satoshis; a source has more, its whole value.
+    pub received: Vec<u64>,
+    /// Tainted satoshis in the fee.
     pub fee: u64,
 }
 
-/// Passes taint on under `rule`. A coinbase has no inputs here, and so no taint in.
-pub fn pass(rule: Rule, gates: Gates, inputs: &[Input<'_>], outputs: &[Output]) -> Passed {
+/// Passes the taint of `inputs` on to `outputs` under `rule`. A coinbase is given without inputs: it carries no taint in.
+pub fn pass(rule: Rule, gates: Gates, inputs: &[TracedInput<'_>], outputs: &[TracedOutput]) -> PassedTaint {
     let (parts, hops): (Vec<_>, Vec<_>) = inputs.iter().map(part).unzip();
-    let tainted = parts.iter().zip(hops).filter(|(part, _)| part.taint > 0).map(|(_, hops)| hops).min();
+    let fewest_hops = parts.iter().zip(hops).filter(|(part, _)| part.taint > 0).map(|(_, hops)| hops).min();
     let values: Vec<_> = outputs.iter().map(|output| output.value).collect();
-    let shares = match tainted {
+    let shares = match fewest_hops {
         Some(_) => rule.spread(&parts, &values),
-        None => super::Shares { outputs: vec![super::Share::default(); outputs.len()], fee: 0 },
+        None => Shares::untainted(outputs.len()),
     };
-    let hops = tainted.map_or(0, |fewest| fewest.saturating_add(1));
-    let carried = shares.outputs.iter().map(|share| share.taint).collect();
-    let column = |(output, share): (&Output, super::Share)| {
-        let fate = fate(output.kind, gates, share.taint, hops);
-        if matches!(output.kind, Kind::Source | Kind::FlaggedService) {
-            let taint = Taint { amount: output.value, hops: 0, segments: Vec::new() };
-            return Some(Column { rule, taint, fate });
-        }
-        let taint = Taint { amount: share.taint, hops, segments: share.segments };
-        (share.taint > 0).then_some(Column { rule, taint, fate })
-    };
-    let columns = outputs.iter().zip(shares.outputs).map(column).collect();
-    Passed { columns, carried, fee: shares.fee }
+    let hops = fewest_hops.map_or(0, |fewest| fewest.saturating_add(1));
+    let received = shares.outputs.iter().map(|share| share.taint).collect();
+    let outputs = outputs.iter().zip(shares.outputs).map(|(output, share)| {
+        let fate = decide_fate(output.kind, gates, share.taint, hops);
+        let taint = taint_output(output, share, hops)?;
+        Some(RuleTaint { rule, taint, fate })
+    });
+    PassedTaint { outputs: outputs.collect(), received, fee: shares.fee }
 }
 
-fn fate(kind: Kind, gates: Gates, taint: u64, hops: u32) -> Fate {
-    match kind {
-        Kind::FlaggedService if taint > 0 => Fate::FlaggedService,
-        Kind::Source | Kind::FlaggedService => Fate::Followed,
-        Kind::Service => Fate::Service,
-        Kind::Unspendable => Fate::Unspendable,
-        Kind::AnyoneCanSpend => Fate::AnyoneCanSpend,
-        Kind::Plain if gates.max_hops.is_some_and(|most| hops > most) => Fate::MaxHops,
-        Kind::Plain if taint < gates.min_taint => Fate::BelowMinTaint,
-        Kind::Plain => Fate::Followed,
+/// The taint on an output: of a source its whole value, else its share; `None` if it has none.
+fn taint_output(output: &TracedOutput, share: Share, hops: u32) -> Option<Taint> {
+    match output.kind {
+        OutputKind::Source | OutputKind::FlaggedService => {
+            Some(Taint { amount: output.value, hops: 0, segments: Vec::new() })
+        }
+        _ if share.taint == 0 => None,
+        _ => Some(Taint { amount: share.taint, hops, segments: share.segments }),
     }
 }
 
-/// An input as the rules see it, and its hops.
-fn part<'a>(input: &Input<'a>) -> (Part<'a>, u32) {
+fn decide_fate(kind: OutputKind, gates: Gates, taint: u64, hops: u32) -> Fate {
+    match kind {
+        OutputKind::FlaggedService if taint > 0 => Fate::FlaggedService,
+        OutputKind::Source | OutputKind::FlaggedService => Fate::Followed,
+        OutputKind::Service => Fate::Service,
+        OutputKind::Unspendable => Fate::Unspendable,
+        OutputKind::AnyoneCanSpend => Fate::AnyoneCanSpend,
+        OutputKind::Plain if gates.max_hops.is_some_and(|most| hops > most) => Fate::MaxHops,
+        OutputKind::Plain if taint < gates.min_taint => Fate::BelowMinTaint,
+        OutputKind::Plain => Fate::Followed,
+    }
+}
+
+/// What an input brings, as the rules need it, and the hops of its taint.
+fn part<'a>(input: &TracedInput<'a>) -> (Part<'a>, u32) {
     match input.taint {
         _ if input.whole => (Part { value: input.value, taint: input.value, segments: &[] }, 0),
         Some(taint) => (Part { value: input.value, taint: taint.amount, segments: &taint.segments }, taint.hops),

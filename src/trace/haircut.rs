@@ -1,14 +1,14 @@
-//! `haircut`: every output and the fee hold taint in proportion to their value, in whole satoshis by highest averages (D'Hondt).
+//! `haircut`: every output and the fee get taint in proportion to their value, in whole satoshis by highest averages (D'Hondt).
 //!
-//! D'Hondt gives each share at least the floor of its quota, and more taint in never means less on any output; largest remainder
-//! would not do: for outputs 22, 16, 7 the third gets 5 of 29 but 4 of 30.
+//! With D'Hondt each share is at least the floor of its quota, and more taint in never means less on any output. Largest remainder
+//! would break that: of outputs 22, 16, 7 the third gets 5 of a taint of 29, but 4 of 30.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::rule::{Part, Share, Shares};
+use super::share::{Part, Share, Shares};
 
-/// Its share for each output; the fee counts as the last of them.
+/// Spreads taint in proportion to value; the fee takes part as if it were the last output.
 pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
     let value = inputs.iter().map(|input| u128::from(input.value)).sum::<u128>();
     let taint = inputs.iter().map(|input| u128::from(input.taint)).sum::<u128>();
@@ -43,21 +43,22 @@ impl PartialOrd for Claim {
     }
 }
 
-/// `taint` satoshis over `values`, whose sum is `total`: the floor of each quota, then one by one.
+/// Divides `taint` satoshis among `values`, whose sum is `total`: first the floor of each quota, then the rest one by one.
 fn apportion(values: &[u64], total: u128, taint: u128) -> Vec<u64> {
     if total == 0 || taint == 0 {
         return vec![0; values.len()];
     }
-    let floor = |value: &u64| u64::try_from(u128::from(*value) * taint / total).unwrap_or(u64::MAX);
-    let mut shares: Vec<u64> = values.iter().map(floor).collect();
+    let quotas = values.iter().map(|value| u128::from(*value) * taint / total);
+    let mut shares: Vec<u64> = quotas.map(|quota| u64::try_from(quota).unwrap_or(u64::MAX)).collect();
     let given: u128 = shares.iter().copied().map(u128::from).sum();
-    let claim =
-        |index: usize, shares: &[u64]| Claim { value: values[index], share: shares[index], index: Reverse(index) };
-    let mut claims: BinaryHeap<_> = (0..values.len()).map(|index| claim(index, &shares)).collect();
+    let claims = values.iter().zip(&shares).enumerate();
+    let mut claims: BinaryHeap<_> =
+        claims.map(|(index, (value, share))| Claim { value: *value, share: *share, index: Reverse(index) }).collect();
     for _ in given..taint {
-        let Some(Claim { index: Reverse(index), .. }) = claims.pop() else { break };
-        shares[index] += 1;
-        claims.push(claim(index, &shares));
+        let Some(mut claim) = claims.pop() else { break };
+        claim.share += 1;
+        shares[claim.index.0] = claim.share;
+        claims.push(claim);
     }
     shares
 }

@@ -1,19 +1,22 @@
-//! Taint: what each output holds of a source's value, under each rule. Pure; one transaction at a time, in chain order.
+//! Taint: how much of a source's value each output holds, under each rule. Pure; one transaction at a time, in chain order.
 //!
-//! A [`Rule`] says how taint passes from inputs to outputs and fee; [`pass`] is the definition of DESIGN §6 around it:
-//! sources, hops, and which coins are followed. Whoever tracks while scanning and whoever answers a question both use it.
+//! A [`Rule`] says how taint passes from inputs to outputs and fee, each in a file of its own (docs/taint.md). [`pass`] adds what is
+//! the same under all of them (docs/design.md, "Trace"): sources, hops, and which coins are followed. Both the index, while it
+//! scans, and the answer to `trace` are computed with it.
 
-pub mod fifo;
+mod fifo;
 pub mod flow;
-pub mod haircut;
-pub mod lifo;
-pub mod poison;
+mod haircut;
+mod lifo;
+mod poison;
 mod queue;
 pub mod rule;
-pub mod tiho;
+mod share;
+mod tiho;
 
-pub use flow::{Column, Fate, Gates, Input, Kind, Output, Taint, pass};
-pub use rule::{Part, Rule, Segment, Share, Shares};
+pub use flow::{Fate, Gates, OutputKind, RuleTaint, Taint, TracedInput, TracedOutput, pass};
+pub use rule::Rule;
+pub use share::{Part, Segment, Share, Shares};
 
 #[cfg(test)]
 mod tests;

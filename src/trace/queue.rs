@@ -1,14 +1,14 @@
-//! Satoshis in a row, tainted and clean ones: what FIFO and LIFO pay outputs from.
+//! The queue of tainted and clean satoshis from which FIFO and LIFO pay outputs.
 
 use std::collections::VecDeque;
 
-use super::rule::{Part, Segment, Share, Shares};
+use super::share::{Part, Segment, Share, Shares};
 
-/// What the inputs brought, front first.
+/// The satoshis that are still to be paid out, front first.
 pub struct Queue(VecDeque<Segment>);
 
 impl Queue {
-    /// The satoshis of `inputs`, one input after the other.
+    /// Queues up the satoshis of `inputs`, one input after the other.
     pub fn of<'a>(inputs: impl Iterator<Item = &'a Part<'a>>) -> Self {
         let mut queue = VecDeque::new();
         for input in inputs {
@@ -21,13 +21,14 @@ impl Queue {
         Self(queue)
     }
 
-    /// Pays the outputs in order from the front; the fee gets what is left.
+    /// Pays outputs of these values from the front, in order; the fee gets the rest.
     pub fn pay(mut self, outputs: &[u64]) -> Shares {
         let outputs = outputs.iter().map(|value| self.take(*value)).collect();
         let fee = self.0.iter().filter(|segment| segment.tainted).map(|segment| segment.length).sum();
         Shares { outputs, fee }
     }
 
+    /// Takes `value` satoshis from the front, or as many as there are.
     fn take(&mut self, value: u64) -> Share {
         let (mut left, mut taint) = (value, 0);
         let mut segments: Vec<Segment> = Vec::new();

@@ -75,22 +75,22 @@ fn the_vectors_of_taint_md_hold_under_every_rule() {
 const OPEN: Gates = Gates { min_taint: 1, max_hops: None };
 
 /// Passes taint on to plain outputs of these values.
-fn pass_plainly(rule: Rule, inputs: &[Input<'_>], outputs: &[u64]) -> Vec<Option<Taint>> {
-    let outputs: Vec<_> = outputs.iter().map(|value| Output { value: *value, kind: Kind::Plain }).collect();
+fn pass_plainly(rule: Rule, inputs: &[TracedInput<'_>], outputs: &[u64]) -> Vec<Option<Taint>> {
+    let outputs: Vec<_> = outputs.iter().map(|value| TracedOutput { value: *value, kind: OutputKind::Plain }).collect();
     let passed = pass(rule, OPEN, inputs, &outputs);
-    passed.columns.into_iter().map(|column| column.map(|column| column.taint)).collect()
+    passed.outputs.into_iter().map(|output| output.map(|output| output.taint)).collect()
 }
 
-fn brings(value: u64, taint: Option<&Taint>) -> Input<'_> {
-    Input { value, whole: false, taint }
+fn spend(value: u64, taint: Option<&Taint>) -> TracedInput<'_> {
+    TracedInput { value, whole: false, taint }
 }
 
 #[test]
 fn vector_n_gathers_both_branches_when_met_in_chain_order() {
     for (rule, expected) in Rule::ALL.into_iter().zip([15, 10, 10, 10, 10]) {
-        let x = pass_plainly(rule, &[Input { value: 10, whole: true, taint: None }], &[5, 5]);
-        let y = pass_plainly(rule, &[brings(5, x[0].as_ref()), brings(5, None)], &[10]);
-        let z = pass_plainly(rule, &[brings(5, x[1].as_ref()), brings(10, y[0].as_ref())], &[15]);
+        let x = pass_plainly(rule, &[TracedInput { value: 10, whole: true, taint: None }], &[5, 5]);
+        let y = pass_plainly(rule, &[spend(5, x[0].as_ref()), spend(5, None)], &[10]);
+        let z = pass_plainly(rule, &[spend(5, x[1].as_ref()), spend(10, y[0].as_ref())], &[15]);
         let taint = z[0].as_ref().map(|taint| (taint.amount, taint.hops));
         // The fewest hops among the inputs count: b has 1, c has 2.
         assert_eq!(taint, Some((expected, 2)), "{rule}");
@@ -98,55 +98,56 @@ fn vector_n_gathers_both_branches_when_met_in_chain_order() {
 }
 
 #[test]
-fn what_became_of_a_coin_is_the_first_that_fits() {
+fn the_fate_of_a_coin_is_the_first_that_fits() {
     let gates = Gates { min_taint: 10, max_hops: Some(1) };
     let near = Taint { amount: 100, hops: 0, segments: Vec::new() };
     let far = Taint { hops: 1, ..near.clone() };
     let cases = [
-        (Kind::Plain, 100, &near, Some((100, 1, Fate::Followed))),
-        (Kind::Plain, 9, &near, Some((9, 1, Fate::BelowMinTaint))),
-        (Kind::Plain, 10, &near, Some((10, 1, Fate::Followed))),
-        (Kind::Plain, 9, &far, Some((9, 2, Fate::MaxHops))),
-        (Kind::Plain, 0, &near, None),
-        (Kind::Service, 9, &far, Some((9, 2, Fate::Service))),
-        (Kind::Unspendable, 9, &far, Some((9, 2, Fate::Unspendable))),
-        (Kind::AnyoneCanSpend, 9, &far, Some((9, 2, Fate::AnyoneCanSpend))),
-        (Kind::Source, 9, &far, Some((9, 0, Fate::Followed))),
-        (Kind::Source, 0, &far, Some((0, 0, Fate::Followed))),
+        (OutputKind::Plain, 100, &near, Some((100, 1, Fate::Followed))),
+        (OutputKind::Plain, 9, &near, Some((9, 1, Fate::BelowMinTaint))),
+        (OutputKind::Plain, 10, &near, Some((10, 1, Fate::Followed))),
+        (OutputKind::Plain, 9, &far, Some((9, 2, Fate::MaxHops))),
+        (OutputKind::Plain, 0, &near, None),
+        (OutputKind::Service, 9, &far, Some((9, 2, Fate::Service))),
+        (OutputKind::Unspendable, 9, &far, Some((9, 2, Fate::Unspendable))),
+        (OutputKind::AnyoneCanSpend, 9, &far, Some((9, 2, Fate::AnyoneCanSpend))),
+        (OutputKind::Source, 9, &far, Some((9, 0, Fate::Followed))),
+        (OutputKind::Source, 0, &far, Some((0, 0, Fate::Followed))),
     ];
     for (kind, value, taint, expected) in cases {
-        let outputs = [Output { value, kind }, Output { value: 100 - value, kind: Kind::Plain }];
-        let passed = pass(Rule::Fifo, gates, &[brings(100, Some(taint))], &outputs);
-        let found = passed.columns[0].as_ref().map(|column| (column.taint.amount, column.taint.hops, column.fate));
+        let outputs = [TracedOutput { value, kind }, TracedOutput { value: 100 - value, kind: OutputKind::Plain }];
+        let passed = pass(Rule::Fifo, gates, &[spend(100, Some(taint))], &outputs);
+        let found = passed.outputs[0].as_ref().map(|output| (output.taint.amount, output.taint.hops, output.fate));
         assert_eq!(found, expected, "{kind:?} of {value} after {} hops", taint.hops);
-        assert_eq!(passed.carried[0], value, "a source too got its share");
+        assert_eq!(passed.received[0], value, "a source gets its share too");
     }
 }
 
 #[test]
-fn a_coinbase_and_a_clean_transaction_pass_nothing_but_make_sources() {
-    for inputs in [&[][..], &[Input { value: 50, whole: false, taint: None }]] {
-        let outputs = [Kind::Source, Kind::Plain, Kind::Service].map(|kind| Output { value: 10, kind });
+fn a_coinbase_and_a_clean_transaction_pass_no_taint_on_but_create_sources() {
+    for inputs in [&[][..], &[TracedInput { value: 50, whole: false, taint: None }]] {
+        let outputs =
+            [OutputKind::Source, OutputKind::Plain, OutputKind::Service].map(|kind| TracedOutput { value: 10, kind });
         for rule in Rule::ALL {
             let passed = pass(rule, OPEN, inputs, &outputs);
-            let held: Vec<_> = passed.columns.iter().map(|column| column.as_ref().map(|c| c.taint.amount)).collect();
-            assert_eq!((held, passed.carried, passed.fee), (vec![Some(10), None, None], vec![0, 0, 0], 0), "{rule}");
+            let taints: Vec<_> = passed.outputs.iter().map(|output| output.as_ref().map(|o| o.taint.amount)).collect();
+            assert_eq!((taints, passed.received, passed.fee), (vec![Some(10), None, None], vec![0, 0, 0], 0), "{rule}");
         }
     }
 }
 
 #[test]
-fn scripts_that_nobody_or_anybody_can_spend_are_told() {
+fn unspendable_and_anyone_can_spend_scripts_are_recognized() {
     use bitcoin::ScriptBuf;
     for (script, kind) in [
-        (vec![0x6a], Kind::Unspendable),
-        (vec![0x6a, 1, 2], Kind::Unspendable),
-        (vec![0x51; 10_001], Kind::Unspendable),
-        (vec![0x51; 10_000], Kind::Plain),
-        (vec![], Kind::AnyoneCanSpend),
-        (vec![0x51], Kind::Plain),
+        (vec![0x6a], OutputKind::Unspendable),
+        (vec![0x6a, 1, 2], OutputKind::Unspendable),
+        (vec![0x51; 10_001], OutputKind::Unspendable),
+        (vec![0x51; 10_000], OutputKind::Plain),
+        (vec![], OutputKind::AnyoneCanSpend),
+        (vec![0x51], OutputKind::Plain),
     ] {
-        assert_eq!(Kind::of(&ScriptBuf::from_bytes(script.clone())), kind, "{} bytes", script.len());
+        assert_eq!(OutputKind::of(&ScriptBuf::from_bytes(script.clone())), kind, "{} bytes", script.len());
     }
 }
 
@@ -256,7 +257,7 @@ proptest! {
     #[test]
     fn p7_taint_is_conserved_and_capped_by_value((inputs, outputs) in transaction(1_000_000_000)) {
         let lots: Vec<_> = inputs.iter().map(|runs| Lot::of(runs)).collect();
-        let brought: u64 = lots.iter().map(|lot| lot.taint).sum();
+        let taint_in: u64 = lots.iter().map(|lot| lot.taint).sum();
         let fee = lots.iter().map(|lot| lot.value).sum::<u64>() - outputs.iter().sum::<u64>();
         for rule in Rule::ALL {
             let shares = spread(rule, &lots, &outputs);
@@ -266,8 +267,8 @@ proptest! {
                 prop_assert!(share.taint <= *value, "{}", rule);
             }
             let passed = taints(&shares).iter().sum::<u64>() + shares.fee;
-            prop_assert!(!rule.conserves() || passed == brought, "{}: {} of {}", rule, passed, brought);
-            prop_assert!(brought > 0 || passed == 0, "{} makes taint", rule);
+            prop_assert!(!rule.conserves() || passed == taint_in, "{}: {} of {}", rule, passed, taint_in);
+            prop_assert!(taint_in > 0 || passed == 0, "{} makes taint", rule);
         }
     }
 

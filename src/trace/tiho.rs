@@ -1,10 +1,10 @@
-//! `tiho`: taint in, highest out. The tainted sum fills the outputs from the largest down (Tironsakkul et al.).
+//! `tiho`: taint in, highest out. The inputs' taint fills the outputs from the largest to the smallest (Tironsakkul et al.).
 
 use std::cmp::Reverse;
 
-use super::rule::{Part, Share, Shares};
+use super::share::{Part, Share, Shares};
 
-/// The largest outputs first, ties to the lowest index; the fee gets what is left.
+/// Fills the largest output first, of equal ones the first; the fee gets the rest.
 pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
     let mut left: u64 = inputs.iter().map(|input| input.taint).fold(0, u64::saturating_add);
     let mut order: Vec<usize> = (0..outputs.len()).collect();

@@ -13,7 +13,7 @@ use crate::chain::Height;
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::trace::place::Place;
-use crate::trace::{Column, Input, Kind, Output, Rule, Taint, pass};
+use crate::trace::{OutputKind, Rule, RuleTaint, Taint, TracedInput, TracedOutput, pass};
 
 /// Unconfirmed ancestors looked at; Core's mempool takes no more than 25.
 const MOST: usize = 1_000;
@@ -51,7 +51,7 @@ enum Origin {
 #[derive(Clone, Default)]
 pub struct Held {
     /// One for each rule under which it holds taint.
-    pub columns: Vec<Column>,
+    pub columns: Vec<RuleTaint>,
     /// The labels behind it.
     pub behind: Behind,
 }
@@ -280,23 +280,23 @@ impl Draft {
         rules: &[Rule],
     ) -> Vec<Held> {
         let kind = |place: &Place| match sight.is_source(place, self.height) {
-            true => Kind::Source,
-            false if place.service => Kind::Service,
-            false => Kind::of(&place.script),
+            true => OutputKind::Source,
+            false if place.service => OutputKind::Service,
+            false => OutputKind::of(&place.script),
         };
         let values = of.transaction.output.iter().map(|output| output.value.to_sat());
-        let outputs: Vec<Output> =
-            values.zip(&of.outputs).map(|(value, place)| Output { value, kind: kind(place) }).collect();
+        let outputs: Vec<TracedOutput> =
+            values.zip(&of.outputs).map(|(value, place)| TracedOutput { value, kind: kind(place) }).collect();
         let mut held: Vec<Held> = vec![Held::default(); outputs.len()];
         for (number, rule) in rules.iter().enumerate() {
             let input = |brings: &Brings| (brings.value, brings.whole, brings.taints[number].clone());
             let brought: Vec<_> = inputs.iter().map(input).collect();
-            let inputs: Vec<Input<'_>> = brought
+            let inputs: Vec<TracedInput<'_>> = brought
                 .iter()
-                .map(|(value, whole, taint)| Input { value: *value, whole: *whole, taint: taint.as_ref() })
+                .map(|(value, whole, taint)| TracedInput { value: *value, whole: *whole, taint: taint.as_ref() })
                 .collect();
             let passed = pass(*rule, gates(ledger.snapshot), &inputs, &outputs);
-            for (held, column) in held.iter_mut().zip(passed.columns) {
+            for (held, column) in held.iter_mut().zip(passed.outputs) {
                 held.columns.extend(column);
             }
         }

@@ -9,7 +9,7 @@ use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::by_rule::ByRule;
 use crate::query::trace::place::Place;
-use crate::trace::{Column, Rule};
+use crate::trace::{Rule, RuleTaint};
 
 /// What was found so far.
 pub struct Tally {
@@ -49,7 +49,7 @@ impl Tally {
         &mut self,
         place: &Place,
         value: u64,
-        columns: &[Column],
+        columns: &[RuleTaint],
         behind: impl FnOnce() -> Result<Behind>,
     ) -> Result<bool> {
         self.add_script(place);

@@ -17,7 +17,7 @@ use crate::index::values::{Record, Spender};
 use crate::index::{Family, View};
 use crate::query::merge::Merge;
 use crate::query::{Result, Snapshot, SpentBy};
-use crate::trace::{Column, Fate, Gates, Input, Kind, Output, Rule, pass};
+use crate::trace::{Fate, Gates, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput, pass};
 
 /// What is asked.
 pub struct Question<'a> {
@@ -140,14 +140,14 @@ impl Pass<'_> {
         let time = self.time(at.height)?;
         let consumed = self.consume(&record, at)?;
         let kinds = self.kinds(&record, at, txid)?;
-        let outputs: Vec<Output> = kinds.iter().map(|(_, output)| *output).collect();
+        let outputs: Vec<TracedOutput> = kinds.iter().map(|(_, output)| *output).collect();
         let mut holds: Vec<Vec<Option<Held>>> = vec![Vec::new(); outputs.len()];
         let mut fees = Vec::with_capacity(self.question.rules.len());
         for (number, rule) in self.question.rules.iter().enumerate() {
-            let inputs: Vec<Input<'_>> = consumed.iter().map(|input| self.input(input, number)).collect();
+            let inputs: Vec<TracedInput<'_>> = consumed.iter().map(|input| self.input(input, number)).collect();
             let passed = pass(*rule, self.question.gates, &inputs, &outputs);
             fees.push(passed.fee);
-            let made = passed.columns.into_iter().zip(passed.carried).zip(&kinds);
+            let made = passed.outputs.into_iter().zip(passed.received).zip(&kinds);
             for (((column, carried), (place, output)), holds) in made.zip(&mut holds) {
                 let state = |fate| self.state(fate, place, output.kind, at.height);
                 let held = column.map(|column| Held {
@@ -163,7 +163,7 @@ impl Pass<'_> {
         self.spend(&consumed, at, txid);
         for ((vout, (place, output)), holds) in (0..).zip(kinds).zip(holds) {
             if holds.iter().any(Option::is_some) {
-                let source = output.kind == Kind::Source;
+                let source = output.kind == OutputKind::Source;
                 let outpoint = OutPoint { txid, vout };
                 let (value, made, time) = (output.value, Some(at), Some(time));
                 let (by_spend, spent_by) = (None, None);
@@ -203,29 +203,29 @@ impl Pass<'_> {
         Ok(consumed)
     }
 
-    fn input(&self, consumed: &Consumed, rule: usize) -> Input<'_> {
+    fn input(&self, consumed: &Consumed, rule: usize) -> TracedInput<'_> {
         let coin = consumed.coin.map(|coin| &self.coins[coin]);
         let taint = coin.and_then(|coin| coin.holds[rule].as_ref()?.open());
         let whole = coin.is_some_and(|coin| coin.source) && taint.is_some();
-        Input { value: consumed.value, whole, taint }
+        TracedInput { value: consumed.value, whole, taint }
     }
 
     /// What each output is to this trace.
-    fn kinds(&mut self, record: &Record, at: TxPosition, txid: Txid) -> Result<Vec<(Rc<Place>, Output)>> {
+    fn kinds(&mut self, record: &Record, at: TxPosition, txid: Txid) -> Result<Vec<(Rc<Place>, TracedOutput)>> {
         let mut kinds = Vec::with_capacity(record.transaction.output.len());
         for (vout, output) in (0..).zip(&record.transaction.output) {
             let script = &output.script_pubkey;
             let place = self.places.of(self.snapshot, script)?;
             let sources = self.question.sources;
             let kind = if sources.has_script(script, at.height) || sources.has_outpoint(&OutPoint { txid, vout }) {
-                Kind::Source
+                OutputKind::Source
             } else if self.stops_at(&place, at.height) || place.service {
                 // Both stop a trace alike; which it was is told by `state`.
-                Kind::Service
+                OutputKind::Service
             } else {
-                Kind::of(script)
+                OutputKind::of(script)
             };
-            kinds.push((place, Output { value: output.value.to_sat(), kind }));
+            kinds.push((place, TracedOutput { value: output.value.to_sat(), kind }));
         }
         Ok(kinds)
     }
@@ -235,7 +235,7 @@ impl Pass<'_> {
     }
 
     /// What became of a coin as far as its making decides; that nobody looked for its spend is found when it is added.
-    fn state(&self, fate: Fate, place: &Place, kind: Kind, height: Height) -> CoinState {
+    fn state(&self, fate: Fate, place: &Place, kind: OutputKind, height: Height) -> CoinState {
         match fate {
             Fate::Service if self.stops_at(place, height) => CoinState::Flagged,
             Fate::Service => CoinState::Service,
@@ -245,7 +245,9 @@ impl Pass<'_> {
             Fate::BelowMinTaint => CoinState::BelowMinTaint,
             // The genesis coinbase is in no node's UTXO set.
             Fate::Followed if height == 0 => CoinState::Unspendable,
-            Fate::Followed if kind == Kind::Source && Kind::of(&place.script) == Kind::Unspendable => {
+            Fate::Followed
+                if kind == OutputKind::Source && OutputKind::of(&place.script) == OutputKind::Unspendable =>
+            {
                 CoinState::Unspendable
             }
             Fate::Followed | Fate::FlaggedService => CoinState::Unspent,
@@ -316,7 +318,7 @@ impl Pass<'_> {
         }
         let key = CoinKey { outpoint: coin.outpoint, height: made.height };
         let row = self.snapshot.reader.coin(&key)?;
-        Ok(row.is_some_and(|row| row.columns.iter().any(Column::is_followed)))
+        Ok(row.is_some_and(|row| row.columns.iter().any(RuleTaint::is_followed)))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::index::events::{Event, Fact, Held, Place, Reason, Seen, TAKEN_AT_MOST
 use crate::index::keys::{CoinKey, TouchKey, TouchKind};
 use crate::index::values::{Brought, Coin, Record, Spender, amount_from_value};
 use crate::index::{Family, Result, View};
-use crate::trace::{Column, Fate};
+use crate::trace::{Fate, RuleTaint};
 
 /// Facts by their ids.
 pub type Facts = BTreeMap<String, Fact>;
@@ -70,7 +70,7 @@ fn coins(rows: &Rows) -> Result<Vec<(CoinKey, Coin)>> {
     read.collect()
 }
 
-fn reached(column: &Column) -> bool {
+fn reached(column: &RuleTaint) -> bool {
     matches!(column.fate, Fate::Service | Fate::FlaggedService)
 }
 
@@ -149,6 +149,6 @@ fn output(record: &Record, outpoint: OutPoint) -> Option<&bitcoin::TxOut> {
 }
 
 fn by_rule(coin: &Coin) -> Vec<Held> {
-    let held = |column: &Column| Held { rule: column.rule, taint_sat: column.taint.amount, hops: column.taint.hops };
+    let held = |column: &RuleTaint| Held { rule: column.rule, taint_sat: column.taint.amount, hops: column.taint.hops };
     coin.columns.iter().map(held).collect()
 }

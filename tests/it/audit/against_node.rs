@@ -12,7 +12,7 @@ use coinhound::index::values::{Coin, Record};
 use coinhound::index::{Family, View};
 use coinhound::node::{Connection, Given, Node as Asked, Origin, Settings};
 use coinhound::stop::Stop;
-use coinhound::trace::{Column, Fate, Rule, Taint};
+use coinhound::trace::{Fate, Rule, RuleTaint, Taint};
 
 use crate::oracle::answers::List;
 use crate::support::chain::Chain;
@@ -285,7 +285,7 @@ fn a_record_for_nothing_and_the_unrecorded_spend_of_a_followed_coin_are_named() 
     let key = CoinKey { outpoint, height: u32::try_from(made.unwrap()).unwrap() };
     let column = |fate| {
         let taint = Taint { amount: 1, hops: 1, segments: Vec::new() };
-        Column { rule: Rule::Haircut, taint, fate }
+        RuleTaint { rule: Rule::Haircut, taint, fate }
     };
     for (fate, expected) in [(Fate::Followed, Some(Why::Spends(outpoint))), (Fate::BelowMinTaint, None)] {
         let script = ScriptHash::of(&record.spent[0].script_pubkey);

@@ -2,7 +2,7 @@
 //!
 //! The money is made up, the taint is not: each transaction passes it on by the crate's own rules, so every sum adds up.
 
-use coinhound::trace::{Column, Fate, Gates, Input, Kind, Output, Rule, Taint, pass};
+use coinhound::trace::{Fate, Gates, OutputKind, Rule, RuleTaint, Taint, TracedInput, TracedOutput, pass};
 use serde_json::{Value, json};
 
 const RULES: [Rule; 2] = [Rule::Haircut, Rule::Fifo];
@@ -25,8 +25,8 @@ struct Coin {
     value: u64,
     holder: u64,
     labels: Vec<String>,
-    kind: Kind,
-    taints: Vec<Option<Column>>,
+    kind: OutputKind,
+    taints: Vec<Option<RuleTaint>>,
     carried: Vec<u64>,
     spent: Option<(String, u32, u32)>,
 }
@@ -67,7 +67,7 @@ impl Theft {
                 .into_iter()
                 .enumerate()
         {
-            let output = (value, Kind::Source, number as u64, vec![theft.label.clone()]);
+            let output = (value, OutputKind::Source, number as u64, vec![theft.label.clone()]);
             theft.spend(&[], 0, &[output]);
         }
         while theft.coins.len() < size && !theft.live.is_empty() {
@@ -88,14 +88,14 @@ impl Theft {
         usize::try_from(self.roll(length as u64)).expect("less than a length")
     }
 
-    fn plain(&mut self, value: u64) -> (u64, Kind, u64, Vec<String>) {
+    fn plain(&mut self, value: u64) -> (u64, OutputKind, u64, Vec<String>) {
         let holder = 1_000 + self.roll(1 << 40);
-        (value, Kind::Plain, holder, Vec::new())
+        (value, OutputKind::Plain, holder, Vec::new())
     }
 
-    fn service(&mut self, value: u64) -> (u64, Kind, u64, Vec<String>) {
+    fn service(&mut self, value: u64) -> (u64, OutputKind, u64, Vec<String>) {
         let which = self.pick(SERVICES.len()).min(self.pick(SERVICES.len()));
-        (value, Kind::Service, 100 + which as u64, vec![SERVICES[which].to_owned()])
+        (value, OutputKind::Service, 100 + which as u64, vec![SERVICES[which].to_owned()])
     }
 
     /// One more transaction, of a kind that thieves make.
@@ -161,8 +161,8 @@ impl Theft {
             90..=91 => {
                 let holder = self.roll(3);
                 let outputs = [
-                    (value - fee - 500, Kind::Plain, 50 + holder, vec![format!("Ransomware {holder}")]),
-                    (500, Kind::Unspendable, 0, Vec::new()),
+                    (value - fee - 500, OutputKind::Plain, 50 + holder, vec![format!("Ransomware {holder}")]),
+                    (500, OutputKind::Unspendable, 0, Vec::new()),
                 ];
                 self.spend(&[coin], 0, &outputs);
             }
@@ -178,7 +178,7 @@ impl Theft {
     }
 
     /// One transaction; gives the number of its first output.
-    fn spend(&mut self, inputs: &[usize], clean: u64, outputs: &[(u64, Kind, u64, Vec<String>)]) -> usize {
+    fn spend(&mut self, inputs: &[usize], clean: u64, outputs: &[(u64, OutputKind, u64, Vec<String>)]) -> usize {
         if self.roll(3) == 0 {
             self.height += 1 + u32::try_from(self.roll(40)).expect("small");
             self.index = 1;
@@ -187,7 +187,8 @@ impl Theft {
         let (high, low) = (self.roll(u64::MAX), self.roll(u64::MAX));
         let txid = format!("{high:016x}{low:016x}{:016x}{:016x}", high ^ low, self.coins.len());
         let gates = Gates { min_taint: 100_000, max_hops: None };
-        let values: Vec<_> = outputs.iter().map(|(value, kind, ..)| Output { value: *value, kind: *kind }).collect();
+        let values: Vec<_> =
+            outputs.iter().map(|(value, kind, ..)| TracedOutput { value: *value, kind: *kind }).collect();
         let (mut taints, mut carried, mut fees) =
             (vec![Vec::new(); outputs.len()], vec![Vec::new(); outputs.len()], Vec::new());
         for (number, rule) in RULES.into_iter().enumerate() {
@@ -195,20 +196,20 @@ impl Theft {
                 .iter()
                 .map(|coin| {
                     let coin = &self.coins[*coin];
-                    let taint = coin.taints[number].as_ref().and_then(Column::carried).cloned();
-                    (coin.value, coin.kind == Kind::Source, taint)
+                    let taint = coin.taints[number].as_ref().and_then(RuleTaint::carried).cloned();
+                    (coin.value, coin.kind == OutputKind::Source, taint)
                 })
                 .chain((clean > 0).then_some((clean, false, None)))
                 .collect();
             let parts: Vec<_> = held
                 .iter()
-                .map(|(value, whole, taint)| Input { value: *value, whole: *whole, taint: taint.as_ref() })
+                .map(|(value, whole, taint)| TracedInput { value: *value, whole: *whole, taint: taint.as_ref() })
                 .collect();
             let moved = held.iter().any(|(_, whole, taint)| *whole || taint.is_some());
             let passed = pass(rule, gates, &parts, &values);
             fees.push(moved.then_some(passed.fee));
-            for (output, column) in passed.columns.into_iter().enumerate() {
-                carried[output].push(passed.carried[output]);
+            for (output, column) in passed.outputs.into_iter().enumerate() {
+                carried[output].push(passed.received[output]);
                 taints[output].push(column);
             }
         }
@@ -250,7 +251,7 @@ impl Theft {
     /// What `trace` would answer.
     pub fn answer(&self) -> Value {
         let rules: Vec<_> = (0..RULES.len()).map(|number| self.rule(number)).collect();
-        let sources = || self.coins.iter().filter(|coin| coin.kind == Kind::Source);
+        let sources = || self.coins.iter().filter(|coin| coin.kind == OutputKind::Source);
         json!({
             "coverage": {
                 "chain": "main", "from": 0, "through": self.height, "tip": "00000000000000000002a7c4c1e48d76c5a37902165a270156b7a8d72728a054",
@@ -287,7 +288,7 @@ impl Theft {
                 "service" => service += taint,
                 _ => frontier += taint,
             }
-            if coin.kind == Kind::Source {
+            if coin.kind == OutputKind::Source {
                 source += taint - coin.carried[number];
             }
             let by = coin
@@ -297,11 +298,11 @@ impl Theft {
                 .map(|(txid, vin, height)| json!({"txid": txid, "vin": vin, "height": height}));
             let row = json!({
                 "outpoint": coin.outpoint, "height": coin.height, "time": Self::time(coin.height), "value_sat": coin.value, "taint_sat": taint,
-                "carried_sat": if coin.kind == Kind::Source { coin.carried[number] } else { taint }, "hops": column.taint.hops,
+                "carried_sat": if coin.kind == OutputKind::Source { coin.carried[number] } else { taint }, "hops": column.taint.hops,
                 "script": format!("0014{:040x}", coin.holder), "address": format!("bc1q{}", word(coin.holder)), "labels": coin.labels,
                 "state": state, "spent_by": by,
             });
-            if coin.kind == Kind::Source { rows.push(row) } else { late.push(row) }
+            if coin.kind == OutputKind::Source { rows.push(row) } else { late.push(row) }
         }
         rows.append(&mut late);
         let moved = self.moves.iter().filter_map(|row| row.fees[number].map(|fee| (row, fee)));
