@@ -1,90 +1,26 @@
-//! The command line as typed: flags, commands, help texts. What it means is `config`'s and each command's.
+//! The command line as typed: commands, flags and help texts. The flags of settings are made from the table in `config`; what the
+//! others mean is each command's.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::config::Flags;
+use crate::config::{Flags, LOG_LEVEL, SETTINGS, Setting, watch_syntax};
 use crate::error::{Error, Exit};
-use crate::output::{self, Chosen, Format};
+use crate::output::{self, AnswerFormat, Format};
 use crate::trace::Rule;
 
 /// Scans the chain of your own Bitcoin node for flagged scripts, and answers what came in, what went out, and what is left.
 #[derive(Debug, Parser)]
 #[command(name = "coinhound", version, arg_required_else_help = true)]
 pub struct Cli {
-    /// Settings of every command.
+    /// Options that every command has.
     #[command(flatten)]
-    pub global: Global,
-    /// What to do.
+    pub global: GlobalArgs,
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Settings of every command.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Settings")]
-pub struct Global {
-    /// Read settings from FILE [default: $XDG_CONFIG_HOME/coinhound/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// main, test, testnet4, signet or regtest [default: main]
-    #[arg(long, global = true, value_name = "CHAIN")]
-    pub chain: Option<String>,
-    /// The node's directory, as bitcoind's -datadir
-    #[arg(long, global = true, value_name = "DIR")]
-    pub bitcoin_datadir: Option<String>,
-    /// The node's RPC [default: 127.0.0.1 and the chain's port]
-    #[arg(long, global = true, value_name = "URL")]
-    pub rpc_url: Option<String>,
-    /// The node's cookie [default: in the node's directory]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub rpc_cookie_file: Option<String>,
-    /// User and password instead of the cookie
-    #[arg(long, global = true, value_name = "NAME")]
-    pub rpc_user: Option<String>,
-    /// The file that holds the password
-    #[arg(long, global = true, value_name = "FILE")]
-    pub rpc_password_file: Option<String>,
-    /// How to get blocks: auto, rpc, rest or filters [default: auto]
-    #[arg(long, global = true, value_name = "LANE")]
-    pub lane: Option<String>,
-    /// The index [default: $XDG_DATA_HOME/coinhound/CHAIN]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub index: Option<String>,
-    /// Lists to watch.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        help = "A list to watch: FILE[,role=service][,label=TEXT][,from=H]; may be given again"
-    )]
-    pub watch: Vec<String>,
-    /// Scanning threads [default: all cores]
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<String>,
-    /// Coins with less taint are not followed; satoshis [default: 100000, or as the index has it]
-    #[arg(long, global = true, value_name = "SAT")]
-    pub min_taint: Option<String>,
-    /// Coins further from their source are not followed: a number, or none [default: none]
-    #[arg(long, global = true, value_name = "N")]
-    pub max_hops: Option<String>,
-    /// The rules tracked while scanning [default: haircut,fifo]
-    #[arg(long, global = true, value_name = "RULES")]
-    pub track: Option<String>,
-    /// How the answer is printed: table, json, jsonl or csv; trace also: dot, graphml or html
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
-    pub format: Chosen,
-    /// More logs; twice for all of them
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Only warnings and errors, no progress
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// How logs are printed: text or json
-    #[arg(long, global = true, value_name = "FORMAT")]
-    pub log_format: Option<String>,
 }
 
 impl Cli {
@@ -105,89 +41,138 @@ impl Cli {
     }
 }
 
-impl Global {
-    /// The flags under the keys of the file.
+/// Options that every command has.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct GlobalArgs {
+    /// Read settings from FILE [default: $XDG_CONFIG_HOME/coinhound/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The settings of the table.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// Lists, as [`watch_syntax`] has it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = format!("Scan for the scripts on this list; repeat for more lists: {}", watch_syntax())
+    )]
+    pub watch: Vec<String>,
+    /// Print the answer as table, json, jsonl or csv; a trace also as dot, graphml or html
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
+    pub format: AnswerFormat,
+    /// Log more; give it twice to log everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub verbose: u8,
+    /// Log only warnings and errors, and show no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    pub quiet: bool,
+}
+
+impl GlobalArgs {
+    /// What they say of settings.
     pub fn flags(&self) -> Flags {
+        let mut values = self.settings.0.clone();
         let level = match (self.quiet, self.verbose) {
-            (true, _) => Some("warn".to_owned()),
+            (true, _) => Some("warn"),
             (false, 0) => None,
-            (false, 1) => Some("debug".to_owned()),
-            (false, _) => Some("trace".to_owned()),
+            (false, 1) => Some("debug"),
+            (false, _) => Some("trace"),
         };
-        let values = [
-            ("node.chain", &self.chain),
-            ("node.datadir", &self.bitcoin_datadir),
-            ("node.rpc_url", &self.rpc_url),
-            ("node.rpc_cookie_file", &self.rpc_cookie_file),
-            ("node.rpc_user", &self.rpc_user),
-            ("node.rpc_password_file", &self.rpc_password_file),
-            ("node.lane", &self.lane),
-            ("index.path", &self.index),
-            ("scan.threads", &self.threads),
-            ("trace.min_taint", &self.min_taint),
-            ("trace.max_hops", &self.max_hops),
-            ("trace.track", &self.track),
-            ("log.level", &level),
-            ("log.format", &self.log_format),
-        ];
-        let values: BTreeMap<_, _> =
-            values.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
+        values.extend(level.map(|level| (LOG_LEVEL, level.to_owned())));
         Flags { config: self.config.clone(), values, watch: self.watch.clone() }
     }
 }
 
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Ask node, index and lists what they are, and how to make them better
-    Check,
-    /// Read lists, or show what the index knows of them
-    #[command(subcommand)]
-    Watch(Watch),
-    /// Catch up with the node for what the lists ask, then exit
-    Backfill(Backfill),
-    /// Catch up, then stay at the tip until a signal comes
-    Follow(Follow),
-    /// Show how far the index is, and what it holds
-    Status,
-    /// What targets received, sent and hold
-    Balance(Question),
-    /// Every touch of a target, in chain order
-    History(Pages),
-    /// The coins of a target, and what became of each
-    Coins(Coins),
-    /// One transaction of the index, input by input
-    Tx(Transaction),
-    /// Where the coins of targets went, hop by hop
-    Trace(Trace),
-    /// Whether targets are flagged, or derived from what is
-    Screen(Screen),
-    /// The log: what was found, and what was taken back
-    Events(Events),
-    /// One SHA-256 over everything derived from the chain
-    Digest(Digest),
-    /// Compare the index with its own records, and with the node
-    Verify(Verify),
-    /// Derive everything again from the records
-    Retrace,
-    /// Copy the index, also while it is written to
-    Backup(Backup),
+/// A flag for each setting of the table that has one: the texts that were typed, by [`Setting::key`].
+#[derive(Clone, Debug)]
+pub struct SettingArgs(BTreeMap<&'static str, String>);
+
+impl SettingArgs {
+    fn arg(setting: &Setting) -> Option<Arg> {
+        let help = format!("{} [default: {}]", setting.help, setting.default_words());
+        Some(Arg::new(setting.key).long(setting.flag?).global(true).value_name(setting.value_name).help(help))
+    }
 }
 
-/// Lists.
+impl Args for SettingArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(SETTINGS.iter().filter_map(Self::arg))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let typed = SETTINGS.iter().filter(|setting| setting.flag.is_some()).filter_map(|setting| {
+            let text: &String = matches.get_one(setting.key)?;
+            Some((setting.key, text.clone()))
+        });
+        Ok(Self(typed.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Watch {
-    /// Read lists and print what was accepted and what was not, and why
-    Check(WatchCheck),
-    /// The entries as the index knows them
+pub enum Command {
+    /// Check the node, the index and the lists, and suggest improvements
+    Check,
+    /// Check lists, or compare them with the index
+    #[command(subcommand)]
+    Watch(WatchCommand),
+    /// Scan the chain for the listed scripts up to the node's tip, then exit
+    Backfill(BackfillArgs),
+    /// Scan the chain for the listed scripts, then stay at the node's tip until SIGINT or SIGTERM
+    Follow(FollowArgs),
+    /// Show how far the index is scanned, and what it holds
+    Status,
+    /// Show what targets received, sent and hold
+    Balance(TargetArgs),
+    /// List every output paid to a target and every input that spends one, in chain order
+    History(HistoryArgs),
+    /// List the coins of a target, and what became of each
+    Coins(CoinsArgs),
+    /// Show one transaction of the index, input by input
+    Tx(TxArgs),
+    /// Trace where the coins of targets went, hop by hop
+    Trace(TraceArgs),
+    /// Check whether targets are flagged, or derive from flagged coins
+    Screen(ScreenArgs),
+    /// Print the log of events: what was found, and what a reorg took back
+    Events(EventsArgs),
+    /// Print one SHA-256 over everything that was derived from the chain
+    Digest(DigestArgs),
+    /// Compare the index with its own records, and with the node
+    Verify(VerifyArgs),
+    /// Derive everything again from the records
+    Retrace,
+    /// Copy the index, even while it is being written
+    Backup(BackupArgs),
+}
+
+/// `watch`.
+#[derive(Debug, Subcommand)]
+pub enum WatchCommand {
+    /// Read lists, and print how many rows were accepted, and which were not and why
+    Check(WatchCheckArgs),
+    /// List the entries of the index
     List,
-    /// What the lists now say against what the index knows
+    /// Show how the lists differ from the index
     Diff,
 }
 
 /// `watch check`.
 #[derive(Args, Debug)]
-pub struct WatchCheck {
+pub struct WatchCheckArgs {
     /// Lists, as for --watch [default: those of the settings]
     #[arg(value_name = "FILE")]
     pub files: Vec<String>,
@@ -196,163 +181,176 @@ pub struct WatchCheck {
     pub strict: bool,
 }
 
-/// `backfill`.
+/// How entries are taken from lists.
 #[derive(Args, Debug)]
-pub struct Backfill {
-    /// Where new entries begin that their list gives no height [default: 0]
+pub struct EntryArgs {
+    /// Scan from HEIGHT for new entries whose list gives no height [default: 0]
     #[arg(long, value_name = "HEIGHT")]
     pub from: Option<u32>,
-    /// Where to stop [default: the node's tip]
-    #[arg(long, value_name = "HEIGHT")]
-    pub to: Option<u32>,
-    /// Accept that rows which could not be read are not looked for
+    /// Go ahead although some list rows could not be read (they are not searched for)
     #[arg(long)]
     pub accept_quarantined: bool,
-    /// Accept that a list has lost more than a tenth of its rows, or that coins are followed less far than before
+}
+
+/// `backfill`.
+#[derive(Args, Debug)]
+pub struct BackfillArgs {
+    /// How entries are taken from lists.
+    #[command(flatten)]
+    pub entries: EntryArgs,
+    /// Stop after the block at HEIGHT [default: the node's tip]
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: Option<u32>,
+    /// Go ahead although a list lost more than a tenth of its rows, or coins would be followed less far than before
     #[arg(long)]
     pub accept_shrink: bool,
-    /// Drop entries that no list names any more
+    /// Drop entries that are on no list
     #[arg(long)]
     pub forget: bool,
-    /// Only say what would be swept
+    /// Only show what would be scanned
     #[arg(long)]
     pub dry_run: bool,
 }
 
 /// `follow`.
 #[derive(Args, Debug)]
-pub struct Follow {
-    /// Where new entries begin that their list gives no height [default: 0]
-    #[arg(long, value_name = "HEIGHT")]
-    pub from: Option<u32>,
-    /// Accept that rows which could not be read are not looked for
-    #[arg(long)]
-    pub accept_quarantined: bool,
+pub struct FollowArgs {
+    /// How entries are taken from lists.
+    #[command(flatten)]
+    pub entries: EntryArgs,
 }
 
 /// `verify`.
 #[derive(Args, Debug)]
-pub struct Verify {
-    /// Also compare unspent coins and some blocks with the node's own answers
+pub struct VerifyArgs {
+    /// Also compare unspent coins and some blocks with the node
     #[arg(long)]
     pub node: bool,
-    /// How many blocks to compare with the node [default: 20]
+    /// Compare N blocks with the node [default: 20]
     #[arg(long, value_name = "N", requires = "node")]
     pub blocks: Option<usize>,
 }
 
-/// What a question is about.
+/// The moment that a question is about.
 #[derive(Args, Debug)]
-pub struct Targets {
-    /// Addresses, script:HEX, descriptors, label:TEXT, or all
-    #[arg(required = true, value_name = "TARGET")]
-    pub targets: Vec<String>,
-    /// The children of ranged descriptors
-    #[arg(long, value_name = "A-B")]
-    pub range: Option<String>,
-    /// The state after this block: a height, or a date (UTC)
+pub struct AtArgs {
+    /// Answer as of the end of this block: a height, or a date (UTC)
     #[arg(long, value_name = "HEIGHT|DATE")]
     pub at: Option<String>,
 }
 
-/// `balance`.
+/// The children of ranged descriptors among targets.
 #[derive(Args, Debug)]
-pub struct Question {
-    /// What it is about.
+pub struct RangeArgs {
+    /// Derive children A to B of ranged descriptors
+    #[arg(long, value_name = "A-B")]
+    pub range: Option<String>,
+}
+
+/// `balance`; `history` and `coins` have these and more.
+#[derive(Args, Debug)]
+pub struct TargetArgs {
+    /// Addresses, script:HEX, descriptors, label:TEXT, or all
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The children of ranged descriptors among them.
     #[command(flatten)]
-    pub about: Targets,
+    pub range: RangeArgs,
+    /// The moment asked about.
+    #[command(flatten)]
+    pub at: AtArgs,
 }
 
 /// `history`.
 #[derive(Args, Debug)]
-pub struct Pages {
-    /// What it is about.
+pub struct HistoryArgs {
+    /// The targets.
     #[command(flatten)]
-    pub about: Targets,
-    /// Rows at most
+    pub about: TargetArgs,
+    /// Print at most N rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
-    /// Go on after the cursor that the answer before gave as `next`
+    /// Continue after CURSOR (`next` of the previous page)
     #[arg(long, value_name = "CURSOR")]
     pub after: Option<String>,
 }
 
 /// `coins`.
 #[derive(Args, Debug)]
-pub struct Coins {
-    /// What it is about, and which part.
+pub struct CoinsArgs {
+    /// The targets, and which page of the answer.
     #[command(flatten)]
-    pub pages: Pages,
-    /// Only those not spent
+    pub pages: HistoryArgs,
+    /// List unspent coins only
     #[arg(long)]
     pub unspent: bool,
 }
 
 /// `tx`.
 #[derive(Args, Debug)]
-pub struct Transaction {
+pub struct TxArgs {
     /// The transaction's id
     #[arg(value_name = "TXID")]
     pub txid: String,
-    /// The state after this block: a height, or a date (UTC)
-    #[arg(long, value_name = "HEIGHT|DATE")]
-    pub at: Option<String>,
+    /// The moment asked about.
+    #[command(flatten)]
+    pub at: AtArgs,
 }
 
 /// `trace`.
 #[derive(Args, Debug)]
-pub struct Trace {
+pub struct TraceArgs {
     /// Addresses, script:HEX, descriptors, label:TEXT, all, TXID or TXID:VOUT
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// The children of ranged descriptors
-    #[arg(long, value_name = "A-B")]
-    pub range: Option<String>,
-    /// The state after this block: a height, or a date (UTC)
-    #[arg(long, value_name = "HEIGHT|DATE")]
-    pub at: Option<String>,
-    /// How taint passes on: haircut, fifo, lifo, tiho or poison; may be given again [default: haircut and fifo]
+    /// The children of ranged descriptors among them.
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// The moment asked about.
+    #[command(flatten)]
+    pub at: AtArgs,
+    /// Pass taint on by RULE: haircut, fifo, lifo, tiho or poison; repeat for more rules [default: haircut and fifo]
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub rule: Vec<Rule>,
-    /// Where to stop besides services
+    /// Stop there too, not only at services
     #[arg(long, value_name = "WHERE")]
-    pub stop: Option<Stop>,
+    pub stop: Option<StopAt>,
     /// Show every coin, as a tree
     #[arg(long)]
     pub tree: bool,
 }
 
+/// Where a trace stops besides services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StopAt {
+    /// At flagged scripts that it did not start from
+    Flagged,
+}
+
 /// `screen`.
 #[derive(Args, Debug)]
-pub struct Screen {
+pub struct ScreenArgs {
     /// Addresses, script:HEX, descriptors, TXID or TXID:VOUT
     #[arg(required_unless_present_any = ["file", "raw_tx"], value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Targets from a file, one a line; a height may follow, separated by a space or comma
+    /// Read targets from FILE, one per line; a height may follow, after a space or comma
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A transaction in hex, confirmed or not
+    /// Screen the transaction in HEX, confirmed or not
     #[arg(long, value_name = "HEX")]
     pub raw_tx: Option<String>,
-    /// The height that a transaction is confirmed at, where the node need not show it
+    /// Take the transaction as confirmed at HEIGHT, without asking the node
     #[arg(long, value_name = "HEIGHT")]
     pub height: Option<u32>,
-    /// The children of ranged descriptors
-    #[arg(long, value_name = "A-B")]
-    pub range: Option<String>,
-}
-
-/// Where a trace stops besides services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Stop {
-    /// At flagged scripts that it didn't start from
-    Flagged,
+    /// The children of ranged descriptors among the targets.
+    #[command(flatten)]
+    pub range: RangeArgs,
 }
 
 /// `events`.
 #[derive(Args, Debug)]
-pub struct Events {
-    /// Only messages after this one [default: 0, which is before all]
+pub struct EventsArgs {
+    /// Print only the events after the one numbered SEQ [default: 0, all of them]
     #[arg(long, value_name = "SEQ")]
     pub since: Option<u64>,
     /// Then wait for more, until SIGINT or SIGTERM
@@ -362,16 +360,27 @@ pub struct Events {
 
 /// `digest`.
 #[derive(Args, Debug)]
-pub struct Digest {
-    /// The state after this block: a height, or a date (UTC)
-    #[arg(long, value_name = "HEIGHT|DATE")]
-    pub at: Option<String>,
+pub struct DigestArgs {
+    /// The moment asked about.
+    #[command(flatten)]
+    pub at: AtArgs,
 }
 
 /// `backup`.
 #[derive(Args, Debug)]
-pub struct Backup {
+pub struct BackupArgs {
     /// A new or empty folder for the copy
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_finds_no_fault_with_the_command_line() {
+        Cli::command().debug_assert();
+    }
 }

@@ -33,11 +33,11 @@ struct Answer {
     stopped: bool,
 }
 
-pub fn run(context: &Context, args: &cli::Backfill) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
     let settings = &context.settings;
     let stop = Stop::default();
     signals::listen(&stop)?;
-    let mut wanted = start::wanted(context, args.from, args.accept_quarantined)?;
+    let mut wanted = start::wanted(context, args.entries.from, args.entries.accept_quarantined)?;
     wanted.forget = args.forget;
     wanted.accept_shrink = args.accept_shrink;
     if args.dry_run {

@@ -18,7 +18,7 @@ struct Answer {
     rows: u64,
 }
 
-pub fn run(context: &Context, args: &cli::Backup) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &cli::BackupArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let rows = copy(&snapshot.reader, &args.dir)?;
     let coverage = whole_coverage(&snapshot, snapshot.asked())?;

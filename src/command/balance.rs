@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Context;
 use super::open::Asked;
-use crate::cli::Question;
+use crate::cli::TargetArgs;
 use crate::error::{Error, Exit};
 use crate::output::rows::column;
 use crate::output::{Column, Kind};
@@ -27,8 +27,8 @@ const COLUMNS: [Column; 12] = [
     column("known", "", Kind::Text),
 ];
 
-pub fn run(context: &Context, args: &Question) -> Result<Exit, Error> {
-    let asked = Asked::new(context, &args.about)?;
+pub fn run(context: &Context, args: &TargetArgs) -> Result<Exit, Error> {
+    let asked = Asked::new(context, args)?;
     let total = Cell::new(Some(0u64));
     let rows = balances(&asked.snapshot, &asked.targets, asked.at).map(|row| {
         let row = row?;

@@ -3,7 +3,7 @@
 use super::Context;
 use super::history::{page, print_page};
 use super::open::Asked;
-use crate::cli::Coins;
+use crate::cli::CoinsArgs;
 use crate::error::{Error, Exit};
 use crate::output::rows::column;
 use crate::output::{Column, Kind};
@@ -23,7 +23,7 @@ const COLUMNS: [Column; 11] = [
     column("script", "", Kind::Text),
 ];
 
-pub fn run(context: &Context, args: &Coins) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &CoinsArgs) -> Result<Exit, Error> {
     let page = page(&args.pages)?;
     let asked = Asked::new(context, &args.pages.about)?;
     let rows = coins(&asked.snapshot, &asked.targets, asked.at, args.unspent, &page)?;

@@ -19,11 +19,11 @@ struct Answer {
     digest: Option<String>,
 }
 
-pub fn run(context: &Context, args: &cli::Digest) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &cli::DigestArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let settled = snapshot.sweeps.settled().checked_sub(1);
     // Without a question there is only one: the settled height.
-    let at = match &args.at {
+    let at = match &args.at.at {
         Some(at) => open::height(&snapshot, Some(at))?,
         None => settled,
     };

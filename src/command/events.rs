@@ -7,7 +7,7 @@ use bitcoin::Network;
 use serde_json::Value;
 
 use super::{Context, signals};
-use crate::cli::Events;
+use crate::cli::EventsArgs;
 use crate::error::{Error, Exit};
 use crate::index::stamp::Stamp;
 use crate::index::{IndexError, Reader, View};
@@ -63,7 +63,7 @@ const CSV: [Column; 25] = [
     column("stale_height", "", Kind::Text),
 ];
 
-pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
     let stop = Stop::default();
     if args.follow {
         signals::listen(&stop)?;

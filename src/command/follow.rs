@@ -32,11 +32,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often what was found is printed while a sweep is at work.
 const PRINT_EVERY: Duration = Duration::from_millis(100);
 
-pub fn run(context: &Context, args: &cli::Follow) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
     let settings = &context.settings;
     let stop = Stop::default();
     signals::listen(&stop)?;
-    let mut wanted = start::wanted(context, args.from, args.accept_quarantined)?;
+    let mut wanted = start::wanted(context, args.entries.from, args.entries.accept_quarantined)?;
     let lists = list_watch(context, args, &mut wanted)?;
     let Some(contact) = Contact::new(settings, &stop)? else { return Ok(Exit::Answered) };
     let writer = contact.open(settings, &wanted)?;
@@ -119,15 +119,15 @@ fn wait(rung: &Receiver<()>, stop: &Stop, screen: &mut Screen<'_>) -> Result<boo
 }
 
 /// The lists, read and watched from now on; what they say is what is wanted.
-fn list_watch(context: &Context, args: &cli::Follow, wanted: &mut Wanted) -> Result<Option<ListWatch>, Error> {
+fn list_watch(context: &Context, args: &cli::FollowArgs, wanted: &mut Wanted) -> Result<Option<ListWatch>, Error> {
     let settings = &context.settings;
     if settings.watch.is_empty() {
         return Ok(None);
     }
     let terms = Terms {
         chain: settings.node.chain.value,
-        from: args.from.unwrap_or(0),
-        accept_quarantined: args.accept_quarantined,
+        from: args.entries.from.unwrap_or(0),
+        accept_quarantined: args.entries.accept_quarantined,
         accept_shrink: false,
     };
     let watch = ListWatch::new(&settings.watch, terms, Instant::now())?;

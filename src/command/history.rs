@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Context;
 use super::open::Asked;
-use crate::cli::Pages;
+use crate::cli::HistoryArgs;
 use crate::error::{Error, Exit};
 use crate::output::rows::column;
 use crate::output::{Column, Kind, Stream};
@@ -29,7 +29,7 @@ const COLUMNS: [Column; 13] = [
     column("script", "", Kind::Text),
 ];
 
-pub fn run(context: &Context, args: &Pages) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Error> {
     let page = page(args)?;
     let asked = Asked::new(context, &args.about)?;
     let rows = history(&asked.snapshot, &asked.targets, asked.at, &page)?;
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &Pages) -> Result<Exit, Error> {
 }
 
 /// Which part is wanted.
-pub fn page(args: &Pages) -> Result<Page, QueryError> {
+pub fn page(args: &HistoryArgs) -> Result<Page, QueryError> {
     Ok(Page { limit: args.limit, after: args.after.as_deref().map(Cursor::parse).transpose()? })
 }
 

@@ -23,11 +23,11 @@ mod watch_check;
 mod watch_diff;
 mod watch_list;
 
-use crate::cli::{Cli, Command, Watch};
+use crate::cli::{Cli, Command, WatchCommand};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::output::picture::Drawing;
-use crate::output::{Chosen, Format};
+use crate::output::{AnswerFormat, Format};
 
 /// What every command gets.
 pub(crate) struct Context {
@@ -49,9 +49,9 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     let settings = Settings::load(&cli.global.flags(), &|name| std::env::var(name).ok())?;
     crate::output::log::start(settings.log_level, settings.log_format);
     let picture = match cli.global.format {
-        Chosen::Plain(_) => None,
-        Chosen::Picture(drawing) if matches!(cli.command, Command::Trace(_)) => Some(drawing),
-        Chosen::Picture(drawing) => {
+        AnswerFormat::Plain(_) => None,
+        AnswerFormat::Picture(drawing) if matches!(cli.command, Command::Trace(_)) => Some(drawing),
+        AnswerFormat::Picture(drawing) => {
             let why = format!("only trace has the format {}; others are table, json, jsonl, csv", drawing.name());
             return Err(Error::Usage(why));
         }
@@ -59,9 +59,9 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     let context = Context { settings, format: cli.global.format.plain(), picture, quiet: cli.global.quiet };
     match cli.command {
         Command::Check => check::run(&context),
-        Command::Watch(Watch::Check(args)) => watch_check::run(&context, &args),
-        Command::Watch(Watch::List) => watch_list::run(&context),
-        Command::Watch(Watch::Diff) => watch_diff::run(&context),
+        Command::Watch(WatchCommand::Check(args)) => watch_check::run(&context, &args),
+        Command::Watch(WatchCommand::List) => watch_list::run(&context),
+        Command::Watch(WatchCommand::Diff) => watch_diff::run(&context),
         Command::Backfill(args) => backfill::run(&context, &args),
         Command::Follow(args) => follow::run(&context, &args),
         Command::Status => status::run(&context),

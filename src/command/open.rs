@@ -5,6 +5,7 @@ use crate::chain::Height;
 use crate::cli;
 use crate::error::Error;
 use crate::index::{IndexError, Reader};
+use crate::node::Origin;
 use crate::output::{Column, Stream};
 use crate::query::at::At;
 use crate::query::target::Targets;
@@ -12,7 +13,7 @@ use crate::query::{Coverage, QueryError, Snapshot};
 use crate::watchlist::script::Range;
 
 impl Context {
-    /// Opens the index for a question. A chain that was said must be its own.
+    /// Opens the index for a question. A chain that was given must be the index's.
     ///
     /// # Errors
     /// [`IndexError`].
@@ -20,7 +21,7 @@ impl Context {
         let reader = Reader::open(&self.settings.index)?;
         let found = reader.identity().chain;
         let expected = self.settings.node.chain.value;
-        if self.settings.chain_said && found != expected {
+        if self.settings.node.chain.origin != Origin::Default && found != expected {
             let path = self.settings.index.clone();
             return Err(
                 IndexError::OtherChain { path, found: found.to_string(), expected: expected.to_string() }.into()
@@ -47,11 +48,11 @@ impl Asked {
     ///
     /// # Errors
     /// [`QueryError`], [`IndexError`].
-    pub fn new(context: &Context, about: &cli::Targets) -> Result<Self, Error> {
+    pub fn new(context: &Context, about: &cli::TargetArgs) -> Result<Self, Error> {
         let snapshot = context.snapshot()?;
-        let range = about.range.as_deref().map(range).transpose()?;
+        let range = about.range.range.as_deref().map(range).transpose()?;
         let targets = Targets::resolve(&snapshot, &about.targets, range)?;
-        let at = height(&snapshot, about.at.as_deref())?;
+        let at = height(&snapshot, about.at.at.as_deref())?;
         warn_unknown(&targets);
         let coverage = targets.basis.coverage(&snapshot, at);
         Ok(Self { snapshot, targets, coverage, at: at.unwrap_or(Height::MAX) })

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use super::{Context, open};
 use crate::chain::BlockId;
-use crate::cli::Screen;
+use crate::cli::ScreenArgs;
 use crate::error::{Error, Exit};
 use crate::node::{Connection, Node, NodeError, Teller};
 use crate::output::rows::column;
@@ -50,9 +50,9 @@ const fn taint_column(rule: Rule) -> Option<Column> {
 /// The node only has to show what the index doesn't hold.
 const NODE_PATIENCE: Duration = Duration::from_secs(5);
 
-pub fn run(context: &Context, args: &Screen) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
-    let range = args.range.as_deref().map(open::range).transpose()?;
+    let range = args.range.range.as_deref().map(open::range).transpose()?;
     let node = LazyNode::new(context, &snapshot);
     let screener = RefCell::new(Screener::new(&snapshot, &node)?);
     let (found, unsure) = (Cell::new(false), Cell::new(false));
@@ -127,7 +127,7 @@ impl Target {
 }
 
 /// What was asked for, in order; a file is read line by line.
-fn targets(args: &Screen) -> Result<Box<dyn Iterator<Item = Result<Target, Error>>>, Error> {
+fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<Target, Error>>>, Error> {
     let typed = args.targets.clone().into_iter().map(|text| Ok(Target::Typed(text)));
     let raw = args.raw_tx.clone().into_iter().map(|hex| Ok(Target::Raw(hex)));
     let Some(path) = &args.file else { return Ok(Box::new(typed.chain(raw))) };

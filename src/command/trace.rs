@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Context, open};
-use crate::cli::{Stop, Trace};
+use crate::cli::{StopAt, TraceArgs};
 use crate::error::{Error, Exit};
 use crate::output::picture::{self, Caption};
 use crate::output::rows::column;
@@ -42,16 +42,16 @@ struct Row<'a> {
     coin: &'a CoinRow,
 }
 
-pub fn run(context: &Context, args: &Trace) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
-    let range = args.range.as_deref().map(open::range).transpose()?;
-    let at = open::height(&snapshot, args.at.as_deref())?;
+    let range = args.range.range.as_deref().map(open::range).transpose()?;
+    let at = open::height(&snapshot, args.at.at.as_deref())?;
     let gates = &context.settings.trace;
     let ask = Ask {
         rules: args.rule.clone(),
         min_taint: gates.min_taint_sat,
         max_hops: gates.max_hops,
-        stop_flagged: args.stop == Some(Stop::Flagged),
+        stop_flagged: args.stop == Some(StopAt::Flagged),
     };
     let answer = trace(&snapshot, &args.targets, range, &ask, at)?;
     for target in &answer.unknown {

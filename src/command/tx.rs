@@ -2,7 +2,7 @@
 
 use super::{Context, open};
 use crate::chain::Height;
-use crate::cli::Transaction;
+use crate::cli::TxArgs;
 use crate::error::{Error, Exit};
 use crate::output;
 use crate::output::cell::{btc, short_script, time};
@@ -12,14 +12,14 @@ use crate::query::by_rule::ByRule;
 use crate::query::tx::{TxAnswer, transaction};
 use crate::watchlist::{holds_key, masked};
 
-pub fn run(context: &Context, args: &Transaction) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &TxArgs) -> Result<Exit, Error> {
     let txid = args.txid.parse().map_err(|_| {
         // What was pasted by mistake may be a key.
         let shown = if holds_key(&args.txid) { "(not shown)".into() } else { masked(&args.txid) };
         QueryError::Usage(format!("'{shown}' is no transaction id: 64 hex digits are meant"))
     })?;
     let snapshot = context.snapshot()?;
-    let at = open::height(&snapshot, args.at.as_deref())?;
+    let at = open::height(&snapshot, args.at.at.as_deref())?;
     let answer = transaction(&snapshot, txid, at.unwrap_or(Height::MAX))?;
     output::object(context.format, &answer, || page(&answer))?;
     Ok(Exit::of(answer.coverage.complete))

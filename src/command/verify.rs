@@ -43,7 +43,7 @@ struct NodeAnswer {
     blocks: u64,
 }
 
-pub fn run(context: &Context, args: &cli::Verify) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &cli::VerifyArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let mut answer = Answer {
         coverage: whole_coverage(&snapshot, snapshot.asked())?,

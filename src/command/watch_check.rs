@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Context, lists};
 use crate::chain::Chain;
-use crate::cli::WatchCheck;
+use crate::cli::WatchCheckArgs;
 use crate::config::watch_flag;
 use crate::error::{Error, Exit};
 use crate::output;
@@ -35,7 +35,7 @@ impl FileAnswer {
     }
 }
 
-pub fn run(context: &Context, args: &WatchCheck) -> Result<Exit, Error> {
+pub fn run(context: &Context, args: &WatchCheckArgs) -> Result<Exit, Error> {
     let named = args.files.iter().map(|typed| watch_flag(typed)).collect::<Result<Vec<_>, _>>()?;
     let files = if named.is_empty() { &context.settings.watch } else { &named };
     if files.is_empty() {

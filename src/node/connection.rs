@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::bitcoin_conf::{BitcoinConf, Line};
 use super::error::NodeError;
 use super::secret::{Secret, read_password};
-use super::settings::{Given, LaneChoice, Origin, SettingReport, Settings};
+use super::settings::{Given, LaneChoice, Origin, SettingReport, Settings, key};
 use super::url::Endpoint;
 use crate::chain::Chain;
 
@@ -130,13 +130,13 @@ fn resolve_from(settings: &Settings, default_dir: Option<PathBuf>) -> Result<Con
         None => found_auth(chain, &conf, directory.as_deref(), &root_origin, &url)?,
     };
 
-    let mut report = vec![setting("node.chain", chain, &settings.chain.origin)];
+    let mut report = vec![setting(key::CHAIN, chain, &settings.chain.origin)];
     if let Some(directory) = &directory {
-        report.push(setting("node.datadir", directory.display(), &root_origin));
+        report.push(setting(key::DATADIR, directory.display(), &root_origin));
     }
-    report.push(setting("node.rpc_url", &url.value, &url.origin));
+    report.push(setting(key::RPC_URL, &url.value, &url.origin));
     report.extend(auth_report);
-    report.push(setting("node.lane", settings.lane.value, &settings.lane.origin));
+    report.push(setting(key::LANE, settings.lane.value, &settings.lane.origin));
     Ok(Connection { chain, endpoint: url.value, auth, lane: settings.lane.value, directory, conf: conf_path, report })
 }
 
@@ -229,7 +229,7 @@ fn explicit_auth(settings: &Settings) -> Result<Option<FoundAuth>, NodeError> {
             }
             Some(rank) if rank < cookie.origin.rank() => {}
             _ => {
-                let report = setting("node.rpc_cookie_file", cookie.value.display(), &cookie.origin);
+                let report = setting(key::RPC_COOKIE_FILE, cookie.value.display(), &cookie.origin);
                 return Ok(Some((Auth::Cookie(cookie.value.clone()), vec![report])));
             }
         }
@@ -241,8 +241,8 @@ fn explicit_auth(settings: &Settings) -> Result<Option<FoundAuth>, NodeError> {
         (Some(user), Some(file)) => {
             check_user(&user.value)?;
             let report = vec![
-                setting("node.rpc_user", &user.value, &user.origin),
-                setting("node.rpc_password_file", file.value.display(), &file.origin),
+                setting(key::RPC_USER, &user.value, &user.origin),
+                setting(key::RPC_PASSWORD_FILE, file.value.display(), &file.origin),
             ];
             Ok(Some((Auth::User { name: user.value.clone(), password: read_password(&file.value)? }, report)))
         }
@@ -274,8 +274,8 @@ fn found_auth(
         let name = conf.get(chain, "rpcuser").map(|line| line.value.clone()).unwrap_or_default();
         check_user(&name)?;
         let report = vec![
-            setting("node.rpc_user", &name, &origin(password)),
-            setting("node.rpc_password_file", "(rpcpassword in bitcoin.conf)", &origin(password)),
+            setting(key::RPC_USER, &name, &origin(password)),
+            setting(key::RPC_PASSWORD_FILE, "(rpcpassword in bitcoin.conf)", &origin(password)),
         ];
         return Ok((Auth::User { name, password: Secret::new(&password.value) }, report));
     }
@@ -293,7 +293,7 @@ fn found_auth(
         Some(line) => (directory.join(&line.value), origin(line)),
         None => (directory.join(".cookie"), root_origin.clone()),
     };
-    let report = setting("node.rpc_cookie_file", path.display(), &from);
+    let report = setting(key::RPC_COOKIE_FILE, path.display(), &from);
     Ok((Auth::Cookie(path), vec![report]))
 }
 

@@ -51,7 +51,7 @@ pub use filters::Filters;
 pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use secret::Secret;
-pub use settings::{Given, LaneChoice, Origin, SettingReport, Settings};
+pub use settings::{Given, LaneChoice, Origin, SettingReport, Settings, key};
 pub use teller::Teller;
 pub use told::{ToldBlock, ToldTransaction};
 pub use utxo::{AtTip, Unspent};

@@ -75,6 +75,24 @@ impl<T> Given<T> {
     }
 }
 
+/// The keys of the node's settings in the configuration file.
+pub mod key {
+    /// Of [`Settings::chain`](super::Settings::chain).
+    pub const CHAIN: &str = "node.chain";
+    /// Of [`Settings::datadir`](super::Settings::datadir).
+    pub const DATADIR: &str = "node.datadir";
+    /// Of [`Settings::rpc_url`](super::Settings::rpc_url).
+    pub const RPC_URL: &str = "node.rpc_url";
+    /// Of [`Settings::rpc_cookie_file`](super::Settings::rpc_cookie_file).
+    pub const RPC_COOKIE_FILE: &str = "node.rpc_cookie_file";
+    /// Of [`Settings::rpc_user`](super::Settings::rpc_user).
+    pub const RPC_USER: &str = "node.rpc_user";
+    /// Of [`Settings::rpc_password_file`](super::Settings::rpc_password_file).
+    pub const RPC_PASSWORD_FILE: &str = "node.rpc_password_file";
+    /// Of [`Settings::lane`](super::Settings::lane).
+    pub const LANE: &str = "node.lane";
+}
+
 /// What the user said of the node; `None` where nothing was said.
 #[derive(Clone, Debug)]
 pub struct Settings {

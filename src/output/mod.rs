@@ -46,14 +46,14 @@ impl std::str::FromStr for Format {
 
 /// What `--format` may say: one of the formats that every command has, or a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chosen {
+pub enum AnswerFormat {
     /// One that every command has.
     Plain(Format),
     /// One that `trace` has.
     Picture(picture::Drawing),
 }
 
-impl Chosen {
+impl AnswerFormat {
     /// The format for everything but the picture itself.
     pub fn plain(self) -> Format {
         match self {
@@ -63,7 +63,7 @@ impl Chosen {
     }
 }
 
-impl std::str::FromStr for Chosen {
+impl std::str::FromStr for AnswerFormat {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::support::cli::Cli;
 use crate::support::node::Node;
 use crate::support::small::{PAYER, Small, UNLISTED};
-use coinhound::config::{ConfigError, Flags, KEYS, Settings, WATCHLIST_KEYS};
+use coinhound::config::{ConfigError, Flags, LIST_SETTINGS, SETTINGS, Settings};
 use tempfile::TempDir;
 
 /// Every key with three values that it takes and that aren't its default.
@@ -94,7 +94,7 @@ fn one_key(key: &str, value: &str) -> String {
 
 #[test]
 fn flag_beats_environment_beats_file_beats_default_for_every_key() {
-    assert_eq!(VALUES.map(|(key, _)| key), KEYS, "every key is looked at");
+    assert_eq!(VALUES.map(|(key, _)| key), SETTINGS.map(|setting| setting.key), "every key is looked at");
     for (key, [by_file, by_environment, by_flag]) in VALUES {
         let home = Home::new();
         let default = text(&home.load(&Flags::default(), &[]).expect("defaults"), key);
@@ -106,7 +106,7 @@ fn flag_beats_environment_beats_file_beats_default_for_every_key() {
         assert_eq!(file.as_deref(), Some(by_file), "{key}");
         assert_ne!(file, default, "{key}: the file's value shows");
         assert_eq!(text(&home.load(&flags, &environment).expect(key), key).as_deref(), Some(by_environment), "{key}");
-        flags.values.insert(KEYS.into_iter().find(|known| *known == key).expect("known"), by_flag.to_owned());
+        flags.values.insert(key, by_flag.to_owned());
         assert_eq!(text(&home.load(&flags, &environment).expect(key), key).as_deref(), Some(by_flag), "{key}");
     }
 }
@@ -219,7 +219,7 @@ fn wrong_files_are_refused_with_the_place_and_the_nearest_name() {
         ("[node]\nchain = \"dogecoin\"\n", "no chain is called 'dogecoin'"),
         ("[[watchlist]]\nfile = \"x\"\n", "unknown key 'file'"),
         ("[[watchlist]]\nrole = \"service\"\n", "missing field `path`"),
-        ("[[watchlist]]\npath = \"x\"\nrole = \"king\"\n", "`flagged` or `service`"),
+        ("[[watchlist]]\npath = \"x\"\nrole = \"king\"\n", "flagged, service"),
         ("[watchlist]\npath = \"x\"\n", "[[watchlist]]"),
     ] {
         let said = home.error(file);
@@ -270,15 +270,15 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
         .map(|line| if setting(&line) { format!("{}\n", &line[2..]) } else { format!("{line}\n") })
         .collect();
     let table: toml::Table = uncommented.parse().expect("it is TOML without its marks too");
-    for key in KEYS {
+    for key in SETTINGS.map(|setting| setting.key) {
         let (section, name) = key.split_once('.').expect("section and name");
         assert!(table[section].as_table().is_some_and(|table| table.contains_key(name)), "{key} isn't in the example");
     }
     let list = table["watchlist"][0].as_table().expect("a list");
-    for key in WATCHLIST_KEYS {
+    for key in LIST_SETTINGS.map(|setting| setting.key) {
         assert!(list.contains_key(key), "watchlist.{key} isn't in the example");
     }
-    assert!(settings.len() >= KEYS.len() + WATCHLIST_KEYS.len(), "{settings:?}");
+    assert!(settings.len() >= SETTINGS.len() + LIST_SETTINGS.len(), "{settings:?}");
     let config = Some(home.write("uncommented.toml", &uncommented));
     let uncommented = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it reads");
     // Those whose default depends on the machine, the node or the index say so, and show an example.
@@ -294,7 +294,7 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
         "trace.max_hops",
         "trace.track",
     ];
-    for key in KEYS {
+    for key in SETTINGS.map(|setting| setting.key) {
         assert_eq!(text(&as_it_is, key), text(&defaults, key), "{key}");
         if !shown_only.contains(&key) {
             assert_eq!(text(&uncommented, key), text(&defaults, key), "{key}");
