@@ -27,7 +27,7 @@ use coinhound::index::keys::TxPosition;
 use coinhound::index::meta::{Identity, TraceParameters};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::values::Record;
-use coinhound::index::{Family, Writer};
+use coinhound::index::{Family, ReadRows, Writer};
 use coinhound::scan::{Coins, Matcher, Needles, OutPointHasher, ScriptMap, scan};
 use coinhound::sync::apply::events;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -161,10 +161,18 @@ fn commit_block(
 ) {
     let parameters = TraceParameters::default();
     let mut step = writer.step();
-    step.put(Family::Headers, &height.to_be_bytes(), &serialize(header));
+    step.raw_put(Family::Headers, &height.to_be_bytes(), &serialize(header));
     for (tx_index, (txid, record)) in (1..).zip(records) {
         let at = TxPosition { height, tx_index };
-        let derived = derive(|outpoint| step.coin(outpoint, height), &parameters, listed, at, *txid, record).unwrap();
+        let derived = derive(
+            |outpoint| Ok(step.coin_at(outpoint, height)?.map(|(_, coin)| coin)),
+            &parameters,
+            listed,
+            at,
+            *txid,
+            record,
+        )
+        .unwrap();
         assert!(derived.is_record);
         if tells {
             let place = Place { height, block: header.block_hash(), time: header.time, txid: *txid, tx_index };
@@ -173,9 +181,9 @@ fn commit_block(
                 step.tell(&event).unwrap();
             }
         }
-        derived.rows.iter().for_each(|((family, key), value)| step.put(*family, key, value));
+        derived.rows.iter().for_each(|((family, key), value)| step.raw_put(*family, key, value));
     }
-    step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: height + 1 }.value());
+    step.raw_put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: height + 1 }.value());
     step.commit(tells).unwrap();
 }
 

@@ -118,7 +118,7 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
     verified.through = settled.checked_sub(1);
     let audit = Audit { view, marks: Entries::read(view)?, parameters: meta::trace(view)?, settled };
     let mut counted: BTreeMap<Family, u64> = BTreeMap::new();
-    for row in view.range(Family::Records, &[], Some(settled.to_be_bytes().to_vec())) {
+    for row in view.raw_range(Family::Records, &[], Some(settled.to_be_bytes().to_vec())) {
         let (key, value) = row?;
         let corrupt = |_| View::corrupt(Family::Records, &key);
         let at = TxPosition::from_key(&key).map_err(corrupt)?;
@@ -139,7 +139,7 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
 
 fn headers(view: &View, verified: &mut Verified) -> Result<Result<(), Flaw>> {
     let mut previous = BlockHash::all_zeros();
-    for (expected, row) in (0..).zip(view.range(Family::Headers, &[], None)) {
+    for (expected, row) in (0..).zip(view.raw_range(Family::Headers, &[], None)) {
         let (key, value) = row?;
         let corrupt = || View::corrupt(Family::Headers, &key);
         let height = Height::from_be_bytes((&*key).try_into().map_err(|_| corrupt())?);
@@ -197,7 +197,7 @@ impl Audit<'_> {
         }
         for ((family, key), expected) in &derived.rows {
             let hex = const_hex::encode(key);
-            match self.view.get(*family, key)? {
+            match self.view.raw_get(*family, key)? {
                 Some(found) if found == *expected => *counted.entry(*family).or_default() += 1,
                 // Of a BIP30 twin the later spend.
                 Some(found) if *family == Family::Spends && spent_later(&found, at) => {}
@@ -214,7 +214,7 @@ impl Audit<'_> {
     /// A row of settled heights that no record brings, if a family has more than the `known` ones.
     fn extra(&self, family: Family, known: u64) -> Result<Option<Flaw>> {
         let mut found = 0;
-        for row in self.view.range(family, &[], None) {
+        for row in self.view.raw_range(family, &[], None) {
             let (key, value) = row?;
             found += u64::from(self.height(family, &key, &value)? < self.settled);
         }
@@ -222,7 +222,7 @@ impl Audit<'_> {
             return Ok(None);
         }
         let mut of_record: BTreeMap<TxPosition, derive::Rows> = BTreeMap::new();
-        for row in self.view.range(family, &[], None) {
+        for row in self.view.raw_range(family, &[], None) {
             let (key, value) = row?;
             if self.height(family, &key, &value)? >= self.settled {
                 continue;

@@ -38,9 +38,9 @@ fn fill(reader: &Reader, folder: &Path) -> Result<u64> {
     let mut rows = 0;
     let mut step = Step::of(&copy);
     for family in Family::ALL {
-        for row in reader.range(family, &[], None) {
+        for row in reader.raw_range(family, &[], None) {
             let (key, value) = row?;
-            step.put(family, &key, &value);
+            step.raw_put(family, &key, &value);
             rows += 1;
             if step.bytes() >= BATCH_BYTES {
                 std::mem::replace(&mut step, Step::of(&copy)).commit(false)?;

@@ -1,6 +1,7 @@
 //! RocksDB's options, and typed reads over an open database: what the writer and the readers share.
 
 use std::fs;
+use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 
 use bitcoin::Txid;
@@ -14,6 +15,8 @@ use rocksdb::{
 use super::bytes::Malformed;
 use super::entries::EntryRow;
 use super::keys::{CoinKey, TxPosition, outpoint_key, txid_from_key};
+use super::read::{RawRow, RawRows};
+use super::rows::{IndexKey, IndexRow, byte_range, typed, typed_key};
 use super::schema::Family;
 use super::sweeps::{Sweep, Sweeps};
 use super::values::{Coin, Record, Spender, header_from_value};
@@ -176,7 +179,7 @@ impl View {
 
     /// The error for a row that does not read.
     pub fn corrupt(family: Family, key: &[u8]) -> IndexError {
-        IndexError::Corrupt { family: family.name(), key: const_hex::encode(key) }
+        super::rows::corrupt(family, key)
     }
 
     /// The index's folder.
@@ -196,22 +199,22 @@ impl View {
     ///
     /// # Errors
     /// [`IndexError::Damaged`] where the disk doesn't give back what was written, as in all reads.
-    pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn raw_get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.database.get_cf(self.handle(family), key).map_err(|error| Self::error(&self.path, error))
     }
 
     fn typed<T>(&self, family: Family, key: &[u8], read: impl Fn(&[u8]) -> Result<T, Malformed>) -> Result<Option<T>> {
-        let Some(value) = self.get(family, key)? else { return Ok(None) };
+        let Some(value) = self.raw_get(family, key)? else { return Ok(None) };
         read(&value).map(Some).map_err(|_| Self::corrupt(family, key))
     }
 
     /// The rows of a family from `start` on, in key order, up to but without `end`.
-    pub fn range<'a>(
+    pub fn raw_range<'a>(
         &'a self,
         family: Family,
         start: &[u8],
         end: Option<Vec<u8>>,
-    ) -> impl Iterator<Item = Result<Row>> + use<'a> {
+    ) -> impl Iterator<Item = Result<RawRow>> + use<'a> {
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
         self.rows(family, start, end, options)
@@ -223,7 +226,7 @@ impl View {
         start: &[u8],
         end: Option<Vec<u8>>,
         mut options: ReadOptions,
-    ) -> impl Iterator<Item = Result<Row>> + use<'a> {
+    ) -> impl Iterator<Item = Result<RawRow>> + use<'a> {
         if let Some(end) = end {
             options.set_iterate_upper_bound(end);
         }
@@ -233,7 +236,7 @@ impl View {
     }
 
     /// All rows of a family whose keys begin with `prefix`.
-    pub fn prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<Row>> + use<'a> {
+    pub fn raw_prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<RawRow>> + use<'a> {
         let mut options = ReadOptions::default();
         if prefix_length(family) == Some(prefix.len()) {
             options.set_prefix_same_as_start(true);
@@ -244,7 +247,7 @@ impl View {
     }
 
     /// The last row of a family.
-    pub fn last(&self, family: Family) -> Result<Option<Row>> {
+    pub fn raw_last(&self, family: Family) -> Result<Option<RawRow>> {
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
         let mut rows = self.database.iterator_cf_opt(self.handle(family), options, IteratorMode::End);
@@ -252,8 +255,47 @@ impl View {
     }
 
     /// How many rows a family has.
-    pub fn count(&self, family: Family) -> Result<u64> {
-        self.range(family, &[], None).try_fold(0, |count, row| row.map(|_| count + 1))
+    pub fn raw_count(&self, family: Family) -> Result<u64> {
+        self.raw_range(family, &[], None).try_fold(0, |count, row| row.map(|_| count + 1))
+    }
+
+    /// The rows whose keys lie in `range`, in key order.
+    pub fn range<R: IndexRow>(&self, range: impl RangeBounds<R::Key>) -> impl Iterator<Item = Result<(R::Key, R)>> {
+        let (start, end) = byte_range(&range);
+        self.raw_range(R::FAMILY, &start, end).map(|row| typed::<R>(row?))
+    }
+
+    /// The first key from `key` on.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn first_key<R: IndexRow>(&self, key: &R::Key) -> Result<Option<R::Key>> {
+        let first = self.raw_range(R::FAMILY, key.key().as_ref(), None).next();
+        first.map(|row| typed_key::<R>(&row?.0)).transpose()
+    }
+
+    /// The last row of a family.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn last<R: IndexRow>(&self) -> Result<Option<(R::Key, R)>> {
+        self.raw_last(R::FAMILY)?.map(typed::<R>).transpose()
+    }
+
+    /// The last key of a family.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn last_key<R: IndexRow>(&self) -> Result<Option<R::Key>> {
+        self.raw_last(R::FAMILY)?.map(|(key, _)| typed_key::<R>(&key)).transpose()
+    }
+
+    /// How many rows of a kind there are.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn count<R: IndexRow>(&self) -> Result<u64> {
+        self.raw_count(R::FAMILY)
     }
 
     /// The header at `height`.
@@ -268,24 +310,20 @@ impl View {
 
     /// The last block whose header is here.
     pub fn tip(&self) -> Result<Option<BlockId>> {
-        let Some((key, value)) = self.last(Family::Headers)? else { return Ok(None) };
-        let height = <[u8; 4]>::try_from(&*key).map(Height::from_be_bytes);
-        match (height, header_from_value(&value)) {
-            (Ok(height), Ok(header)) => Ok(Some(BlockId { height, hash: header.block_hash() })),
-            _ => Err(Self::corrupt(Family::Headers, &key)),
-        }
+        let last = self.last::<Header>()?;
+        Ok(last.map(|(height, header)| BlockId { height, hash: header.block_hash() }))
     }
 
     /// How far each sweep got. An index without a row of the main sweep is none that a first step was committed to.
     pub fn sweeps(&self) -> Result<Sweeps> {
-        let read = |row: Result<Row>| {
+        let read = |row: Result<RawRow>| {
             let (key, value) = row?;
             let corrupt = || Self::corrupt(Family::Sweeps, &key);
             let id = <[u8; 4]>::try_from(&*key).map(u32::from_be_bytes).map_err(|_| corrupt())?;
             let sweep = Sweep::from_value(&value).map_err(|_| corrupt())?;
             Ok((id, sweep))
         };
-        let sweeps: Sweeps = self.range(Family::Sweeps, &[], None).map(read).collect::<Result<_>>()?;
+        let sweeps: Sweeps = self.raw_range(Family::Sweeps, &[], None).map(read).collect::<Result<_>>()?;
         match sweeps.get(super::sweeps::MAIN_SWEEP) {
             Some(Sweep::Main { .. }) => Ok(sweeps),
             _ => Err(Self::corrupt(Family::Sweeps, &super::sweeps::MAIN_SWEEP.to_be_bytes())),
@@ -299,11 +337,11 @@ impl View {
 
     /// Where a transaction is recorded, lowest height first: BIP30's twins are at two.
     pub fn positions(&self, txid: Txid) -> Result<Vec<TxPosition>> {
-        let read = |row: Result<Row>| {
+        let read = |row: Result<RawRow>| {
             let (key, _) = row?;
             txid_from_key(&key).map(|(_, at)| at).map_err(|_| Self::corrupt(Family::Txids, &key))
         };
-        self.prefix(Family::Txids, txid.as_byte_array()).map(read).collect()
+        self.raw_prefix(Family::Txids, txid.as_byte_array()).map(read).collect()
     }
 
     /// The entry of a script.
@@ -329,7 +367,7 @@ impl View {
         read: fn(&[u8]) -> Result<EntryRow, Malformed>,
     ) -> impl Iterator<Item = Result<(ScriptHash, EntryRow)>> + '_ {
         let mut sweeps = None;
-        self.range(Family::Entries, &[], None).map(move |row| {
+        self.raw_range(Family::Entries, &[], None).map(move |row| {
             let (key, value) = row?;
             let corrupt = || Self::corrupt(Family::Entries, &key);
             let script = <[u8; 32]>::try_from(&*key).map_err(|_| corrupt())?;
@@ -352,7 +390,7 @@ impl View {
 
     /// All coins, by outpoint; twins lowest height first.
     pub fn coins(&self) -> impl Iterator<Item = Result<(CoinKey, Coin)>> + '_ {
-        self.range(Family::Coins, &[], None).map(|row| {
+        self.raw_range(Family::Coins, &[], None).map(|row| {
             let (key, value) = row?;
             let corrupt = |_| Self::corrupt(Family::Coins, &key);
             Ok((CoinKey::from_key(&key).map_err(corrupt)?, Coin::from_value(&value).map_err(corrupt)?))
@@ -368,11 +406,11 @@ impl View {
 
     /// The heights at which an outpoint's coin was made, lowest first; more than one for BIP30's twins.
     pub fn coin_heights(&self, outpoint: &bitcoin::OutPoint) -> Result<Vec<Height>> {
-        let read = |row: Result<Row>| {
+        let read = |row: Result<RawRow>| {
             let (key, _) = row?;
             CoinKey::from_key(&key).map(|key| key.height).map_err(|_| Self::corrupt(Family::Coins, &key))
         };
-        self.prefix(Family::Coins, &outpoint_key(outpoint)).map(read).collect()
+        self.raw_prefix(Family::Coins, &outpoint_key(outpoint)).map(read).collect()
     }
 
     /// The input that spent an output, if a record holds it.
@@ -416,15 +454,22 @@ impl View {
     }
 }
 
-/// Key and value.
-pub type Row = (Box<[u8]>, Box<[u8]>);
-
 /// The first key above all that begin with `prefix`; `None` where there is no such key.
 fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let keep = prefix.iter().rposition(|byte| *byte != 0xff)?;
     let mut end = prefix[..=keep].to_vec();
     end[keep] += 1;
     Some(end)
+}
+
+impl RawRows for View {
+    fn raw_get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Self::raw_get(self, family, key)
+    }
+
+    fn raw_prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<RawRow>> + use<'a> {
+        Self::raw_prefix(self, family, prefix)
+    }
 }
 
 #[cfg(test)]

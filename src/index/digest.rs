@@ -34,7 +34,7 @@ pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
     }
     for family in Family::DIGESTED {
         part(family.name().as_bytes());
-        for row in view.range(family, &[], None) {
+        for row in view.raw_range(family, &[], None) {
             let (key, value) = row?;
             let at = row_height(family, &key, &value).ok_or_else(|| View::corrupt(family, &key))?;
             if at <= height {

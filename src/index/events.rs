@@ -5,8 +5,7 @@
 use bitcoin::{BlockHash, Txid};
 use serde::{Deserialize, Serialize};
 
-use super::schema::Family;
-use super::{IndexError, Result, View};
+use super::{Result, View};
 use crate::chain::Height;
 use crate::trace::Rule;
 
@@ -184,20 +183,10 @@ pub enum Reason {
 /// # Errors
 /// What reading reports.
 pub fn next_seq(view: &View) -> Result<u64> {
-    let Some((key, _)) = view.last(Family::Events)? else { return Ok(1) };
-    Ok(seq_of(&key)? + 1)
-}
-
-fn seq_of(key: &[u8]) -> Result<u64> {
-    key.try_into().map(u64::from_be_bytes).map_err(|_| View::corrupt(Family::Events, key))
+    Ok(view.last_key::<Event>()?.map_or(1, |seq| seq + 1))
 }
 
 /// The messages after `since`, in order, each with its seq.
-pub fn since(view: &View, since: u64) -> impl Iterator<Item = Result<(u64, Event), IndexError>> + '_ {
-    let start = since.saturating_add(1).to_be_bytes();
-    view.range(Family::Events, &start, None).map(|row| {
-        let (key, value) = row?;
-        let event = serde_json::from_slice(&value).map_err(|_| View::corrupt(Family::Events, &key))?;
-        Ok((seq_of(&key)?, event))
-    })
+pub fn since(view: &View, since: u64) -> impl Iterator<Item = Result<(u64, Event)>> + '_ {
+    view.range::<Event>(since.saturating_add(1)..)
 }

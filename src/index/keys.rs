@@ -4,6 +4,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 
 use super::bytes::{Cursor, Malformed};
+use super::rows::{IndexKey, ScriptOrdered};
 use crate::chain::{Height, ScriptHash};
 
 /// Where a transaction is: its block's height and its index in that block.
@@ -16,6 +17,16 @@ pub struct TxPosition {
 }
 
 impl TxPosition {
+    /// The first one in a block.
+    pub fn first(height: Height) -> Self {
+        Self { height, tx_index: 0 }
+    }
+
+    /// Behind all transactions that a block can have.
+    pub fn last(height: Height) -> Self {
+        Self { height, tx_index: u32::MAX }
+    }
+
     /// Key of `records`: height\[4\] tx_index\[4\].
     pub fn key(self) -> [u8; 8] {
         let mut key = [0; 8];
@@ -171,6 +182,15 @@ impl ScriptKey {
     }
 }
 
+/// Key of `txids`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TxidKey {
+    /// The transaction's id.
+    pub txid: Txid,
+    /// Where it is recorded.
+    pub at: TxPosition,
+}
+
 /// Key of `txids`: txid\[32\] height\[4\] tx_index\[4\].
 pub fn txid_key(txid: Txid, at: TxPosition) -> [u8; 40] {
     let mut key = [0; 40];
@@ -196,6 +216,99 @@ pub fn outpoint_key(outpoint: &OutPoint) -> [u8; 36] {
     key[..32].copy_from_slice(outpoint.txid.as_byte_array());
     key[32..].copy_from_slice(&outpoint.vout.to_be_bytes());
     key
+}
+
+impl IndexKey for TxPosition {
+    type Bytes = [u8; 8];
+
+    fn key(&self) -> [u8; 8] {
+        Self::key(*self)
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        Self::from_key(key)
+    }
+}
+
+impl IndexKey for TouchKey {
+    type Bytes = [u8; 45];
+
+    fn key(&self) -> [u8; 45] {
+        Self::key(self)
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        Self::from_key(key)
+    }
+}
+
+impl ScriptOrdered for TouchKey {
+    type InChain = (TxPosition, TouchKind, u32);
+
+    fn first(script: ScriptHash, height: Height) -> Self {
+        Self { script, at: TxPosition::first(height), kind: TouchKind::Spending, io_index: 0 }
+    }
+
+    fn last(script: ScriptHash, height: Height) -> Self {
+        Self { script, at: TxPosition::last(height), kind: TouchKind::Funding, io_index: u32::MAX }
+    }
+
+    fn in_chain(&self) -> Self::InChain {
+        (self.at, self.kind, self.io_index)
+    }
+}
+
+impl IndexKey for CoinKey {
+    type Bytes = [u8; 40];
+
+    fn key(&self) -> [u8; 40] {
+        Self::key(self)
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        Self::from_key(key)
+    }
+}
+
+impl IndexKey for ScriptKey {
+    type Bytes = [u8; 44];
+
+    fn key(&self) -> [u8; 44] {
+        Self::key(self)
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        Self::from_key(key)
+    }
+}
+
+impl ScriptOrdered for ScriptKey {
+    type InChain = (TxPosition, u32);
+
+    fn first(script: ScriptHash, height: Height) -> Self {
+        Self { script, at: TxPosition::first(height), vout: 0 }
+    }
+
+    fn last(script: ScriptHash, height: Height) -> Self {
+        Self { script, at: TxPosition::last(height), vout: u32::MAX }
+    }
+
+    fn in_chain(&self) -> Self::InChain {
+        (self.at, self.vout)
+    }
+}
+
+impl IndexKey for TxidKey {
+    type Bytes = [u8; 40];
+
+    fn key(&self) -> [u8; 40] {
+        txid_key(self.txid, self.at)
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        let (txid, at) = txid_from_key(key)?;
+        Ok(Self { txid, at })
+    }
 }
 
 #[cfg(test)]

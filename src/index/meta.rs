@@ -47,11 +47,11 @@ impl Identity {
 
     /// The rows that state it, with the format.
     pub fn put(&self, step: &mut Step<'_>) {
-        step.put(Family::Meta, FORMAT_KEY, &FORMAT.to_be_bytes());
-        step.put(Family::Meta, GENESIS_KEY, self.genesis.as_byte_array());
-        step.put(Family::Meta, CHAIN_KEY, self.chain.name().as_bytes());
+        step.raw_put(Family::Meta, FORMAT_KEY, &FORMAT.to_be_bytes());
+        step.raw_put(Family::Meta, GENESIS_KEY, self.genesis.as_byte_array());
+        step.raw_put(Family::Meta, CHAIN_KEY, self.chain.name().as_bytes());
         if let Some(challenge) = &self.challenge {
-            step.put(Family::Meta, CHALLENGE_KEY, challenge.as_bytes());
+            step.raw_put(Family::Meta, CHALLENGE_KEY, challenge.as_bytes());
         }
     }
 
@@ -61,16 +61,16 @@ impl Identity {
     /// [`IndexError::OtherFormat`], [`IndexError::Damaged`].
     pub fn read(view: &View) -> Result<Self> {
         let damaged = |detail: &str| IndexError::Damaged { path: view.path().to_owned(), detail: detail.to_owned() };
-        let format = view.get(Family::Meta, FORMAT_KEY)?.ok_or_else(|| damaged("it states no format"))?;
+        let format = view.raw_get(Family::Meta, FORMAT_KEY)?.ok_or_else(|| damaged("it states no format"))?;
         if format != FORMAT.to_be_bytes() {
             let found =
                 format.try_into().map_or_else(|_| "unknown".to_owned(), |bytes| u32::from_be_bytes(bytes).to_string());
             return Err(IndexError::OtherFormat { path: view.path().to_owned(), found });
         }
-        let genesis = view.get(Family::Meta, GENESIS_KEY)?.and_then(|bytes| BlockHash::from_slice(&bytes).ok());
-        let chain = view.get(Family::Meta, CHAIN_KEY)?.and_then(|name| String::from_utf8(name).ok()?.parse().ok());
+        let genesis = view.raw_get(Family::Meta, GENESIS_KEY)?.and_then(|bytes| BlockHash::from_slice(&bytes).ok());
+        let chain = view.raw_get(Family::Meta, CHAIN_KEY)?.and_then(|name| String::from_utf8(name).ok()?.parse().ok());
         let challenge =
-            view.get(Family::Meta, CHALLENGE_KEY)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            view.raw_get(Family::Meta, CHALLENGE_KEY)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self {
             chain: chain.ok_or_else(|| damaged("it states no chain"))?,
             genesis: genesis.ok_or_else(|| damaged("it states no genesis block"))?,
@@ -172,12 +172,12 @@ impl TakenLists {
 
 /// Writes the trace parameters.
 pub fn put_trace(step: &mut Step<'_>, parameters: &TraceParameters) {
-    step.put(Family::Meta, TRACE_KEY, &serde_json::to_vec(parameters).expect("strings and numbers"));
+    step.raw_put(Family::Meta, TRACE_KEY, &serde_json::to_vec(parameters).expect("strings and numbers"));
 }
 
 /// Writes what lists were taken in.
 pub fn put_lists(step: &mut Step<'_>, lists: &TakenLists) {
-    step.put(Family::Meta, LISTS_KEY, &serde_json::to_vec(lists).expect("strings and numbers"));
+    step.raw_put(Family::Meta, LISTS_KEY, &serde_json::to_vec(lists).expect("strings and numbers"));
 }
 
 /// The trace parameters.
@@ -198,7 +198,7 @@ pub fn lists(view: &View) -> Result<TakenLists> {
 
 /// Writes the height that a run sets out to reach: until it does, what lies between is a gap.
 pub fn put_goal(step: &mut Step<'_>, goal: Height) {
-    step.put(Family::Meta, GOAL_KEY, &goal.to_be_bytes());
+    step.raw_put(Family::Meta, GOAL_KEY, &goal.to_be_bytes());
 }
 
 /// The height that the last run set out to reach.
@@ -206,19 +206,19 @@ pub fn put_goal(step: &mut Step<'_>, goal: Height) {
 /// # Errors
 /// [`IndexError::Corrupt`].
 pub fn goal(view: &View) -> Result<Option<Height>> {
-    let Some(value) = view.get(Family::Meta, GOAL_KEY)? else { return Ok(None) };
+    let Some(value) = view.raw_get(Family::Meta, GOAL_KEY)? else { return Ok(None) };
     let bytes = value.try_into().map_err(|_| View::corrupt(Family::Meta, GOAL_KEY))?;
     Ok(Some(Height::from_be_bytes(bytes)))
 }
 
 /// Writes the tip that the log last said was caught up with.
 pub fn put_caught_up(step: &mut Step<'_>, tip: BlockHash) {
-    step.put(Family::Meta, CAUGHT_UP_KEY, tip.as_byte_array());
+    step.raw_put(Family::Meta, CAUGHT_UP_KEY, tip.as_byte_array());
 }
 
 /// There is something to catch up with again, whatever the tip.
 pub fn forget_caught_up(step: &mut Step<'_>) {
-    step.delete(Family::Meta, CAUGHT_UP_KEY);
+    step.raw_delete(Family::Meta, CAUGHT_UP_KEY);
 }
 
 /// The tip that the log last said was caught up with.
@@ -226,11 +226,11 @@ pub fn forget_caught_up(step: &mut Step<'_>) {
 /// # Errors
 /// [`IndexError::Corrupt`].
 pub fn caught_up(view: &View) -> Result<Option<BlockHash>> {
-    let Some(value) = view.get(Family::Meta, CAUGHT_UP_KEY)? else { return Ok(None) };
+    let Some(value) = view.raw_get(Family::Meta, CAUGHT_UP_KEY)? else { return Ok(None) };
     BlockHash::from_slice(&value).map(Some).map_err(|_| View::corrupt(Family::Meta, CAUGHT_UP_KEY))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(view: &View, key: &[u8]) -> Result<T> {
-    let value = view.get(Family::Meta, key)?.unwrap_or_default();
+    let value = view.raw_get(Family::Meta, key)?.unwrap_or_default();
     serde_json::from_slice(&value).map_err(|_| View::corrupt(Family::Meta, key))
 }

@@ -9,8 +9,11 @@ pub mod entries;
 pub mod events;
 pub mod keys;
 pub mod meta;
+mod read;
 pub mod reader;
+pub mod rows;
 pub mod schema;
+mod script_rows;
 pub mod stamp;
 pub mod step;
 pub mod sweeps;
@@ -21,8 +24,11 @@ pub mod writer;
 use std::path::PathBuf;
 
 pub use database::View;
+pub use read::{RawRow, ReadRows};
 pub use reader::Reader;
+pub use rows::{IndexKey, IndexRow, Recorded, ScriptCoin, Touch};
 pub use schema::{FORMAT, Family};
+pub use script_rows::ScriptRows;
 pub use step::Step;
 pub use writer::Writer;
 

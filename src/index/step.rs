@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::hashes::Hash;
-use bitcoin::{OutPoint, TxOut, Txid};
+use bitcoin::Txid;
 use rocksdb::{WriteBatch, WriteOptions};
 
 use super::derive::{self, Rows};
 use super::events::{self, Event};
-use super::keys::{CoinKey, TxPosition, outpoint_key, txid_from_key};
+use super::keys::TxPosition;
+use super::read::{RawRow, RawRows};
+use super::rows::{IndexKey, IndexRow};
 use super::schema::Family;
-use super::values::{Coin, Record, Spender};
+use super::values::Record;
 use super::{Result, View, synced};
-use crate::chain::Height;
 
 /// Rows to come, by family: a value, or that there will be none.
 #[derive(Default)]
@@ -37,13 +37,23 @@ impl<'a> Step<'a> {
     }
 
     /// Sets a row.
-    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+    pub fn put<R: IndexRow>(&mut self, key: &R::Key, row: &R) {
+        self.raw_put(R::FAMILY, key.key().as_ref(), &row.value());
+    }
+
+    /// Removes a row.
+    pub fn delete<R: IndexRow>(&mut self, key: &R::Key) {
+        self.raw_delete(R::FAMILY, key.key().as_ref());
+    }
+
+    /// Sets a row, in bytes.
+    pub fn raw_put(&mut self, family: Family, key: &[u8], value: &[u8]) {
         self.bytes += key.len() + value.len();
         self.open.0[family as usize].insert(key.to_vec(), Some(value.to_vec()));
     }
 
-    /// Removes a row.
-    pub fn delete(&mut self, family: Family, key: &[u8]) {
+    /// Removes a row, by the bytes of its key.
+    pub fn raw_delete(&mut self, family: Family, key: &[u8]) {
         self.bytes += key.len();
         self.open.0[family as usize].insert(key.to_vec(), None);
     }
@@ -57,7 +67,7 @@ impl<'a> Step<'a> {
             Some(seq) => seq,
             None => events::next_seq(self.view)?,
         };
-        self.put(Family::Events, &seq.to_be_bytes(), &serde_json::to_vec(event).expect("strings and numbers"));
+        self.put(&seq, event);
         self.seq = Some(seq + 1);
         Ok(())
     }
@@ -82,106 +92,33 @@ impl<'a> Step<'a> {
         self.bytes
     }
 
-    /// A row's value, as it will be.
-    ///
-    /// # Errors
-    /// What reading reports, as in all reads.
-    pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let change = self.open.0[family as usize].get(key).or_else(|| self.kept.0[family as usize].get(key));
-        match change {
-            Some(value) => Ok(value.clone()),
-            None => self.view.get(family, key),
-        }
-    }
-
     /// All rows whose keys begin with `prefix`, as they will be, in key order.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn prefix(&self, family: Family, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
-        let mut rows = BTreeMap::new();
-        for row in self.view.prefix(family, prefix) {
-            let (key, value) = row?;
-            rows.insert(key.into_vec(), value.into_vec());
-        }
+    fn merged(&self, family: Family, prefix: &[u8]) -> Result<Vec<RawRow>> {
+        let mut rows = self.view.raw_prefix(family, prefix).collect::<Result<BTreeMap<_, _>>>()?;
         for changes in [&self.kept, &self.open] {
             let begins = changes.0[family as usize].range(prefix.to_vec()..);
             for (key, value) in begins.take_while(|(key, _)| key.starts_with(prefix)) {
                 match value {
-                    Some(value) => rows.insert(key.clone(), value.clone()),
-                    None => rows.remove(key),
+                    Some(value) => rows.insert(key.as_slice().into(), value.as_slice().into()),
+                    None => rows.remove(key.as_slice()),
                 };
             }
         }
-        Ok(rows)
+        Ok(rows.into_iter().collect())
     }
 
-    /// The record at a position.
+    /// Writes what was gathered and begins anew, if it has come to `bytes`: for what need not be written as one.
     ///
     /// # Errors
-    /// What reading reports.
-    pub fn record(&self, at: TxPosition) -> Result<Option<Record>> {
-        let Some(value) = self.get(Family::Records, &at.key())? else { return Ok(None) };
-        Record::from_value(&value).map(Some).map_err(|_| View::corrupt(Family::Records, &at.key()))
+    /// As [`Self::commit`].
+    pub fn flush_if_over(&mut self, bytes: usize) -> Result<()> {
+        if self.bytes >= bytes { self.take().commit(false) } else { Ok(()) }
     }
 
-    /// The records of a block, by their transactions' indices.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn records(&self, height: Height) -> Result<BTreeMap<u32, Record>> {
-        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let corrupt = |_| View::corrupt(Family::Records, &key);
-            let at = TxPosition::from_key(&key).map_err(corrupt)?;
-            Ok((at.tx_index, Record::from_value(&value).map_err(corrupt)?))
-        };
-        self.prefix(Family::Records, &height.to_be_bytes())?.into_iter().map(read).collect()
-    }
-
-    /// Where a transaction is recorded, lowest height first.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn positions(&self, txid: Txid) -> Result<Vec<TxPosition>> {
-        let rows = self.prefix(Family::Txids, txid.as_byte_array())?;
-        let read = |key: &Vec<u8>| txid_from_key(key).map(|(_, at)| at).map_err(|_| View::corrupt(Family::Txids, key));
-        rows.keys().map(read).collect()
-    }
-
-    /// The output itself, where a record holds its transaction.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn output(&self, outpoint: &OutPoint) -> Result<Option<TxOut>> {
-        // Twins have the same outputs: any will do.
-        let Some(at) = self.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
-        let Some(value) = self.get(Family::Records, &at.key())? else { return Ok(None) };
-        Record::output(&value, outpoint.vout).map_err(|_| View::corrupt(Family::Records, &at.key()))
-    }
-
-    /// The coin that a transaction at `height` spends by this outpoint: of BIP30's twins the last made by then.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn coin(&self, outpoint: &OutPoint, height: Height) -> Result<Option<Coin>> {
-        for (key, value) in self.prefix(Family::Coins, &outpoint_key(outpoint))?.into_iter().rev() {
-            let corrupt = |_| View::corrupt(Family::Coins, &key);
-            if CoinKey::from_key(&key).map_err(corrupt)?.height <= height {
-                return Coin::from_value(&value).map(Some).map_err(corrupt);
-            }
-        }
-        Ok(None)
-    }
-
-    /// The input that spent a coin made at `height`.
-    ///
-    /// # Errors
-    /// What reading reports.
-    pub fn spender(&self, outpoint: &OutPoint, height: Height) -> Result<Option<Spender>> {
-        let key = outpoint_key(outpoint);
-        let Some(value) = self.get(Family::Spends, &key)? else { return Ok(None) };
-        let spender = Spender::from_value(&value).map_err(|_| View::corrupt(Family::Spends, &key))?;
-        Ok(Some(spender).filter(|spender| spender.at.height >= height))
+    /// What was gathered, to be written; what comes from here on is a step of its own.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::of(self.view))
     }
 
     /// The rows that a record brought, as they are. A `spends` row that tells of another transaction is not its own: of BIP30's twins
@@ -192,7 +129,7 @@ impl<'a> Step<'a> {
     pub fn brought(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Rows> {
         let mut rows = Rows::new();
         for (family, key) in derive::keys(at, txid, record) {
-            if let Some(value) = self.get(family, &key)?
+            if let Some(value) = self.raw_get(family, &key)?
                 && (family != Family::Spends || value.get(..8) == Some(&at.key()[..]))
             {
                 rows.insert((family, key), value);
@@ -226,5 +163,23 @@ impl<'a> Step<'a> {
             synced::note(self.view.path(), self.view.sequence());
         }
         Ok(())
+    }
+}
+
+impl<'a> RawRows for Step<'a> {
+    fn raw_get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let change = self.open.0[family as usize].get(key).or_else(|| self.kept.0[family as usize].get(key));
+        match change {
+            Some(value) => Ok(value.clone()),
+            None => self.view.raw_get(family, key),
+        }
+    }
+
+    fn raw_prefix<'s>(&'s self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<RawRow>> + use<'s, 'a> {
+        let (rows, error) = match self.merged(family, prefix) {
+            Ok(rows) => (rows, None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        rows.into_iter().map(Ok).chain(error)
     }
 }

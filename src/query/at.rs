@@ -50,7 +50,7 @@ impl At {
             Self::Height(height) => return Ok(Some(height)),
             Self::Time(time) => time,
         };
-        for row in snapshot.reader.range(Family::Headers, &[], None) {
+        for row in snapshot.reader.raw_range(Family::Headers, &[], None) {
             let (key, value) = row?;
             let corrupt = || crate::index::View::corrupt(Family::Headers, &key);
             let header = header_from_value(&value).map_err(|_| corrupt())?;

@@ -33,7 +33,7 @@ pub struct Merge<'a> {
 
 struct Lane {
     script: ScriptHash,
-    buffer: VecDeque<crate::index::database::Row>,
+    buffer: VecDeque<crate::index::RawRow>,
     /// Where to read on; `None` at the end.
     next: Option<Vec<u8>>,
 }
@@ -64,7 +64,7 @@ impl<'a> Merge<'a> {
             && let Some(start) = lane.next.take()
         {
             let end = end_key(lane.script, self.at);
-            for row in self.view.range(self.family, &start, Some(end)).take(self.chunk) {
+            for row in self.view.raw_range(self.family, &start, Some(end)).take(self.chunk) {
                 lane.buffer.push_back(row?);
             }
             if lane.buffer.len() == self.chunk

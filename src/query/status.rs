@@ -93,7 +93,7 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
             basis.add(&entry, &snapshot.sweeps);
         }
     }
-    let records = snapshot.reader.count(Family::Txids)?;
+    let records = snapshot.reader.raw_count(Family::Txids)?;
     let (mut followed, mut live) = (0, 0);
     for coin in snapshot.reader.coins() {
         let (key, coin) = coin?;
@@ -116,7 +116,7 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         entries,
         records,
         records_per_1000_blocks: records.saturating_mul(1000) / u64::from(snapshot.next.max(1)),
-        touches: snapshot.reader.count(Family::Touches)?,
+        touches: snapshot.reader.raw_count(Family::Touches)?,
         followed,
         live,
         index: IndexRow {

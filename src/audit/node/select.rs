@@ -48,7 +48,7 @@ pub(super) fn can_be_scanned(script: &ScriptBuf) -> bool {
 
 pub(super) fn records(view: &View, height: Height) -> Result<BTreeMap<u32, Record>, IndexError> {
     let mut records = BTreeMap::new();
-    for row in view.prefix(Family::Records, &height.to_be_bytes()) {
+    for row in view.raw_prefix(Family::Records, &height.to_be_bytes()) {
         let (key, value) = row?;
         let corrupt = |_| View::corrupt(Family::Records, &key);
         let at = TxPosition::from_key(&key).map_err(corrupt)?;
@@ -88,7 +88,7 @@ pub fn sample(
 
 /// The first height from `first` on that has a record.
 fn with_record(view: &View, first: Height) -> Result<Option<Height>, IndexError> {
-    let Some(row) = view.range(Family::Records, &first.to_be_bytes(), None).next() else { return Ok(None) };
+    let Some(row) = view.raw_range(Family::Records, &first.to_be_bytes(), None).next() else { return Ok(None) };
     let (key, _) = row?;
     Ok(Some(TxPosition::from_key(&key).map_err(|_| View::corrupt(Family::Records, &key))?.height))
 }

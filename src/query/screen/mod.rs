@@ -159,7 +159,7 @@ impl<'a> Screener<'a> {
         let place = self.ledger.place(script)?;
         let mut tally = Tally::new(&snapshot.trace.rules);
         let mut outputs = Vec::new();
-        for row in snapshot.reader.prefix(Family::Scripts, &ScriptHash::of(script).0) {
+        for row in snapshot.reader.raw_prefix(Family::Scripts, &ScriptHash::of(script).0) {
             let (key, _) = row?;
             let at = ScriptKey::from_key(&key).map_err(|_| View::corrupt(Family::Scripts, &key))?;
             let txid = snapshot.record(at.at)?.txid();

@@ -14,11 +14,11 @@ use super::records::{self, place};
 use crate::chain::{BlockId, Height};
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::events::Seen;
-use crate::index::keys::TxPosition;
+use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::meta::TraceParameters;
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::values::{Coin, Record};
-use crate::index::{Family, IndexError, Step, Writer};
+use crate::index::{Family, IndexError, ReadRows, Step, Writer};
 use crate::scan::Matcher;
 use crate::sync::SyncError;
 use crate::sync::fetch::filter::RuledOut;
@@ -226,7 +226,7 @@ impl<'a> Advance<'a> {
             MAIN_SWEEP => Sweep::Main { next },
             _ => Sweep::Side { next, reads: self.course.reads },
         };
-        step.put(Family::Sweeps, &self.course.id.to_be_bytes(), &row.value());
+        step.raw_put(Family::Sweeps, &self.course.id.to_be_bytes(), &row.value());
         step.commit(durable)?;
         self.blocks_in_step = 0;
         Ok(())
@@ -237,7 +237,7 @@ impl<'a> Advance<'a> {
         let mut known = BTreeMap::new();
         if self.course.id == MAIN_SWEEP {
             let header = bitcoin::consensus::serialize(&arrived.header);
-            self.step.put(Family::Headers, &height.to_be_bytes(), &header);
+            self.step.raw_put(Family::Headers, &height.to_be_bytes(), &header);
         } else {
             // The node's chain may have left ours below the tip; that is for the main sweep to settle.
             if self.writer.known_header(height)? != arrived.header {
@@ -297,7 +297,7 @@ impl<'a> Advance<'a> {
             if !known && !self.live.contains(outpoint) {
                 return Ok(None);
             }
-            self.step.coin(outpoint, at.height)
+            Ok(self.step.coin_at(outpoint, at.height)?.map(|(_, coin)| coin))
         };
         derive::derive(coin, &self.course.parameters, self.course.interest.as_ref(), at, txid, record)
     }
@@ -313,7 +313,7 @@ impl<'a> Advance<'a> {
             let outpoint = OutPoint { txid, vout };
             if derived.follows(vout as usize, flagged)
                 && !self.was_followed(&outpoint, at.height)?
-                && self.step.spender(&outpoint, at.height)?.is_none()
+                && self.step.spender_of(&CoinKey { outpoint, height: at.height })?.is_none()
             {
                 return Ok(true);
             }
@@ -322,8 +322,8 @@ impl<'a> Advance<'a> {
     }
 
     fn was_followed(&self, outpoint: &OutPoint, height: Height) -> Result<bool, IndexError> {
-        match self.step.coin(outpoint, height) {
-            Ok(coin) => Ok(coin.is_some_and(|coin| coin.is_followed())),
+        match self.step.coin_at(outpoint, height) {
+            Ok(coin) => Ok(coin.is_some_and(|(_, coin)| coin.is_followed())),
             // A damaged row is made anew; whoever read it before didn't follow anything by it.
             Err(IndexError::Corrupt { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -344,7 +344,8 @@ impl<'a> Advance<'a> {
             let flagged = self.course.interest.is_flagged(&output.script_pubkey, at.height);
             let outpoint = OutPoint { txid, vout };
             if derived.follows(vout as usize, flagged)
-                && (self.course.id == MAIN_SWEEP || self.step.spender(&outpoint, at.height)?.is_none())
+                && (self.course.id == MAIN_SWEEP
+                    || self.step.spender_of(&CoinKey { outpoint, height: at.height })?.is_none())
             {
                 made.push(self.live.insert(&self.course.interest, outpoint));
                 if let Some(sought) = &self.course.interest.sought {

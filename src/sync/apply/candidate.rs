@@ -6,8 +6,8 @@ use bitcoin::block::Header;
 use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
 use crate::chain::BlockId;
-use crate::index::Step;
 use crate::index::values::Record;
+use crate::index::{ReadRows, Step};
 use crate::scan::block::Proof;
 use crate::scan::{BlockScan, ScanError};
 use crate::sync::SyncError;

@@ -9,7 +9,7 @@ use crate::index::derive;
 use crate::index::events::{Event, Fact, Place, Reason, Seen};
 use crate::index::keys::TxPosition;
 use crate::index::sweeps::Sweep;
-use crate::index::{Family, Result, Step, Writer};
+use crate::index::{Family, ReadRows, Result, Step, Writer};
 
 /// A batch is written when it holds this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
@@ -52,10 +52,10 @@ fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: 
             step.tell(&event)?;
         }
         for (family, key) in derive::keys(at, txid, &record) {
-            step.delete(family, &key);
+            step.raw_delete(family, &key);
         }
     }
-    step.delete(Family::Headers, &height.to_be_bytes());
+    step.raw_delete(Family::Headers, &height.to_be_bytes());
     Ok(())
 }
 
@@ -67,7 +67,7 @@ fn lower_sweeps(writer: &Writer, step: &mut Step<'_>, to: Height) -> Result<()> 
             Sweep::Side { next, reads } if next > to => Sweep::Side { next: to, reads },
             _ => continue,
         };
-        step.put(Family::Sweeps, &id.to_be_bytes(), &lowered.value());
+        step.raw_put(Family::Sweeps, &id.to_be_bytes(), &lowered.value());
     }
     Ok(())
 }

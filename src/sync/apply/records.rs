@@ -35,7 +35,7 @@ pub fn put(
     let mut touches = 0;
     for ((family, key), value) in &derived.rows {
         touches += u64::from(*family == Family::Touches);
-        step.put(*family, key, value);
+        step.raw_put(*family, key, value);
     }
     Ok(touches)
 }
@@ -68,12 +68,12 @@ pub fn again(
         step.tell(&event)?;
     }
     for (family, key) in old.keys().filter(|row| !new.contains_key(*row)) {
-        step.delete(*family, key);
+        step.raw_delete(*family, key);
     }
     let mut touches = 0;
     for (row, value) in new.iter().filter(|(row, value)| old.get(*row) != Some(value)) {
         touches += u64::from(row.0 == Family::Touches);
-        step.put(row.0, &row.1, value);
+        step.raw_put(row.0, &row.1, value);
     }
     Ok(touches)
 }

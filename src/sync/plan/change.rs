@@ -151,13 +151,13 @@ impl Plan {
         let mut step = writer.step();
         for changed in &self.changed {
             match (changed.write, changed.delete) {
-                (_, true) => step.delete(Family::Entries, &changed.script.0),
-                (true, false) => step.put(Family::Entries, &changed.script.0, &changed.entry.value()),
+                (_, true) => step.raw_delete(Family::Entries, &changed.script.0),
+                (true, false) => step.raw_put(Family::Entries, &changed.script.0, &changed.entry.value()),
                 (false, false) => {}
             }
         }
         if let Some(next) = self.start {
-            step.put(Family::Sweeps, &self.id.to_be_bytes(), &Sweep::Side { next, reads: None }.value());
+            step.raw_put(Family::Sweeps, &self.id.to_be_bytes(), &Sweep::Side { next, reads: None }.value());
         }
         if self.parameters_changed {
             meta::put_trace(&mut step, &self.parameters);
@@ -207,7 +207,7 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
         taken = (lists != before).then_some(lists);
     }
     let parameters_changed = parameters != known;
-    if parameters_changed && let Some(first) = view.range(Family::Records, &[], None).next() {
+    if parameters_changed && let Some(first) = view.raw_range(Family::Records, &[], None).next() {
         let (key, _) = first?;
         let at = TxPosition::from_key(&key).map_err(|_| View::corrupt(Family::Records, &key))?;
         planner.recompute(at.height);
@@ -378,7 +378,7 @@ impl Planner<'_> {
 
     /// From the first coin on, for a script that begins or ceases to be a service's.
     fn recompute_coins_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
-        let Some(first) = self.view.prefix(Family::Scripts, &script.0).next() else { return Ok(()) };
+        let Some(first) = self.view.raw_prefix(Family::Scripts, &script.0).next() else { return Ok(()) };
         let (key, _) = first?;
         let first = ScriptKey::from_key(&key).map_err(|_| View::corrupt(Family::Scripts, &key))?;
         self.recompute(first.at.height);
@@ -387,7 +387,7 @@ impl Planner<'_> {
 
     /// From the first touch on, for a script that is flagged no more.
     fn recompute_touches_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
-        let Some(first) = self.view.prefix(Family::Touches, &script.0).next() else { return Ok(()) };
+        let Some(first) = self.view.raw_prefix(Family::Touches, &script.0).next() else { return Ok(()) };
         let (key, _) = first?;
         let first = TouchKey::from_key(&key).map_err(|_| View::corrupt(Family::Touches, &key))?;
         self.recompute(first.at.height);

@@ -21,7 +21,7 @@ pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer
     if folder_state(path)? == FolderState::Absent {
         let writer = Writer::create(path, identity, |writer| {
             let mut step = writer.step();
-            step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
+            step.raw_put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
             step.commit(false)?;
             take_afresh(writer, wanted, PART_BYTES)
         })?;
@@ -60,14 +60,14 @@ fn take_afresh(writer: &Writer, wanted: &Wanted, at_once: usize) -> Result<(), I
         for known in writer.entry_heads() {
             let (script, _) = known?;
             if !entries.contains_key(&script) {
-                step.delete(Family::Entries, &script.0);
+                step.raw_delete(Family::Entries, &script.0);
             }
         }
         for (script, entry) in entries {
             if step.bytes() > at_once {
                 std::mem::replace(&mut step, writer.step()).commit(false)?;
             }
-            step.put(Family::Entries, &script.0, &row(entry).value());
+            step.raw_put(Family::Entries, &script.0, &row(entry).value());
         }
         meta::put_lists(&mut step, taken);
     }

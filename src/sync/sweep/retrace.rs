@@ -39,7 +39,7 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
     if sweeps.settled() > 0 {
         let mut step = writer.step();
         let sweep = Sweep::Side { next: 0, reads: None };
-        step.put(Family::Sweeps, &sweeps.fresh().to_be_bytes(), &sweep.value());
+        step.raw_put(Family::Sweeps, &sweeps.fresh().to_be_bytes(), &sweep.value());
         step.commit(true)?;
     }
     let outcome = Sweeper::new(writer, Arc::new(Nowhere), pace, stop).over_records(observer)?;
@@ -51,14 +51,14 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
 /// Removes rows that no record can have brought; those that one can have are compared with it one by one.
 fn remove_orphans(writer: &Writer) -> Result<u64> {
     let mut step = writer.step();
-    for row in writer.range(Family::Records, &[], None) {
+    for row in writer.raw_range(Family::Records, &[], None) {
         let (key, value) = row?;
         let corrupt = |_| View::corrupt(Family::Records, &key);
         let at = TxPosition::from_key(&key).map_err(corrupt)?;
         // By these the rows of coins are told from orphans.
         let txid = txid_key(Record::from_value(&value).map_err(corrupt)?.txid(), at);
-        if writer.get(Family::Txids, &txid)?.is_none() {
-            step.put(Family::Txids, &txid, &[]);
+        if writer.raw_get(Family::Txids, &txid)?.is_none() {
+            step.raw_put(Family::Txids, &txid, &[]);
         }
         if step.bytes() >= BATCH_BYTES {
             std::mem::replace(&mut step, writer.step()).commit(false)?;
@@ -67,12 +67,12 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
     std::mem::replace(&mut step, writer.step()).commit(false)?;
     let (mut orphans, mut last) = (0, None);
     for family in Family::DERIVED {
-        for row in writer.range(family, &[], None) {
+        for row in writer.raw_range(family, &[], None) {
             let (key, value) = row?;
             if has_record(writer, &mut last, family, &key, &value)? {
                 continue;
             }
-            step.delete(family, &key);
+            step.raw_delete(family, &key);
             orphans += 1;
             if step.bytes() >= BATCH_BYTES {
                 std::mem::replace(&mut step, writer.step()).commit(false)?;

@@ -71,11 +71,11 @@ pub fn join(writer: &Writer) -> Result<(Sweeps, bool), IndexError> {
         let met = sides.iter().zip(above).find(|((_, next, _), (_, above, _))| next >= above);
         let Some((&(id, _, reads), (into, next, also))) = met else { return Ok((sweeps, grew)) };
         let mut step = writer.step();
-        step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Joined { into }.value());
+        step.raw_put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Joined { into }.value());
         grew |= into == MAIN_SWEEP;
         if into != MAIN_SWEEP {
             let reads = reads.into_iter().chain(also).min();
-            step.put(Family::Sweeps, &into.to_be_bytes(), &Sweep::Side { next, reads }.value());
+            step.raw_put(Family::Sweeps, &into.to_be_bytes(), &Sweep::Side { next, reads }.value());
         }
         step.commit(false)?;
     }

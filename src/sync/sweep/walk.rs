@@ -135,7 +135,7 @@ impl Walk<'_> {
             let next = self.writer.sweeps()?.next(id);
             let reads = Some(reads.map_or(height, |reads| reads.min(height)));
             let mut step = self.writer.step();
-            step.put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
+            step.raw_put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
             step.commit(true)?;
         }
         Ok(())
@@ -143,7 +143,9 @@ impl Walk<'_> {
 
     /// The first height from `at` on that has a record.
     fn next_record(&self, at: Height) -> Result<Option<Height>, IndexError> {
-        let Some(first) = self.writer.range(Family::Records, &at.to_be_bytes(), None).next() else { return Ok(None) };
+        let Some(first) = self.writer.raw_range(Family::Records, &at.to_be_bytes(), None).next() else {
+            return Ok(None);
+        };
         let (key, _) = first?;
         TxPosition::from_key(&key).map(|at| Some(at.height)).map_err(|_| View::corrupt(Family::Records, &key))
     }

@@ -77,12 +77,12 @@ impl Scene {
         let put = |value: Option<&[u8]>| {
             let mut step = self.index.writer().step();
             match value {
-                Some(value) => step.put(family, key, value),
-                None => step.delete(family, key),
+                Some(value) => step.raw_put(family, key, value),
+                None => step.raw_delete(family, key),
             }
             step.commit(false).unwrap();
         };
-        let before = self.view().get(family, key).unwrap();
+        let before = self.view().raw_get(family, key).unwrap();
         assert_ne!(before.as_deref(), value, "the row is changed");
         put(value);
         let result = part();
@@ -101,7 +101,7 @@ impl Scene {
     }
 
     fn records(&self) -> Vec<(TxPosition, Record)> {
-        let rows = self.view().range(Family::Records, &[], None).map(Result::unwrap);
+        let rows = self.view().raw_range(Family::Records, &[], None).map(Result::unwrap);
         rows.map(|(key, value)| (TxPosition::from_key(&key).unwrap(), Record::from_value(&value).unwrap())).collect()
     }
 }
@@ -189,7 +189,7 @@ fn every_tampered_coin_is_named() {
     let coins: Vec<_> = scene.view().coins().map(Result::unwrap).collect();
     let (spent, _) = coins.into_iter().find(|(key, _)| scene.view().spender_of(key).unwrap().is_some()).unwrap();
     let row = outpoint_key(&spent.outpoint);
-    let spend = scene.view().get(Family::Spends, &row).unwrap().unwrap();
+    let spend = scene.view().raw_get(Family::Spends, &row).unwrap().unwrap();
     let found = scene.with_row(Family::Spends, &row, None, || (scene.scripts(), scene.coins()));
     for difference in [found.0.unwrap().unwrap(), found.1.unwrap().unwrap()] {
         assert!(matches!(&difference, Difference::Lacking { coin, .. } if *coin == spent), "{difference}");
@@ -296,7 +296,7 @@ fn a_record_for_nothing_and_the_unrecorded_spend_of_a_followed_coin_are_named() 
         assert_eq!(found, expected);
     }
     assert_eq!(scene.view().positions(record.txid()).unwrap(), []);
-    assert_eq!(scene.view().get(Family::Txids, &txid_key(record.txid(), at)).unwrap(), None);
+    assert_eq!(scene.view().raw_get(Family::Txids, &txid_key(record.txid(), at)).unwrap(), None);
 }
 
 #[test]

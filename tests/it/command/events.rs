@@ -28,8 +28,8 @@ fn list() -> List {
 fn index() -> Swept {
     let index = Swept::fresh(&Branch::new(crate::support::random::chain(1, 3).blocks()), &list());
     let mut step = index.writer().step();
-    for row in index.writer().range(Family::Events, &[], None) {
-        step.delete(Family::Events, &row.unwrap().0);
+    for row in index.writer().raw_range(Family::Events, &[], None) {
+        step.raw_delete(Family::Events, &row.unwrap().0);
     }
     step.commit(true).unwrap();
     index
@@ -86,7 +86,7 @@ fn one_of_each() -> Vec<Value> {
 
 fn append(writer: &Writer, seq: u64, event: &Value) {
     let mut step = writer.step();
-    step.put(Family::Events, &seq.to_be_bytes(), event.to_string().as_bytes());
+    step.raw_put(Family::Events, &seq.to_be_bytes(), event.to_string().as_bytes());
     step.commit(true).unwrap();
 }
 

@@ -90,7 +90,7 @@ fn another_format_is_refused_by_every_command() {
         let small = Small::at(10);
         let writer = Writer::open(small.cli.index()).expect("it is whole");
         let mut step = writer.step();
-        step.put(Family::Meta, b"format", bytes);
+        step.raw_put(Family::Meta, b"format", bytes);
         step.commit(true).expect("there is space");
         drop(writer);
         assert_refused(&small.cli, &[shown, "reads format 1", "use the version that wrote it"]);

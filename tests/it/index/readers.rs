@@ -243,7 +243,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
         let mut step = writer.step();
         put_trace(&mut step, &TraceParameters::default());
         put_lists(&mut step, &TakenLists::default());
-        step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
+        step.raw_put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
         step.commit(true)
     });
     let writer = writer.expect("an empty folder");
@@ -257,10 +257,10 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
                 for row in 0..ROWS {
                     let value: Vec<u8> = (0..BYTES / 8).flat_map(|_| rng.bits().to_be_bytes()).collect();
                     let key = [height.to_be_bytes(), row.to_be_bytes()].concat();
-                    step.put(Family::Records, &key, &value);
-                    step.put(Family::Events, &key, b"");
+                    step.raw_put(Family::Records, &key, &value);
+                    step.raw_put(Family::Events, &key, b"");
                 }
-                step.put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: height + 1 }.value());
+                step.raw_put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: height + 1 }.value());
                 step.commit(false).expect("the disk takes it");
                 if enough.load(Ordering::SeqCst) && height > 1_000 {
                     break;
@@ -281,10 +281,10 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
             opened += 1;
             enough.store(opened >= 60, Ordering::SeqCst);
             let next = reader.sweeps().expect("it reads").main();
-            let events = reader.count(Family::Events).expect("it reads");
+            let events = reader.raw_count(Family::Events).expect("it reads");
             assert_eq!(events, u64::from(next * ROWS), "every row of {next} heights, and no other");
             for height in (0..next).step_by(37).chain(next.checked_sub(1)) {
-                let records = reader.prefix(Family::Records, &height.to_be_bytes()).count();
+                let records = reader.raw_prefix(Family::Records, &height.to_be_bytes()).count();
                 assert_eq!(records, ROWS as usize, "height {height} of {next}");
             }
         }

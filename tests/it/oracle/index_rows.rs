@@ -256,7 +256,7 @@ impl Tracked {
             };
             let expected: BTreeSet<_> = self.touches.iter().filter(|key| covered(key)).cloned().collect();
             let found: BTreeSet<_> = view
-                .prefix(Family::Touches, &script.0)
+                .raw_prefix(Family::Touches, &script.0)
                 .map(|row| row.expect("the index reads").0.into_vec())
                 .filter(|key| covered(key))
                 .collect();

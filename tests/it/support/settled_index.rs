@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use bitcoin::BlockHash;
 use coinhound::chain::BlockId;
 use coinhound::index::Family;
-use coinhound::index::database::Row;
+use coinhound::index::RawRow;
 use serde_json::Value;
 
 use crate::oracle::answers::assert_rows;
@@ -72,12 +72,12 @@ pub fn derived(asker: &Asker, height: u32) -> Rows {
 /// once more by the run that goes on, from the block that it finds at the tip.
 fn messages(asker: &Asker) -> (Vec<Value>, BTreeSet<String>) {
     let mut seqs = 1..;
-    let read = |row: Result<Row, _>| {
+    let read = |row: Result<RawRow, _>| {
         let (key, value) = row.expect("the index reads");
         assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "no seq is missing");
         serde_json::from_slice(&value).expect("an event is JSON")
     };
-    let all = asker.0.reader.range(Family::Events, &[], None).map(read);
+    let all = asker.0.reader.raw_range(Family::Events, &[], None).map(read);
     let (reorgs, others): (Vec<Value>, Vec<Value>) = all.partition(|event: &Value| event["kind"] == "reorg");
     (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
 }

@@ -1,0 +1,195 @@
+//! Reading rows, in the same way from an open index and from a step with changes that are still to be written.
+
+use std::collections::BTreeMap;
+
+use bitcoin::block::Header;
+use bitcoin::{OutPoint, TxOut, Txid};
+
+use super::entries::EntryRow;
+use super::keys::{CoinKey, TxPosition};
+use super::rows::{IndexKey, IndexRow, PrefixOf, Recorded, checked, typed, typed_key};
+use super::schema::Family;
+use super::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
+use super::values::{Coin, Record, Spender};
+use super::{IndexError, Result};
+use crate::chain::{Height, ScriptHash};
+
+/// Key and value of a row, in bytes.
+pub type RawRow = (Box<[u8]>, Box<[u8]>);
+
+/// Rows as bytes: what [`ReadRows`] is built on, and what nothing outside the index can name.
+pub trait RawRows {
+    /// The value of a row.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`] where the disk does not give back what was written, as in all reads.
+    fn raw_get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// The rows of a family whose keys begin with `prefix`, in key order.
+    fn raw_prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<RawRow>> + use<'a, Self>;
+}
+
+/// Reads rows by their types. All reads report [`IndexError::Damaged`] where the disk does not give back what was written, and
+/// [`IndexError::Corrupt`] where a row is not laid out as the schema says.
+pub trait ReadRows: RawRows {
+    /// One row.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn get<R: IndexRow>(&self, key: &R::Key) -> Result<Option<R>> {
+        let key = key.key();
+        let Some(value) = self.raw_get(R::FAMILY, key.as_ref())? else { return Ok(None) };
+        checked(R::FAMILY, key.as_ref(), R::from_value(&value)).map(Some)
+    }
+
+    /// A row that must exist, since another one speaks of it.
+    ///
+    /// # Errors
+    /// [`IndexError::Corrupt`] where there is none; as all reads.
+    fn known<R: IndexRow>(&self, key: &R::Key) -> Result<R> {
+        self.get(key)?.ok_or_else(|| IndexError::corrupt::<R>(key))
+    }
+
+    /// The rows whose keys begin with `prefix`, in key order.
+    fn prefix<R: IndexRow>(&self, prefix: impl PrefixOf<R::Key>) -> impl Iterator<Item = Result<(R::Key, R)>> {
+        self.raw_prefix(R::FAMILY, prefix.prefix().as_ref()).map(|row| typed::<R>(row?))
+    }
+
+    /// The keys that begin with `prefix`, in order.
+    fn keys<R: IndexRow>(&self, prefix: impl PrefixOf<R::Key>) -> impl Iterator<Item = Result<R::Key>> {
+        self.raw_prefix(R::FAMILY, prefix.prefix().as_ref()).map(|row| typed_key::<R>(&row?.0))
+    }
+
+    /// The header at a height.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn header(&self, height: Height) -> Result<Option<Header>> {
+        self.get(&height)
+    }
+
+    /// The header at a height that must have one.
+    ///
+    /// # Errors
+    /// [`IndexError::Corrupt`] where there is none; as all reads.
+    fn known_header(&self, height: Height) -> Result<Header> {
+        self.known(&height)
+    }
+
+    /// How far each sweep got. Every index has a row of the main sweep from its first step on.
+    ///
+    /// # Errors
+    /// [`IndexError::Corrupt`] where there is no main sweep; as all reads.
+    fn sweeps(&self) -> Result<Sweeps> {
+        let rows = self.raw_prefix(Sweep::FAMILY, &[]).map(|row| typed::<Sweep>(row?));
+        let sweeps: Sweeps = rows.collect::<Result<_>>()?;
+        match sweeps.get(MAIN_SWEEP) {
+            Some(Sweep::Main { .. }) => Ok(sweeps),
+            _ => Err(IndexError::corrupt::<Sweep>(&MAIN_SWEEP)),
+        }
+    }
+
+    /// The record at a position.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn record(&self, at: TxPosition) -> Result<Option<Record>> {
+        self.get(&at)
+    }
+
+    /// The record at a position that must have one.
+    ///
+    /// # Errors
+    /// [`IndexError::Corrupt`] where there is none; as all reads.
+    fn known_record(&self, at: TxPosition) -> Result<Record> {
+        self.known(&at)
+    }
+
+    /// The records of a block, by the index of their transaction in the block.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn records(&self, height: Height) -> Result<BTreeMap<u32, Record>> {
+        self.prefix::<Record>(height).map(|row| row.map(|(at, record)| (at.tx_index, record))).collect()
+    }
+
+    /// Where a transaction is recorded, lowest height first: BIP30's twins are at two.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn positions(&self, txid: Txid) -> Result<Vec<TxPosition>> {
+        self.keys::<Recorded>(txid).map(|key| key.map(|key| key.at)).collect()
+    }
+
+    /// An output, where a record holds its transaction. Of that record no other output is read: a payout can have thousands.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn output(&self, outpoint: &OutPoint) -> Result<Option<TxOut>> {
+        // BIP30's twins have the same outputs: any will do.
+        let Some(at) = self.positions(outpoint.txid)?.first().copied() else { return Ok(None) };
+        let key = at.key();
+        let Some(value) = self.raw_get(Record::FAMILY, &key)? else { return Ok(None) };
+        checked(Record::FAMILY, &key, Record::output(&value, outpoint.vout))
+    }
+
+    /// The coin with this key.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn coin(&self, key: &CoinKey) -> Result<Option<Coin>> {
+        self.get(key)
+    }
+
+    /// The coin that a transaction at `height` spends by this outpoint: of BIP30's twins the last one made by then.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn coin_at(&self, outpoint: &OutPoint, height: Height) -> Result<Option<(CoinKey, Coin)>> {
+        let mut last = None;
+        for row in self.raw_prefix(Coin::FAMILY, outpoint.prefix().as_ref()) {
+            let (key, value) = row?;
+            if typed_key::<Coin>(&key)?.height <= height {
+                last = Some((key, value));
+            }
+        }
+        last.map(typed::<Coin>).transpose()
+    }
+
+    /// The heights at which coins of an outpoint were made, lowest first; more than one for BIP30's twins.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn coin_heights(&self, outpoint: &OutPoint) -> Result<Vec<Height>> {
+        self.keys::<Coin>(*outpoint).map(|key| key.map(|key| key.height)).collect()
+    }
+
+    /// The input that spent an output last, where a record holds it.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn spender(&self, outpoint: &OutPoint) -> Result<Option<Spender>> {
+        self.get(outpoint)
+    }
+
+    /// The input that spent a coin. A spend below the height of the coin was of its BIP30 twin.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn spender_of(&self, coin: &CoinKey) -> Result<Option<Spender>> {
+        Ok(self.spender(&coin.outpoint)?.filter(|spender| spender.at.height >= coin.height))
+    }
+
+    /// The entry of a script, its intervals joined where they have met.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn entry(&self, script: ScriptHash) -> Result<Option<EntryRow>> {
+        match self.get::<EntryRow>(&script)? {
+            Some(entry) if entry.lowered.is_some() => Ok(Some(entry.joined(&self.sweeps()?))),
+            entry => Ok(entry),
+        }
+    }
+}
+
+impl<T: RawRows> ReadRows for T {}
