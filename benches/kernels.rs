@@ -28,7 +28,7 @@ use coinhound::index::meta::{Identity, TraceParameters};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::values::Record;
 use coinhound::index::{Family, ReadRows, Writer};
-use coinhound::scan::{Coins, Matcher, Needles, OutPointHasher, ScriptMap, scan};
+use coinhound::scan::{CoinSet, Matcher, Needles, OutPointHasher, ScriptMap, scan};
 use coinhound::sync::apply::events;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -66,8 +66,8 @@ fn filter(number: u32) -> (BlockHash, Vec<u8>) {
 fn blocks(criterion: &mut Criterion) {
     let header: Header = deserialize(&BLOCK[..Header::SIZE]).unwrap();
     let hasher = OutPointHasher::default();
-    let none = Coins::default();
-    let look = |scripts: &ScriptMap<()>, coins: &Coins| {
+    let none = CoinSet::default();
+    let look = |scripts: &ScriptMap<()>, coins: &CoinSet| {
         scan(BLOCK.to_vec(), &header, None, scripts, coins, &hasher).unwrap().candidates().len()
     };
     let mut group = criterion.benchmark_group("parse");
@@ -87,7 +87,7 @@ fn blocks(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(BLOCK.len() as u64));
     for length in LISTS {
         let txid = Txid::all_zeros();
-        let coins = Coins::new((0..length).map(|vout| hasher.of(&OutPoint { txid, vout })).collect());
+        let coins = CoinSet::new((0..length).map(|vout| hasher.of(&OutPoint { txid, vout })).collect());
         group.bench_function(BenchmarkId::new("coins", length), |bench| {
             bench.iter(|| look(&ScriptMap::default(), &coins));
         });

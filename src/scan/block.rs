@@ -1,10 +1,10 @@
-//! One raw block: parse it without copying, and say which transactions may touch the interest.
+//! One raw block: parses it without copying, and finds the candidates among its transactions.
 //!
-//! A transaction is a candidate if one of its outputs, or of the outputs it spends, is on a script looked for, or if one of its
-//! inputs has the fingerprint of a coin looked for. No transaction's id is computed unless there is a candidate.
+//! A transaction is a candidate if one of its outputs, or of the outputs it spends, is on a flagged script, or if one of its inputs
+//! has the fingerprint of a live coin. Txids are computed only for a block that has a candidate.
 //!
-//! Parsing only gathers hashes. They are looked up afterwards, one behind the other: where what they are looked up in is larger than
-//! the processor's caches, it waits for many of them at once.
+//! Parsing only gathers hashes; they are looked up afterwards in one loop. The tables can be larger than the processor's caches, and
+//! in a loop of independent lookups it waits for many cache lines at once.
 
 use std::ops::{ControlFlow, Range};
 
@@ -13,55 +13,56 @@ use bitcoin::hashes::Hash;
 use bitcoin::{Transaction, TxOut, Txid, consensus};
 use bitcoin_slices::{Visit, Visitor, bsl};
 
-use super::live::{Coins, Fingerprints, OutPointHasher};
+use super::fingerprint::{CoinSet, Fingerprints, OutPointHasher};
 use super::script_map::ScriptMap;
 use crate::chain::merkle::MerkleTree;
 
-/// Why a block can't be used.
+/// Why the bytes that a node sent for a block can't be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ScanError {
-    /// It does not parse.
+    /// The bytes do not parse; holds the parser's reason.
     #[error("the block does not parse ({0})")]
     Malformed(String),
-    /// It is another block.
+    /// They are another block.
     #[error("its header is not that of the block asked for")]
     OtherHeader,
-    /// Its transactions are not those its header commits to.
+    /// The transactions are not those that the header commits to.
     #[error("its transactions don't hash to the merkle root of its header")]
     MerkleRoot,
-    /// Its list of transactions repeats its tail (CVE-2012-2459).
-    #[error("its list of transactions is a duplicated one (CVE-2012-2459)")]
+    /// The list of transactions repeats its tail (CVE-2012-2459).
+    #[error("its list of transactions repeats its tail (CVE-2012-2459)")]
     Duplicated,
-    /// The spent outputs told by the node are not as many as its inputs.
+    /// The node's list of spent outputs has another number of them than the block has inputs.
     #[error("the node's list of spent outputs doesn't fit its inputs")]
     SpentOutputs,
 }
 
-/// What one look at a block gives.
+/// A block after one pass over its bytes.
 pub struct BlockScan {
     raw: Vec<u8>,
-    /// Where each transaction ends in `raw`.
+    /// Offset in `raw` of each transaction's end.
     ends: Vec<usize>,
+    /// Offset in `raw` of the first transaction.
     first: usize,
-    /// Fingerprint of every input's outpoint, the coinbase's excepted, in block order.
+    /// Fingerprint of every input's outpoint, in block order, without the coinbase's.
     inputs: Vec<u64>,
-    /// How many of `inputs` lie before the end of each transaction.
+    /// For each transaction, the number of `inputs` up to its end.
     input_ends: Vec<u32>,
-    /// Candidates, ascending.
+    /// Ascending.
     candidates: Vec<u32>,
 }
 
-/// Parses `raw`, whose header must be `header`, and finds its candidates. `spent` holds each transaction's spent outputs where
-/// the interest asks for coins that nobody saw being made.
+/// Parses `raw`, whose header must be `header`, and finds its candidates. `spent` holds each transaction's spent outputs: it is needed
+/// if coins may be spent that were created below the height at which scanning began.
 ///
 /// # Errors
-/// [`ScanError`], where the block isn't what was asked for; what touches has still to be proven by [`BlockScan::prove`].
+/// [`ScanError`]. The candidates are not proven to be in the block before [`BlockScan::prove`] has succeeded.
 pub fn scan<V: Copy>(
     raw: Vec<u8>,
     header: &Header,
     spent: Option<&[Vec<TxOut>]>,
     scripts: &ScriptMap<V>,
-    live: &Coins,
+    live: &CoinSet,
     hasher: &OutPointHasher,
 ) -> Result<BlockScan, ScanError> {
     if raw.get(..Header::SIZE) != Some(&consensus::serialize(header)[..]) {
@@ -70,28 +71,29 @@ pub fn scan<V: Copy>(
     if u32::try_from(raw.len()).is_err() {
         return Err(ScanError::Malformed("it is larger than any block".into()));
     }
-    let mut pass = Pass::new(&raw, scripts, hasher);
-    let parsed = bsl::Block::visit(&raw, &mut pass).map_err(|error| ScanError::Malformed(format!("{error:?}")))?;
+    let mut visitor = BlockVisitor::new(&raw, scripts, hasher);
+    let parsed = bsl::Block::visit(&raw, &mut visitor).map_err(|error| ScanError::Malformed(format!("{error:?}")))?;
     if !parsed.remaining().is_empty() {
         return Err(ScanError::Malformed(format!("{} bytes too many", parsed.remaining().len())));
     }
-    let Pass { outputs, output_ends, end, mut ends, inputs, input_ends, .. } = pass;
+    let BlockVisitor { outputs, output_ends, end, mut ends, inputs, input_ends, .. } = visitor;
     if ends.is_empty() {
         return Err(ScanError::Malformed("it has no transaction".into()));
     }
     let first = raw.len() - end;
     ends.iter_mut().for_each(|end| *end += first);
 
-    let is_wanted =
-        |output: &Output| scripts.may_hold(output.hash) && scripts.find_exactly(&raw[output.script()]).is_some();
-    let funding = outputs.iter().enumerate().filter(|(_, output)| is_wanted(output));
+    let funding = outputs
+        .iter()
+        .enumerate()
+        .filter(|(_, output)| scripts.may_hold(output.hash) && scripts.find_exactly(&raw[output.range()]).is_some());
     let mut candidates: Vec<u32> = funding.map(|(at, _)| transaction_of(&output_ends, at)).collect();
     let spending = inputs.iter().enumerate().filter(|(_, input)| live.contains(**input));
     candidates.extend(spending.map(|(at, _)| transaction_of(&input_ends, at)));
 
     let mut block = BlockScan { raw, ends, first, inputs, input_ends, candidates: Vec::new() };
     if let Some(spent) = spent {
-        block.fits(spent)?;
+        block.check_spent(spent)?;
         for (tx_index, outputs) in (0..).zip(spent) {
             if outputs.iter().any(|output| scripts.find(output.script_pubkey.as_bytes()).is_some()) {
                 candidates.push(tx_index);
@@ -105,33 +107,33 @@ pub fn scan<V: Copy>(
 }
 
 impl BlockScan {
-    /// Indices of the transactions that may touch, ascending.
+    /// Indices of the candidates, ascending.
     pub fn candidates(&self) -> &[u32] {
         &self.candidates
     }
 
-    /// How many transactions there are.
+    /// The number of transactions.
     pub fn transactions(&self) -> usize {
         self.ends.len()
     }
 
-    /// Bytes of the block.
+    /// The block's size in bytes, with witnesses.
     pub fn bytes(&self) -> usize {
         self.raw.len()
     }
 
-    /// The block's bytes, for their memory to be used again. Nothing more can be asked after this.
+    /// Takes the block's bytes, so that the next block can be read into the same memory. Afterwards `transaction` and `prove` fail.
     pub fn take_raw(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.raw)
     }
 
-    /// The fingerprints of a transaction's inputs.
+    /// Where the fingerprints of a transaction's inputs lie in `inputs`.
     fn input_range(&self, tx_index: usize) -> Range<usize> {
         let start = tx_index.checked_sub(1).map_or(0, |before| self.input_ends[before]);
         start as usize..self.input_ends[tx_index] as usize
     }
 
-    /// The transactions with an input among `wanted`, ascending; for coins that were not known when the block was scanned.
+    /// The transactions that may spend one of `wanted`, ascending: for coins that became known after the block was scanned.
     pub fn spending(&self, wanted: &Fingerprints) -> Vec<u32> {
         if wanted.is_empty() {
             return Vec::new();
@@ -142,7 +144,7 @@ impl BlockScan {
         found
     }
 
-    /// Every input's fingerprint with its transaction's index, for looking up many coins of the same block.
+    /// Every input's fingerprint with the index of its transaction.
     pub fn inputs(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
         let mut tx_index = 0;
         self.inputs.iter().enumerate().map(move |(at, input)| {
@@ -153,10 +155,10 @@ impl BlockScan {
         })
     }
 
-    /// A transaction, decoded, without its witness.
+    /// Decodes a transaction, without its witness.
     ///
     /// # Errors
-    /// [`ScanError::Malformed`] where `bitcoin` reads it otherwise than the zero-copy parser.
+    /// [`ScanError::Malformed`] if there is no such transaction, or if `bitcoin` and the zero-copy parser disagree.
     pub fn transaction(&self, tx_index: u32) -> Result<Transaction, ScanError> {
         let index = tx_index as usize;
         let end = *self.ends.get(index).ok_or_else(|| ScanError::Malformed("no such transaction".into()))?;
@@ -169,103 +171,104 @@ impl BlockScan {
         Ok(transaction)
     }
 
-    /// Computes the ids of all transactions and their merkle tree, and checks it against the header: after this, what the
-    /// block says of its transactions is what its header commits to.
+    /// Computes all txids and their merkle root, and checks that it is the header's.
     ///
     /// # Errors
     /// [`ScanError::MerkleRoot`], [`ScanError::Duplicated`].
     pub fn prove(&self, header: &Header) -> Result<Proof, ScanError> {
-        let mut ids = Ids(Vec::with_capacity(self.ends.len()));
-        bsl::Block::visit(&self.raw, &mut ids).map_err(|error| ScanError::Malformed(format!("{error:?}")))?;
-        let tree = MerkleTree::new(&ids.0).ok_or(ScanError::MerkleRoot)?;
+        let mut visitor = TxidVisitor(Vec::with_capacity(self.ends.len()));
+        bsl::Block::visit(&self.raw, &mut visitor).map_err(|error| ScanError::Malformed(format!("{error:?}")))?;
+        let TxidVisitor(txids) = visitor;
+        let tree = MerkleTree::new(&txids).ok_or(ScanError::MerkleRoot)?;
         if tree.root() != header.merkle_root {
             return Err(ScanError::MerkleRoot);
         }
         if tree.is_mutated() {
             return Err(ScanError::Duplicated);
         }
-        Ok(Proof { txids: ids.0, tree })
+        Ok(Proof { txids, tree })
     }
 
-    /// Whether a list of spent outputs has one for each input.
+    /// Checks that a list of spent outputs has one for each input.
     ///
     /// # Errors
     /// [`ScanError::SpentOutputs`].
-    pub fn fits(&self, spent: &[Vec<TxOut>]) -> Result<(), ScanError> {
-        let fits = |(index, outputs): (usize, &Vec<TxOut>)| outputs.len() == self.input_range(index).len();
-        let all = spent.len() == self.ends.len() && spent.iter().enumerate().all(fits);
-        if all { Ok(()) } else { Err(ScanError::SpentOutputs) }
+    pub fn check_spent(&self, spent: &[Vec<TxOut>]) -> Result<(), ScanError> {
+        let inputs = (0..self.ends.len()).map(|index| self.input_range(index).len());
+        if inputs.eq(spent.iter().map(Vec::len)) { Ok(()) } else { Err(ScanError::SpentOutputs) }
     }
 }
 
-/// The ids of a block's transactions, shown to be those its header commits to.
+/// The txids of a block, proven to be those that its header commits to.
 pub struct Proof {
     txids: Vec<Txid>,
     tree: MerkleTree,
 }
 
 impl Proof {
-    /// A transaction's id.
+    /// Panics if the block has no transaction with this index.
     pub fn txid(&self, tx_index: u32) -> Txid {
         self.txids[tx_index as usize]
     }
 
-    /// Its merkle branch.
+    /// The transaction's merkle branch, lowest sibling first.
     pub fn branch(&self, tx_index: u32) -> Vec<[u8; 32]> {
         self.tree.branch(tx_index as usize)
     }
 }
 
-struct Ids(Vec<Txid>);
+struct TxidVisitor(Vec<Txid>);
 
-impl Visitor for Ids {
+impl Visitor for TxidVisitor {
     fn visit_transaction(&mut self, transaction: &bsl::Transaction<'_>) -> ControlFlow<()> {
         self.0.push(Txid::from_byte_array(transaction.txid().to_byte_array()));
         ControlFlow::Continue(())
     }
 }
 
-/// The transaction that an input or output belongs to, by how many there are up to the end of each.
+/// The transaction that the input or output number `at` of the block belongs to; `ends` counts them up to each transaction's end.
 fn transaction_of(ends: &[u32], at: usize) -> u32 {
     let index = ends.partition_point(|end| *end as usize <= at);
     u32::try_from(index).expect("a block has fewer transactions than bytes")
 }
 
-/// An output, as far as it has to be looked at.
-struct Output {
-    /// Of its script, for the filter before the scripts looked for.
+/// The script of an output.
+struct OutputScript {
+    /// As by [`ScriptMap::hash`].
     hash: u64,
-    /// Where its script lies in the block.
+    /// Offset in the block.
     start: u32,
     length: u32,
 }
 
-impl Output {
-    fn script(&self) -> Range<usize> {
+impl OutputScript {
+    fn range(&self) -> Range<usize> {
         let start = self.start as usize;
         start..start + self.length as usize
     }
 }
 
-struct Pass<'a, V> {
+/// Gathers, for the whole block, what has to be looked up.
+struct BlockVisitor<'a, V> {
     raw: &'a [u8],
     scripts: &'a ScriptMap<V>,
     hasher: &'a OutPointHasher,
-    outputs: Vec<Output>,
+    outputs: Vec<OutputScript>,
     output_ends: Vec<u32>,
+    /// Bytes of the transactions so far.
     end: usize,
     ends: Vec<usize>,
     inputs: Vec<u64>,
     input_ends: Vec<u32>,
 }
 
-impl<'a, V> Pass<'a, V> {
+impl<'a, V> BlockVisitor<'a, V> {
     fn new(raw: &'a [u8], scripts: &'a ScriptMap<V>, hasher: &'a OutPointHasher) -> Self {
         Self {
             raw,
             scripts,
             hasher,
-            // As many as full blocks have, about.
+            // Full blocks of mainnet have about one output and one input in 160 bytes, one transaction in 400.
             outputs: Vec::with_capacity(raw.len() / 160),
             output_ends: Vec::with_capacity(raw.len() / 400),
             end: 0,
@@ -276,9 +279,9 @@ impl<'a, V> Pass<'a, V> {
     }
 }
 
-impl<V> Visitor for Pass<'_, V> {
+impl<V> Visitor for BlockVisitor<'_, V> {
     fn visit_tx_in(&mut self, _vin: usize, input: &bsl::TxIn<'_>) -> ControlFlow<()> {
-        // Nothing is known of the coinbase's one input.
+        // The coinbase, the first transaction, spends no coin.
         if !self.ends.is_empty() {
             self.inputs.push(self.hasher.of_bytes(input.prevout().as_ref()));
         }
@@ -289,14 +292,14 @@ impl<V> Visitor for Pass<'_, V> {
         let script = output.script_pubkey();
         let start = script.as_ptr().addr() - self.raw.as_ptr().addr();
         let [start, length] = [start, script.len()].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-        self.outputs.push(Output { hash: self.scripts.hash(script), start, length });
+        self.outputs.push(OutputScript { hash: self.scripts.hash(script), start, length });
         ControlFlow::Continue(())
     }
 
     fn visit_transaction(&mut self, transaction: &bsl::Transaction<'_>) -> ControlFlow<()> {
         self.end += transaction.as_ref().len();
         self.ends.push(self.end);
-        // A block is below 4 GiB, and holds fewer inputs and outputs than bytes.
+        // Fits: the block is smaller than 4 GiB (checked before), and has fewer inputs and outputs than bytes.
         self.input_ends.push(u32::try_from(self.inputs.len()).unwrap_or(u32::MAX));
         self.output_ends.push(u32::try_from(self.outputs.len()).unwrap_or(u32::MAX));
         ControlFlow::Continue(())

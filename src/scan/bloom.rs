@@ -1,52 +1,52 @@
-//! A filter before a large set: says of nearly everything that isn't in the set that it isn't, at the cost of one word of memory.
+//! A Bloom filter in front of a large set: one word of memory settles nearly every lookup of what isn't in the set.
 //!
-//! Each member sets a few bits of one word (a blocked Bloom filter; Putze, Sanders and Singler, 2007). Where many are asked for, the
-//! loads don't depend on each other, so a processor waits for several at once instead of one after the other.
+//! Each member sets four bits of one word (a blocked Bloom filter; Putze, Sanders and Singler, 2007). The loads of many lookups don't
+//! depend on each other, so a processor waits for several at once instead of one after the other.
 
-/// Bits for each member. With 12, about one in 100 that aren't members passes.
+/// Bits for each member. With 12, about one in 100 hashes that aren't members passes.
 const BITS_EACH: usize = 12;
 
-/// Of a set of keyed 64-bit hashes.
+/// A Bloom filter over keyed 64-bit hashes.
 #[derive(Default)]
 pub struct Bloom {
     words: Vec<u64>,
 }
 
 impl Bloom {
-    /// For `members` hashes, none of them in it yet.
+    /// An empty filter with room for `members` hashes.
     pub fn new(members: usize) -> Self {
         Self { words: vec![0; members.saturating_mul(BITS_EACH).div_ceil(64)] }
     }
 
     /// Adds a hash.
     pub fn insert(&mut self, hash: u64) {
-        let at = self.place(hash);
+        let at = self.word_of(hash);
         if let Some(word) = self.words.get_mut(at) {
             *word |= bits(hash);
         }
     }
 
-    /// Whether a hash may be in it. A no is certain.
+    /// Whether `hash` may have been inserted; `false` is certain.
     #[inline]
     pub fn may_hold(&self, hash: u64) -> bool {
         let bits = bits(hash);
-        self.words.get(self.place(hash)).is_some_and(|word| word & bits == bits)
+        self.words.get(self.word_of(hash)).is_some_and(|word| word & bits == bits)
     }
 
-    /// Bytes held.
+    /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         self.words.capacity() * size_of::<u64>()
     }
 
-    /// The upper half of the hash, spread over the words.
+    /// Maps the upper half of the hash evenly onto the words.
     #[inline]
-    fn place(&self, hash: u64) -> usize {
+    fn word_of(&self, hash: u64) -> usize {
         let words = self.words.len() as u64;
         usize::try_from(((hash >> 32) * words) >> 32).unwrap_or(usize::MAX)
     }
 }
 
-/// Four bits of a word, by the lower half of the hash.
+/// Four bits of a word, chosen by the lower half of the hash.
 #[inline]
 fn bits(hash: u64) -> u64 {
     (1 << (hash & 63)) | (1 << (hash >> 6 & 63)) | (1 << (hash >> 12 & 63)) | (1 << (hash >> 18 & 63))
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_holds_nothing() {
+    fn an_empty_filter_holds_nothing() {
         let mut bloom = Bloom::new(0);
         bloom.insert(7);
         assert!(!bloom.may_hold(7) && !Bloom::default().may_hold(0));

@@ -1,47 +1,48 @@
-//! BIP158 basic filters: may a block matter to these scripts? A yes may be wrong, a no never is, if the filter is the right one:
-//! that is proven elsewhere, by its header (`node::filters`).
+//! BIP158 basic filters: does a block involve any of these scripts? A yes may be a false positive. A no is certain if the filter is
+//! the right one, which `node::filters` proves by its filter header (BIP157).
 //!
-//! A filter is a Golomb-Rice coded set: some number of values in `0..number × M`, ascending, each written as its distance from
-//! the one before (how, is in `golomb`).
+//! A filter is a Golomb-Rice coded set: N values in `0..N × M`, ascending, each written as its distance from the one before
+//! (decoded in `golomb`).
 
 use bitcoin::BlockHash;
 use fearless_simd::{Level, dispatch};
 
-use super::golomb::{Bits, LEAST};
+use super::golomb::{BitReader, LEAST};
 use super::needles::Needles;
 
-/// One false match in so many.
+/// BIP158's parameter M: one lookup in M is a false positive.
 const M: u64 = 784_931;
-/// BIP158 has the number of values in 32 bits.
+/// Above every number of values: BIP158 has N in 32 bits.
 const MOST_VALUES: u64 = 1 << 32;
-/// Up to so many needles are sorted; more are looked up, one by one, among the values. Both take as long at some 100.
+/// Up to this number of needles, they are sorted and merged with the filter's values; above, each is looked up among the values. At
+/// some 100 both take equally long (measured, `benches/kernels.rs`).
 const FEW: usize = 100;
-/// Bits of the map for each value: one in so many needles that aren't there has to be searched for.
+/// Bits of the map for each value: about one needle in 16 that isn't in the filter has to be searched for.
 const MAP_BITS: usize = 16;
 
-/// What is wrong with a filter.
+/// Why bytes are not a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GcsError {
-    /// Its number of values can't be read, or can't be.
+    /// N is missing, or too large for BIP158.
     #[error("the filter does not say how many values it has")]
     NoCount,
-    /// It claims more values than it holds.
+    /// The data end before N values.
     #[error("the filter claims {claimed} values, and its {bytes} bytes end before them")]
     Short {
-        /// Its claim.
+        /// N, as the filter states it.
         claimed: u64,
-        /// Its bytes, without that number.
+        /// Bytes behind N.
         bytes: usize,
     },
-    /// Bytes are left when all values are read.
+    /// Bytes are left over behind the last value.
     #[error("the filter has {0} bytes too many")]
     Long(usize),
-    /// A value is beyond the range that its number of values gives.
+    /// A value is not below N × M.
     #[error("the filter has a value out of its range")]
     Range,
 }
 
-/// One block's filter, as its bytes have it.
+/// One block's filter, not yet decoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter<'a> {
     len: usize,
@@ -49,10 +50,10 @@ pub struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    /// Reads the number of values; the values themselves are read when they are needed.
+    /// Reads N; the values are decoded when they are needed.
     ///
     /// # Errors
-    /// [`GcsError`], where that number can't be, or is none and bytes follow, or the bytes can't hold so many.
+    /// [`GcsError`] if N is missing or too large, if the data are too short for N values, or if data follow an N of 0.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GcsError> {
         let (claimed, data) = compact_size(bytes).filter(|(count, _)| *count < MOST_VALUES).ok_or(GcsError::NoCount)?;
         let short = GcsError::Short { claimed, bytes: data.len() };
@@ -66,29 +67,29 @@ impl<'a> Filter<'a> {
         Ok(Self { len, data })
     }
 
-    /// How many values it has: at most one for each script of the block.
+    /// N, the number of values: at most one for each script of the block.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it has none.
+    /// Whether N is 0.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What its values lie below.
+    /// N × M: all values are below it.
     fn range(&self) -> u64 {
         self.len as u64 * M
     }
 
-    /// Hands over its values, ascending, until `each` says to stop; returns whether it did. What calls it says for which
-    /// processors it is compiled.
+    /// Passes the values to `each`, ascending, until it returns true; returns whether it did. Inlined, so that it is compiled for the
+    /// instructions that `dispatch!` chooses.
     #[inline(always)]
     fn visit(&self, mut each: impl FnMut(u64) -> bool) -> Result<bool, GcsError> {
-        let mut bits = Bits { data: self.data, at: 0 };
+        let mut bits = BitReader { data: self.data, at: 0 };
         let (mut left, mut value) = (self.len, 0);
         while left > 0 {
-            // Two values a step while whole words are there to read from: nearly always.
+            // Two values a step as long as whole words can be read, which is nearly always.
             let mut ahead = bits.ahead();
             while left >= 2
                 && let Some([first, second]) = ahead.two_distances()
@@ -120,27 +121,30 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Finds out which filters have any of some scripts. Keeps its memory from one filter to the next: one for each thread.
+/// Matches filters against scripts. Reuses its memory from one filter to the next; each thread has its own.
 pub struct Matcher {
-    places: Vec<u64>,
+    /// Hashes of the needles.
+    hashes: Vec<u64>,
+    /// Values of the filter.
     values: Vec<u64>,
+    /// One bit for each range of values.
     map: Vec<u64>,
-    /// What this processor can do.
+    /// The SIMD instructions that this processor has.
     level: Level,
 }
 
 impl Default for Matcher {
     fn default() -> Self {
-        Self { places: Vec::new(), values: Vec::new(), map: Vec::new(), level: Level::new() }
+        Self { hashes: Vec::new(), values: Vec::new(), map: Vec::new(), level: Level::new() }
     }
 }
 
 impl Matcher {
-    /// Whether the filter `bytes`, of block `block`, has one of `needles`, or seems to: a script that it lacks is taken for one
-    /// that it has in one of 784,931 filters. Says nothing of scripts that filters leave out ([`Needles::left_out`]).
+    /// Whether the filter `bytes` of block `block` has one of `needles`. For a script that isn't in the block this is true with a
+    /// probability of 1/784,931. Scripts that filters leave out ([`Needles::left_out`]) don't count.
     ///
     /// # Errors
-    /// [`GcsError`], where the bytes are no filter. Bytes behind those that decide are not looked at.
+    /// [`GcsError`] if the bytes are no filter. Bytes behind the value that decides are not checked.
     pub fn matches(&mut self, bytes: &[u8], block: BlockHash, needles: &Needles) -> Result<bool, GcsError> {
         let filter = Filter::parse(bytes)?;
         if filter.is_empty() || needles.is_empty() {
@@ -149,22 +153,22 @@ impl Matcher {
         if needles.len() <= FEW { self.by_order(filter, block, needles) } else { self.by_map(filter, block, needles) }
     }
 
-    /// For few needles: both sides in ascending order, side by side, no further than the last needle.
+    /// For few needles: sorts their hashes and merges them with the filter's values, up to the highest hash.
     fn by_order(&mut self, filter: Filter<'_>, block: BlockHash, needles: &Needles) -> Result<bool, GcsError> {
-        let Self { places, level, .. } = self;
-        places.clear();
-        needles.places(block, filter.range(), |some| {
-            places.extend_from_slice(some);
+        let Self { hashes, level, .. } = self;
+        hashes.clear();
+        needles.hash_to_range(block, filter.range(), |some| {
+            hashes.extend_from_slice(some);
             false
         });
-        places.sort_unstable();
-        // Above every value: ends the walk, and is no place.
-        places.push(u64::MAX);
-        dispatch!(*level, _ => meets(filter, places))
+        hashes.sort_unstable();
+        // Above every value: ends the walk.
+        hashes.push(u64::MAX);
+        dispatch!(*level, _ => has_any(filter, hashes))
     }
 
-    /// For many needles: the filter's values once, each marked on a map that fits the processor's cache; then needle by needle,
-    /// unsorted, and a search only for those whose mark is there.
+    /// For many needles: decodes the filter's values and marks each on a map that fits in the processor's cache. Then, needle by needle
+    /// and unsorted, searches only for a hash whose mark is set.
     fn by_map(&mut self, filter: Filter<'_>, block: BlockHash, needles: &Needles) -> Result<bool, GcsError> {
         let Self { values, map, level, .. } = self;
         let bits = (filter.len() * MAP_BITS).next_power_of_two().max(64);
@@ -172,36 +176,37 @@ impl Matcher {
         map.clear();
         map.resize(bits / 64, 0);
         values.clear();
-        dispatch!(*level, _ => draw(filter, shift, values, map))?;
-        let drawn = |place: &u64| {
-            let (word, bit) = on_map(*place, shift);
-            map[word] & bit != 0 && values.binary_search(place).is_ok()
-        };
-        Ok(needles.places(block, filter.range(), |some| some.iter().any(drawn)))
+        dispatch!(*level, _ => decode(filter, shift, values, map))?;
+        Ok(needles.hash_to_range(block, filter.range(), |some| {
+            some.iter().any(|hash| {
+                let (word, bit) = position_on_map(*hash, shift);
+                map[word] & bit != 0 && values.binary_search(hash).is_ok()
+            })
+        }))
     }
 }
 
-/// Whether a value of `filter` is among `places`: ascending, the last of them [`u64::MAX`].
+/// Whether a value of `filter` is among `hashes`, which are ascending and end with [`u64::MAX`].
 #[inline(always)]
-fn meets(filter: Filter<'_>, places: &[u64]) -> Result<bool, GcsError> {
-    let mut places = places.iter().copied();
-    let mut next = places.next().unwrap_or(u64::MAX);
-    let mut met = false;
+fn has_any(filter: Filter<'_>, hashes: &[u64]) -> Result<bool, GcsError> {
+    let mut hashes = hashes.iter().copied();
+    let mut next = hashes.next().unwrap_or(u64::MAX);
+    let mut found = false;
     filter.visit(|value| {
         while next < value {
-            next = places.next().unwrap_or(u64::MAX);
+            next = hashes.next().unwrap_or(u64::MAX);
         }
-        met = next == value;
-        met || next == u64::MAX
+        found = next == value;
+        found || next == u64::MAX
     })?;
-    Ok(met)
+    Ok(found)
 }
 
-/// Reads all values of `filter` into `values`, and marks each on `map`.
+/// Decodes all values of `filter` into `values`, and marks each on `map`.
 #[inline(always)]
-fn draw(filter: Filter<'_>, shift: u32, values: &mut Vec<u64>, map: &mut [u64]) -> Result<(), GcsError> {
+fn decode(filter: Filter<'_>, shift: u32, values: &mut Vec<u64>, map: &mut [u64]) -> Result<(), GcsError> {
     let beyond = filter.visit(|value| {
-        let (word, bit) = on_map(value, shift);
+        let (word, bit) = position_on_map(value, shift);
         let Some(word) = map.get_mut(word) else { return true };
         *word |= bit;
         values.push(value);
@@ -210,15 +215,15 @@ fn draw(filter: Filter<'_>, shift: u32, values: &mut Vec<u64>, map: &mut [u64]) 
     if beyond { Err(GcsError::Range) } else { Ok(()) }
 }
 
-/// Where a value is marked: the map's word, and the bit in it.
+/// The word of the map and the bit in it that stand for a value.
 #[inline(always)]
-fn on_map(value: u64, shift: u32) -> (usize, u64) {
+fn position_on_map(value: u64, shift: u32) -> (usize, u64) {
     let bit = value >> shift;
     (usize::try_from(bit / 64).unwrap_or(usize::MAX), 1 << (bit % 64))
 }
 
-/// A count as the Bitcoin protocol writes it, and what follows it.
-#[expect(clippy::little_endian_bytes, reason = "the protocol's order")]
+/// Splits off a number in the Bitcoin protocol's compact size encoding.
+#[expect(clippy::little_endian_bytes, reason = "the order of the protocol")]
 fn compact_size(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let width = match first {

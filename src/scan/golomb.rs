@@ -1,35 +1,34 @@
-//! Distances in Golomb-Rice code, as BIP158 has them: the upper part in unary (ones, then a zero), then the lower [`P`] bits.
+//! Reads Golomb-Rice coded distances (BIP158): the quotient in unary (ones, then a zero), then the lower [`P`] bits.
 //!
-//! Read two ways: [`Ahead`] does it two distances a step, from whole words and for short ones only; [`Bits`] does any, one by one,
-//! and looks where the data end.
+//! There are two readers. [`WordReader`] reads two distances a step, from whole words, if both are short. [`BitReader`] reads any
+//! distance, one at a time, and checks for the end of the data.
 
-/// Bits of a distance that are not in unary.
+/// Bits of a distance that are not in unary (BIP158's parameter P).
 const P: u32 = 19;
-/// Bits that a distance takes at least.
+/// The fewest bits that a distance takes.
 pub(super) const LEAST: u32 = P + 1;
 
-/// Bits to read, the first of a byte being its highest.
-pub(super) struct Bits<'a> {
-    /// The bytes they are in.
+/// Reads bits, the highest of a byte first.
+pub(super) struct BitReader<'a> {
     pub(super) data: &'a [u8],
-    /// How many have been read.
+    /// Bits read so far.
     pub(super) at: usize,
 }
 
-impl<'a> Bits<'a> {
-    /// The next distance, however long; `None` where the data end before it does.
+impl<'a> BitReader<'a> {
+    /// Reads the next distance, however long; `None` if the data end before it does.
     pub(super) fn distance(&mut self) -> Option<u64> {
         let end = self.data.len() * 8;
         let mut upper = 0;
         loop {
-            let (word, sure) = self.word();
-            let ones = word.leading_ones().min(sure);
+            let (word, valid) = self.word();
+            let ones = word.leading_ones().min(valid);
             upper += u64::from(ones);
             self.at += ones as usize;
             if self.at >= end {
                 return None;
             }
-            if ones < sure {
+            if ones < valid {
                 break;
             }
         }
@@ -39,14 +38,14 @@ impl<'a> Bits<'a> {
         (self.at <= end).then_some((upper << P) + lower)
     }
 
-    /// Goes on from here, faster.
-    pub(super) fn ahead(&self) -> Ahead<'a> {
-        let (word, sure) = self.word();
-        // One byte of the word is read again, so that it never holds all 64 bits.
-        Ahead { data: self.data, word, bits: sure - 8, next: self.at / 8 + 7 }
+    /// The faster reader, from the same position on.
+    pub(super) fn ahead(&self) -> WordReader<'a> {
+        let (word, valid) = self.word();
+        // The last byte of the word is read again, so that `bits` is below 64.
+        WordReader { data: self.data, word, bits: valid - 8, next: self.at / 8 + 7 }
     }
 
-    /// The next bits at the top of a word, and how many: 57 at least. Behind the end there are zeros.
+    /// The next bits at the top of a word, and their number: at least 57. Zeros follow the end of the data.
     fn word(&self) -> (u64, u32) {
         let rest = self.data.get(self.at / 8..).unwrap_or_default();
         let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
@@ -59,23 +58,24 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Reads ahead, whole words at a time.
-pub(super) struct Ahead<'a> {
+/// Reads from whole words.
+pub(super) struct WordReader<'a> {
     data: &'a [u8],
-    /// Bits that were read and not used, at the top; below them there may be more of the same.
+    /// The next bits of the data, at the top. The bits below those that `bits` counts are zeros or data too.
     word: u64,
-    /// How many are at the top: below 64.
+    /// How many bits of `word` count as read; below 64.
     bits: u32,
-    /// The byte that comes after those bits.
+    /// Offset of the byte that follows those bits.
     next: usize,
 }
 
-impl Ahead<'_> {
-    /// The next two distances; `None`, and nothing used, near the end of the data and where they are too long for one word.
+impl WordReader<'_> {
+    /// Reads the next two distances. Returns `None`, and reads nothing, within eight bytes of the end or if the two don't fit in one
+    /// word.
     #[inline(always)]
     pub(super) fn two_distances(&mut self) -> Option<[u64; 2]> {
         let more = u64::from_be_bytes(*self.data.get(self.next..)?.first_chunk()?);
-        // As many whole bytes as there is room for; of one more, some bits come along, and come again next time.
+        // Counts the whole bytes that fit. Some bits of one more are written too; the next step writes the same bits there again.
         self.word |= more >> self.bits;
         self.next += ((u64::BITS - 1 - self.bits) / 8) as usize;
         self.bits |= 56;
@@ -93,13 +93,13 @@ impl Ahead<'_> {
         Some(two)
     }
 
-    /// How many bits have been used, since the data's beginning.
+    /// Bits read so far, from the beginning of the data.
     pub(super) fn at(&self) -> usize {
         self.next * 8 - self.bits as usize
     }
 }
 
-/// The distance at the top of `word`: so many ones, a zero, its lower bits.
+/// The distance at the top of `word`: `ones` ones, a zero, and the lower bits.
 #[inline(always)]
 fn distance(word: u64, ones: u32) -> u64 {
     (u64::from(ones) << P) + ((word << ones << 1) >> (u64::BITS - P))

@@ -1,17 +1,17 @@
-//! Per block, in any order: which of its transactions may touch the interest. Pure.
+//! Scans one block, in any order: which of its transactions may touch a flagged script or spend a followed coin. Pure.
 
 pub mod block;
 mod bloom;
-pub mod gcs;
+mod fingerprint;
+mod gcs;
 mod golomb;
-pub mod live;
-pub mod needles;
-pub mod script_map;
-pub mod scripts;
+mod needles;
+mod script_map;
+mod script_set;
 
 pub use block::{BlockScan, ScanError, scan};
+pub use fingerprint::{CoinSet, Fingerprints, OutPointHasher};
 pub use gcs::{GcsError, Matcher};
-pub use live::{Coins, Fingerprints, OutPointHasher};
-pub use needles::Needles;
+pub use needles::{Needles, is_left_out};
 pub use script_map::{ScriptMap, ScriptMapBuilder};
-pub use scripts::Scripts;
+pub use script_set::ScriptSet;

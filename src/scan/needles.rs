@@ -1,39 +1,39 @@
-//! Scripts made ready to be looked up in BIP158 filters, each of which hashes them with a key of its own.
+//! Scripts prepared for matching against BIP158 filters, each of which hashes them with a key of its own.
 //!
-//! A script is kept as the words that SipHash takes in, its length and padding among them, beside others of as many words: one
-//! pass hashes them all without a look at a single byte.
+//! A script is stored as the 64-bit words that SipHash reads, padding and length included, next to other scripts of as many words:
+//! so hashing all of them is a loop over words with no branch for a script's end.
 
 use bitcoin::hashes::Hash;
 use bitcoin::opcodes::all::OP_RETURN;
 use bitcoin::{BlockHash, Script};
 use fearless_simd::{Level, dispatch};
 
-/// Places computed at a time.
+/// Hashes computed at a time.
 const CHUNK: usize = 512;
 
-/// Whether BIP158 leaves this script out of its filters: an empty one, or one that begins with OP_RETURN. A filter says nothing
-/// about such a script; only a look at every block does.
+/// Whether BIP158 leaves `script` out of its filters: it does if the script is empty or begins with OP_RETURN. Such a script can only
+/// be found by reading every block.
 pub fn is_left_out(script: &Script) -> bool {
     script.as_bytes().first().is_none_or(|first| *first == OP_RETURN.to_u8())
 }
 
-/// Scripts to look for in filters.
+/// The scripts to match against filters.
 pub struct Needles {
-    groups: Vec<Group>,
+    groups: Vec<WordGroup>,
     len: usize,
     left_out: usize,
-    /// What this processor can do.
+    /// The SIMD instructions that this processor has.
     pub(super) level: Level,
 }
 
-/// Scripts of as many words, one after the other.
-struct Group {
+/// The scripts of `words` words each, one after the other.
+struct WordGroup {
     words: usize,
     data: Vec<u64>,
 }
 
 impl Needles {
-    /// `scripts`, less those that filters leave out.
+    /// Prepares `scripts`; those that filters leave out are only counted.
     pub fn new<'a>(scripts: impl IntoIterator<Item = &'a Script>) -> Self {
         let mut needles = Self { groups: Vec::new(), len: 0, left_out: 0, level: Level::new() };
         for script in scripts {
@@ -42,7 +42,7 @@ impl Needles {
         needles
     }
 
-    /// Adds a script. One that is there already is hashed twice, and changes no answer.
+    /// Adds a script. To add it twice costs time, but changes no answer.
     pub fn insert(&mut self, script: &Script) {
         if is_left_out(script) {
             self.left_out += 1;
@@ -52,7 +52,7 @@ impl Needles {
         let at = match self.groups.binary_search_by_key(&words, |group| group.words) {
             Ok(at) => at,
             Err(at) => {
-                self.groups.insert(at, Group { words, data: Vec::new() });
+                self.groups.insert(at, WordGroup { words, data: Vec::new() });
                 at
             }
         };
@@ -60,54 +60,55 @@ impl Needles {
         self.len += 1;
     }
 
-    /// How many scripts filters can be asked for.
+    /// The number of scripts that filters can be matched against.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none that filters can be asked for.
+    /// Whether there is no script that filters can be matched against.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many of the scripts given filters leave out. Unless this is 0, filters can't rule out any block.
+    /// The number of given scripts that filters leave out. Unless it is 0, no filter rules out its block.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Each script's place in the filter of `block` that spreads its values over `0..range`: a few at a time, in no order, until
-    /// `each` says to stop; returns whether it did.
-    pub(super) fn places(&self, block: BlockHash, range: u64, mut each: impl FnMut(&[u64]) -> bool) -> bool {
-        let key = Key::of(block);
-        let mut places = [0; CHUNK];
+    /// Hashes each script as the filter of `block` does, to `0..range`. Passes the hashes to `each` a few at a time, in no order,
+    /// until it returns true; returns whether it did.
+    pub(super) fn hash_to_range(&self, block: BlockHash, range: u64, mut each: impl FnMut(&[u64]) -> bool) -> bool {
+        let key = SipKey::of(block);
+        let mut hashes = [0; CHUNK];
         self.groups.iter().any(|group| {
             group.data.chunks(CHUNK * group.words).any(|some| {
-                let places = &mut places[..some.len() / group.words];
-                // A loop of its own for the common lengths: of 22 and 23, of 25, of 34 and 35, of 67 bytes.
+                let hashes = &mut hashes[..some.len() / group.words];
+                // Scripts of the common lengths (22 and 23, 25, 34 and 35, 67 bytes) have an unrolled loop each.
                 match group.words {
-                    3 => dispatch!(self.level, _ => key.places::<3>(some, range, places)),
-                    4 => dispatch!(self.level, _ => key.places::<4>(some, range, places)),
-                    5 => dispatch!(self.level, _ => key.places::<5>(some, range, places)),
-                    9 => dispatch!(self.level, _ => key.places::<9>(some, range, places)),
+                    3 => dispatch!(self.level, _ => key.hash_all::<3>(some, range, hashes)),
+                    4 => dispatch!(self.level, _ => key.hash_all::<4>(some, range, hashes)),
+                    5 => dispatch!(self.level, _ => key.hash_all::<5>(some, range, hashes)),
+                    9 => dispatch!(self.level, _ => key.hash_all::<9>(some, range, hashes)),
                     words => {
-                        for (script, place) in some.chunks_exact(words).zip(places.iter_mut()) {
-                            *place = spread(key.hash(script), range);
+                        for (script, hash) in some.chunks_exact(words).zip(hashes.iter_mut()) {
+                            *hash = reduce(key.hash(script), range);
                         }
                     }
                 }
-                each(places)
+                each(hashes)
             })
         })
     }
 }
 
-/// Maps a hash onto `0..range`, evenly, as BIP158 has it.
+/// Maps a hash evenly onto `0..range` (BIP158's `hash_to_range`).
 #[inline(always)]
-fn spread(hash: u64, range: u64) -> u64 {
+fn reduce(hash: u64, range: u64) -> u64 {
     ((u128::from(hash) * u128::from(range)) >> 64) as u64
 }
 
-/// The words that SipHash takes in for `bytes`: eight bytes each; the last has what is left, zeros, and the length's low byte.
+/// Appends the words that SipHash reads for `bytes`: eight bytes each; the last word is the bytes that are left, zeros, and the low
+/// byte of the length.
 #[expect(clippy::little_endian_bytes, reason = "SipHash reads its message so")]
 fn push_words(words: &mut Vec<u64>, bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<8>();
@@ -120,25 +121,25 @@ fn push_words(words: &mut Vec<u64>, bytes: &[u8]) {
 
 /// A key of SipHash-2-4.
 #[derive(Clone, Copy)]
-struct Key(u64, u64);
+struct SipKey(u64, u64);
 
-impl Key {
-    /// The key of a block's filter: the first half of its hash.
+impl SipKey {
+    /// The key of a block's filter: the first 16 bytes of its hash (BIP158).
     #[expect(clippy::little_endian_bytes, reason = "SipHash reads its key so")]
     fn of(block: BlockHash) -> Self {
         let words = block.as_byte_array().as_chunks::<8>().0;
         Self(u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]))
     }
 
-    /// The places of scripts of as many words each. What calls it says for which processors it is compiled.
+    /// Hashes scripts of `WORDS` words each. Inlined, so that it is compiled for the instructions that `dispatch!` chooses.
     #[inline(always)]
-    fn places<const WORDS: usize>(self, scripts: &[u64], range: u64, places: &mut [u64]) {
-        for (script, place) in scripts.as_chunks::<WORDS>().0.iter().zip(places) {
-            *place = spread(self.hash(script), range);
+    fn hash_all<const WORDS: usize>(self, scripts: &[u64], range: u64, hashes: &mut [u64]) {
+        for (script, hash) in scripts.as_chunks::<WORDS>().0.iter().zip(hashes) {
+            *hash = reduce(self.hash(script), range);
         }
     }
 
-    /// The hash of a message in words, as [`push_words`] makes them.
+    /// SipHash-2-4 of a message in words, as [`push_words`] writes them.
     #[inline(always)]
     fn hash(self, words: &[u64]) -> u64 {
         let Self(k0, k1) = self;
@@ -175,9 +176,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_of_every_length_are_hashed_as_siphash_has_them() {
+    fn scripts_of_every_length_have_their_siphash() {
         let block = BlockHash::hash(b"any");
-        let Key(k0, k1) = Key::of(block);
+        let SipKey(k0, k1) = SipKey::of(block);
         let scripts: Vec<_> = (1..=600_usize)
             .map(|length| {
                 ScriptBuf::from_bytes(
@@ -196,7 +197,7 @@ mod tests {
                     .map(|hash| u64::try_from((u128::from(hash) * u128::from(range)) >> 64).unwrap())
                     .collect();
                 let mut found = Vec::new();
-                assert!(!needles.places(block, range, |some| {
+                assert!(!needles.hash_to_range(block, range, |some| {
                     found.extend_from_slice(some);
                     false
                 }));
@@ -213,12 +214,12 @@ mod tests {
             (0..1300_u32).map(|n| ScriptBuf::from_bytes([&[0x51; 18][..], &n.to_be_bytes()].concat())).collect();
         let needles = Needles::new(scripts.iter().map(ScriptBuf::as_script));
         let mut parts = Vec::new();
-        assert!(needles.places(BlockHash::hash(b""), u64::MAX, |some| {
+        assert!(needles.hash_to_range(BlockHash::hash(b""), u64::MAX, |some| {
             parts.push(some.len());
             parts.len() == 2
         }));
         assert_eq!(parts, [CHUNK, CHUNK]);
-        needles.places(BlockHash::hash(b""), u64::MAX, |some| {
+        needles.hash_to_range(BlockHash::hash(b""), u64::MAX, |some| {
             parts.push(some.len());
             false
         });
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_filters_leave_out_is_counted_and_not_asked_for() {
+    fn scripts_that_filters_leave_out_are_only_counted() {
         let cases: [(&[u8], bool); 6] = [
             (b"", true),
             (b"\x6a", true),

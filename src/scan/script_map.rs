@@ -1,8 +1,8 @@
-//! Scripts to look for, each with a value: exact, compact for ten million of them, quick to miss, made once.
+//! An immutable map from scripts to values: exact, compact for ten million scripts, and quick to say no.
 //!
-//! Scripts of one length lie side by side, sorted, behind a filter that answers for nearly every script of the chain that isn't here.
-//! The filter's hash is keyed, and what it lets through is searched for by halving: nobody can make scripts that are slow to look
-//! up. In memory a script takes its own bytes, two more for filter and search, and its value.
+//! Scripts of one length lie side by side, sorted, behind a Bloom filter that settles nearly every lookup of a script that isn't in
+//! the map. The filter's hash is keyed and the search behind it is binary, so scripts can't be ground to be slow to look up. A script
+//! takes its own bytes, two more for filter and search, and its value.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -15,12 +15,13 @@ use rayon::prelude::*;
 
 use super::bloom::Bloom;
 
-/// Bytes that most scripts begin with, whoever they belong to: a template's. The order goes by what follows them.
+/// Leading bytes that are the same in most scripts of one length, as they belong to a template (such as `76 a9 14` of P2PKH); scripts
+/// are ordered by the bytes behind them.
 const COMMON: usize = 3;
-/// The search goes on by halving among so many scripts, about.
+/// Scripts in one slot of [`LengthGroup::starts`], on average, which are left to the binary search.
 const TOGETHER: usize = 16;
 
-/// Gathers what a [`ScriptMap`] is made of.
+/// Gathers the scripts of a [`ScriptMap`].
 pub struct ScriptMapBuilder<V> {
     by_length: BTreeMap<usize, (Vec<u8>, Vec<V>)>,
 }
@@ -32,14 +33,14 @@ impl<V> Default for ScriptMapBuilder<V> {
 }
 
 impl<V: Copy> ScriptMapBuilder<V> {
-    /// Adds a script. Of the same one given again only the first value counts.
+    /// Adds a script. If it was added before, its first value stays.
     pub fn push(&mut self, script: &Script, value: V) {
         let (bytes, values) = self.by_length.entry(script.len()).or_insert_with(|| (Vec::new(), Vec::new()));
         bytes.extend_from_slice(script.as_bytes());
         values.push(value);
     }
 
-    /// The map. Sorts on the threads of the rayon pool it is called in.
+    /// Builds the map; sorts on the threads of the rayon pool that it is called in.
     pub fn build(self) -> ScriptMap<V> {
         let mut map = ScriptMap::default();
         let pushed = self.by_length.values().map(|(_, values)| values.len()).sum();
@@ -47,7 +48,7 @@ impl<V: Copy> ScriptMapBuilder<V> {
         map.bloom = Bloom::new(pushed);
         for (length, (bytes, values)) in self.by_length {
             let first = map.values.len();
-            let group = Group::sorted(length, first, &bytes, |at| map.values.push(values[at]), values.len());
+            let group = LengthGroup::sorted(length, first, &bytes, |at| map.values.push(values[at]), values.len());
             for script in group.scripts() {
                 map.bloom.insert(hash(&map.hasher, script));
             }
@@ -57,11 +58,11 @@ impl<V: Copy> ScriptMapBuilder<V> {
     }
 }
 
-/// Scripts, each with a value and a number.
+/// A map from scripts to values; scripts are numbered by length, then by [`compare`].
 pub struct ScriptMap<V> {
-    /// By length.
-    groups: BTreeMap<usize, Group>,
-    /// By number.
+    /// Keyed by the scripts' length.
+    groups: BTreeMap<usize, LengthGroup>,
+    /// Indexed by the scripts' number.
     values: Vec<V>,
     bloom: Bloom,
     hasher: RandomState,
@@ -74,24 +75,24 @@ impl<V> Default for ScriptMap<V> {
 }
 
 impl<V: Copy> ScriptMap<V> {
-    /// The value of a script, if it is in here.
+    /// The value of a script, if it is in the map.
     pub fn find(&self, script: &[u8]) -> Option<V> {
         if self.may_hold(self.hash(script)) { self.find_exactly(script) } else { None }
     }
 
-    /// The same, without the filter's word.
+    /// The same without asking the Bloom filter, for a caller that has done so by [`ScriptMap::may_hold`].
     pub fn find_exactly(&self, script: &[u8]) -> Option<V> {
         let group = self.groups.get(&script.len())?;
         group.position(script).map(|at| self.values[group.first + at])
     }
 
-    /// All scripts with their values, by number.
+    /// All scripts with their values, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&Script, V)> {
-        let scripts = self.groups.values().flat_map(Group::scripts).map(Script::from_bytes);
+        let scripts = self.groups.values().flat_map(LengthGroup::scripts).map(Script::from_bytes);
         scripts.zip(self.values.iter().copied())
     }
 
-    /// Bytes held, its values' among them.
+    /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         let groups =
             self.groups.values().map(|group| group.bytes.capacity() + group.starts.capacity() * size_of::<u32>());
@@ -108,24 +109,24 @@ impl<'a> FromIterator<&'a Script> for ScriptMap<()> {
 }
 
 impl<V> ScriptMap<V> {
-    /// The filter's hash of a script.
+    /// The hash of a script for [`ScriptMap::may_hold`].
     #[inline]
     pub fn hash(&self, script: &[u8]) -> u64 {
         hash(&self.hasher, script)
     }
 
-    /// Whether a script with this hash may be in here. A no is certain.
+    /// Whether a script with this hash may be in the map; `false` is certain.
     #[inline]
     pub fn may_hold(&self, hash: u64) -> bool {
         self.bloom.may_hold(hash)
     }
 
-    /// How many scripts there are.
+    /// The number of scripts.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there are none.
+    /// Whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -139,28 +140,28 @@ fn hash(hasher: &RandomState, script: &[u8]) -> u64 {
 }
 
 /// Scripts of one length.
-struct Group {
+struct LengthGroup {
     length: usize,
-    /// How many.
     count: usize,
-    /// The number of the first.
+    /// The number of its first script in the map.
     first: usize,
-    /// One behind the other, in the order of [`compare`].
+    /// The scripts one behind the other, in the order of [`compare`].
     bytes: Vec<u8>,
-    /// Where those begin whose key has these leading bits; and the end.
+    /// For each value of a key's leading bits, the position of the first script that has it or a higher one; then `count`.
     starts: Vec<u32>,
-    /// How far a key is shifted to have its leading bits.
+    /// By how many bits a key is shifted to the right to leave its leading bits.
     shift: u32,
 }
 
-impl Group {
-    /// Sorts `count` scripts of `length` bytes each; tells `keep` the place in `bytes` of each that is kept, in order.
+impl LengthGroup {
+    /// Sorts `count` scripts of `length` bytes each and drops repeated ones. Calls `keep` with the position in `bytes` of each script
+    /// that stays, in order.
     fn sorted(length: usize, first: usize, bytes: &[u8], mut keep: impl FnMut(usize), count: usize) -> Self {
         let script = |at: u32| &bytes[at as usize * length..][..length];
-        let numbers = 0..u32::try_from(count).expect("fewer than four thousand million scripts fit in memory");
+        let numbers = 0..u32::try_from(count).expect("fewer than 2^32 scripts fit in memory");
         let mut order: Vec<(u64, u32)> = numbers.map(|at| (key(script(at)), at)).collect();
         order.par_sort_unstable_by(|(one, at), (other, before)| {
-            // Scripts with equal keys are rare, unless somebody makes them.
+            // Equal keys are rare, unless scripts are made for it.
             one.cmp(other).then_with(|| compare(script(*at), script(*before))).then_with(|| at.cmp(before))
         });
         order.dedup_by(|(one, at), (other, before)| one == other && script(*at) == script(*before));
@@ -208,13 +209,13 @@ impl Group {
     }
 }
 
-/// The order of scripts of one length: by what follows the common bytes, then by those.
+/// Orders scripts of one length: first by the bytes behind the [`COMMON`] ones, then by those.
 fn compare(one: &[u8], other: &[u8]) -> Ordering {
     let common = COMMON.min(one.len());
     one[common..].cmp(&other[common..]).then_with(|| one[..common].cmp(&other[..common]))
 }
 
-/// The first bytes that [`compare`] looks at, as a number that orders in the same way.
+/// The first eight bytes that [`compare`] looks at, as a number of the same order.
 fn key(script: &[u8]) -> u64 {
     let mut first = [0; 8];
     let rest = &script[COMMON.min(script.len())..];

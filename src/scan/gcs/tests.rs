@@ -1,4 +1,4 @@
-//! Filters against the official vectors, against the `bitcoin` crate as the oracle, and against bytes that are no filters.
+//! Filters against BIP158's vectors, against the `bitcoin` crate as the oracle, and against bytes that are no filters.
 
 use std::collections::BTreeSet;
 
@@ -28,8 +28,8 @@ fn key(block: BlockHash) -> (u64, u64) {
     (u64::from_le_bytes(bytes[..8].try_into().unwrap()), u64::from_le_bytes(bytes[8..16].try_into().unwrap()))
 }
 
-/// Says the same by both ways and on every kind of processor, or panics.
-fn answer(bytes: &[u8], block: BlockHash, scripts: &[ScriptBuf]) -> Result<bool, GcsError> {
+/// Matches both ways, with and without SIMD, and panics if the answers differ.
+fn match_every_way(bytes: &[u8], block: BlockHash, scripts: &[ScriptBuf]) -> Result<bool, GcsError> {
     let mut answers = Vec::new();
     for level in [Level::new(), Level::baseline()] {
         let mut needles = Needles::new(scripts.iter().map(ScriptBuf::as_script));
@@ -46,7 +46,7 @@ fn answer(bytes: &[u8], block: BlockHash, scripts: &[ScriptBuf]) -> Result<bool,
     answers[0]
 }
 
-/// Every value, by the plainest reading.
+/// All values of a filter, decoded without a matcher.
 fn values(bytes: &[u8]) -> Result<Vec<u64>, GcsError> {
     let mut values = Vec::new();
     Filter::parse(bytes)?.visit(|value| {
@@ -66,7 +66,7 @@ fn random_block() -> impl Strategy<Value = BlockHash> {
 }
 
 #[test]
-fn the_official_vectors_are_read_and_matched() {
+fn the_vectors_of_bip158_are_read_and_matched() {
     let text =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/bip158-testnet-19.json")).unwrap();
     let rows: Vec<Vec<Value>> = serde_json::from_str(&text).unwrap();
@@ -86,13 +86,17 @@ fn the_official_vectors_are_read_and_matched() {
 
         let noise: Vec<_> =
             (0..300_u32).map(|n| ScriptBuf::from_bytes([&[0x51][..], &n.to_be_bytes()].concat())).collect();
-        assert_eq!(answer(&bytes, hash, &noise), Ok(false), "{hash}");
-        assert_eq!(answer(&bytes, hash, &left_out), Ok(false), "{hash}");
+        assert_eq!(match_every_way(&bytes, hash, &noise), Ok(false), "{hash}");
+        assert_eq!(match_every_way(&bytes, hash, &left_out), Ok(false), "{hash}");
         for script in &inside {
-            assert_eq!(answer(&bytes, hash, std::slice::from_ref(script)), Ok(true), "{hash} {script}");
-            assert_eq!(answer(&bytes, hash, &[&noise[..], std::slice::from_ref(script)].concat()), Ok(true), "{hash}");
+            assert_eq!(match_every_way(&bytes, hash, std::slice::from_ref(script)), Ok(true), "{hash} {script}");
+            assert_eq!(
+                match_every_way(&bytes, hash, &[&noise[..], std::slice::from_ref(script)].concat()),
+                Ok(true),
+                "{hash}"
+            );
         }
-        // The header that chains to the one before, for what proves filters.
+        // The filter header, from the one before.
         let header: FilterHeader = row[4].as_str().unwrap().parse().unwrap();
         assert_eq!(BlockFilter::new(&bytes).filter_header(&header).to_string(), row[6].as_str().unwrap());
         sizes.push(distinct.len());
@@ -101,24 +105,24 @@ fn the_official_vectors_are_read_and_matched() {
 }
 
 #[test]
-fn a_filter_says_no_where_its_script_is_not_and_about_one_in_784931_otherwise() {
+fn a_filter_matches_its_own_scripts_and_not_others() {
     let scripts: Vec<_> =
         (0..6000_u32).map(|n| ScriptBuf::from_bytes([&[0; 2][..], &[9; 16], &n.to_be_bytes()].concat())).collect();
     let block = BlockHash::hash(b"full");
     let bytes = written(&scripts[..3000], block);
     let mut matcher = Matcher::default();
-    let mut says = |scripts: &[ScriptBuf]| {
+    let mut matches = |scripts: &[ScriptBuf]| {
         matcher.matches(&bytes, block, &Needles::new(scripts.iter().map(ScriptBuf::as_script))).unwrap()
     };
     for at in (0..3000).step_by(7) {
-        assert!(says(&scripts[at..=at]));
-        assert!(says(&scripts[at..at + 3000]));
+        assert!(matches(&scripts[at..=at]));
+        assert!(matches(&scripts[at..at + 3000]));
     }
-    assert!(!says(&scripts[3000..]), "at these scripts and this block it does not guess wrong");
+    assert!(!matches(&scripts[3000..]), "there is no false positive for these scripts and this block");
 }
 
 #[test]
-fn what_is_no_filter_is_an_error() {
+fn bytes_that_are_no_filter_are_an_error() {
     let block = BlockHash::hash(b"");
     let script = ScriptBuf::from_bytes(vec![0x51]);
     let cases: [(&str, GcsError); 10] = [
@@ -135,7 +139,7 @@ fn what_is_no_filter_is_an_error() {
     ];
     for (hex, expected) in cases {
         let bytes = const_hex::decode(hex).unwrap();
-        assert_eq!(answer(&bytes, block, std::slice::from_ref(&script)), Err(expected), "{hex}");
+        assert_eq!(match_every_way(&bytes, block, std::slice::from_ref(&script)), Err(expected), "{hex}");
     }
     // One value of 20 bits: four more are padding, eight more are not.
     assert_eq!(values(&[1, 0, 0, 0]), Ok(vec![0]));
@@ -146,19 +150,19 @@ fn what_is_no_filter_is_an_error() {
     assert_eq!(Matcher::default().by_map(filter, block, &needles), Err(GcsError::Range));
 }
 
-/// What a node leaves between its two writes of a record: the hash, the length, a part of the filter, zeros. It may read well and
-/// lack the script; so a filter proves nothing by being readable.
+/// A reader can meet a record of the node that is half written: hash and length, then a part of the filter, then zeros. It may decode
+/// and yet lack a script, so a filter that decodes is no proof.
 #[test]
-fn a_filter_without_its_last_bytes_can_read_as_one_that_lacks_a_script() {
+fn a_filter_without_its_last_bytes_can_decode_and_lack_a_script() {
     let block = BlockHash::hash(b"torn");
     let scripts: Vec<_> = (0..2000_u32).map(|n| ScriptBuf::from_bytes(n.to_be_bytes().to_vec())).collect();
     let mut bytes = written(&scripts, block);
     let end = bytes.len();
     bytes[end - 3..].fill(0);
     assert_eq!(values(&bytes).unwrap().len(), 2000);
-    let lost = |script: &&ScriptBuf| answer(&bytes, block, std::slice::from_ref(*script)) == Ok(false);
+    let lost = |script: &&ScriptBuf| match_every_way(&bytes, block, std::slice::from_ref(*script)) == Ok(false);
     assert!((1..3).contains(&scripts.iter().filter(lost).count()));
-    // Half of it, and too few bits are used up.
+    // With half of it zeroed, bytes are left over.
     bytes[end / 2..].fill(0);
     assert!(matches!(values(&bytes), Err(GcsError::Long(_))));
 }
@@ -191,10 +195,10 @@ proptest! {
             asked.push(inside[shared.index(inside.len())].clone());
         }
         asked.retain(|script| !is_left_out(script));
-        let says = answer(&bytes, block, &asked);
+        let answer = match_every_way(&bytes, block, &asked);
         let query = || asked.iter().map(|script| script.as_bytes());
         let oracle = !asked.is_empty() && BlockFilter::new(&bytes).match_any(&block, query()).unwrap();
-        prop_assert_eq!(says, Ok(oracle));
+        prop_assert_eq!(answer, Ok(oracle));
     }
 
     #[test]
@@ -216,14 +220,14 @@ proptest! {
         writer.flush().unwrap();
         let sums: Vec<_> = distances.iter().scan(0, |sum, distance| { *sum += distance; Some(*sum) }).collect();
         prop_assert_eq!(values(&bytes), Ok(sums));
-        // Cut anywhere, it is short of a value, and says so.
+        // Cut anywhere, a value is missing.
         for end in 1..bytes.len() {
             prop_assert!(matches!(values(&bytes[..end]), Err(GcsError::Short { .. })), "{}", end);
         }
     }
 
     #[test]
-    fn no_bytes_cause_a_panic(
+    fn no_bytes_make_it_panic(
         count in prop_oneof![Just(vec![0xfd, 0x2c, 0x01]), (0..60_u8).prop_map(|count| vec![count]), prop::collection::vec(any::<u8>(), 0..9)],
         rest in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..1200),

@@ -121,7 +121,7 @@ impl<'a> Block<'a> {
 /// What a node tells of a whole block has one output for each of its inputs, or it is another block's.
 fn fits(spent: &Spent, scan: &BlockScan) -> Result<(), ScanError> {
     match spent {
-        Spent::All(all) => scan.fits(all),
+        Spent::All(all) => scan.check_spent(all),
         Spent::Some(_) => Ok(()),
     }
 }

@@ -15,8 +15,8 @@ use crate::index::derive::Marks;
 use crate::index::entries::EntryRow;
 use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
 use crate::index::{Family, Result, View};
-use crate::scan::needles::is_left_out;
-use crate::scan::{Coins, Fingerprints, OutPointHasher, ScriptMap, ScriptMapBuilder};
+use crate::scan::is_left_out;
+use crate::scan::{CoinSet, Fingerprints, OutPointHasher, ScriptMap, ScriptMapBuilder};
 use crate::sync::plan::change::Entries;
 use crate::watchlist::Role;
 
@@ -43,7 +43,7 @@ pub struct Published {
     /// Counts publications.
     pub version: u64,
     /// The coins; may hold some that were spent since.
-    pub coins: Coins,
+    pub coins: CoinSet,
 }
 
 /// What a sweep knows of a flagged script, in four bytes: there may be ten million.
@@ -287,7 +287,7 @@ impl LiveCoins {
         self.version += 1;
         self.blocks_since = 0;
         self.earlier = self.recent.drain().collect();
-        let coins = Coins::new(self.coins.iter().map(|outpoint| interest.hasher.of(outpoint)).collect());
+        let coins = CoinSet::new(self.coins.iter().map(|outpoint| interest.hasher.of(outpoint)).collect());
         let published = Arc::new(Published { version: self.version, coins });
         *interest.published.write().unwrap_or_else(PoisonError::into_inner) = published;
     }

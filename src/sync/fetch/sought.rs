@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use bitcoin::Script;
 
 use crate::chain::BlockId;
-use crate::scan::{Matcher, Needles, Scripts};
+use crate::scan::{Matcher, Needles, ScriptSet};
 
 /// With more scripts every block is read: of so many, nearly half seem to be in any filter, one in 784,931 each, and to hash them
 /// takes longer than to read a block by any lane.
@@ -26,7 +26,7 @@ pub struct Sought {
 
 #[derive(Default)]
 struct List {
-    scripts: Scripts,
+    scripts: ScriptSet,
     /// Whether there were more than it may hold: then it says nothing any more.
     overflown: bool,
 }

@@ -7,7 +7,7 @@ use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, OutPoint, Script, ScriptBuf, TxMerkleNode, TxOut, Txid};
 use coinhound::chain::merkle::root_from_branch;
-use coinhound::scan::{BlockScan, Coins, Fingerprints, OutPointHasher, ScanError, ScriptMap, scan};
+use coinhound::scan::{BlockScan, CoinSet, Fingerprints, OutPointHasher, ScanError, ScriptMap, scan};
 
 use crate::support::random::Rng;
 
@@ -51,7 +51,7 @@ impl Real {
         raw: Vec<u8>,
         scripts: impl IntoIterator<Item = &'a Script>,
     ) -> Result<BlockScan, ScanError> {
-        let (live, hasher) = (Coins::default(), OutPointHasher::default());
+        let (live, hasher) = (CoinSet::default(), OutPointHasher::default());
         scan(raw, &self.block.header, None, &scripts.into_iter().collect::<ScriptMap<_>>(), &live, &hasher)
     }
 
@@ -156,12 +156,12 @@ fn the_spender_of_a_coin_looked_for_is_found() {
             let expected: BTreeSet<u32> = wanted.iter().map(|(at, _)| *at).collect();
             let expected: Vec<u32> = expected.into_iter().collect();
             let header = &real.block.header;
-            let published = Coins::new(live.iter().copied().collect());
+            let published = CoinSet::new(live.iter().copied().collect());
             let found = scan(real.raw.to_vec(), header, None, &unlisted, &published, &hasher).expect("a real block");
             assert_eq!(found.candidates(), expected, "{}", real.name);
             let none = Fingerprints::default();
             let later =
-                scan(real.raw.to_vec(), header, None, &unlisted, &Coins::default(), &hasher).expect("a real block");
+                scan(real.raw.to_vec(), header, None, &unlisted, &CoinSet::default(), &hasher).expect("a real block");
             assert_eq!(later.candidates(), [] as [u32; 0]);
             assert_eq!(later.spending(&live), expected, "{}: coins that were learnt of later", real.name);
             assert_eq!(later.spending(&none), [] as [u32; 0]);
@@ -186,7 +186,7 @@ fn a_listed_script_is_found_where_it_is_spent() {
     for transaction in &real.block.txdata[1..] {
         spent.push(transaction.input.iter().map(|input| output(&input.previous_output)).collect());
     }
-    let (live, hasher) = (Coins::default(), OutPointHasher::default());
+    let (live, hasher) = (CoinSet::default(), OutPointHasher::default());
     let look = |scripts: &ScriptMap<()>, spent: &[Vec<TxOut>]| {
         scan(real.raw.to_vec(), &real.block.header, Some(spent), scripts, &live, &hasher)
     };
@@ -315,7 +315,7 @@ fn another_header_or_order_of_transactions_is_refused() {
             &other,
             None,
             &ScriptMap::<()>::default(),
-            &Coins::default(),
+            &CoinSet::default(),
             &OutPointHasher::default(),
         );
         assert_eq!(scanned.err(), Some(ScanError::OtherHeader), "{}", real.name);

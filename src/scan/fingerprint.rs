@@ -1,4 +1,5 @@
-//! Fingerprints of outpoints: 64 keyed bits that tell a block's inputs from the coins looked for. A match is a candidate only.
+//! Fingerprints of outpoints: keyed 64-bit hashes by which a block's inputs are compared with the live coins. As two outpoints can
+//! have one fingerprint, a match only makes a candidate.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -8,27 +9,27 @@ use foldhash::quality::RandomState;
 
 use super::bloom::Bloom;
 
-/// Makes fingerprints; keyed anew in each process, so that nobody can grind outpoints that collide.
+/// Computes fingerprints, with a new random key in each process, so that outpoints can't be ground to collide.
 #[derive(Clone, Default)]
 pub struct OutPointHasher(RandomState);
 
 impl OutPointHasher {
-    /// The fingerprint of an outpoint in consensus encoding, 36 bytes.
+    /// The fingerprint of an outpoint in consensus encoding (36 bytes).
     pub fn of_bytes(&self, outpoint: &[u8]) -> u64 {
         self.0.hash_one(outpoint)
     }
 
-    /// The same, of a typed outpoint.
+    /// The fingerprint of `outpoint`.
     pub fn of(&self, outpoint: &OutPoint) -> u64 {
         self.of_bytes(&bitcoin::consensus::serialize(outpoint))
     }
 }
 
-/// Passes a fingerprint through: it is a hash already.
+/// A hasher that returns the fingerprint it is given, which is a hash already.
 #[derive(Default)]
-pub struct Identity(u64);
+pub struct NoHash(u64);
 
-impl Hasher for Identity {
+impl Hasher for NoHash {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -44,18 +45,18 @@ impl Hasher for Identity {
     }
 }
 
-/// A set of fingerprints that grows and shrinks.
-pub type Fingerprints = HashSet<u64, BuildHasherDefault<Identity>>;
+/// A set of fingerprints that can grow and shrink.
+pub type Fingerprints = HashSet<u64, BuildHasherDefault<NoHash>>;
 
-/// A set of fingerprints that stays as it is: quick to miss, however large, and compact.
+/// An immutable set of coins by their fingerprints: compact, and quick to say no however large it is.
 #[derive(Default)]
-pub struct Coins {
+pub struct CoinSet {
     sorted: Vec<u64>,
     bloom: Bloom,
 }
 
-impl Coins {
-    /// Of these, in any order.
+impl CoinSet {
+    /// The set of `fingerprints`, given in any order.
     pub fn new(mut fingerprints: Vec<u64>) -> Self {
         fingerprints.sort_unstable();
         let mut bloom = Bloom::new(fingerprints.len());
@@ -63,18 +64,18 @@ impl Coins {
         Self { sorted: fingerprints, bloom }
     }
 
-    /// Whether a fingerprint is among them.
+    /// Whether a coin of the set has this fingerprint.
     #[inline]
     pub fn contains(&self, fingerprint: u64) -> bool {
         self.bloom.may_hold(fingerprint) && self.sorted.binary_search(&fingerprint).is_ok()
     }
 
-    /// How many there are.
+    /// The number of fingerprints.
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }
@@ -85,11 +86,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn coins_are_told_from_others() {
+    fn the_set_holds_its_coins_and_no_others() {
         let hasher = OutPointHasher::default();
         let outpoint = |vout| OutPoint { vout, ..OutPoint::null() };
         for count in [0_u32, 1, 3, 5000] {
-            let coins = Coins::new((0..count).rev().map(|n| hasher.of(&outpoint(n * 2))).collect());
+            let coins = CoinSet::new((0..count).rev().map(|n| hasher.of(&outpoint(n * 2))).collect());
             assert_eq!((coins.len(), coins.is_empty()), (count as usize, count == 0));
             assert!(
                 (0..count * 2 + 100)

@@ -1,7 +1,6 @@
-//! A set of scripts that grows, each with a number in order of insertion. One that is made once, and looked up in for each output of
-//! the chain, is `script_map`.
+//! A set of scripts that grows. (`script_map` is for scripts that are known beforehand and looked up for each output of the chain.)
 //!
-//! All scripts lie in one arena; a table of their numbers is probed by a keyed hash, so that nobody can make scripts collide.
+//! All scripts lie in one arena; a table of their numbers is probed by a keyed hash, so that scripts can't be ground to collide.
 
 use std::hash::BuildHasher;
 
@@ -9,23 +8,23 @@ use bitcoin::Script;
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
-/// A set of scripts, each with a number in order of insertion.
+/// A set of scripts, numbered from 0 in order of insertion.
 #[derive(Default)]
-pub struct Scripts {
+pub struct ScriptSet {
     arena: Vec<u8>,
-    /// Where each script ends in the arena.
+    /// Offset in the arena of each script's end.
     ends: Vec<usize>,
     table: HashTable<u32>,
     hasher: RandomState,
 }
 
-impl Scripts {
-    /// Adds a script; returns its number, old or new.
+impl ScriptSet {
+    /// Adds a script unless it is there already; returns its number.
     pub fn insert(&mut self, script: &Script) -> u32 {
         if let Some(number) = self.find(script.as_bytes()) {
             return number;
         }
-        let number = u32::try_from(self.ends.len()).expect("fewer than four thousand million scripts fit in memory");
+        let number = u32::try_from(self.ends.len()).expect("fewer than 2^32 scripts fit in memory");
         let hash = self.hasher.hash_one(script.as_bytes());
         self.arena.extend_from_slice(script.as_bytes());
         self.ends.push(self.arena.len());
@@ -40,7 +39,7 @@ impl Scripts {
         self.table.find(hash, |number| slice(&self.arena, &self.ends, *number) == script).copied()
     }
 
-    /// Those with this number and above; none where there are not so many.
+    /// The scripts with the number `first` and above.
     pub fn since(&self, first: usize) -> impl Iterator<Item = &Script> {
         (first..self.ends.len()).map(|at| {
             let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -48,12 +47,12 @@ impl Scripts {
         })
     }
 
-    /// How many scripts there are.
+    /// The number of scripts.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -74,7 +73,7 @@ mod tests {
     fn finds_what_was_inserted_and_nothing_else() {
         let scripts: Vec<_> =
             (0..2000u32).map(|n| ScriptBuf::from_bytes(n.to_be_bytes()[(n % 4) as usize..].to_vec())).collect();
-        let mut set = Scripts::default();
+        let mut set = ScriptSet::default();
         for script in &scripts {
             set.insert(script);
         }
@@ -94,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_empty_script_is_a_script() {
-        let mut set = Scripts::default();
+        let mut set = ScriptSet::default();
         assert_eq!(set.find(b""), None);
         assert_eq!(set.insert(Script::new()), 0);
         assert_eq!(set.insert(Script::new()), 0);
