@@ -1,4 +1,4 @@
-//! Whatever a command fails with, and the exit code it means.
+//! The error that a command ends with, gathered from every layer, and the exit code for it.
 
 use crate::audit::AuditError;
 use crate::config::ConfigError;
@@ -9,23 +9,23 @@ use crate::query::QueryError;
 use crate::sync::SyncError;
 use crate::watchlist::ListError;
 
-/// How a command ended (CLI.md, "Exit codes").
+/// How a command ended. Scripts depend on the codes: they are part of the command line's contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: answered, and coverage bears the answer.
+    /// 0: answered, and the coverage supports the answer. A closed pipe also ends with 0.
     Answered,
-    /// 1: failed.
+    /// 1: failed, or `verify` found a difference.
     Failed,
-    /// 2: wrong usage.
+    /// 2: wrong usage: arguments or settings that no run can work with.
     Usage,
-    /// 3: answered, but coverage doesn't bear it.
+    /// 3: answered, but the coverage doesn't support the answer.
     Uncovered,
-    /// 4: `screen` found something, whatever coverage bears.
+    /// 4: `screen` found something, whether or not the coverage is complete.
     Found,
 }
 
 impl Exit {
-    /// Its number.
+    /// The code.
     pub fn code(self) -> u8 {
         match self {
             Self::Answered => 0,
@@ -36,70 +36,70 @@ impl Exit {
         }
     }
 
-    /// That of an answer with or without full coverage.
+    /// The exit of an answer whose coverage is `complete`, or isn't.
     pub fn of(complete: bool) -> Self {
         if complete { Self::Answered } else { Self::Uncovered }
     }
 }
 
-/// Every layer's error.
+/// Why a command gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was typed makes no sense together.
+    /// Arguments that don't fit together, or a question that can't be asked.
     #[error("{0}")]
     Usage(String),
-    /// The settings.
+    /// A setting can't be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A list.
+    /// A list can't be used.
     #[error(transparent)]
     List(#[from] ListError),
-    /// A comparison.
+    /// The index could not be compared.
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// A list's file can't be opened.
     #[error("the list {path} can't be read: {source}")]
     ListFile {
-        /// Which.
+        /// The file as it was named.
         path: String,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file of targets can't be read.
+    /// The file of `screen --file` can't be read.
     #[error("the targets in {path} can't be read: {source}")]
     TargetsFile {
-        /// Which.
+        /// The file as it was named.
         path: String,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The node.
+    /// The node can't be asked, or its answer can't be used.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The index.
+    /// The index can't be used.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// A sweep.
+    /// A sweep failed.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// A question.
+    /// A question can't be answered.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// Printing.
+    /// The answer can't be printed.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// The system.
+    /// The operating system refused something.
     #[error("{what}: {source}")]
     System {
-        /// What was asked of it.
+        /// What was attempted.
         what: &'static str,
-        /// Its answer.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// The exit code it means.
+    /// The exit code for it.
     pub fn exit(&self) -> Exit {
         let usage = match self {
             Self::Usage(_) | Self::Config(_) => true,
@@ -113,7 +113,7 @@ impl Error {
         if usage { Exit::Usage } else { Exit::Failed }
     }
 
-    /// Whether there is nobody left to tell.
+    /// Whether there is nothing to print: the reader of the answer has gone.
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Output(OutputError::Closed))
     }

@@ -1,4 +1,4 @@
-//! `coinhound backfill`.
+//! `coinhound backfill`: scans the chain for the listed scripts up to the node's tip, or up to a height.
 
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
     let settings = &context.settings;
     let stop = Stop::default();
     signals::listen(&stop)?;
-    let mut wanted = start::wanted(context, args.entries.from, args.entries.accept_quarantined)?;
+    let mut wanted = start::wanted(settings, args.entries.from, args.entries.accept_quarantined)?;
     wanted.forget = args.forget;
     wanted.accept_shrink = args.accept_shrink;
     if args.dry_run {
@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
     }
     let Some(contact) = Contact::new(settings, &stop)? else { return stopped_early(context) };
     let writer = contact.open(settings, &wanted)?;
-    // The index has them now, and lists can be long.
+    // Long lists take much memory, and the index has them now.
     drop(wanted);
     let name = contact.lane.name();
     let mut progress = Progress::new(context.quiet);
@@ -59,7 +59,7 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
         through: outcome.through,
         blocks: outcome.tally.blocks,
         blocks_read: outcome.tally.blocks_read,
-        lanes: start::lanes(&outcome.tally, name, settings.node.lane.value),
+        lanes: start::lanes_used(&outcome.tally, name, settings.node.lane.value),
         touches: outcome.tally.touches,
         undone: outcome.undone,
         seconds: outcome.seconds,
@@ -80,13 +80,13 @@ struct DryAnswer {
     forgotten: usize,
     relabelled: usize,
     parameters_changed: bool,
-    /// The lowest height that is to be looked at again or for the first time.
+    /// The lowest height that the sweep would begin at.
     from: Option<Height>,
-    /// The first block that is to be read.
+    /// The lowest block that the sweep would read; records below it are in the index.
     blocks_from: Option<Height>,
 }
 
-/// What a backfill would sweep; asks no node and changes nothing.
+/// Answers what a backfill would scan; asks no node and changes nothing.
 fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
     let settings = &context.settings;
     let mut answer = DryAnswer {
@@ -108,14 +108,13 @@ fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
     } else {
         let snapshot = context.snapshot()?;
         let plan = plan(&snapshot.reader, wanted)?;
-        let count = |is: fn(&Change) -> bool| plan.count(is);
         answer.coverage = Some(whole_coverage(&snapshot, snapshot.asked())?);
-        answer.new = count(|c| *c == Change::New);
-        answer.new_services = count(|c| *c == Change::NewService);
-        answer.lowered = count(|c| matches!(c, Change::Lowered { .. }));
-        answer.kept = count(|c| *c == Change::Kept);
-        answer.forgotten = count(|c| *c == Change::Forgotten);
-        answer.relabelled = count(|c| *c == Change::Relabelled);
+        answer.new = plan.count(|change| *change == Change::New);
+        answer.new_services = plan.count(|change| *change == Change::NewService);
+        answer.lowered = plan.count(|change| matches!(change, Change::Lowered { .. }));
+        answer.kept = plan.count(|change| *change == Change::Kept);
+        answer.forgotten = plan.count(|change| *change == Change::Forgotten);
+        answer.relabelled = plan.count(|change| *change == Change::Relabelled);
         answer.parameters_changed = plan.parameters_changed;
         answer.from = Some(plan.start.map_or(snapshot.sweeps.settled(), |start| start.min(snapshot.sweeps.settled())));
         let missing = Needs::missing(&snapshot.reader)?.blocks_from;
@@ -127,23 +126,26 @@ fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
 
 fn dry_page(answer: &DryAnswer) -> Page {
     let mut page = Page::default();
-    let height = |height: Option<Height>| height.map_or("–".to_owned(), |height| height.to_string());
     page.fields(&[
         ("new entries", answer.new.to_string()),
         ("new services", answer.new_services.to_string()),
         ("from lower heights", answer.lowered.to_string()),
-        ("on no list any more, kept", answer.kept.to_string()),
-        ("forgotten", answer.forgotten.to_string()),
-        ("other labels only", answer.relabelled.to_string()),
-        ("parameters change", if answer.parameters_changed { "yes" } else { "no" }.to_owned()),
-        ("looked at from height", height(answer.from)),
-        ("blocks read from height", height(answer.blocks_from)),
+        ("on no list, kept", answer.kept.to_string()),
+        ("on no list, forgotten", answer.forgotten.to_string()),
+        ("with changed labels only", answer.relabelled.to_string()),
+        ("trace settings change", if answer.parameters_changed { "yes" } else { "no" }.to_owned()),
+        ("sweep from height", height_or_dash(answer.from)),
+        ("blocks read from height", height_or_dash(answer.blocks_from)),
     ]);
     page.line("nothing was changed");
     page
 }
 
-/// A stop that came while the node was waited for: nothing was done.
+fn height_or_dash(height: Option<Height>) -> String {
+    height.map_or("–".to_owned(), |height| height.to_string())
+}
+
+/// Answers after a stop that came before the node did.
 fn stopped_early(context: &Context) -> Result<Exit, Error> {
     let snapshot = match context.snapshot() {
         Err(error) if start::is_missing(&error) => {
@@ -173,7 +175,7 @@ fn page(answer: &Answer, to: Option<Height>) -> Page {
     let mut page = Page::default();
     let lanes = answer.lanes.join(", ");
     if answer.undone > 0 {
-        page.line(format!("undid {} blocks that the node's chain gave up", answer.undone));
+        page.line(format!("disconnected {} blocks that left the node's chain", answer.undone));
     }
     match answer.through {
         _ if answer.blocks == 0 && answer.undone == 0 && !answer.stopped => {
@@ -189,7 +191,7 @@ fn page(answer: &Answer, to: Option<Height>) -> Page {
         page.line(format!("the node has no block {to} yet"));
     }
     if answer.stopped {
-        page.line("stopped before the end; run it again to go on");
+        page.line("stopped before the end; run it again to continue");
     }
     page.lines(coverage_lines(&answer.coverage));
     page

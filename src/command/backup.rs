@@ -1,4 +1,4 @@
-//! `coinhound backup`.
+//! `coinhound backup`: a copy of the index, also while it is being written.
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &cli::BackupArgs) -> Result<Exit, Error> {
     let answer = Answer { coverage, path: args.dir.display().to_string(), rows };
     output::object(context.format, &answer, || {
         let mut page = Page::default();
-        page.line(format!("copied {} rows to {}; `--index {}` opens it", answer.rows, answer.path, answer.path));
+        page.line(format!("copied {} rows to {}; open it with `--index {}`", answer.rows, answer.path, answer.path));
         page.lines(coverage_lines(&answer.coverage));
         page
     })?;

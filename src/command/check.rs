@@ -1,10 +1,10 @@
-//! `coinhound check`: what node, index and lists are, which lanes are open, and what a backfill would take.
+//! `coinhound check`: reports on node, index and lists, on the lanes that are open, and on the time and space that a backfill takes.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Context, lists};
+use super::{Context, lists, start};
 use crate::chain::{BlockId, Height};
 use crate::error::{Error, Exit};
 use crate::index::IndexError;
@@ -22,18 +22,18 @@ use crate::sync::plan::change::{Entries, Wanted, plan};
 use crate::watchlist::Report;
 use crate::watchlist::entries::merge;
 
-/// A node that is down is an answer too.
+/// How long to wait for the node: one that is down is reported as a problem.
 const NODE_PATIENCE: Duration = Duration::from_secs(5);
-/// Blocks read to tell how fast the node is.
+/// Blocks read to estimate the speed of the node.
 const SAMPLE: u32 = 5;
 
 #[derive(Serialize)]
 struct Answer {
-    /// Of the index, if there is one.
+    /// Coverage of the index, if there is one.
     coverage: Option<Coverage>,
     /// Whether a backfill could start.
     ready: bool,
-    /// What stands in its way.
+    /// What keeps a backfill from starting.
     problems: Vec<String>,
     settings: Vec<SettingReport>,
     node: Option<NodeInfo>,
@@ -50,14 +50,14 @@ struct IndexAnswer {
     exists: bool,
 }
 
-/// What a backfill would take.
+/// Time and space that a backfill would take.
 #[derive(Serialize)]
 struct Estimate {
     /// Blocks to read.
     blocks: u32,
-    /// About so many seconds, from a few blocks read just now.
+    /// Extrapolated from the time that a few blocks took just now.
     seconds: u64,
-    /// What headers take on disk; touched transactions add some 1 to 2 kB each.
+    /// Bytes of headers on disk; each touched transaction adds 1 to 2 kB.
     bytes: u64,
 }
 
@@ -91,7 +91,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         }
     }
     let entries = merge(read, 0);
-    let missing = look_at_index(context, (entries, taken), &mut answer).unwrap_or_else(|error| {
+    let missing = ask_index(context, (entries, taken), &mut answer).unwrap_or_else(|error| {
         problems.push(error.to_string());
         Missing::default()
     });
@@ -104,20 +104,21 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     Ok(if answer.ready { Exit::Answered } else { Exit::Failed })
 }
 
-/// What a backfill would begin with: the height, and the first block it would read.
+/// Where a backfill would begin.
 #[derive(Clone, Copy, Default)]
 struct Missing {
+    /// The first header that the index lacks.
     next: Height,
+    /// The first block that would be read.
     block: Height,
 }
 
-/// What the index says to a backfill with these lists.
-fn look_at_index(context: &Context, lists: (Entries, TakenLists), answer: &mut Answer) -> Result<Missing, Error> {
+/// Asks the index what a backfill with these lists would read.
+fn ask_index(context: &Context, lists: (Entries, TakenLists), answer: &mut Answer) -> Result<Missing, Error> {
     let settings = &context.settings;
     if folder_state(&settings.index)? == FolderState::Absent {
         if settings.watch.is_empty() {
-            let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as [[watchlist]]";
-            return Err(Error::Usage(why.into()));
+            return Err(start::nothing_to_scan_for());
         }
         return Ok(Missing { next: 0, block: Needs::of_entries(&lists.0).blocks_from.unwrap_or(0) });
     }
@@ -154,7 +155,7 @@ fn ask_node(context: &Context, node: &Node, missing: Missing, answer: &mut Answe
     Ok(())
 }
 
-/// Reads a few blocks, spread over what is missing, and multiplies.
+/// Reads a few of the missing blocks, spread over all of them, and extrapolates.
 fn estimate(info: &NodeInfo, lane: &Lane, missing: Missing) -> Result<Estimate, Error> {
     let blocks = (info.blocks + 1).saturating_sub(missing.block);
     let mut worker = lane.worker();
@@ -168,7 +169,7 @@ fn estimate(info: &NodeInfo, lane: &Lane, missing: Missing) -> Result<Estimate, 
         }
     }
     let each = start.elapsed().checked_div(read).unwrap_or_default();
-    // Several connections share the work; two is what a node on the same machine gives.
+    // A backfill reads over several connections; a node on the same machine serves about twice as fast over them.
     let seconds = (each * blocks).as_secs() / 2;
     let headers = u64::from((info.blocks + 1).saturating_sub(missing.next));
     Ok(Estimate { blocks, seconds, bytes: headers * 84 })
@@ -177,17 +178,15 @@ fn estimate(info: &NodeInfo, lane: &Lane, missing: Missing) -> Result<Estimate, 
 fn page(answer: &Answer) -> Page {
     let mut page = Page::default();
     page.line("settings");
-    let settings = answer
-        .settings
-        .iter()
-        .map(|setting| vec![setting.name.into(), setting.value.clone(), setting.origin.to_string()]);
-    page.grid(&["setting", "value", "from"], &[], settings.collect());
+    let rows = answer.settings.iter();
+    let rows = rows.map(|setting| vec![setting.name.into(), setting.value.clone(), setting.origin.to_string()]);
+    page.grid(&["setting", "value", "from"], &[], rows.collect());
     page.line("");
     if let Some(node) = &answer.node {
         let catching_up = if node.ibd { ", still catching up" } else { "" };
         let pruned = match (node.pruned, node.prune_height) {
-            (true, Some(height)) => format!("yes, blocks from {height} on"),
-            (true, None) => "yes, but it has all blocks yet".into(),
+            (true, Some(height)) => format!("yes, it has blocks from height {height}"),
+            (true, None) => "yes, but it still has all blocks".into(),
             (false, _) => "no".into(),
         };
         page.fields(&[
@@ -200,12 +199,12 @@ fn page(answer: &Answer) -> Page {
         page.line("");
     }
     for lane in &answer.lanes {
-        let taken = if answer.lane == Some(lane.lane) { " (taken)" } else { "" };
+        let taken = if answer.lane == Some(lane.lane) { " (used)" } else { "" };
         page.line(format!("lane {}: {}{taken}: {}", lane.lane, if lane.open { "open" } else { "closed" }, lane.why));
         page.lines(lane.how_to_open.iter().map(|line| format!("    {line}")));
     }
     page.line("");
-    let index = if answer.index.exists { "" } else { " (not made yet)" };
+    let index = if answer.index.exists { "" } else { " (does not exist yet)" };
     page.line(format!("index {}{index}", answer.index.path));
     if let Some(coverage) = &answer.coverage {
         page.lines(crate::output::page::coverage_lines(coverage));
@@ -219,7 +218,7 @@ fn page(answer: &Answer) -> Page {
     }
     if let Some(estimate) = &answer.estimate {
         page.line(format!(
-            "a backfill would read {} blocks in about {} min, and take {} MB for headers and some 1 to 2 kB a touched transaction",
+            "a backfill would read {} blocks in about {} min, and take {} MB for headers and 1 to 2 kB for each touched transaction",
             estimate.blocks,
             estimate.seconds.div_ceil(60),
             estimate.bytes.div_ceil(1_000_000)

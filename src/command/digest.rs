@@ -1,4 +1,4 @@
-//! `coinhound digest`.
+//! `coinhound digest`: one SHA-256 over the derived state.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ struct Answer {
 pub fn run(context: &Context, args: &cli::DigestArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let settled = snapshot.sweeps.settled().checked_sub(1);
-    // Without a question there is only one: the settled height.
+    // The settled height is the last one with a digest.
     let at = match &args.at.at {
         Some(at) => open::height(&snapshot, Some(at))?,
         None => settled,
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &cli::DigestArgs) -> Result<Exit, Error> {
         let mut page = Page::default();
         match (&answer.digest, answer.at) {
             (Some(digest), Some(at)) => page.line(format!("{digest}  after block {at}")),
-            _ => page.line("no digest: what the index holds of that height is not settled yet"),
+            _ => page.line("no digest: that height is not settled yet"),
         }
         page.lines(coverage_lines(&answer.coverage));
         page

@@ -1,4 +1,4 @@
-//! `coinhound events`.
+//! `coinhound events`: prints the log of events, and new ones as they come.
 
 use std::io::{BufWriter, StdoutLock};
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ use crate::output::{Column, Format, Kind};
 use crate::query::events::{after, last_seq};
 use crate::stop::Stop;
 
-/// Between two looks at the index's files.
+/// Between two looks at the files of the index.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// While the index is written to all the time each look is an open: then they take a fifth of the time, and come so often at least.
+/// Each look at an index that is being written opens it. Looks then take a fifth of the time, but come at least this often.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 
 const TABLE: [Column; 9] = [
@@ -90,7 +90,7 @@ pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
         }
         let began = Instant::now();
         match Reader::open(path) {
-            // It is written to all the time: nothing is lost, only late.
+            // The index was being written at that moment; the next look finds the same events.
             Err(IndexError::Busy { .. }) => {}
             Err(error) => return Err(error.into()),
             Ok(reader) if !reader.identity().is_same_chain(&identity) => {
@@ -108,19 +108,19 @@ pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
     Ok(Exit::Answered)
 }
 
-/// The log, as far as it was printed.
+/// Prints the log of events, and remembers how far.
 pub(super) struct Log {
     lines: Lines<'static, BufWriter<StdoutLock<'static>>>,
     network: Network,
-    /// Messages up to this seq were, or weren't asked for.
+    /// Events up to this seq were printed, or were not asked for.
     printed: u64,
-    /// The last message that the log was seen to have.
+    /// The last event that the log had when it was last read.
     last: Option<(u64, Value)>,
     format: Format,
 }
 
 impl Log {
-    /// To stdout, the messages after `since`.
+    /// Starts with the events after `since`, on stdout.
     ///
     /// # Errors
     /// [`crate::output::OutputError`], as in all that follow.
@@ -130,10 +130,10 @@ impl Log {
         Ok(Self { lines, network, printed: since, last: None, format })
     }
 
-    /// Brings everything until now to whoever reads.
+    /// Flushes what was printed.
     ///
     /// # Errors
-    /// As [`Self::new`]; nobody reading any more is one.
+    /// As [`Self::new`]; [`crate::output::OutputError::Closed`] if the reader has gone.
     pub(super) fn pause(&mut self) -> Result<(), Error> {
         check_reader()?;
         Ok(self.lines.pause()?)
@@ -147,15 +147,15 @@ impl Log {
         Ok(self.lines.end()?)
     }
 
-    /// Prints what has come since, or until somebody asks to stop.
+    /// Prints the events since the last call, or until a stop is requested.
     ///
     /// # Errors
-    /// As [`Self::new`]; what reading reports; [`IndexError::Replaced`] for a log that is another one.
+    /// As [`Self::new`]; [`IndexError`], of which [`IndexError::Replaced`] means that the index was replaced by another.
     pub(super) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
         if let Some((seq, _)) = &self.last
             && message(view, self.network, *seq)? != self.last
         {
-            // A log only grows: what follows would be left out, or come twice, without a word.
+            // A log only grows. This is another log, of which events would be skipped or printed twice.
             return Err(IndexError::Replaced { path: view.path().to_owned() }.into());
         }
         let last = last_seq(view)?;
@@ -180,13 +180,13 @@ impl Log {
     }
 }
 
-/// The message of this seq.
+/// The event with this seq.
 fn message(view: &View, network: Network, seq: u64) -> Result<Option<(u64, Value)>, Error> {
     let Some(before) = seq.checked_sub(1) else { return Ok(None) };
     Ok(after(view, network, before).next().transpose()?.filter(|(found, _)| *found == seq))
 }
 
-/// In words, what the other columns of a table have no room for.
+/// The `what` column of a table: what the other columns have no room for, in words.
 fn what(row: &Value) -> String {
     let text = |name: &str| cell::plain(&row[name]);
     let taint = || {

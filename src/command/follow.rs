@@ -1,4 +1,4 @@
-//! `coinhound follow`: catches up, stays at the tip, takes in lists that change, and prints the log as it grows.
+//! `coinhound follow`: scans up to the node's tip and stays there, takes in lists that change, and prints events as they come.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use super::start::{self, Contact};
 use super::{Context, signals};
 use crate::chain::Height;
 use crate::cli;
+use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::index::Writer;
 use crate::node::{Node, NodeError};
@@ -23,24 +24,24 @@ use crate::sync::apply::advance::Tally;
 use crate::sync::plan::change::{Wanted, WantedTrace, plan};
 use crate::sync::sweep::sweeper::{Bells, Observer, Sweeper};
 
-/// How long the node is waited at for a new tip in one go.
+/// Deadline of one request that waits for a new tip.
 const TIP_WAIT: Duration = Duration::from_secs(25);
-/// How long a node whose answers don't fit together is left alone.
+/// Pause before asking again a node whose chain kept changing while it was read.
 const UNSTEADY_WAIT: Duration = Duration::from_secs(10);
-/// How often lists are looked at, and how long nothing may happen before a stop is noticed.
+/// Between two looks at the lists' files; also the longest time until an idle run notices a stop.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How often what was found is printed while a sweep is at work.
+/// Between two prints of new events while a sweep runs.
 const PRINT_EVERY: Duration = Duration::from_millis(100);
 
 pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
     let settings = &context.settings;
     let stop = Stop::default();
     signals::listen(&stop)?;
-    let mut wanted = start::wanted(context, args.entries.from, args.entries.accept_quarantined)?;
-    let lists = list_watch(context, args, &mut wanted)?;
+    let mut wanted = start::wanted_without_lists(settings)?;
+    let lists = start_list_watch(settings, args, &mut wanted)?;
     let Some(contact) = Contact::new(settings, &stop)? else { return Ok(Exit::Answered) };
     let writer = contact.open(settings, &wanted)?;
-    // The index has them now, and lists can be long.
+    // Long lists take much memory, and the index has them now.
     wanted.lists = None;
     let log = Log::new(context.format, settings.node.chain.value.network(), last_seq(&writer)?)?;
     let mut screen = Screen {
@@ -70,7 +71,7 @@ pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
         }
         let outcome = match sweeper.run(None, &mut screen) {
             Err(error @ SyncError::Unsteady { .. }) => {
-                // A program that runs for months sits out what a run of an hour gives up on.
+                // A backfill gives up here; a program that runs for months waits until it passes.
                 tracing::warn!("{error}; trying again");
                 stop.wait(UNSTEADY_WAIT);
                 continue;
@@ -99,18 +100,18 @@ pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
     Ok(Exit::Answered)
 }
 
-/// Waits until something rings; `false` for a stop.
+/// Waits for a new tip or changed lists; `false` for a stop.
 fn wait(rung: &Receiver<()>, stop: &Stop, screen: &mut Screen<'_>) -> Result<bool, Error> {
     while !stop.requested() {
         match rung.recv_timeout(LOOK_EVERY) {
             Ok(()) => return Ok(!stop.requested()),
             Err(RecvTimeoutError::Timeout) => screen.log.pause()?,
-            // Whoever rings ends with the same signal, and may be the first to see it.
+            // The watching threads end on the same signal, and may see it first.
             Err(RecvTimeoutError::Disconnected) if stop.requested() => break,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Error::System {
                     what: "waiting for the node's tip",
-                    source: std::io::Error::other("the thread that waits has ended"),
+                    source: std::io::Error::other("the waiting thread has ended"),
                 });
             }
         }
@@ -118,9 +119,12 @@ fn wait(rung: &Receiver<()>, stop: &Stop, screen: &mut Screen<'_>) -> Result<boo
     Ok(false)
 }
 
-/// The lists, read and watched from now on; what they say is what is wanted.
-fn list_watch(context: &Context, args: &cli::FollowArgs, wanted: &mut Wanted) -> Result<Option<ListWatch>, Error> {
-    let settings = &context.settings;
+/// Reads the lists into `wanted`, and watches them from now on; `None` if no list is configured.
+fn start_list_watch(
+    settings: &Settings,
+    args: &cli::FollowArgs,
+    wanted: &mut Wanted,
+) -> Result<Option<ListWatch>, Error> {
     if settings.watch.is_empty() {
         return Ok(None);
     }
@@ -130,18 +134,18 @@ fn list_watch(context: &Context, args: &cli::FollowArgs, wanted: &mut Wanted) ->
         accept_quarantined: args.entries.accept_quarantined,
         accept_shrink: false,
     };
-    let watch = ListWatch::new(&settings.watch, terms, Instant::now())?;
-    let Lists { entries, taken } = watch.lists()?;
+    let (watch, Lists { entries, taken }) = ListWatch::new(&settings.watch, terms, Instant::now())?;
     wanted.lists = Some((entries, taken));
     Ok(Some(watch))
 }
 
-/// Takes in lists that changed. What they would shrink stays, with a word: a running program never forgets and never narrows.
+/// Takes in lists that changed. A running program never forgets an entry and never follows coins less far: that is refused with a
+/// warning, and the index stays as it is.
 fn take_in(writer: &Writer, lists: Lists, trace: &WantedTrace) {
     let wanted = Wanted { lists: Some((lists.entries, lists.taken)), trace: trace.clone(), ..Wanted::default() };
     match plan(writer, &wanted).and_then(|plan| Ok(plan.apply(writer).map(|()| plan)?)) {
-        Ok(plan) => start::say(&plan),
-        Err(error) => tracing::warn!("the changed lists are not taken in: {error}"),
+        Ok(plan) => start::log_changes(&plan),
+        Err(error) => tracing::warn!("the changed lists were not taken in: {error}"),
     }
 }
 
@@ -159,7 +163,7 @@ fn watch_tip(node: Node, bells: &Bells, rings: Sender<()>, stop: &Stop) -> Resul
                 Ok(_) => {}
                 Err(NodeError::Stopped) => break,
                 Err(error) => {
-                    // Whoever reads blocks meets the same trouble and says so; here there is only the wait to go on with.
+                    // The thread that reads blocks meets the same trouble and logs it as a warning.
                     tracing::debug!("waiting for the node's tip: {error}");
                     stop.wait(Duration::from_secs(1));
                     let _ = rings.try_send(());
@@ -170,7 +174,7 @@ fn watch_tip(node: Node, bells: &Bells, rings: Sender<()>, stop: &Stop) -> Resul
     spawn("tip", watch)
 }
 
-/// Rings whenever the lists say something else, and leaves what they say in `changed`.
+/// Rings whenever the lists' content changes, and puts the new content into `changed`.
 fn watch_lists(
     mut lists: ListWatch,
     bells: &Bells,
@@ -187,7 +191,7 @@ fn watch_lists(
                     ring(&pause, &rings);
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!("the lists stay as they were: {error}"),
+                Err(error) => tracing::warn!("keeping the previous lists: {error}"),
             }
         }
     };
@@ -196,7 +200,7 @@ fn watch_lists(
 
 fn ring(bell: &AtomicBool, rings: &Sender<()>) {
     bell.store(true, Ordering::SeqCst);
-    // Where one ring waits already, it tells of this too.
+    // A full channel is fine: the ring that waits in it serves this one too.
     let _ = rings.try_send(());
 }
 
@@ -205,14 +209,14 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
     spawned.map(drop).map_err(|source| Error::System { what: "starting a thread", source })
 }
 
-/// Shows progress and prints the log, on the one thread that writes.
+/// Shows progress and prints events, both on the thread that writes the index.
 struct Screen<'a> {
     progress: Progress,
     writer: &'a Writer,
     log: Log,
     stop: &'a Stop,
     printed: Instant,
-    /// Why nothing can be printed any more.
+    /// The error that ended printing.
     failed: Option<Error>,
 }
 
@@ -226,12 +230,12 @@ impl Screen<'_> {
         self.log.pause()
     }
 
-    /// Prints while a sweep is at work.
+    /// Prints while a sweep runs; an error ends the sweep.
     fn show(&mut self) {
         if self.failed.is_none()
             && let Err(error) = self.print()
         {
-            // There is nobody to find anything for any more.
+            // The reader has gone, so there is no use in scanning on.
             self.failed = Some(error);
             self.stop.request();
         }
@@ -252,7 +256,7 @@ impl Observer for Screen<'_> {
 
     fn end(&mut self) {
         self.progress.end();
-        // Before the node is asked anything else, which may be away by now.
+        // Now, since the next request may wait for a node that is down.
         self.show();
     }
 }

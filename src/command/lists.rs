@@ -1,4 +1,4 @@
-//! The configured lists: opens and reads their files, and tells whether they are still those an index took in.
+//! The configured lists: opens and reads their files, and compares them with those that an index took in.
 
 mod stamp;
 pub mod watch;
@@ -26,6 +26,19 @@ pub fn read(file: &WatchFile, chain: Chain) -> Result<List, Error> {
     Ok(watchlist::read(&mut input, &path.display().to_string(), chain, &file.options)?)
 }
 
+/// Logs what was read of a list.
+pub(super) fn log_read(list: &List) {
+    let report = &list.report;
+    tracing::info!("{}: {} rows accepted, {} of other chains", report.path, report.accepted, report.other_chain);
+    if !report.quarantined.is_empty() {
+        tracing::warn!(
+            "{}: {} rows could not be read and are not searched for; `coinhound watch check` shows them",
+            report.path,
+            report.quarantined.len()
+        );
+    }
+}
+
 /// What an index remembers of a list that was read.
 pub fn taken(list: &List, file: &WatchFile) -> TakenList {
     TakenList {
@@ -41,8 +54,8 @@ pub fn taken(list: &List, file: &WatchFile) -> TakenList {
     }
 }
 
-/// Whether the lists configured now say something else than those taken in; without any configured, whether the files taken in
-/// have changed since. A file that has gone says nothing.
+/// Whether the configured lists differ from those that an index took in. If none is configured: whether a file that was taken in
+/// has changed since; one that has been removed doesn't count.
 pub fn changed(configured: &[WatchFile], taken: &TakenLists) -> bool {
     if configured.is_empty() {
         let differs = |list: &TakenList| {

@@ -1,4 +1,4 @@
-//! One subcommand, one file: each turns what was typed into calls of the layers below, and its answer into output.
+//! One command per file: each turns its arguments into calls of the layers below, and the answer into output.
 
 mod backfill;
 mod backup;
@@ -29,21 +29,21 @@ use crate::error::{Error, Exit};
 use crate::output::picture::Drawing;
 use crate::output::{AnswerFormat, Format};
 
-/// What every command gets.
+/// The settings and options that every command gets.
 pub(crate) struct Context {
     settings: Settings,
     format: Format,
-    /// The picture asked for instead, of `trace`.
+    /// The picture that `trace` was asked for instead.
     picture: Option<Drawing>,
     quiet: bool,
 }
 
-/// Runs what was typed.
+/// Runs a command.
 ///
 /// # Errors
-/// Whatever the command fails with; its [`Error::exit`] is the exit code.
+/// The command's; its [`Error::exit`] is the exit code.
 pub fn run(cli: Cli) -> Result<Exit, Error> {
-    // Whatever is made from here on is nobody else's to read, RocksDB's files included.
+    // Files made from here on, RocksDB's included, are readable by this user only.
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let settings = Settings::load(&cli.global.flags(), &|name| std::env::var(name).ok())?;

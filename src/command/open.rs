@@ -1,4 +1,4 @@
-//! What questions share: the snapshot, the targets, the height asked about.
+//! The start of every question: opens a snapshot, resolves the targets and the height asked about.
 
 use super::{Context, lists};
 use crate::chain::Height;
@@ -31,20 +31,20 @@ impl Context {
     }
 }
 
-/// A question about some targets, resolved.
+/// A question about targets, resolved.
 pub struct Asked {
-    /// The moment it is answered from.
+    /// The index as of one moment.
     pub snapshot: Snapshot,
-    /// The entries.
+    /// The entries asked about, and the targets that are none.
     pub targets: Targets,
-    /// What the answer rests on.
+    /// The coverage of those entries at that height.
     pub coverage: Coverage,
-    /// The state after the block at this height; above all of them in an index without a block.
+    /// Answer as of the end of the block at this height; `Height::MAX` in an index without a block.
     pub at: Height,
 }
 
 impl Asked {
-    /// Resolves what was typed, and says what nothing is known of.
+    /// Resolves the arguments, and warns of targets that the index doesn't know.
     ///
     /// # Errors
     /// [`QueryError`], [`IndexError`].
@@ -58,7 +58,7 @@ impl Asked {
         Ok(Self { snapshot, targets, coverage, at: at.unwrap_or(Height::MAX) })
     }
 
-    /// The answer's frame, for rows of these columns.
+    /// The answer's coverage and head, for rows of these columns.
     pub fn stream<'a>(&'a self, columns: &'a [Column]) -> Stream<'a> {
         Stream { coverage: &self.coverage, head: unknown_field(&self.targets), columns }
     }
@@ -81,7 +81,7 @@ pub fn range(text: &str) -> Result<Range, Error> {
     Ok(text.parse().map_err(|reason| QueryError::Usage(format!("--range '{text}': {reason}")))?)
 }
 
-/// The fields that name what nothing is known of.
+/// The field that names the targets that the index doesn't know.
 fn unknown_field(targets: &Targets) -> serde_json::Map<String, serde_json::Value> {
     let mut head = serde_json::Map::new();
     if !targets.unknown.is_empty() {
@@ -91,12 +91,12 @@ fn unknown_field(targets: &Targets) -> serde_json::Map<String, serde_json::Value
     head
 }
 
-/// Says on stderr what nothing is known of, so that an empty table isn't taken for an answer.
+/// Warns of targets that the index doesn't know, so that an empty table isn't taken for an answer.
 fn warn_unknown(targets: &Targets) {
     for unknown in &targets.unknown {
         let why = match unknown.service {
             true => "it is listed as a service, and only flagged scripts have their touches kept",
-            false => "it is on no list, so nobody looked for it; add it to a list and run `coinhound backfill`",
+            false => "it is on no list, so it was not searched for; add it to a list and run `coinhound backfill`",
         };
         tracing::warn!("unknown: {}: {why}", unknown.target.escape_debug());
     }

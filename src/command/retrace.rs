@@ -1,4 +1,4 @@
-//! `coinhound retrace`.
+//! `coinhound retrace`: derives everything again from the records in the index.
 
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let settings = &context.settings;
     let stop = Stop::default();
     signals::listen(&stop)?;
-    // The chain of the index is the one asked about.
+    // Refuses an index of another chain than the one given.
     drop(context.snapshot()?);
     let writer = Writer::open(&settings.index)?;
     let mut progress = Progress::new(context.quiet);
@@ -50,18 +50,18 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
 fn page(answer: &Answer) -> Page {
     let mut page = Page::default();
     match (answer.stopped, answer.through) {
-        (true, _) => page.line("stopped before the end; the next retrace, backfill or follow goes on"),
+        (true, _) => page.line("stopped before the end; the next retrace, backfill or follow resumes it"),
         (false, Some(through)) => {
             page.line(format!("derived everything again through height {through}, {:.1} s", answer.seconds));
         }
-        (false, None) => page.line("there is nothing to derive anything from"),
+        (false, None) => page.line("the index has no block yet, so there is nothing to derive"),
     }
     if answer.orphans > 0 {
-        page.line(format!("removed {} rows that came from no record", answer.orphans));
+        page.line(format!("removed {} rows that no record supports", answer.orphans));
     }
     if let Some(height) = answer.needs_blocks_from {
         page.line(format!(
-            "from height {height} on blocks are needed, for what nobody looked for yet: run `coinhound backfill`"
+            "blocks from height {height} are needed to follow coins that were not followed before: run `coinhound backfill`"
         ));
     }
     page.lines(coverage_lines(&answer.coverage));

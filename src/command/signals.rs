@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::stop::Stop;
 
-/// What a shell calls a process that SIGINT ended.
+/// The exit code of a process that SIGINT ended, as shells have it.
 const INTERRUPTED: i32 = 130;
 
 /// Lets signals set `stop`.
@@ -24,7 +24,7 @@ pub fn listen(stop: &Stop) -> Result<(), Error> {
     Ok(())
 }
 
-/// Breaks off requests under way when a signal comes, so that nobody sits out a deadline of a node that doesn't answer.
+/// Cancels requests to the node when a signal comes, so that a stop doesn't wait for the deadline of a node that doesn't answer.
 ///
 /// # Errors
 /// [`Error::System`].
@@ -32,11 +32,11 @@ pub fn hang_up_on(node: &Node) -> Result<(), Error> {
     let system = |source| Error::System { what: "listening for signals", source };
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(system)?;
     let node = node.clone();
-    let wait = move || {
+    let spawned = std::thread::Builder::new().name("signals".into()).spawn(move || {
         if signals.forever().next().is_some() {
             node.hang_up();
         }
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(wait).map_err(system)?;
+    });
+    spawned.map_err(system)?;
     Ok(())
 }

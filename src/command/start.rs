@@ -1,9 +1,9 @@
-//! What `backfill` and `follow` begin with: the lists, the node and its lane, the index, and whether they fit.
+//! The start of `backfill` and `follow`: reads the lists, reaches the node, chooses a lane, opens the index, and refuses what can't work.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Context, lists, signals};
+use super::{lists, signals};
 use crate::chain::{Chain, Height};
 use crate::config::Settings;
 use crate::error::Error;
@@ -18,33 +18,29 @@ use crate::sync::fetch::source::{FilterLane, NodeSource};
 use crate::sync::plan::change::{Change, Plan, Wanted};
 use crate::sync::plan::open::open;
 use crate::sync::sweep::sweeper::Pace;
-use crate::watchlist::List;
 use crate::watchlist::entries::merge;
 
-/// How long a node that answers may refuse our cookie at the start.
+/// How long to retry a login at the start: a node that has just started may still be writing its cookie.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A node that was reached, and the way blocks come from it.
-pub struct Contact {
-    /// The node.
+/// A node that answers, and the lanes by which its blocks are read.
+pub(super) struct Contact {
     pub node: Node,
-    /// What it is.
     pub info: NodeInfo,
-    /// The way.
     pub lane: Lane,
-    /// What spares blocks the way, where it is to be had and wanted.
+    /// The filter lane, if the node offers one and the settings allow it.
     pub filters: Arc<FilterLane>,
 }
 
 impl Contact {
-    /// Reaches the node of the settings and chooses a lane; `None` where a stop was requested before it answered.
+    /// Waits for the node of the settings and chooses a lane; `None` if a stop was requested before it answered.
     pub fn new(settings: &Settings, stop: &Stop) -> Result<Option<Self>, Error> {
         let node = Node::new(Connection::resolve(&settings.node)?, stop.clone());
         signals::hang_up_on(&node)?;
-        let met = first_contact(&node).and_then(|info| Ok((node.capabilities(&info)?, info)));
-        let (capabilities, info) = match met {
+        let answer = wait_for_info(&node).and_then(|info| Ok((node.capabilities(&info)?, info)));
+        let (capabilities, info) = match answer {
             Err(NodeError::Stopped) => return Ok(None),
-            met => met?,
+            answer => answer?,
         };
         let choice = settings.node.lane.value;
         let lane = node.lane(choice, &capabilities)?;
@@ -52,41 +48,41 @@ impl Contact {
         Ok(Some(Self { node, info, lane, filters }))
     }
 
-    /// The chain the node is on, as an index states it.
+    /// The node's chain, as an index records it.
     pub fn identity(&self) -> Identity {
         let chain = self.info.chain;
         let challenge = self.info.signet_challenge.clone().filter(|_| chain == Chain::Signet);
         Identity { chain, genesis: chain.genesis_hash(), challenge }
     }
 
-    /// The index of the settings, opened for what is wanted, or made.
+    /// Opens the index of the settings, or makes it, and applies the changes of lists and settings.
     pub fn open(&self, settings: &Settings, wanted: &Wanted) -> Result<Writer, Error> {
         if let Some((entries, _)) = &wanted.lists
             && folder_state(&settings.index)? == FolderState::Absent
         {
-            // Before anything is made: a run that can't start leaves nothing behind.
-            serves(&self.info, Needs::of_entries(entries))?;
+            // Before the folder is made: a run that can't start leaves nothing behind.
+            check_blocks_served(&self.info, Needs::of_entries(entries))?;
         }
         if wanted.lists.is_none() {
-            tracing::info!("no list is configured: going on with the entries that the index has");
+            tracing::info!("no list is configured: going on with the entries of the index");
         }
         let (writer, plan) = open(&settings.index, &self.identity(), wanted)?;
-        plan.iter().for_each(say);
-        self.prepare(&writer)?;
+        plan.iter().for_each(log_changes);
+        self.check_needs(&writer)?;
         Ok(writer)
     }
 
-    /// Whether the node has what is missing, and what it will cost.
-    pub fn prepare(&self, writer: &Writer) -> Result<(), Error> {
+    /// Refuses where the node lacks blocks that the index needs, and warns of what will be slow.
+    fn check_needs(&self, writer: &Writer) -> Result<(), Error> {
         let (info, needs) = (&self.info, Needs::missing(writer)?);
         if needs.blocks_from.is_none() {
-            tracing::warn!("no entry is flagged: only headers are read");
+            tracing::warn!("no entry is flagged: only headers will be read");
         }
-        serves(info, needs)?;
+        check_blocks_served(info, needs)?;
         if info.ibd {
             tracing::warn!(
-                "the node is in its initial block download: it has blocks through height {} and headers through {}; what it has \
-                 is scanned",
+                "the node is in its initial block download: it has blocks through height {} and headers through {}; only those \
+                 blocks are scanned",
                 info.blocks,
                 info.headers
             );
@@ -98,68 +94,70 @@ impl Contact {
             let blocks = info.blocks - from + 1;
             tracing::warn!(
                 "some entries start above height 0, so the spent outputs of {blocks} blocks are needed, and this lane reads them by \
-                 `getblock` verbosity 3: most of a second a block, some {} h in all. Faster: rest=1 in bitcoin.conf of Bitcoin \
-                 Core 30 or Knots 29, blockfilterindex=1, or `--from 0`",
+                 `getblock` verbosity 3, at most of a second per block: about {} h in all. To be faster, set rest=1 in bitcoin.conf \
+                 of Bitcoin Core 30 or Knots 29, set blockfilterindex=1, or pass `--from 0`",
                 blocks.div_ceil(5000)
             );
         }
         Ok(())
     }
 
-    /// The node as a source of blocks.
+    /// Turns it into a source of blocks.
     pub fn source(self, stop: &Stop) -> Arc<NodeSource> {
         let Self { node, lane, filters, .. } = self;
         Arc::new(NodeSource { node, lane, filters, stop: stop.clone() })
     }
 }
 
-/// The lanes that a run went by; `blocks` is the one that blocks come by.
-pub fn lanes(tally: &Tally, blocks: &'static str, choice: LaneChoice) -> Vec<&'static str> {
-    let nothing_done = tally.filtered == 0 && tally.unfiltered == 0;
-    let filters = tally.filtered > 0 || nothing_done && choice == LaneChoice::Filters;
-    let whole = tally.unfiltered > 0 || !filters;
-    filters.then_some("filters").into_iter().chain(whole.then_some(blocks)).collect()
+/// The names of the lanes that a run used; `block_lane` is the one for whole blocks.
+pub(super) fn lanes_used(tally: &Tally, block_lane: &'static str, choice: LaneChoice) -> Vec<&'static str> {
+    let is_idle = tally.filtered == 0 && tally.unfiltered == 0;
+    let used_filters = tally.filtered > 0 || is_idle && choice == LaneChoice::Filters;
+    let used_blocks = tally.unfiltered > 0 || !used_filters;
+    used_filters.then_some("filters").into_iter().chain(used_blocks.then_some(block_lane)).collect()
 }
 
-/// How fast to go, as the settings have it.
-pub fn pace(settings: &Settings) -> Pace {
+/// The pace that the settings ask for.
+pub(super) fn pace(settings: &Settings) -> Pace {
     Pace { threads: settings.threads, batch_blocks: settings.batch_blocks }
 }
 
-/// What node this is. One that is down is waited for; one that is up and goes on refusing us is another node than the one whose
-/// directory was named, and no waiting mends that.
-fn first_contact(node: &Node) -> Result<NodeInfo, NodeError> {
+/// Asks the node what it is. One that is down is waited for. One that is up and keeps refusing the cookie is not the node whose
+/// directory was named: waiting doesn't help.
+fn wait_for_info(node: &Node) -> Result<NodeInfo, NodeError> {
     match node.info_within(LOGIN_PATIENCE) {
         Err(NodeError::Unreachable { .. }) => node.info(),
         answer => answer,
     }
 }
 
-/// Whether the node still has every block that is missing.
-fn serves(info: &NodeInfo, needs: Needs) -> Result<(), NodeError> {
+/// Refuses where the node no longer has a block that the index needs.
+fn check_blocks_served(info: &NodeInfo, needs: Needs) -> Result<(), NodeError> {
     match needs.blocks_from {
         Some(first) if first <= info.blocks => info.serves_from(first),
         _ => Ok(()),
     }
 }
 
-/// What lists and settings ask for.
-pub fn wanted(context: &Context, from: Option<Height>, accept_quarantined: bool) -> Result<Wanted, Error> {
-    let settings = &context.settings;
-    let mut wanted = Wanted { trace: settings.trace.clone(), ..Wanted::default() };
+/// What the settings ask for besides lists. Refuses to go on where neither they nor an index name anything to scan for.
+pub(super) fn wanted_without_lists(settings: &Settings) -> Result<Wanted, Error> {
+    if settings.watch.is_empty() && folder_state(&settings.index)? == FolderState::Absent {
+        return Err(nothing_to_scan_for());
+    }
+    Ok(Wanted { trace: settings.trace.clone(), ..Wanted::default() })
+}
+
+/// What the settings and their lists ask for.
+pub(super) fn wanted(settings: &Settings, from: Option<Height>, accept_quarantined: bool) -> Result<Wanted, Error> {
+    let mut wanted = wanted_without_lists(settings)?;
     if settings.watch.is_empty() {
-        if folder_state(&settings.index)? == FolderState::Absent {
-            let why = "there is nothing to look for: name a list with `--watch FILE`, or in the configuration as \
-                       [[watchlist]]";
-            return Err(Error::Usage(why.into()));
-        }
         return Ok(wanted);
     }
     let mut taken = TakenLists { files: Vec::new(), quarantine_accepted: accept_quarantined };
     let mut read = Vec::new();
     for file in &settings.watch {
         let list = lists::read(file, settings.node.chain.value)?;
-        say_read(&list);
+        lists::log_read(&list);
         taken.files.push(lists::taken(&list, file));
         read.push(list);
     }
@@ -167,55 +165,46 @@ pub fn wanted(context: &Context, from: Option<Height>, accept_quarantined: bool)
     Ok(wanted)
 }
 
-/// Says what was read of a list.
-pub fn say_read(list: &List) {
-    let report = &list.report;
-    tracing::info!("{}: {} rows taken in, {} of other chains", report.path, report.accepted, report.other_chain);
-    if !report.quarantined.is_empty() {
-        tracing::warn!(
-            "{}: {} rows could not be read and are not looked for; `coinhound watch check` shows them",
-            report.path,
-            report.quarantined.len()
-        );
-    }
+/// Without a list there are no scripts, and a scan would find nothing.
+pub(super) fn nothing_to_scan_for() -> Error {
+    Error::Usage("there is nothing to scan for: name a list with `--watch FILE`, or as [[watchlist]] in the settings".into())
 }
 
-/// Says what a change of lists or settings comes to.
-pub fn say(plan: &Plan) {
-    let count = |what: fn(&Change) -> bool| plan.count(what);
-    let (new, services) = (count(|c| *c == Change::New), count(|c| *c == Change::NewService));
-    let (lowered, forgotten) = (count(|c| matches!(c, Change::Lowered { .. })), count(|c| *c == Change::Forgotten));
+/// Logs what a change of lists or settings does to the index.
+pub(super) fn log_changes(plan: &Plan) {
+    let new = plan.count(|change| *change == Change::New);
+    let services = plan.count(|change| *change == Change::NewService);
+    let lowered = plan.count(|change| matches!(change, Change::Lowered { .. }));
+    let forgotten = plan.count(|change| *change == Change::Forgotten);
     if new + services + lowered + forgotten > 0 {
         tracing::info!(
-            "the lists changed: {new} new entries, {services} new services, {lowered} entries from a lower height on, {forgotten} \
-             forgotten"
+            "the lists changed: {new} new entries, {services} new services, {lowered} entries to be scanned from a lower height, \
+             {forgotten} forgotten"
         );
     }
-    let kept = count(|c| *c == Change::Kept);
+    let kept = plan.count(|change| *change == Change::Kept);
     if kept > 0 {
-        tracing::warn!("{kept} entries that no list names any more are kept; `backfill --forget` drops them");
+        tracing::warn!("entries that are on no list, but kept: {kept}; `backfill --forget` drops them");
     }
-    let raised = count(|c| matches!(c, Change::RaiseIgnored { .. }));
+    let raised = plan.count(|change| matches!(change, Change::RaiseIgnored { .. }));
     if raised > 0 {
-        tracing::info!(
-            "{raised} entries are known from lower heights than their lists ask for now; they stay as they are"
-        );
+        tracing::info!("{raised} entries stay scanned from a lower height than their lists now give");
     }
     if plan.parameters_changed {
-        let names: Vec<_> = plan.parameters.rules.iter().map(|rule| rule.name()).collect();
-        let hops = plan.parameters.max_hops.map_or("any number of".to_owned(), |hops| hops.to_string());
+        let rules: Vec<_> = plan.parameters.rules.iter().map(|rule| rule.name()).collect();
+        let hops = plan.parameters.max_hops.map_or("any number of".to_owned(), |hops| format!("up to {hops}"));
         tracing::info!(
-            "coins are followed under {} from {} sat on, through {hops} hops, from now on",
-            names.join(" and "),
+            "now following coins under {} that hold at least {} sat of taint, through {hops} hops",
+            rules.join(" and "),
             plan.parameters.min_taint_sat
         );
     }
     if let Some(start) = plan.start {
-        tracing::info!("what is new is swept for from height {start} on");
+        tracing::info!("scanning for the changes from height {start}");
     }
 }
 
-/// Whether an index is there at all.
-pub fn is_missing(error: &Error) -> bool {
+/// Whether there is no index.
+pub(super) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Index(IndexError::Missing { .. }))
 }

@@ -1,4 +1,4 @@
-//! `coinhound status`.
+//! `coinhound status`: how far the index is scanned and what it holds.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::output::page::{Page, coverage_lines};
 use crate::query::status::{NodeRow, StatusAnswer, status};
 use crate::stop::Stop;
 
-/// The answer is the index's; the node only adds how far behind it is.
+/// How long to wait for the node, which only adds its height to the answer.
 const NODE_PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(context: &Context) -> Result<Exit, Error> {
@@ -20,7 +20,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     settings.chain.value = snapshot.chain();
     let node = Connection::resolve(&settings)
         .and_then(|connection| Node::new(connection, Stop::default()).info_within(NODE_PATIENCE))
-        .inspect_err(|error| tracing::info!("the node tells nothing: {error}"));
+        .inspect_err(|error| tracing::info!("the node could not be asked: {error}"));
     let node = node.ok().map(|node| NodeRow { height: node.blocks, version: node.subversion });
     let answer = status(&snapshot, node)?;
     output::object(context.format, &answer, || page(&answer))?;

@@ -1,4 +1,4 @@
-//! `coinhound verify`.
+//! `coinhound verify`: compares the index with its own records, and with the node.
 
 use bitcoin::hashes::Hash;
 use serde::Serialize;
@@ -16,9 +16,9 @@ use crate::query::status::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
 
-/// Blocks compared, unless said otherwise: each takes the node most of a second.
+/// Blocks compared by default: each takes the node most of a second.
 const SAMPLE: usize = 20;
-/// Up to so many coins are asked for one by one; beyond, the node looks through all of its own.
+/// Up to this many coins are asked for one by one; more are left to one scan of the node's UTXO set.
 const COINS_ONE_BY_ONE: usize = 20_000;
 
 #[derive(Serialize)]
@@ -26,9 +26,9 @@ struct Answer {
     coverage: Coverage,
     /// Whether no difference was found.
     ok: bool,
-    /// The first one found, in words.
+    /// The first difference, in words.
     difference: Option<String>,
-    /// The last height that was compared.
+    /// The last height compared.
     through: Option<Height>,
     headers: u64,
     records: u64,
@@ -64,7 +64,7 @@ pub fn run(context: &Context, args: &cli::VerifyArgs) -> Result<Exit, Error> {
     }
     let settled = snapshot.sweeps.settled() == snapshot.next;
     if args.node && !settled {
-        tracing::warn!("a sweep is under way, so nothing is compared with the node: run `coinhound backfill` first");
+        tracing::warn!("a sweep is unfinished, so nothing is compared with the node: run `coinhound backfill` first");
     } else if args.node && answer.difference.is_none() {
         let (compared, difference) = with_node(context, &snapshot, args.blocks.unwrap_or(SAMPLE))?;
         answer.node = Some(compared);
@@ -78,7 +78,7 @@ pub fn run(context: &Context, args: &cli::VerifyArgs) -> Result<Exit, Error> {
     })
 }
 
-/// Compares unspent coins and some blocks with the node's own word for them.
+/// Compares unspent coins and a sample of blocks with the node's.
 fn with_node(context: &Context, snapshot: &Snapshot, blocks: usize) -> Result<(NodeAnswer, Option<Difference>), Error> {
     let mut settings = context.settings.node.clone();
     settings.chain.value = snapshot.chain();
@@ -103,7 +103,7 @@ fn with_node(context: &Context, snapshot: &Snapshot, blocks: usize) -> Result<(N
         difference = comparison.scripts(flagged)?;
     }
     if difference.is_none() {
-        // Other blocks for another tip.
+        // Seeded by the tip: each tip has other blocks compared.
         let seed = snapshot
             .tip
             .map_or(0, |tip| u64::from_be_bytes(tip.hash.to_byte_array()[..8].try_into().unwrap_or_default()));
@@ -124,11 +124,11 @@ fn page(answer: &Answer) -> Page {
         Some(difference) => {
             page.line(format!("DIFFERENCE: {difference}"));
             page.line(
-                "`coinhound retrace` makes derived rows anew; for anything else restore a backup or make a new index",
+                "`coinhound retrace` derives rows again; for any other difference, restore a backup or make a new index",
             );
         }
         None => page.line(format!(
-            "no difference: {} headers, {} records and {} rows of them",
+            "no difference: {} headers, {} records and {} rows derived from them",
             answer.headers, answer.records, answer.rows
         )),
     }

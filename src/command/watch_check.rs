@@ -1,4 +1,4 @@
-//! `coinhound watch check`.
+//! `coinhound watch check`: reads lists, and shows which rows were accepted and which were not.
 
 use bitcoin::Address;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::config::watch_flag;
 use crate::error::{Error, Exit};
 use crate::output;
 use crate::output::page::Page;
-use crate::watchlist::twins::{Twin, missing_twins};
+use crate::watchlist::twins::missing_twins;
 use crate::watchlist::{List, ListError, Report};
 
 #[derive(Serialize)]
@@ -22,16 +22,15 @@ struct Answer {
 struct FileAnswer {
     #[serde(flatten)]
     report: Report,
-    /// Addresses of listed raw public keys that the list lacks: they are other scripts, and won't be matched.
+    /// Addresses of listed public keys that are not listed themselves: their scripts differ, so they are not searched for.
     unlisted_addresses: Vec<String>,
 }
 
 impl FileAnswer {
     fn new(list: List, chain: Chain) -> Self {
         let twins = missing_twins(&list.listings);
-        let address =
-            |twin: &Twin| Address::from_script(&twin.missing, chain.network()).ok().map(|address| address.to_string());
-        Self { unlisted_addresses: twins.iter().filter_map(address).collect(), report: list.report }
+        let addresses = twins.iter().filter_map(|twin| Address::from_script(&twin.missing, chain.network()).ok());
+        Self { unlisted_addresses: addresses.map(|address| address.to_string()).collect(), report: list.report }
     }
 }
 
@@ -40,19 +39,19 @@ pub fn run(context: &Context, args: &WatchCheckArgs) -> Result<Exit, Error> {
     let files = if named.is_empty() { &context.settings.watch } else { &named };
     if files.is_empty() {
         return Err(Error::Usage(
-            "no list is named: `coinhound watch check FILE`, `--watch FILE`, or [[watchlist]] in the configuration"
+            "no list is named: pass `coinhound watch check FILE` or `--watch FILE`, or put [[watchlist]] into the settings"
                 .into(),
         ));
     }
     let chain = context.settings.node.chain.value;
     let mut reports = Vec::new();
-    let mut useless = false;
+    let mut any_unusable = false;
     for file in files {
         match lists::read(file, chain) {
             Ok(list) => reports.push(FileAnswer::new(list, chain)),
-            // What is wrong with each row is the answer here.
+            // Here the report on each row is the answer.
             Err(Error::List(ListError::NoValidRow { report })) => {
-                useless = true;
+                any_unusable = true;
                 reports.push(FileAnswer { report: *report, unlisted_addresses: Vec::new() });
             }
             Err(error) => return Err(error),
@@ -61,7 +60,7 @@ pub fn run(context: &Context, args: &WatchCheckArgs) -> Result<Exit, Error> {
     let answer = Answer { files: reports };
     output::object(context.format, &answer, || page(&answer))?;
     let quarantined = answer.files.iter().any(|file| !file.report.quarantined.is_empty());
-    Ok(if useless || (args.strict && quarantined) { Exit::Failed } else { Exit::Answered })
+    Ok(if any_unusable || (args.strict && quarantined) { Exit::Failed } else { Exit::Answered })
 }
 
 fn page(answer: &Answer) -> Page {
@@ -84,7 +83,7 @@ fn page(answer: &Answer) -> Page {
         }
         for address in unlisted_addresses {
             page.line(format!(
-                "  a raw public key is listed, but not its address {address}: list that too if you mean both"
+                "  a public key is listed, but not its address {address}: list the address too if you mean both"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! `coinhound watch diff`.
+//! `coinhound watch diff`: what a backfill would change in the entries of the index.
 
 use serde::Serialize;
 use serde_json::Map;
@@ -26,26 +26,26 @@ struct Row {
     change: &'static str,
     address: Option<String>,
     script: String,
-    /// Where it will begin.
+    /// Height that it will be scanned from.
     from: Height,
-    /// Where it began, or the list would like it to.
+    /// Height that it was scanned from; for `raise_ignored`, the height that its list now gives.
     before: Option<Height>,
     labels: Vec<String>,
 }
 
 pub fn run(context: &Context) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
-    let mut wanted = start::wanted(context, None, false)?;
-    // It only compares: nothing of it is an accident.
+    let mut wanted = start::wanted(&context.settings, None, false)?;
+    // This only compares, so there is nothing to refuse.
     wanted.accept_shrink = true;
     let plan = plan(&snapshot.reader, &wanted)?;
     let coverage = whole_coverage(&snapshot, snapshot.asked())?;
-    let rows = plan.changed.iter().map(|changed| Ok::<_, Error>(row(changed, snapshot.address(&changed.entry.script))));
+    let rows = plan.changed.iter().map(|changed| Ok::<_, Error>(diff_row(changed, snapshot.address(&changed.entry.script))));
     Stream { coverage: &coverage, head: Map::new(), columns: &COLUMNS }.print(context.format, rows, Map::new)?;
     Ok(Exit::Answered)
 }
 
-fn row(changed: &Changed, address: Option<String>) -> Row {
+fn diff_row(changed: &Changed, address: Option<String>) -> Row {
     let entry = &changed.entry;
     let (change, before) = match changed.what {
         Change::New => ("new", None),

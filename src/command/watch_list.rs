@@ -1,4 +1,4 @@
-//! `coinhound watch list`.
+//! `coinhound watch list`: the entries of the index.
 
 use serde_json::Map;
 

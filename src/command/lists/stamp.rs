@@ -1,23 +1,24 @@
-//! What a file system says of a file: equal stamps mean an equal file, but for changes within one tick of its clock.
+//! A cheap fingerprint of a file from its metadata: equal stamps mean equal content, except for changes within one tick of the file
+//! system's clock.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
-/// Which file it is, how long, and when it was changed.
+/// A file's identity, length and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct FileStamp {
     length: u64,
     #[cfg(unix)]
     file: (u64, u64),
-    /// Seconds and nanoseconds: of its content, and of anything about it, which nobody can set back.
+    /// Seconds and nanoseconds of mtime and ctime; a program can set back the first, but not the second.
     #[cfg(unix)]
     times: [(i64, i64); 2],
     #[cfg(not(unix))]
     modified: Option<std::time::SystemTime>,
 }
 
-impl Stamp {
+impl FileStamp {
     /// Of the file that a path leads to now.
     pub fn of(path: &Path) -> io::Result<Self> {
         Ok(Self::from(&path.metadata()?))
@@ -30,7 +31,7 @@ impl Stamp {
 }
 
 #[cfg(unix)]
-impl From<&Metadata> for Stamp {
+impl From<&Metadata> for FileStamp {
     fn from(file: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
         Self {
@@ -42,7 +43,7 @@ impl From<&Metadata> for Stamp {
 }
 
 #[cfg(not(unix))]
-impl From<&Metadata> for Stamp {
+impl From<&Metadata> for FileStamp {
     fn from(file: &Metadata) -> Self {
         Self { length: file.len(), modified: file.modified().ok() }
     }

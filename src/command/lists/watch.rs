@@ -1,5 +1,5 @@
-//! Watches the files of the configured lists, for a program that runs for months: a changed one is read again once it lies still, and
-//! one that can't be used keeps its last good state. What a change means for an index is for others.
+//! Watches the files of the configured lists, for a program that runs for months: a changed file is read again once its writer has
+//! finished, and a list whose file can't be used keeps its last usable content. What a change means for an index is decided elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bitcoin::hashes::{Hash, sha256};
 
-use super::stamp::Stamp;
-use super::taken;
+use super::stamp::FileStamp;
+use super::{log_read, taken};
 use crate::chain::{Chain, Height};
 use crate::config::WatchFile;
 use crate::error::Error;
@@ -17,43 +17,33 @@ use crate::sync::plan::change::Entries;
 use crate::watchlist::entries::merge;
 use crate::watchlist::{self, List};
 
-/// So long a changed file must lie still before it is read: whoever writes it may not be done.
+/// How long a changed file must be left alone before it is read: its writer may not have finished.
 const QUIET: Duration = Duration::from_secs(1);
-/// The same for one that breaks off within its last line, which the last good one didn't.
+/// The same for a file that ends within a line, if its last usable content didn't.
 const QUIET_IF_CUT: Duration = Duration::from_secs(30);
-/// So long after a change the content is compared at every look: a second change within the same tick of the file system's clock (a
-/// second or two on some) leaves no other trace.
+/// How long after a change the content is compared at every look: a second change within the same tick of the file system's clock (up
+/// to two seconds on some) leaves the file's times as they are.
 const DOUBT: Duration = Duration::from_secs(5);
-/// A file that doesn't lie still for so long is not up to date.
+/// A file that keeps changing for so long is reported as not up to date.
 const RESTLESS: Duration = Duration::from_secs(30);
 
-/// What all lists say, each as it was when it was last good.
+/// The content of all lists, each as it was when it was last usable.
 #[derive(Clone, Debug)]
 pub struct Lists {
-    /// One for each script.
+    /// All lists merged, one entry per script.
     pub entries: Entries,
-    /// What an index remembers of the files.
+    /// The record that an index keeps of the files.
     pub taken: TakenLists,
 }
 
-/// A list that is not up to date.
-#[cfg(test)]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stale {
-    /// Its file.
-    pub path: std::path::PathBuf,
-    /// Why the file as it is now can't be used.
-    pub why: String,
-}
-
-/// How lists are taken in.
+/// The terms on which lists are taken in.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// The chain of their addresses.
+    /// The chain that their addresses must be of.
     pub chain: Chain,
-    /// Where entries begin that their list gives no height.
+    /// The height to scan from for entries whose list gives none.
     pub from: Height,
-    /// Whether rows that could not be read are accepted.
+    /// Whether to go ahead although rows could not be read.
     pub accept_quarantined: bool,
     /// Whether a list may lose more than a tenth of its rows.
     pub accept_shrink: bool,
@@ -63,7 +53,7 @@ pub struct Terms {
 pub struct ListWatch {
     terms: Terms,
     files: Vec<Watched>,
-    /// The version that rows which could not be read are accepted of: whoever accepted them has not seen another.
+    /// The version of the lists whose unreadable rows were accepted: the user has seen no other.
     accepted: Option<String>,
 }
 
@@ -71,19 +61,19 @@ pub struct ListWatch {
 struct Watched {
     file: WatchFile,
     good: Good,
-    /// The stamp as last seen, or why there is none; since when it has been so.
-    seen: (Result<Stamp, String>, Instant),
-    /// When it last lay still.
+    /// The stamp at the last look, or why there was none; since when it has been the same.
+    seen: (Result<FileStamp, String>, Instant),
+    /// When it was last found unchanged for long enough to be read.
     still: Instant,
-    /// The stamp and the hash of what was last read, good or not.
-    read: (Result<Stamp, String>, String),
-    /// Why the file isn't up to date.
+    /// The stamp and the hash of what was last read, usable or not.
+    read: (Result<FileStamp, String>, String),
+    /// Why the last usable content isn't the file's present one.
     stale: Option<String>,
-    /// Whether it can be read once only, as a pipe.
+    /// Whether it is a pipe or the like, which can be read only once.
     once: bool,
 }
 
-/// A file as it was when it could last be used. Its bytes take a sixth of the memory of what is read from them.
+/// The last usable content of a file, as bytes: entries would take six times the memory.
 struct Good {
     name: String,
     bytes: Vec<u8>,
@@ -91,29 +81,40 @@ struct Good {
 }
 
 impl ListWatch {
-    /// Reads all lists, and watches them from then on.
+    /// Reads all lists, and watches their files from then on.
     ///
     /// # Errors
-    /// [`Error::ListFile`], [`Error::List`]: at the start there is no good state yet.
-    pub fn new(files: &[WatchFile], terms: Terms, now: Instant) -> Result<Self, Error> {
-        let files = files.iter().map(|file| Watched::new(file, terms.chain, now)).collect::<Result<_, _>>()?;
-        let mut watch = Self { terms, files, accepted: None };
+    /// [`Error::ListFile`], [`Error::List`]: at the start there is no usable content to fall back to.
+    pub fn new(files: &[WatchFile], terms: Terms, now: Instant) -> Result<(Self, Lists), Error> {
+        let mut watch = Self { terms, files: Vec::with_capacity(files.len()), accepted: None };
+        let mut read = Vec::with_capacity(files.len());
+        for file in files {
+            let (watched, list) = Watched::new(file, terms.chain, now)?;
+            log_read(&list);
+            watch.files.push(watched);
+            read.push(list);
+        }
         watch.accepted = terms.accept_quarantined.then(|| watch.taken().version());
-        Ok(watch)
+        let lists = watch.merged(read);
+        Ok((watch, lists))
     }
 
-    /// What the lists say: all of them as they were when they were last good.
+    /// The content of the lists, each as it was when it was last usable.
     ///
     /// # Errors
-    /// [`Error::List`], if what was read before could not be read any more.
+    /// [`Error::List`], if content that was parsed before can't be parsed again.
     pub fn lists(&self) -> Result<Lists, Error> {
         let mut read = Vec::with_capacity(self.files.len());
         for file in &self.files {
             read.push(parse(&file.good.bytes, &file.good.name, &file.file, self.terms.chain)?);
         }
+        Ok(self.merged(read))
+    }
+
+    fn merged(&self, read: Vec<List>) -> Lists {
         let mut taken = self.taken();
         taken.quarantine_accepted = self.accepted.as_ref().is_some_and(|accepted| *accepted == taken.version());
-        Ok(Lists { entries: merge(read, self.terms.from), taken })
+        Lists { entries: merge(read, self.terms.from), taken }
     }
 
     fn taken(&self) -> TakenLists {
@@ -121,8 +122,8 @@ impl ListWatch {
         TakenLists { files, quarantine_accepted: false }
     }
 
-    /// Looks at all files; gives what the lists say now, if one of them has come to say something else. To be called every second
-    /// or so: a look at a file that hasn't changed is one system call.
+    /// Looks at all files, and returns the lists if the content of one has changed. To be called every second or so: a look at a file
+    /// that hasn't changed is one system call.
     ///
     /// # Errors
     /// As [`Self::lists`].
@@ -134,46 +135,38 @@ impl ListWatch {
         if changed { self.lists().map(Some) } else { Ok(None) }
     }
 
-    /// The lists that are not up to date.
-    #[cfg(test)]
-    pub fn stale(&self) -> Vec<Stale> {
-        let stale = |file: &Watched| {
-            let why = file.stale.clone()?;
-            Some(Stale { path: file.file.path.clone(), why })
-        };
-        self.files.iter().filter_map(stale).collect()
-    }
 }
 
 impl Watched {
-    fn new(file: &WatchFile, chain: Chain, now: Instant) -> Result<Self, Error> {
+    fn new(file: &WatchFile, chain: Chain, now: Instant) -> Result<(Self, List), Error> {
         let failed = |source| Error::ListFile { path: file.path.display().to_string(), source };
         let name = file.path.canonicalize().map_err(failed)?.display().to_string();
         let mut input = File::open(&file.path).map_err(failed)?;
         let once = !input.metadata().map_err(failed)?.is_file();
-        let stamp = Stamp::of_open(&input).map_err(failed)?;
+        let stamp = FileStamp::of_open(&input).map_err(failed)?;
         let mut bytes = Vec::new();
         input.read_to_end(&mut bytes).map_err(failed)?;
         let list = parse(&bytes, &name, file, chain)?;
         let taken = taken(&list, file);
         let read = (Ok(stamp), taken.sha256.clone());
         let good = Good { name, bytes, taken };
-        Ok(Self { file: file.clone(), good, seen: (Ok(stamp), now), still: now, read, stale: None, once })
+        let watched = Self { file: file.clone(), good, seen: (Ok(stamp), now), still: now, read, stale: None, once };
+        Ok((watched, list))
     }
 
-    /// Whether the file has come to say something else.
+    /// Looks at the file; returns whether it has new content that is usable.
     fn look(&mut self, terms: &Terms, now: Instant) -> bool {
         if self.once {
             return false;
         }
-        let found = Stamp::of(&self.file.path).map_err(|error| error.to_string());
+        let found = FileStamp::of(&self.file.path).map_err(|error| error.to_string());
         if found != self.seen.0 {
             self.seen = (found.clone(), now);
         }
         let quiet = now.saturating_duration_since(self.seen.1);
         if quiet < QUIET && found != self.read.0 {
             if now.saturating_duration_since(self.still) > RESTLESS {
-                self.tell(Some("it keeps changing".into()));
+                self.note(Some("it keeps changing".into()));
             }
             return false;
         }
@@ -184,39 +177,39 @@ impl Watched {
         let stamp = match found {
             Ok(stamp) => stamp,
             Err(why) => {
-                self.tell(Some(why.clone()));
-                // Once it is back, its content decides.
+                self.note(Some(why.clone()));
+                // Once it is back, its content is compared.
                 self.read = (Err(why), String::new());
                 return false;
             }
         };
         match read_still(&self.file.path, stamp) {
-            Ok(Some(bytes)) => self.weigh(bytes, stamp, quiet, terms),
+            Ok(Some(bytes)) => self.judge(bytes, stamp, quiet, terms),
             Ok(None) => {
                 self.seen.1 = now;
                 false
             }
             Err(error) => {
-                self.tell(Some(error.to_string()));
+                self.note(Some(error.to_string()));
                 false
             }
         }
     }
 
-    /// Whether content that lay still for so long takes the place of the last good one.
-    fn weigh(&mut self, bytes: Vec<u8>, stamp: Stamp, quiet: Duration, terms: &Terms) -> bool {
+    /// Takes new content if it can be used; returns whether it did. `quiet` is how long the file has been left alone.
+    fn judge(&mut self, bytes: Vec<u8>, stamp: FileStamp, quiet: Duration, terms: &Terms) -> bool {
         let hash = sha256::Hash::hash(&bytes).to_string();
         if hash == self.good.taken.sha256 {
             self.read = (Ok(stamp), hash);
-            self.tell(None);
+            self.note(None);
             return false;
         }
         if is_cut(&bytes) && !is_cut(&self.good.bytes) && quiet < QUIET_IF_CUT {
-            self.tell(Some("it breaks off within its last line".into()));
+            self.note(Some("it ends within a line".into()));
             return false;
         }
         if self.read == (Ok(stamp), hash.clone()) {
-            // Weighed before, and found wanting.
+            // Refused before, for a reason that was logged.
             return false;
         }
         self.read = (Ok(stamp), hash);
@@ -225,47 +218,47 @@ impl Watched {
         let list = match parse(&bytes, &name, &self.file, terms.chain) {
             Ok(list) => list,
             Err(error) => {
-                self.tell(Some(error.to_string()));
+                self.note(Some(error.to_string()));
                 return false;
             }
         };
         let (before, now) = (self.good.taken.accepted, list.report.accepted);
         if !terms.accept_shrink && now.saturating_mul(10) < before.saturating_mul(9) {
-            self.tell(Some(format!(
-                "it has lost more than a tenth of its rows ({now} are left of {before}); if that is meant, stop this and run `coinhound \
-                 backfill --accept-shrink`"
+            self.note(Some(format!(
+                "it has lost more than a tenth of its rows ({now} of {before} are left); if that is intended, stop this run and start \
+                 `coinhound backfill --accept-shrink`"
             )));
             return false;
         }
-        tracing::info!("{name}: read again: {now} rows taken in, {} quarantined", list.report.quarantined.len());
+        tracing::info!("{name} has changed: {now} rows accepted, {} quarantined", list.report.quarantined.len());
         self.good = Good { taken: taken(&list, &self.file), name, bytes };
         self.stale = None;
         true
     }
 
-    /// Notes whether the file is up to date, and says so where that is new.
-    fn tell(&mut self, why: Option<String>) {
+    /// Notes why the file can't be used, or that it can; logs a change of that.
+    fn note(&mut self, why: Option<String>) {
         if self.stale == why {
             return;
         }
         let path = self.file.path.display();
         match &why {
-            Some(why) => tracing::warn!("the list {path} stays as it was when it could last be used: {why}"),
+            Some(why) => tracing::warn!("keeping the last usable content of the list {path}: {why}"),
             None => tracing::info!("the list {path} is up to date again"),
         }
         self.stale = why;
     }
 }
 
-/// The content of a file that has this stamp before and after; `None` where it changed meanwhile.
-fn read_still(path: &std::path::Path, stamp: Stamp) -> io::Result<Option<Vec<u8>>> {
+/// The content of a file; `None` if its stamp isn't this one both before and after reading.
+fn read_still(path: &std::path::Path, stamp: FileStamp) -> io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?;
-    if Stamp::of_open(&file)? != stamp {
+    if FileStamp::of_open(&file)? != stamp {
         return Ok(None);
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let still = Stamp::of_open(&file)? == stamp && Stamp::of(path)? == stamp;
+    let still = FileStamp::of_open(&file)? == stamp && FileStamp::of(path)? == stamp;
     Ok(still.then_some(bytes))
 }
 

@@ -36,7 +36,7 @@ impl Scene {
         let file =
             |(name, _): &(&str, &str)| WatchFile { path: dir.path().join(name), options: ListOptions::default() };
         let now = Instant::now();
-        let watch = ListWatch::new(&files.iter().map(file).collect::<Vec<_>>(), terms, now).unwrap();
+        let (watch, _) = ListWatch::new(&files.iter().map(file).collect::<Vec<_>>(), terms, now).unwrap();
         Self { dir, now, watch }
     }
 
@@ -61,7 +61,7 @@ impl Scene {
 
     /// Why the lists aren't up to date, one line each.
     fn stale(&self) -> Vec<String> {
-        self.watch.stale().into_iter().map(|stale| stale.why).collect()
+        self.watch.files.iter().filter_map(|file| file.stale.clone()).collect()
     }
 
     fn assert_stale(&self, why: &str) {
@@ -215,7 +215,7 @@ fn a_file_that_breaks_off_within_its_last_line_is_given_longer() {
     let mut scene = Scene::new(&[("a", &lines(0, 3))]);
     scene.write("a", &cut[..cut.len() - 6]);
     assert_eq!(scene.seconds(10), None);
-    scene.assert_stale("breaks off");
+    scene.assert_stale("ends within a line");
     scene.write("a", &whole);
     assert_eq!(scene.seconds(3), Some(6));
     assert!(scene.stale().is_empty());
@@ -267,10 +267,11 @@ fn a_pipe_is_read_once() {
     let writer = std::thread::spawn(move || fs::write(to, lines(0, 3)).unwrap());
     let now = Instant::now();
     let file = WatchFile { path, options: ListOptions::default() };
-    let mut watch = ListWatch::new(&[file], TERMS, now).unwrap();
+    let (mut watch, lists) = ListWatch::new(&[file], TERMS, now).unwrap();
     writer.join().unwrap();
-    assert_eq!(watch.lists().unwrap().entries.len(), 3);
-    assert!(watch.poll(now + SECOND).unwrap().is_none() && watch.stale().is_empty());
+    assert_eq!(lists.entries.len(), 3);
+    assert_eq!(watch.lists().unwrap().entries, lists.entries);
+    assert!(watch.poll(now + SECOND).unwrap().is_none() && watch.files[0].stale.is_none());
 }
 
 #[test]
