@@ -5,7 +5,7 @@ use super::history::{page, print_page};
 use super::open::Asked;
 use crate::cli::CoinsArgs;
 use crate::error::{Error, Exit};
-use crate::output::rows::column;
+use crate::output::columns::column;
 use crate::output::{Column, Kind};
 use crate::query::coins::coins;
 

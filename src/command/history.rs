@@ -8,7 +8,7 @@ use super::Context;
 use super::open::Asked;
 use crate::cli::HistoryArgs;
 use crate::error::{Error, Exit};
-use crate::output::rows::column;
+use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
 use crate::query::history::{Cursor, Page, history};
 use crate::query::{QueryError, Rows};

@@ -13,7 +13,7 @@ use crate::chain::BlockId;
 use crate::cli::ScreenArgs;
 use crate::error::{Error, Exit};
 use crate::node::{Connection, Node, NodeError, Teller};
-use crate::output::rows::column;
+use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
 use crate::query::screen::{Outside, ScreenRow, Screener, Verdict};
 use crate::query::{QueryError, Snapshot};

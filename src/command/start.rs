@@ -167,7 +167,9 @@ pub(super) fn wanted(settings: &Settings, from: Option<Height>, accept_quarantin
 
 /// Without a list there are no scripts, and a scan would find nothing.
 pub(super) fn nothing_to_scan_for() -> Error {
-    Error::Usage("there is nothing to scan for: name a list with `--watch FILE`, or as [[watchlist]] in the settings".into())
+    Error::Usage(
+        "there is nothing to scan for: name a list with `--watch FILE`, or as [[watchlist]] in the settings".into(),
+    )
 }
 
 /// Logs what a change of lists or settings does to the index.

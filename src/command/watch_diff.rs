@@ -6,7 +6,7 @@ use serde_json::Map;
 use super::{Context, start};
 use crate::chain::Height;
 use crate::error::{Error, Exit};
-use crate::output::rows::column;
+use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
 use crate::query::status::whole_coverage;
 use crate::sync::plan::change::{Change, Changed, plan};
@@ -40,7 +40,8 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     wanted.accept_shrink = true;
     let plan = plan(&snapshot.reader, &wanted)?;
     let coverage = whole_coverage(&snapshot, snapshot.asked())?;
-    let rows = plan.changed.iter().map(|changed| Ok::<_, Error>(diff_row(changed, snapshot.address(&changed.entry.script))));
+    let rows =
+        plan.changed.iter().map(|changed| Ok::<_, Error>(diff_row(changed, snapshot.address(&changed.entry.script))));
     Stream { coverage: &coverage, head: Map::new(), columns: &COLUMNS }.print(context.format, rows, Map::new)?;
     Ok(Exit::Answered)
 }

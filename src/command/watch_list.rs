@@ -4,7 +4,7 @@ use serde_json::Map;
 
 use super::Context;
 use crate::error::{Error, Exit};
-use crate::output::rows::column;
+use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
 use crate::query::status::{entries, whole_coverage};
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Text from strangers, with everything that could move a cursor or turn the writing direction spelled out.
+/// Escapes everything in a stranger's text that could move a cursor or turn the writing direction.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -18,7 +18,7 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// Direction marks, zero-width characters, line separators, tags: seen as nothing, or as something else.
+/// Direction marks, zero-width characters, line separators, tags: they show as nothing, or change what shows.
 fn is_invisible(character: char) -> bool {
     matches!(u32::from(character), 0x00ad | 0x061c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
 }
@@ -47,7 +47,7 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// A script in hex, its middle left out where it is longer than most addresses; the other formats have it whole.
+/// Shortens a script in hex that is longer than most addresses; only tables do so.
 pub fn short_script(hex: &str) -> String {
     match (hex.get(..30), hex.get(hex.len().saturating_sub(16)..)) {
         (Some(head), Some(tail)) if hex.len() > 70 => format!("{head}…{tail}"),

@@ -1,15 +1,11 @@
-//! Rows without coverage, and maybe without an end: printed as they come, whole at every pause.
+//! Rows without coverage, maybe without an end: printed as they come, complete at every pause.
 
 use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::page::Page;
-use super::rows::{at_path, shown};
-use super::{Column, Format, Kind, OutputError, cell};
-
-/// Rows of a table that are laid out together.
-const TABLE_CHUNK: usize = 1000;
+use super::columns::{Column, TABLE_CHUNK, csv_cells, lay_out};
+use super::{Format, OutputError};
 
 /// Prints rows one by one.
 pub struct Lines<'a, W: Write> {
@@ -17,7 +13,7 @@ pub struct Lines<'a, W: Write> {
     format: Format,
     columns: &'a [Column],
     printed: u64,
-    /// Rows of a table that are still to be laid out.
+    /// Rows of a table that have not been laid out.
     waiting: Vec<Value>,
     titled: bool,
 }
@@ -28,7 +24,7 @@ enum Out<W: Write> {
 }
 
 impl<'a> Lines<'a, io::BufWriter<io::StdoutLock<'static>>> {
-    /// To stdout.
+    /// Prints to stdout.
     ///
     /// # Errors
     /// [`OutputError`], as in all that follow.
@@ -58,14 +54,14 @@ impl<'a, W: Write> Lines<'a, W> {
     pub fn row(&mut self, row: Value) -> Result<(), OutputError> {
         match (self.format, &mut self.out) {
             (_, Out::Csv(csv)) => {
-                csv.write_record(self.columns.iter().map(|column| cell::for_csv(at_path(&row, column.field))))?;
+                csv.write_record(csv_cells(self.columns, &row))?;
             }
-            // The comma in front: each line is whole when its row comes.
+            // The comma stands in front, so that each line is complete as soon as its row is printed.
             (Format::Json, _) => self.write(&format!("{} {row}\n", if self.printed > 0 { "," } else { " " }))?,
             (Format::Table, _) => {
                 self.waiting.push(row);
                 if self.waiting.len() >= TABLE_CHUNK {
-                    self.lay_out()?;
+                    self.print_waiting()?;
                 }
             }
             _ => self.write(&format!("{row}\n"))?,
@@ -74,10 +70,10 @@ impl<'a, W: Write> Lines<'a, W> {
         Ok(())
     }
 
-    /// Brings everything until now to whoever reads.
+    /// Flushes all rows until now.
     pub fn pause(&mut self) -> Result<(), OutputError> {
         if self.format == Format::Table && !(self.titled && self.waiting.is_empty()) {
-            self.lay_out()?;
+            self.print_waiting()?;
         }
         match &mut self.out {
             Out::Plain(out) => out.flush()?,
@@ -94,15 +90,9 @@ impl<'a, W: Write> Lines<'a, W> {
         self.pause()
     }
 
-    /// The rows that wait, under titles the first time only: a table that goes on is one table.
-    fn lay_out(&mut self) -> Result<(), OutputError> {
-        let columns: Vec<_> = self.columns.iter().filter(|column| !column.title.is_empty()).collect();
-        let titles: Vec<_> = columns.iter().map(|column| column.title).collect();
-        let right: Vec<_> = columns.iter().map(|column| matches!(column.kind, Kind::Btc | Kind::Number)).collect();
-        let cells = |row: &Value| columns.iter().map(|column| shown(at_path(row, column.field), column.kind)).collect();
-        let mut page = Page::default();
-        page.grid(&titles, &right, self.waiting.iter().map(cells).collect());
-        let text = page.to_string();
+    /// Prints the waiting rows of a table; only the first time under titles.
+    fn print_waiting(&mut self) -> Result<(), OutputError> {
+        let text = lay_out(self.columns, &self.waiting).to_string();
         let body = text.split_once('\n').map_or("", |(_, body)| body);
         let text = if self.titled { body } else { text.as_str() };
         (self.titled, self.waiting) = (true, Vec::new());
@@ -117,22 +107,22 @@ impl<'a, W: Write> Lines<'a, W> {
     }
 }
 
-/// Whether whoever read stdout has gone: seen without writing, so that nobody goes on for nobody.
+/// Finds out without writing whether the reader of stdout has gone, so that a run without new rows ends too.
 ///
 /// # Errors
-/// [`OutputError::Closed`] if so.
+/// [`OutputError::Closed`] if it has.
 #[cfg(unix)]
 pub fn check_reader() -> Result<(), OutputError> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdout = io::stdout();
     let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // Where it can't be told, the next row tells.
-    let told = poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
-    if told { Err(OutputError::Closed) } else { Ok(()) }
+    // If the poll itself fails, writing the next row finds it out.
+    let is_closed = poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+    if is_closed { Err(OutputError::Closed) } else { Ok(()) }
 }
 
-/// Whether whoever read stdout has gone: the next row tells.
+/// Finds out nothing on this system: writing the next row does.
 ///
 /// # Errors
 /// None.
@@ -144,7 +134,7 @@ pub fn check_reader() -> Result<(), OutputError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::rows::column;
+    use crate::output::{Kind, columns::column};
     use serde_json::json;
 
     const COLUMNS: [Column; 3] = [

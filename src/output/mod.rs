@@ -1,6 +1,7 @@
 //! The only code that prints: answers to stdout as a table, JSON, JSON lines or CSV; logs and errors to stderr.
 
 pub mod cell;
+pub mod columns;
 pub mod lines;
 pub mod log;
 pub mod page;
@@ -13,18 +14,19 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use columns::{Column, Kind};
 pub use page::Page;
-pub use rows::{Column, Kind, Stream};
+pub use rows::Stream;
 
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Aligned columns, for people.
     #[default]
     Table,
-    /// One object.
+    /// One JSON object.
     Json,
-    /// One object a line, the coverage first.
+    /// One JSON object per line, the coverage first.
     Jsonl,
     /// Comma-separated values; the coverage goes to stderr.
     Csv,
@@ -44,17 +46,17 @@ impl std::str::FromStr for Format {
     }
 }
 
-/// What `--format` may say: one of the formats that every command has, or a picture.
+/// A value of `--format`: a format that every command has, or a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerFormat {
-    /// One that every command has.
+    /// A format that every command has.
     Plain(Format),
-    /// One that `trace` has.
+    /// A picture, which only `trace` has.
     Picture(picture::Drawing),
 }
 
 impl AnswerFormat {
-    /// The format for everything but the picture itself.
+    /// The format of everything else that is printed, such as errors.
     pub fn plain(self) -> Format {
         match self {
             Self::Plain(format) => format,
@@ -76,10 +78,10 @@ impl std::str::FromStr for AnswerFormat {
 /// Why an answer couldn't be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// Nobody reads any more: no failure.
+    /// The reader has gone. That is no failure.
     #[error("the reader closed the pipe")]
     Closed,
-    /// Anything else.
+    /// Writing failed.
     #[error("the answer could not be written: {0}")]
     Io(io::Error),
 }
@@ -102,7 +104,7 @@ impl From<io::Error> for OutputError {
     }
 }
 
-/// Prints an answer that is one object; `page` says how a table of it looks.
+/// Prints an answer that is one object; `page` makes its table.
 ///
 /// # Errors
 /// [`OutputError`].
@@ -120,7 +122,6 @@ fn object_to(
     answer: &impl Serialize,
     page: impl FnOnce() -> Page,
 ) -> Result<(), OutputError> {
-    let value = || serde_json::to_value(answer).map_err(io::Error::other);
     match format {
         Format::Table => out.write_all(page().to_string().as_bytes())?,
         Format::Json => {
@@ -128,14 +129,14 @@ fn object_to(
             writeln!(out)?;
         }
         Format::Jsonl => {
-            let mut value = value()?;
+            let mut value = serde_json::to_value(answer).map_err(io::Error::other)?;
             if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
                 writeln!(out, "{}", serde_json::json!({ "coverage": coverage }))?;
             }
             writeln!(out, "{value}")?;
         }
         Format::Csv => {
-            let mut value = value()?;
+            let mut value = serde_json::to_value(answer).map_err(io::Error::other)?;
             if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
                 writeln!(side, "{}", serde_json::json!({ "coverage": coverage }))?;
             }
@@ -153,25 +154,30 @@ fn object_to(
     Ok(())
 }
 
-/// An object's leaves with their paths: `tip.height`, `inputs.0.value_sat`.
+/// Collects an object's leaves with their paths: `tip.height`, `inputs.0.value_sat`.
 fn flatten(path: &str, value: &Value, fields: &mut Vec<(String, Value)>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
-        Value::Object(object) => object.iter().for_each(|(name, value)| flatten(&below(name), value, fields)),
+        Value::Object(object) => {
+            object.iter().for_each(|(name, value)| flatten(&joined(path, name), value, fields));
+        }
         Value::Array(values) if values.iter().any(|value| value.is_object() || value.is_array()) => {
-            values.iter().enumerate().for_each(|(index, value)| flatten(&below(&index.to_string()), value, fields));
+            values.iter().enumerate().for_each(|(at, value)| flatten(&joined(path, &at.to_string()), value, fields));
         }
         leaf => fields.push((path.to_owned(), leaf.clone())),
     }
 }
 
-/// Prints why there is no answer, with what lies behind it.
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Prints the error that a command ended with, and its causes.
 #[expect(clippy::print_stderr, reason = "printing errors is this function's job")]
 pub fn error(format: Format, error: &(dyn std::error::Error + 'static)) {
     let causes: Vec<String> =
         std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
     let message = error.to_string();
-    // A transparent variant tells the same twice.
+    // The source of a transparent variant has the same text.
     let causes: Vec<_> = causes.into_iter().filter(|cause| !message.contains(cause.as_str())).collect();
     if format == Format::Json || format == Format::Jsonl {
         eprintln!("{}", serde_json::json!({ "error": { "message": message, "causes": causes } }));
@@ -183,7 +189,7 @@ pub fn error(format: Format, error: &(dyn std::error::Error + 'static)) {
     }
 }
 
-/// Escaped line by line: a parser points at a place in a file over several lines.
+/// Escapes each line by itself: TOML's errors show a place in the file over several lines.
 fn lines_escaped(text: &str) -> String {
     text.trim_end().lines().map(cell::escape).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! What a person reads: lines, fields and grids, aligned; every text from outside escaped.
+//! A page for people: lines, aligned fields and grids. Every text is escaped, since lists and nodes can send anything.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl Page {
         lines.into_iter().for_each(|line| self.line(line));
     }
 
-    /// Adds names with their values, aligned.
+    /// Adds a line for each name with its value, the values aligned.
     pub fn fields(&mut self, fields: &[(&str, String)]) {
         let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         for (name, value) in fields {
@@ -33,7 +33,7 @@ impl Page {
         }
     }
 
-    /// Adds a grid; `right` says which columns are aligned right.
+    /// Adds a grid; columns that are true in `right` are aligned right.
     pub fn grid(&mut self, titles: &[&str], right: &[bool], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
@@ -60,7 +60,7 @@ impl fmt::Display for Page {
     }
 }
 
-/// What an answer rests on, for the foot of a table.
+/// The coverage in words, for the foot of a table.
 pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
     let mut lines = Vec::new();
     let heights = match (coverage.from, coverage.through) {

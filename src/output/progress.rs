@@ -1,4 +1,4 @@
-//! How a sweep goes on: a bar on a terminal, a log line now and then otherwise.
+//! Progress of a sweep: a bar on a terminal, a log line every ten seconds elsewhere.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use crate::sync::sweep::sweeper::Observer;
 const LOG_EVERY: Duration = Duration::from_secs(10);
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 
-/// Shows progress.
+/// Shows the progress of sweeps.
 pub struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
     began: Instant,
-    told: Instant,
+    last_shown: Instant,
     first: Height,
     last: Height,
     passed: Option<Height>,
@@ -26,11 +26,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A bar if stderr is a terminal; nothing at all if `quiet`.
+    /// Shows nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let now = Instant::now();
         let tally = Tally::default();
-        Self { bar: None, quiet, began: now, told: now, first: 0, last: 0, passed: None, bytes_before: 0, tally }
+        Self { bar: None, quiet, began: now, last_shown: now, first: 0, last: 0, passed: None, bytes_before: 0, tally }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -42,7 +42,7 @@ impl Progress {
 impl Observer for Progress {
     fn begin(&mut self, first: Height, last: Height, tally: &Tally) {
         self.began = Instant::now();
-        self.told = self.began;
+        self.last_shown = self.began;
         (self.first, self.last, self.passed) = (first, last, None);
         self.tally = *tally;
         self.bytes_before = tally.bytes;
@@ -63,10 +63,10 @@ impl Observer for Progress {
     fn passed(&mut self, height: Height, tally: &Tally) {
         self.tally = *tally;
         self.passed = Some(height);
-        if self.quiet || self.told.elapsed() < if self.bar.is_some() { DRAW_EVERY } else { LOG_EVERY } {
+        if self.quiet || self.last_shown.elapsed() < if self.bar.is_some() { DRAW_EVERY } else { LOG_EVERY } {
             return;
         }
-        self.told = Instant::now();
+        self.last_shown = Instant::now();
         let done = u64::from(height - self.first) + 1;
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -75,7 +75,7 @@ impl Observer for Progress {
             let left = u64::from(self.last - height);
             let eta = self.began.elapsed().as_secs() * left / done;
             tracing::info!(
-                "at height {height} of {}: {:.0} MB/s, {} touches, {} min {} s to go",
+                "at height {height} of {}: {:.0} MB/s, {} touches, {} min {} s left",
                 self.last,
                 self.rate(),
                 tally.touches,

@@ -1,4 +1,4 @@
-//! Answers of many rows, printed as they come: nothing is held but a screenful of a table.
+//! Answers of many rows, printed as they come; only a table holds rows back, one chunk at a time.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -6,47 +6,14 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::columns::{Column, TABLE_CHUNK, csv_cells, lay_out};
 use super::page::{Page, coverage_lines};
 use super::{Format, OutputError, cell};
 use crate::query::Coverage;
 
-/// Rows of a table that are laid out together.
-const TABLE_CHUNK: usize = 1000;
-
-/// How a column's values look in a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// As it is.
-    Text,
-    /// Satoshis, shown in bitcoins.
-    Btc,
-    /// Unix seconds, shown as a date.
-    Time,
-    /// A number, aligned right.
-    Number,
-    /// A script, shortened where it is longer than an address.
-    Script,
-}
-
-/// A column: the field of the row it shows, dots leading inwards; its title in tables; how it looks there.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Path in the row's JSON.
-    pub field: &'static str,
-    /// Title in tables; empty for columns that only CSV has.
-    pub title: &'static str,
-    /// How it looks.
-    pub kind: Kind,
-}
-
-/// A column.
-pub const fn column(field: &'static str, title: &'static str, kind: Kind) -> Column {
-    Column { field, title, kind }
-}
-
 /// An answer of many rows.
 pub struct Stream<'a> {
-    /// What it rests on.
+    /// The coverage that the answer rests on.
     pub coverage: &'a Coverage,
     /// Fields before the rows.
     pub head: Map<String, Value>,
@@ -55,10 +22,10 @@ pub struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Prints `rows`, then the fields that `tail` gives and the lines that it adds to a table.
+    /// Prints the head, then `rows`, then the fields that `tail` gives once all rows are printed.
     ///
     /// # Errors
-    /// [`OutputError`], or the first row's that is an error; then what was printed is cut off, and JSON doesn't parse.
+    /// [`OutputError`], or the error of a row. The output then ends there, so JSON doesn't parse.
     pub fn print<R, E>(
         &self,
         format: Format,
@@ -143,9 +110,7 @@ impl Stream<'_> {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(self.columns.iter().map(|column| column.field)).map_err(OutputError::from)?;
         for row in rows {
-            let row = row?;
-            let cells = self.columns.iter().map(|column| cell::for_csv(at_path(&row, column.field)));
-            csv.write_record(cells).map_err(OutputError::from)?;
+            csv.write_record(csv_cells(self.columns, &row?)).map_err(OutputError::from)?;
         }
         csv.flush().map_err(OutputError::from)?;
         let mut fields = self.first_fields()?;
@@ -160,24 +125,14 @@ impl Stream<'_> {
         mut rows: impl Iterator<Item = Result<Value, E>>,
         tail: impl FnOnce() -> Map<String, Value>,
     ) -> Result<(), E> {
-        let columns: Vec<_> = self.columns.iter().filter(|column| !column.title.is_empty()).collect();
-        let titles: Vec<_> = columns.iter().map(|column| column.title).collect();
-        let right: Vec<_> = columns.iter().map(|column| matches!(column.kind, Kind::Btc | Kind::Number)).collect();
         let mut printed = 0;
         loop {
-            let mut grid = Vec::new();
-            for row in rows.by_ref().take(TABLE_CHUNK) {
-                let row = row?;
-                grid.push(columns.iter().map(|column| shown(at_path(&row, column.field), column.kind)).collect());
+            let chunk: Vec<Value> = rows.by_ref().take(TABLE_CHUNK).collect::<Result<_, E>>()?;
+            if !chunk.is_empty() || printed == 0 {
+                write(out, lay_out(self.columns, &chunk))?;
             }
-            let count = grid.len();
-            if count > 0 || printed == 0 {
-                let mut page = Page::default();
-                page.grid(&titles, &right, grid);
-                write(out, page)?;
-            }
-            printed += count;
-            if count < TABLE_CHUNK {
+            printed += chunk.len();
+            if chunk.len() < TABLE_CHUNK {
                 break;
             }
         }
@@ -196,12 +151,11 @@ impl Stream<'_> {
 
 /// Satoshis in BTC: one sum, or one for each name.
 fn amounts(value: &Value) -> String {
-    let btc = |value: &Value| format!("{} BTC", value.as_u64().map(cell::btc).unwrap_or_default());
     match value {
         Value::Object(sums) => {
-            sums.iter().map(|(name, sum)| format!("{name} {}", btc(sum))).collect::<Vec<_>>().join(", ")
+            sums.iter().map(|(name, sum)| format!("{name} {}", amounts(sum))).collect::<Vec<_>>().join(", ")
         }
-        sum => btc(sum),
+        sum => format!("{} BTC", sum.as_u64().map(cell::btc).unwrap_or_default()),
     }
 }
 
@@ -211,18 +165,4 @@ fn is_nothing(value: &Value) -> bool {
 
 fn write(out: &mut impl Write, text: impl Display) -> Result<(), OutputError> {
     Ok(write!(out, "{text}")?)
-}
-
-pub(super) fn at_path<'a>(row: &'a Value, path: &str) -> &'a Value {
-    path.split('.').try_fold(row, |value, name| value.get(name)).unwrap_or(&Value::Null)
-}
-
-pub(super) fn shown(value: &Value, kind: Kind) -> String {
-    let number = match kind {
-        Kind::Btc => value.as_u64().map(cell::btc),
-        Kind::Time => value.as_i64().map(cell::time),
-        Kind::Script => value.as_str().map(cell::short_script),
-        Kind::Text | Kind::Number => None,
-    };
-    number.unwrap_or_else(|| if value.is_null() { "–".into() } else { cell::plain(value) })
 }

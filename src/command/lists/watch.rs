@@ -134,7 +134,6 @@ impl ListWatch {
         }
         if changed { self.lists().map(Some) } else { Ok(None) }
     }
-
 }
 
 impl Watched {
