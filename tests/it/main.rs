@@ -4,7 +4,6 @@
 //! All tests are threads of one process. Whatever belongs to the whole process (umask, environment, working folder, signals,
 //! mounts) is set in a child process, never here.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-#![allow(dead_code, reason = "helpers are sorted out in the next step")]
 
 /// What coinhound's answers must be, computed slowly and plainly from whole chains.
 mod oracle {
