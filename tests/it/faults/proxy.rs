@@ -149,7 +149,8 @@ impl Scene {
             assert!(run < RUNS, "{scene}: what is left never happens");
             let out = cli.spawn(&["backfill"]).wait(PATIENCE);
             let done = proxy.done();
-            let what = format!("{scene}, run {run}, {done:?}");
+            let named: Vec<_> = done.iter().map(ToString::to_string).collect();
+            let what = format!("{scene}, run {run}, {named:?}");
             judge(&out, &done, &what);
             self.assert_valid_prefix(cli.index(), number, &what);
             happened.extend(done);

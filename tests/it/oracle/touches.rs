@@ -263,9 +263,4 @@ impl Model {
         }
         rows
     }
-
-    /// The coins of these scripts.
-    pub fn coins_of(&self, scripts: &[ScriptBuf]) -> Vec<Coin> {
-        self.coins.iter().filter(|coin| scripts.contains(&coin.script)).cloned().collect()
-    }
 }

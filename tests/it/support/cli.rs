@@ -66,12 +66,14 @@ impl Cli {
         self
     }
 
-    /// A shell script of this text in the binary's place.
+    /// A shell script of this text in the binary's place. A shell can't trap a signal that was ignored when it started, and a suite
+    /// run in the background ignores SIGINT: `env` sets that back to its default.
     pub fn with_script(mut self, text: &str) -> Self {
         let path = self.home.path().join("script.sh");
         std::fs::write(&path, text).expect("the folder is ours");
-        self.globals.insert(0, path.to_str().expect("tests use plain paths").to_owned());
-        self.program = PathBuf::from("sh");
+        let words = ["--default-signal=INT", "sh", path.to_str().expect("tests use plain paths")];
+        self.globals.splice(0..0, words.map(ToOwned::to_owned));
+        self.program = PathBuf::from("env");
         self
     }
 

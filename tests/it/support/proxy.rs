@@ -1,6 +1,7 @@
 //! A way to one of two nodes, with a cookie of its own, on which the faults of a plan happen: each once, at a call drawn by a seed.
 //! How HTTP is spoken, well and badly, is here; what the faults say is in `lies`.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -33,6 +34,12 @@ pub struct Done {
     pub kind: Kind,
     /// The call that it happened to.
     pub call: String,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {}", self.kind, self.call)
+    }
 }
 
 /// A local port that leads to the first of two nodes, or now and then to the second.

@@ -20,7 +20,6 @@ const SERVICES: [&str; 9] = [
 
 struct Coin {
     outpoint: String,
-    txid: String,
     height: u32,
     value: u64,
     holder: u64,
@@ -230,7 +229,6 @@ impl Theft {
             let (outpoint, labels) = (format!("{txid}:{vout}"), labels.clone());
             self.coins.push(Coin {
                 outpoint,
-                txid: txid.clone(),
                 height: self.height,
                 value: *value,
                 holder: *holder,
@@ -315,11 +313,6 @@ impl Theft {
             "rule": RULES[number].name(), "coins": rows, "transactions": moves,
             "sum": {"source_sat": source, "unspent_sat": unspent, "unspendable_sat": unspendable, "fees_sat": fees, "service_sat": service, "flagged_sat": 0, "frontier_sat": frontier},
         })
-    }
-
-    /// How many coins the theft has.
-    pub fn len(&self) -> usize {
-        self.coins.iter().filter(|coin| coin.taints[0].is_some()).count()
     }
 }
 
