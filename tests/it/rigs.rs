@@ -6,10 +6,10 @@ use std::time::Duration;
 use bitcoin::{Amount, Block, Network, OutPoint, ScriptBuf, Transaction, TxIn, TxOut};
 use serde_json::{Value, json};
 
-use crate::oracle::touches::{Kind, Model, State, Touch};
-use crate::support::chain::{Chain, MATURITY, Template, outputs, subsidy};
-use crate::support::cli::{Cli, Running};
-use crate::support::node::Node;
+use crate::oracle::touches::{Model, SpendState, Touch, TouchKind};
+use crate::support::chain::{MATURITY, RegtestChain, Template, outputs, subsidy};
+use crate::support::cli::{Program, RunningProgram};
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::records::{mainnet, read_records};
 use crate::support::scripts::{MAX_SCRIPT_SIZE, Shape};
@@ -19,7 +19,7 @@ fn sat(value: &Value) -> u64 {
 }
 
 /// The node's UTXO set is the chain's own: as many coins, worth as much.
-fn assert_same_coins(node: &Node, chain: &Chain, what: &str) {
+fn assert_same_coins(node: &Bitcoind, chain: &RegtestChain, what: &str) {
     assert_eq!(node.best(), chain.tip(), "{what}");
     let set = node.rpc("gettxoutsetinfo", json!(["none"]));
     assert_eq!(set["txouts"], chain.coins().len(), "{what}");
@@ -29,8 +29,8 @@ fn assert_same_coins(node: &Node, chain: &Chain, what: &str) {
 
 #[test]
 fn a_node_accepts_every_shape_and_its_spend() {
-    let node = Node::regtest();
-    let mut chain = Chain::regtest(1);
+    let node = Bitcoind::regtest();
+    let mut chain = RegtestChain::regtest(1);
     let money = chain.mature(2);
     let value = 10_000_000;
     // Created in one block and spent in the next, each by its own transaction, so that one failure names its shape.
@@ -63,16 +63,20 @@ fn a_node_accepts_every_shape_and_its_spend() {
 
 #[test]
 fn shapes_are_what_they_say() {
-    let chain = Chain::regtest(1);
+    let chain = RegtestChain::regtest(1);
     let all = Shape::all();
     let scripts: BTreeSet<_> = all.iter().map(|shape| chain.script(*shape, 3)).collect();
     assert_eq!(scripts.len(), all.len(), "no two shapes share a script");
     for shape in &all {
-        assert_eq!(chain.script(*shape, 3), Chain::regtest(1).script(*shape, 3), "{shape:?} depends on the seed alone");
+        assert_eq!(
+            chain.script(*shape, 3),
+            RegtestChain::regtest(1).script(*shape, 3),
+            "{shape:?} depends on the seed alone"
+        );
         let other = chain.script(*shape, 4);
         assert_eq!(other == chain.script(*shape, 3), shape.is_keyless(), "{shape:?}");
         if !shape.is_keyless() {
-            assert_ne!(other, Chain::regtest(2).script(*shape, 4), "{shape:?}: another seed, another key");
+            assert_ne!(other, RegtestChain::regtest(2).script(*shape, 4), "{shape:?}: another seed, another key");
         }
     }
     let length = |shape| chain.script(shape, 0).len();
@@ -101,8 +105,8 @@ fn shapes_are_what_they_say() {
 
 #[test]
 fn a_node_refuses_a_spend_without_the_right_signature() {
-    let node = Node::regtest();
-    let mut chain = Chain::regtest(2);
+    let node = Bitcoind::regtest();
+    let mut chain = RegtestChain::regtest(2);
     let money = chain.mature(1);
     use Shape::{HashLock, P2pk, P2pkh, P2shMultisig, P2shP2wpkh, P2trKey, P2trScript, P2wpkh, P2wsh};
     let shapes =
@@ -129,8 +133,8 @@ fn a_node_refuses_a_spend_without_the_right_signature() {
 
 #[test]
 fn a_block_holds_what_its_template_says() {
-    let node = Node::regtest();
-    let mut chain = Chain::regtest(3);
+    let node = Bitcoind::regtest();
+    let mut chain = RegtestChain::regtest(3);
     let [one, two] = [chain.script(Shape::P2pkh, 1), chain.script(Shape::P2trKey, 2)];
     let pays = [(one.clone(), 7), (two.clone(), 5), (one.clone(), 7)];
     let block = chain.mine_paying(Vec::new(), &pays).clone();
@@ -165,7 +169,7 @@ fn a_block_holds_what_its_template_says() {
 
 #[test]
 fn coinbases_mature_after_a_hundred_blocks() {
-    let mut chain = Chain::regtest(4);
+    let mut chain = RegtestChain::regtest(4);
     let money = chain.mature(2);
     assert_eq!(chain.height(), 1 + MATURITY, "the coinbase of block 2 can go into block 102");
     assert_eq!(money, chain.mature(2), "the same until they are spent");
@@ -178,8 +182,8 @@ fn coinbases_mature_after_a_hundred_blocks() {
 
 #[test]
 fn a_transaction_is_mined_again_on_another_branch() {
-    let mut node = Node::regtest();
-    let mut chain = Chain::regtest(5);
+    let mut node = Bitcoind::regtest();
+    let mut chain = RegtestChain::regtest(5);
     let money = chain.mature(2);
     let again = chain.spend(&money[..1], &[(chain.script(Shape::P2wpkh, 1), 1000)]);
     let lost = chain.spend(&money[1..], &[(chain.script(Shape::P2wpkh, 2), 1000)]);
@@ -210,7 +214,7 @@ fn a_transaction_is_mined_again_on_another_branch() {
 
 #[test]
 fn rest_is_on_unless_it_is_switched_off() {
-    let mut node = Node::regtest();
+    let mut node = Bitcoind::regtest();
     let (status, body) = node.rest("/rest/chaininfo.json");
     assert_eq!(status, 200);
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["blocks"], 0);
@@ -225,7 +229,7 @@ fn rest_is_on_unless_it_is_switched_off() {
 
 #[test]
 fn a_stopped_node_leaves_nothing_behind() {
-    let mut node = Node::regtest();
+    let mut node = Bitcoind::regtest();
     let datadir = node.datadir().to_owned();
     assert!(node.cookie_file().exists());
     node.stop();
@@ -236,7 +240,7 @@ fn a_stopped_node_leaves_nothing_behind() {
 
 #[test]
 fn random_chains_are_accepted_whole() {
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     let mut shapes = BTreeMap::new();
     let mut within_block = 0;
     for seed in 0..6 {
@@ -285,7 +289,7 @@ fn all_outputs(blocks: &[Block]) -> impl Iterator<Item = (OutPoint, TxOut)> + '_
 
 /// What the model says of a chain is what the node says of it: touches from its blocks and their spent outputs, one by one;
 /// and what is unspent, script by script, from its own UTXO set.
-fn assert_model_agrees_with(node: &Node, chain: &Chain, seed: u64) {
+fn assert_model_agrees_with(node: &Bitcoind, chain: &RegtestChain, seed: u64) {
     let list = random::watchlist(chain, &mut Rng::new(seed), 40);
     let model = Model::new(chain.blocks(), &list);
     let from: HashMap<&ScriptBuf, u32> = list.iter().map(|(script, from)| (script, *from)).collect();
@@ -305,16 +309,16 @@ fn assert_model_agrees_with(node: &Node, chain: &Chain, seed: u64) {
                 if let Some(prevout) = input.get("prevout") {
                     let txid = input["txid"].as_str().unwrap().parse().unwrap();
                     let vout = input["vout"].as_u64().unwrap().try_into().unwrap();
-                    touch(Kind::Spending, vin, OutPoint { txid, vout }, prevout, &prevout["scriptPubKey"]);
+                    touch(TouchKind::Spending, vin, OutPoint { txid, vout }, prevout, &prevout["scriptPubKey"]);
                 }
             }
             for (vout, output) in (0..).zip(transaction["vout"].as_array().unwrap()) {
-                touch(Kind::Funding, vout, OutPoint { txid, vout }, output, &output["scriptPubKey"]);
+                touch(TouchKind::Funding, vout, OutPoint { txid, vout }, output, &output["scriptPubKey"]);
             }
         }
     }
     assert_eq!(model.touches, touches, "seed {seed}");
-    assert!(touches.iter().any(|touch| touch.kind == Kind::Spending), "seed {seed}: too quiet a chain");
+    assert!(touches.iter().any(|touch| touch.kind == TouchKind::Spending), "seed {seed}: too quiet a chain");
 
     let whole: Vec<_> = list.into_iter().map(|(script, _)| (script, 0)).collect();
     let mut balances = Model::new(chain.blocks(), &whole).balances();
@@ -333,7 +337,7 @@ fn assert_model_agrees_with(node: &Node, chain: &Chain, seed: u64) {
 
 #[test]
 fn random_branches_are_accepted_whole() {
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     let mut rng = Rng::new(77);
     let mut chain = random::chain(77, 130);
     let (mut again, mut elsewhere) = (0, 0);
@@ -341,7 +345,7 @@ fn random_branches_are_accepted_whole() {
         let depth = 1 + u32::try_from(rng.below(20)).unwrap();
         chain.submit_to(&node);
         let fork = random::fork(&mut chain, &mut rng, depth, 1);
-        let place = |chain: &Chain| -> HashMap<_, _> {
+        let place = |chain: &RegtestChain| -> HashMap<_, _> {
             let blocks = (0..).zip(chain.blocks()).skip((fork.height() - 1 - depth) as usize + 1);
             blocks
                 .flat_map(|(height, block): (u32, _)| {
@@ -363,7 +367,7 @@ fn random_branches_are_accepted_whole() {
 
 #[test]
 fn a_node_takes_the_main_chain() {
-    let node = Node::mainnet_offline();
+    let node = Bitcoind::mainnet_offline();
     node.feed_mainnet(170);
     assert_eq!(node.best(), mainnet()[170].block_hash());
     node.feed_mainnet(599);
@@ -380,7 +384,7 @@ fn the_model_knows_the_main_chain() {
     let model = Model::new(&blocks, &all);
     let count = |kind| model.touches.iter().filter(|touch| touch.kind == kind).count();
     assert_eq!(model.records.len(), 616, "transactions");
-    assert_eq!((count(Kind::Funding), count(Kind::Spending)), (627, 25));
+    assert_eq!((count(TouchKind::Funding), count(TouchKind::Spending)), (627, 25));
     assert_eq!(model.coins.len(), 627);
     assert!(model.coins.iter().all(|coin| coin.script.is_p2pk()));
     let ids: Vec<_> = blocks.iter().flat_map(|block| &block.txdata).map(Transaction::compute_txid).collect();
@@ -388,7 +392,7 @@ fn the_model_knows_the_main_chain() {
 
     let genesis = &model.coins[0];
     assert_eq!((genesis.height, genesis.value_sat, genesis.coinbase), (0, 5_000_000_000, true));
-    assert_eq!(genesis.state, State::Unspendable);
+    assert_eq!(genesis.state, SpendState::Unspendable);
     let ninth = model.coins.iter().find(|coin| coin.height == 9).unwrap();
     let spender = ninth.spent_by.unwrap();
     assert_eq!((spender.height, spender.tx_index, spender.vin), (170, 1, 0));
@@ -398,9 +402,9 @@ fn the_model_knows_the_main_chain() {
     let first: Vec<_> =
         history.iter().map(|(touch, balance)| (touch.height, touch.kind, touch.value_sat, *balance)).collect();
     let btc = |btc: u64| btc * 100_000_000;
-    let moved = [(9, Kind::Funding, btc(50), Some(btc(50))), (170, Kind::Spending, btc(50), Some(0))];
+    let moved = [(9, TouchKind::Funding, btc(50), Some(btc(50))), (170, TouchKind::Spending, btc(50), Some(0))];
     assert_eq!(first[..2], moved);
-    assert_eq!(first[2], (170, Kind::Funding, btc(40), Some(btc(40))));
+    assert_eq!(first[2], (170, TouchKind::Funding, btc(40), Some(btc(40))));
     let same_block = model.coins.iter().filter(|coin| coin.spent_by.is_some_and(|by| by.height == coin.height));
     assert_eq!(same_block.map(|coin| coin.height).min(), Some(546));
 
@@ -431,8 +435,8 @@ fn hand_made_transaction(inputs: &[OutPoint], pays: &[(&ScriptBuf, u64)]) -> Tra
 
 #[test]
 fn the_model_gives_a_hand_written_table() {
-    let [flagged, late, clean] = [1, 2, 3].map(|n| Chain::regtest(0).script(Shape::P2pkh, n));
-    let data = Chain::regtest(0).script(Shape::OpReturn, 1);
+    let [flagged, late, clean] = [1, 2, 3].map(|n| RegtestChain::regtest(0).script(Shape::P2pkh, n));
+    let data = RegtestChain::regtest(0).script(Shape::OpReturn, 1);
     let null = [OutPoint::null()];
     let at = |transaction: &Transaction, vout| OutPoint { txid: transaction.compute_txid(), vout };
     let genesis = hand_made_transaction(&null, &[(&flagged, 50)]);
@@ -456,7 +460,7 @@ fn the_model_gives_a_hand_written_table() {
     ]);
     let list = [(flagged.clone(), 0), (late.clone(), 9), (late.clone(), 3), (data.clone(), 0)];
     let model = Model::new(&blocks, &list);
-    use Kind::{Funding, Spending};
+    use TouchKind::{Funding, Spending};
     let touches: Vec<_> = model
         .touches
         .iter()
@@ -495,7 +499,7 @@ fn the_model_gives_a_hand_written_table() {
             )
         })
         .collect();
-    use State::{Spent, Unspendable, Unspent};
+    use SpendState::{Spent, Unspendable, Unspent};
     let expected = vec![
         (at(&genesis, 0), 0, 50, true, Unspendable, None),
         (at(&twin, 0), 1, 7, true, Unspendable, None),
@@ -547,7 +551,7 @@ fn the_model_gives_a_hand_written_table() {
 /// The twins that no node of regtest takes, through the same builder.
 #[test]
 fn a_coinbase_comes_again_where_a_test_wants_it() {
-    let mut chain = Chain::regtest(6);
+    let mut chain = RegtestChain::regtest(6);
     let script = chain.script(Shape::P2pk, 1);
     let twin = chain.mine_paying(Vec::new(), &[(script.clone(), 40)]).txdata[0].clone();
     chain.mine_empty(3);
@@ -556,7 +560,7 @@ fn a_coinbase_comes_again_where_a_test_wants_it() {
     assert_eq!(chain.coins()[&at].height, 5);
     let model = Model::new(chain.blocks(), &[(script, 0)]);
     let coins: Vec<_> = model.coins.iter().map(|coin| (coin.outpoint, coin.height, coin.state)).collect();
-    assert_eq!(coins, [(at, 1, State::Unspendable), (at, 5, State::Unspent)]);
+    assert_eq!(coins, [(at, 1, SpendState::Unspendable), (at, 5, SpendState::Unspent)]);
 }
 
 #[test]
@@ -571,11 +575,11 @@ fn records_are_read_to_their_end() {
 
 #[test]
 fn the_binary_runs_in_an_environment_of_its_own() {
-    let node = Node::regtest();
-    let cli = Cli::new(&node, node.datadir().join("index"));
+    let node = Bitcoind::regtest();
+    let cli = Program::new(&node, node.datadir().join("index"));
     let out = cli.run(&["--help"]);
     assert_eq!(out.code, 0, "{out:?}");
-    let chain = Chain::regtest(0);
+    let chain = RegtestChain::regtest(0);
     let [one, none] = [chain.script(Shape::Witness(2), 1), chain.script(Shape::Empty, 0)];
     let path = cli.watchlist(&[(&one, "a label of words"), (&none, "nothing")]);
     let text = std::fs::read_to_string(path).unwrap();
@@ -584,8 +588,8 @@ fn the_binary_runs_in_an_environment_of_its_own() {
 
 #[test]
 fn runs_are_read_as_text_and_as_json_and_are_told_to_stop() {
-    let node = Node::regtest();
-    let cli = Cli::new(&node, "/nowhere/index").with_env("COINHOUND_LOG_LEVEL", "debug").with_script(
+    let node = Bitcoind::regtest();
+    let cli = Program::new(&node, "/nowhere/index").with_env("COINHOUND_LOG_LEVEL", "debug").with_script(
         // One command, in the background and waited for: dash drops a signal that comes while it starts one.
         r#"for last; do :; done
         case $last in
@@ -608,7 +612,7 @@ fn runs_are_read_as_text_and_as_json_and_are_told_to_stop() {
     assert!(!variables.contains("CARGO"), "nothing of the test's own: {variables}");
 
     let patience = Duration::from_secs(20);
-    for stop in [Running::term as fn(&Running), Running::int] {
+    for stop in [RunningProgram::term as fn(&RunningProgram), RunningProgram::int] {
         let mut running = cli.spawn(&["do-follow"]);
         assert_eq!(running.line(patience).as_deref(), Some("started"));
         assert_eq!(running.line(Duration::from_millis(50)), None);

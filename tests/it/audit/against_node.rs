@@ -15,29 +15,29 @@ use coinhound::stop::Stop;
 use coinhound::trace::{Fate, Rule, RuleTaint, Taint};
 
 use crate::oracle::answers::List;
-use crate::support::chain::Chain;
-use crate::support::node::Node;
+use crate::support::chain::RegtestChain;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
-use crate::support::swept::Swept;
+use crate::support::swept::SweptIndex;
 
 const HEIGHT: u32 = 150;
 
 struct Scene {
-    chain: Chain,
+    chain: RegtestChain,
     rng: Rng,
     list: List,
-    index: Swept,
-    node: Node,
+    index: SweptIndex,
+    node: Bitcoind,
 }
 
 impl Scene {
     fn new(seed: u64) -> Self {
         let (chain, mut rng) = (random::chain(seed, HEIGHT), Rng::new(seed));
         let list = random::watchlist(&chain, &mut rng, 40);
-        let node = Node::regtest_with(&["-acceptnonstdtxn=1"]);
+        let node = Bitcoind::regtest_with(&["-acceptnonstdtxn=1"]);
         chain.submit_to(&node);
-        let index = Swept::fresh(&Branch::new(chain.blocks()), &list);
+        let index = SweptIndex::fresh(&Branch::new(chain.blocks()), &list);
         Self { chain, rng, list, index, node }
     }
 

@@ -3,34 +3,34 @@
 
 use std::fs;
 
-use crate::support::small::{PAYER, SERVICE, Small, UNLISTED};
+use crate::support::small::{PAYER, SERVICE, SmallIndex, UNLISTED};
 use serde_json::{Value, json};
 
 const HEIGHT: u32 = 250;
 /// Block 170 paid this key 10 BTC; what it did with them is on the first blocks, too.
 const PAID: &str = "pk(04ae1a62fe09c5f51b13905f07f06b99a2f7159b2225f374cd378d71302fa28414e7aab37397f554a7df5f142c21c1b7303b8a0626f1baded5c72a704f7e6cd84c)";
 
-fn digest(small: &Small) -> String {
+fn digest(small: &SmallIndex) -> String {
     let (code, answer) = small.cli.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
 /// The digest of an index that had these lists from the start.
-fn fresh(small: &Small, options: &[&str]) -> String {
+fn fresh(small: &SmallIndex, options: &[&str]) -> String {
     let cli = small.cli.elsewhere().with(options);
     let (code, answer) = cli.json(&["backfill"]);
     assert_eq!(code, 0, "{answer}");
     cli.json(&["digest"]).1["digest"].as_str().expect("a digest").to_owned()
 }
 
-fn backfill(small: &Small, options: &[&str]) -> (i32, Value) {
+fn backfill(small: &SmallIndex, options: &[&str]) -> (i32, Value) {
     small.cli.json(&[&["backfill"], options].concat())
 }
 
 #[test]
 fn what_a_list_gains_is_swept_for_and_the_index_is_then_as_if_it_had_always_been_there() {
-    let small = Small::at(HEIGHT);
+    let small = SmallIndex::at(HEIGHT);
     let first = fs::read_to_string(&small.list).expect("ours");
     for text in [
         format!("{first}{PAID},paid\n"),
@@ -63,7 +63,7 @@ fn what_a_list_gains_is_swept_for_and_the_index_is_then_as_if_it_had_always_been
 
 #[test]
 fn what_a_list_loses_is_kept_until_it_is_to_be_forgotten() {
-    let small = Small::at(HEIGHT);
+    let small = SmallIndex::at(HEIGHT);
     let first = fs::read_to_string(&small.list).expect("ours");
     let alone = digest(&small);
     let many: String = (0..20).map(|n| format!("script:51{n:02x},filler\n")).collect();
@@ -90,7 +90,7 @@ fn what_a_list_loses_is_kept_until_it_is_to_be_forgotten() {
 
 #[test]
 fn wider_gates_are_swept_for_and_tighter_ones_are_no_accident() {
-    let small = Small::at(HEIGHT);
+    let small = SmallIndex::at(HEIGHT);
     let usual = digest(&small);
     // 10 BTC are followed from block 170 on; with at most no hop, they aren't.
     let (code, answer) = small.cli.json(&["--max-hops", "0", "backfill"]);
@@ -116,7 +116,7 @@ fn wider_gates_are_swept_for_and_tighter_ones_are_no_accident() {
 
 #[test]
 fn a_lower_height_is_swept_for_and_what_was_covered_stays_so() {
-    let small = Small::with_options(HEIGHT, ",from=180");
+    let small = SmallIndex::with_options(HEIGHT, ",from=180");
     small.backfill();
     let (code, answer) = small.cli.json(&["history", PAYER]);
     assert_eq!((code, &answer["coverage"]["from"]), (0, &json!(180)));
@@ -141,7 +141,7 @@ fn a_lower_height_is_swept_for_and_what_was_covered_stays_so() {
 
 #[test]
 fn a_retrace_makes_everything_anew_from_the_records() {
-    let small = Small::at(HEIGHT);
+    let small = SmallIndex::at(HEIGHT);
     let before = digest(&small);
     let (code, answer) = small.cli.json(&["retrace"]);
     assert_eq!((code, &answer["through"], &answer["orphans"]), (0, &json!(HEIGHT), &json!(0)), "{answer}");

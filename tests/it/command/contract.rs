@@ -1,6 +1,6 @@
 //! What CLI.md fixes for scripts: every field of every answer, where coverage stands in each format, and safe text.
 
-use crate::support::small::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, Small, UNLISTED};
+use crate::support::small::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, SmallIndex, UNLISTED};
 use serde_json::{Value, json};
 
 /// Whether `value` has every field of `shape`, each of the kind that the shape names; more fields are fine.
@@ -121,7 +121,7 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
 
 #[test]
 fn every_answer_has_every_field_of_the_contract() {
-    let small = Small::without_index(200);
+    let small = SmallIndex::without_index(200);
     let (code, answer) = small.cli.json(&["backfill"]);
     assert_eq!(code, 0, "{answer}");
     let shape = json!({"coverage": coverage(), "from": 0, "through": 200, "blocks": 201, "blocks_read": 201,
@@ -142,7 +142,7 @@ fn every_answer_has_every_field_of_the_contract() {
 
 #[test]
 fn a_missing_range_is_a_gap_with_its_lists() {
-    let small = Small::at(50);
+    let small = SmallIndex::at(50);
     let (code, answer) = small.cli.json(&["history", PAYER, "--at", "60"]);
     assert_eq!(code, 3);
     assert_eq!(
@@ -154,7 +154,7 @@ fn a_missing_range_is_a_gap_with_its_lists() {
 
 #[test]
 fn the_first_payment_reads_as_everybody_knows_it() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     let (_, tx) = small.cli.json(&["tx", FIRST_PAYMENT]);
     assert_eq!(
         (&tx["txid"], &tx["block"], &tx["time"]),
@@ -184,7 +184,7 @@ fn the_first_payment_reads_as_everybody_knows_it() {
 
 #[test]
 fn pages_put_together_are_the_whole_answer() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     for question in ["history", "coins"] {
         let (_, whole) = small.cli.json(&[question, "all"]);
         let whole = whole["rows"].as_array().expect("rows").clone();
@@ -208,7 +208,7 @@ fn pages_put_together_are_the_whole_answer() {
 
 #[test]
 fn coverage_is_the_first_line_of_jsonl_the_side_of_csv_and_the_foot_of_a_table() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     for (arguments, _) in questions() {
         let (_, json) = small.cli.json(&arguments);
         let (_, lines) = small.cli.jsonl(&arguments);
@@ -228,7 +228,7 @@ fn coverage_is_the_first_line_of_jsonl_the_side_of_csv_and_the_foot_of_a_table()
 
 #[test]
 fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     let mut shown = 0;
     for arguments in [
         &["balance", "all"][..],
@@ -262,7 +262,7 @@ fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json
 
 #[test]
 fn help_shows_only_what_works() {
-    let small = Small::without_index(0);
+    let small = SmallIndex::without_index(0);
     let commands = [
         "check", "watch", "backfill", "follow", "status", "balance", "history", "coins", "tx", "trace", "screen",
         "events", "digest", "verify", "retrace", "backup",

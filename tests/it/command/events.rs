@@ -10,9 +10,9 @@ use coinhound::index::{Family, Writer};
 use serde_json::{Value, json};
 
 use crate::oracle::answers::List;
-use crate::support::cli::{Cli, Running};
+use crate::support::cli::{Program, RunningProgram};
 use crate::support::source::Branch;
-use crate::support::swept::Swept;
+use crate::support::swept::SweptIndex;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A label that tries to clear the screen and to be a formula.
@@ -25,8 +25,8 @@ fn list() -> List {
 }
 
 /// An index whose log is empty: what the sweep told is taken out.
-fn index() -> Swept {
-    let index = Swept::fresh(&Branch::new(crate::support::random::chain(1, 3).blocks()), &list());
+fn index() -> SweptIndex {
+    let index = SweptIndex::fresh(&Branch::new(crate::support::random::chain(1, 3).blocks()), &list());
     let mut step = index.writer().step();
     for row in index.writer().raw_range(Family::Events, &[], None) {
         step.raw_delete(Family::Events, &row.unwrap().0);
@@ -35,8 +35,8 @@ fn index() -> Swept {
     index
 }
 
-fn cli(index: &Path) -> Cli {
-    Cli::bare().with(&["--index", index.to_str().unwrap()])
+fn cli(index: &Path) -> Program {
+    Program::bare().with(&["--index", index.to_str().unwrap()])
 }
 
 fn place(number: u8) -> Place {
@@ -95,7 +95,7 @@ fn append_touch(writer: &Writer, seq: u64) {
 }
 
 /// The seq of the next line of `events --format jsonl`.
-fn next_seq(running: &mut Running) -> u64 {
+fn next_seq(running: &mut RunningProgram) -> u64 {
     let line = running.line(PATIENCE).expect("a line");
     serde_json::from_str::<Value>(&line).unwrap()["seq"].as_u64().unwrap()
 }
@@ -168,7 +168,7 @@ fn since_begins_after_the_message_it_names() {
 #[test]
 fn an_index_that_is_not_there_is_told_as_by_other_questions() {
     for arguments in [&["events"][..], &["events", "--follow"]] {
-        let cli = Cli::bare();
+        let cli = Program::bare();
         let (code, answer) = cli.json(arguments);
         assert_eq!(code, 1);
         assert_eq!(answer["error"], cli.json(&["status"]).1["error"]);

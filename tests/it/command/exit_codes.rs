@@ -4,9 +4,9 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::cli::Cli;
-use crate::support::node::Node;
-use crate::support::small::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, Small, UNLISTED};
+use crate::support::cli::Program;
+use crate::support::node::Bitcoind;
+use crate::support::small::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, SmallIndex, UNLISTED};
 
 /// Arguments, the exit code, and a part of what is printed.
 type Case<'a> = (&'a [&'a str], i32, &'a str);
@@ -17,7 +17,7 @@ const TESTNET: &str = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx";
 const MISTYPED: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb";
 const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000007";
 
-fn check(cli: &Cli, cases: &[Case<'_>]) {
+fn check(cli: &Program, cases: &[Case<'_>]) {
     for (arguments, code, words) in cases {
         let out = cli.run(arguments);
         let said = format!("{}{}", out.stdout, out.stderr);
@@ -32,7 +32,7 @@ fn check(cli: &Cli, cases: &[Case<'_>]) {
 
 #[test]
 fn questions_to_an_index_end_with_the_code_of_their_answer() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     let nasty = format!("label:{NASTY}");
     check(
         &small.cli,
@@ -103,7 +103,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
 
 #[test]
 fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
-    let cli = Cli::bare();
+    let cli = Program::bare();
     let cases: [(&[&str], i32, &str); 5] = [
         (&["status"], 1, "there is no index"),
         (&["backfill"], 2, "--watch"),
@@ -125,7 +125,7 @@ fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
 
 #[test]
 fn without_an_index_every_question_fails_with_the_way_out() {
-    let cli = Cli::bare();
+    let cli = Program::bare();
     let commands: [&[&str]; 8] = [
         &["status"],
         &["watch", "list"],
@@ -146,7 +146,7 @@ fn without_an_index_every_question_fails_with_the_way_out() {
 
 #[test]
 fn a_balance_without_the_history_before_from_is_answered_but_not_borne() {
-    let small = Small::with_options(200, ",from=100");
+    let small = SmallIndex::with_options(200, ",from=100");
     small.backfill();
     for (command, code) in [("balance", 3), ("coins", 3), ("history", 0)] {
         let (found, answer) = small.cli.json(&[command, PAYER]);
@@ -160,7 +160,7 @@ fn a_balance_without_the_history_before_from_is_answered_but_not_borne() {
 
 #[test]
 fn rows_that_cannot_be_read_fail_a_strict_check_and_a_list_of_nothing_else_fails_any() {
-    let cli = Cli::bare();
+    let cli = Program::bare();
     let write = |name: &str, text: &str| std::fs::write(cli.home().join(name), text).expect("the folder is ours");
     write("mixed.txt", &format!("{UNLISTED} good\nrubbish\n"));
     write("rubbish.txt", "rubbish\n");
@@ -182,7 +182,7 @@ fn rows_that_cannot_be_read_fail_a_strict_check_and_a_list_of_nothing_else_fails
 
 #[test]
 fn a_closed_pipe_is_no_failure() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     for format in ["table", "json", "jsonl", "csv"] {
         for question in [&["history", "all"][..], &["status"], &["watch", "list"], &["watch", "check"]] {
             let mut child = Command::new(env!("CARGO_BIN_EXE_coinhound"))
@@ -208,9 +208,9 @@ fn a_closed_pipe_is_no_failure() {
 
 #[test]
 fn a_backfill_stopped_early_is_not_borne_and_says_how_to_go_on() {
-    let mut small = Small::without_index(20);
+    let mut small = SmallIndex::without_index(20);
     small.node.stop();
-    let out = |small: &Small| {
+    let out = |small: &SmallIndex| {
         let running = small.cli.spawn(&["backfill"]);
         // It waits for the node; there is nothing else to see it by.
         std::thread::sleep(Duration::from_millis(700));
@@ -230,7 +230,7 @@ fn a_backfill_stopped_early_is_not_borne_and_says_how_to_go_on() {
 
 #[test]
 fn a_node_that_is_down_is_an_answer_of_status_and_a_problem_of_check() {
-    let mut small = Small::at(20);
+    let mut small = SmallIndex::at(20);
     small.node.stop();
     let (code, status) = small.cli.json(&["status"]);
     assert_eq!((code, &status["node"], &status["lag"]), (0, &serde_json::Value::Null, &serde_json::Value::Null));
@@ -242,12 +242,12 @@ fn a_node_that_is_down_is_an_answer_of_status_and_a_problem_of_check() {
 
 #[test]
 fn a_node_of_another_chain_or_without_rest_is_refused_with_advice() {
-    let node = Node::regtest_with(&["-rest=0"]);
-    let home = Cli::bare();
+    let node = Bitcoind::regtest_with(&["-rest=0"]);
+    let home = Program::bare();
     std::fs::write(home.home().join("list.txt"), format!("{UNLISTED}\nscript:51\n")).expect("the folder is ours");
     let list = home.home().join("list.txt");
     let list = list.to_str().expect("tests use plain paths");
-    let cli = Cli::new(&node, home.home().join("index"));
+    let cli = Program::new(&node, home.home().join("index"));
     check(
         &cli,
         &[
@@ -258,7 +258,7 @@ fn a_node_of_another_chain_or_without_rest_is_refused_with_advice() {
     let cookie = node.cookie_file();
     let url = node.rpc_url();
     let common = ["--rpc-url", &url, "--rpc-cookie-file", cookie.to_str().expect("tests use plain paths")];
-    let other = Cli::bare().with(&common).with(&["--watch", list]);
+    let other = Program::bare().with(&common).with(&["--watch", list]);
     check(
         &other,
         &[
@@ -271,7 +271,7 @@ fn a_node_of_another_chain_or_without_rest_is_refused_with_advice() {
 
 #[test]
 fn a_pruned_node_stops_a_backfill_at_once_with_the_lowest_height_it_has() {
-    let node = Node::regtest_with(&["-prune=1", "-fastprune"]);
+    let node = Bitcoind::regtest_with(&["-prune=1", "-fastprune"]);
     let address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
     for _ in 0..9 {
         node.rpc("generatetoaddress", serde_json::json!([100, address]));
@@ -279,8 +279,8 @@ fn a_pruned_node_stops_a_backfill_at_once_with_the_lowest_height_it_has() {
     let height = node.rpc("pruneblockchain", serde_json::json!([500]));
     assert!(height.as_u64().is_some_and(|height| height > 0), "{height}");
     let lowest = node.rpc("getblockchaininfo", serde_json::json!([]))["pruneheight"].clone();
-    let home = Cli::bare();
-    let cli = Cli::new(&node, home.home().join("index"));
+    let home = Program::bare();
+    let cli = Program::new(&node, home.home().join("index"));
     std::fs::write(cli.home().join("list.txt"), address).expect("the folder is ours");
     let said = format!("it has blocks from {lowest} on");
     check(&cli, &[(&["--watch", "list.txt", "backfill"], 1, &said), (&["--watch", "list.txt", "check"], 1, &said)]);

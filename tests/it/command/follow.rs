@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::cli::{Cli, Running};
-use crate::support::node::Node;
+use crate::support::cli::{Program, RunningProgram};
+use crate::support::node::Bitcoind;
 use bitcoin::ScriptBuf;
 use serde_json::{Value, json};
 
@@ -12,8 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A regtest node whose miner's script is on the list, and the program at its tip.
 struct Followed {
-    node: Node,
-    cli: Cli,
+    node: Bitcoind,
+    cli: Program,
     list: std::path::PathBuf,
 }
 
@@ -23,15 +23,15 @@ fn script(n: u8) -> ScriptBuf {
 
 impl Followed {
     fn new() -> Self {
-        let node = Node::regtest();
+        let node = Bitcoind::regtest();
         mine(&node, 5, 1);
-        let cli = Cli::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
+        let cli = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
         let list = cli.watchlist(&[(script(1), "miner")]);
         let cli = cli.with(&["--watch", list.to_str().expect("plain")]);
         Self { node, cli, list }
     }
 
-    fn start(&self) -> Running {
+    fn start(&self) -> RunningProgram {
         self.cli.spawn(&["--format", "jsonl", "follow"])
     }
 
@@ -51,14 +51,14 @@ impl Drop for Followed {
 }
 
 /// Mines blocks to `script(n)`.
-fn mine(node: &Node, blocks: u32, n: u8) -> Vec<String> {
+fn mine(node: &Bitcoind, blocks: u32, n: u8) -> Vec<String> {
     let descriptor = format!("raw({})", script(n).to_hex_string());
     let mined = node.rpc("generatetodescriptor", json!([blocks, descriptor]));
     mined.as_array().expect("hashes").iter().map(|hash| hash.as_str().expect("a hash").to_owned()).collect()
 }
 
 /// The next message that fits.
-fn await_event(running: &mut Running, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+fn await_event(running: &mut RunningProgram, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         let Some(line) = running.line(Duration::from_secs(1)) else {
@@ -78,7 +78,7 @@ fn is_touch(event: &Value, block: &str) -> bool {
 }
 
 /// Ends it, which takes no longer than two seconds beside a busy machine's own slowness.
-fn end(running: Running) {
+fn end(running: RunningProgram) {
     running.term();
     let out = running.wait(Duration::from_secs(20));
     assert_eq!(out.code, 0, "{out:#?}");

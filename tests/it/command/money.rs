@@ -8,13 +8,13 @@ use coinhound::trace::Rule;
 use serde_json::{Value, json};
 
 use crate::oracle::answers::write_list;
-use crate::oracle::taint::{self, Ask, Listed};
-use crate::support::chain::Chain;
-use crate::support::cli::Cli;
-use crate::support::node::Node;
+use crate::oracle::taint::{self, ListedScript, Question};
+use crate::support::chain::RegtestChain;
+use crate::support::cli::Program;
+use crate::support::node::Bitcoind;
 use crate::support::records::mainnet;
 use crate::support::scripts::Shape;
-use crate::support::small::{FIRST_PAYMENT, PAYER, SERVICE, Small, UNLISTED};
+use crate::support::small::{FIRST_PAYMENT, PAYER, SERVICE, SmallIndex, UNLISTED};
 
 const BTC: u64 = 100_000_000;
 /// Nobody's transaction.
@@ -23,11 +23,11 @@ const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000
 const UNTOUCHED: &str = "63522845d294ee9b0188ae5cac91bf389a0c3723f084ca1025e7d9cdfe481ce1";
 
 /// The rows of a trace's answer as the naive tracer has them.
-fn naive(ask: &Ask, listed: &[Listed]) -> (Vec<Value>, u64, u64) {
+fn naive(ask: &Question, listed: &[ListedScript]) -> (Vec<Value>, u64, u64) {
     let traced = taint::trace(&mainnet(), listed, ask, &|_, _, _| true);
     let mut coins: Vec<_> = traced.coins.iter().filter(|coin| coin.taint > 0).collect();
     coins.sort_by_key(|coin| (!coin.source, coin.made, coin.outpoint.vout));
-    let row = |coin: &&taint::Coin| {
+    let row = |coin: &&taint::OracleCoin| {
         let spent_by = coin.spent_by.map(|(txid, vin, height)| json!({"txid": txid, "vin": vin, "height": height}));
         json!({"outpoint": coin.outpoint, "height": coin.made.map(|made| made.0), "value_sat": coin.value,
             "taint_sat": coin.taint, "hops": coin.hops, "script": coin.script.to_hex_string(), "state": coin.state,
@@ -38,15 +38,15 @@ fn naive(ask: &Ask, listed: &[Listed]) -> (Vec<Value>, u64, u64) {
 
 #[test]
 fn block_nines_fifty_bitcoins_are_followed_to_where_they_are() {
-    let small = Small::at(599);
+    let small = SmallIndex::at(599);
     let (code, answer) = small.cli.json(&["trace", PAYER, "--rule", "poison,haircut,fifo", "--rule", "lifo,tiho"]);
     assert_eq!((code, &answer["coverage"]["complete"], &answer["at"]), (0, &json!(true), &json!(599)), "{answer}");
     assert_eq!(answer["source"]["coins_sat"], 195 * BTC, "with all the change that came back");
     let service = mainnet()[0].txdata[0].output[0].script_pubkey.clone();
     let payer = mainnet()[9].txdata[0].output[0].script_pubkey.clone();
     let listed = [
-        Listed { script: payer.clone(), flagged: Some(0), service: false, label: String::new() },
-        Listed {
+        ListedScript { script: payer.clone(), flagged: Some(0), service: false, label: String::new() },
+        ListedScript {
             script: bitcoin::ScriptBuf::new_p2pkh(&service.p2pk_public_key().expect("a key").pubkey_hash()),
             flagged: None,
             service: true,
@@ -55,7 +55,7 @@ fn block_nines_fifty_bitcoins_are_followed_to_where_they_are() {
     ];
     let mut heights = BTreeSet::new();
     for (rule, found) in Rule::ALL.into_iter().zip(answer["rules"].as_array().expect("rules")) {
-        let ask = Ask {
+        let ask = Question {
             scripts: taint::flagged(&listed),
             outpoints: BTreeSet::new(),
             rule,
@@ -109,7 +109,7 @@ fn block_nines_fifty_bitcoins_are_followed_to_where_they_are() {
 
 #[test]
 fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     let (cli, coin) = (&small.cli, format!("{FIRST_PAYMENT}:0"));
     let cases: [(&[&str], i32, &str); 16] = [
         (&["trace", PAYER], 0, "unspent"),
@@ -163,7 +163,7 @@ fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
 
 #[test]
 fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     let cli = &small.cli;
     let (hal, change) = (format!("{FIRST_PAYMENT}:0"), format!("{FIRST_PAYMENT}:1"));
     let untouched = format!("{UNTOUCHED}:0");
@@ -245,7 +245,7 @@ fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
 
 #[test]
 fn what_is_in_the_index_needs_no_node_and_the_rest_is_unknown_without_one() {
-    let mut small = Small::at(200);
+    let mut small = SmallIndex::at(200);
     small.node.stop();
     let cli = &small.cli;
     let (hal, untouched) = (format!("{FIRST_PAYMENT}:0"), format!("{UNTOUCHED}:0"));
@@ -261,7 +261,7 @@ fn what_is_in_the_index_needs_no_node_and_the_rest_is_unknown_without_one() {
 
 #[test]
 fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
-    let mut chain = Chain::regtest(95);
+    let mut chain = RegtestChain::regtest(95);
     let flagged = chain.script(Shape::P2wpkh, 1);
     let plain = [2, 3, 4].map(|n| chain.script(Shape::P2wpkh, n));
     let coins = chain.mature(3);
@@ -271,10 +271,10 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
     chain.mine_empty(1);
     let out = |txid, vout| bitcoin::OutPoint { txid, vout };
     for arguments in [&["-txindex=1"][..], &[]] {
-        let node = Node::regtest_with(arguments);
+        let node = Bitcoind::regtest_with(arguments);
         chain.submit_to(&node);
         let folder = tempfile::tempdir().expect("a folder for the index");
-        let cli = Cli::new(&node, folder.path().join("index"));
+        let cli = Program::new(&node, folder.path().join("index"));
         let list = write_list(&cli, &[(flagged.clone(), 0)]);
         let cli = cli.with(&["--watch", &list]);
         let (code, answer) = cli.json(&["backfill"]);

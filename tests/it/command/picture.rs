@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::browser::Browser;
 use crate::support::dot;
 use crate::support::hand_traces::{peel_chain, states, strange};
-use crate::support::sample_traces::Theft;
+use crate::support::sample_traces::SampleTheft;
 use coinhound::output::picture::{Caption, Drawing, draw};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -76,7 +76,7 @@ fn every_satoshi_is_in_the_picture_whatever_is_folded() {
     let sizes: &[usize] =
         if std::env::var_os("COINHOUND_LONG").is_some() { &[10, 300, 5_000, 100_000] } else { &[10, 300, 5_000] };
     for size in sizes.iter().copied() {
-        let theft = Theft::new(size, 7, "Made-up theft");
+        let theft = SampleTheft::new(size, 7, "Made-up theft");
         let answer = theft.answer();
         let path = open(&mut browser, &folder, &answer, COMMAND);
         assert_eq!(browser.requests, [format!("file://{}", path.display())], "nothing is asked for but the page");
@@ -113,7 +113,7 @@ fn every_satoshi_is_in_the_picture_whatever_is_folded() {
 fn the_page_says_what_it_folded_and_its_tables_leave_out_nothing() {
     let folder = TempDir::new().expect("a folder");
     let mut browser = Browser::start();
-    let answer = Theft::new(700, 11, "Made-up theft").answer();
+    let answer = SampleTheft::new(700, 11, "Made-up theft").answer();
     open(&mut browser, &folder, &answer, COMMAND);
     let rule = &answer["rules"][0];
     let coins = rule["coins"].as_array().expect("coins");
@@ -171,7 +171,7 @@ fn btc(satoshis: &Value) -> String {
 fn mouse_and_keys_open_details_switch_rules_and_unfold() {
     let folder = TempDir::new().expect("a folder");
     let mut browser = Browser::start();
-    let answer = Theft::new(1_500, 3, "Made-up theft").answer();
+    let answer = SampleTheft::new(1_500, 3, "Made-up theft").answer();
     open(&mut browser, &folder, &answer, COMMAND);
     let shown = "!document.getElementById('panel').hidden";
     assert_eq!(browser.eval(shown), false);
@@ -388,7 +388,7 @@ fn nothing_that_a_label_says_runs() {
 #[test]
 fn graphml_is_well_formed_and_says_it_all() {
     let mut browser = Browser::start();
-    for answer in [hostile(), Theft::new(300, 5, "Made-up theft").answer()] {
+    for answer in [hostile(), SampleTheft::new(300, 5, "Made-up theft").answer()] {
         let text = drawn(Drawing::GraphMl, &answer, COMMAND);
         let read = browser.eval(&format!(
             "(() => {{ const xml = new DOMParser().parseFromString({}, 'application/xml'); const all = name => [...xml.getElementsByTagName(name)]; \
@@ -431,7 +431,7 @@ fn graphml_is_well_formed_and_says_it_all() {
 
 #[test]
 fn dot_is_what_graphviz_reads_and_no_label_breaks_out_of_its_quotes() {
-    for answer in [hostile(), Theft::new(300, 5, "Made-up theft").answer()] {
+    for answer in [hostile(), SampleTheft::new(300, 5, "Made-up theft").answer()] {
         let text = drawn(Drawing::Dot, &answer, COMMAND);
         keep("trace.dot", || text.clone().into_bytes());
         let read = dot::read(&text);

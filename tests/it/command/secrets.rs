@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::cli::{Cli, Out};
-use crate::support::small::{FIRST_PAYMENT, PAYER, Small, UNLISTED};
+use crate::support::cli::{Program, ProgramOutput};
+use crate::support::small::{FIRST_PAYMENT, PAYER, SmallIndex, UNLISTED};
 
 /// Private keys in every usual dress, all of them of test vectors.
 const KEYS: [&str; 5] = [
@@ -18,7 +18,7 @@ const KEYS: [&str; 5] = [
 const HEX_KEY: &str = "c4bbcb1fbec99d65bf59d85c8cb62ee2db963f0fe106f483d9afa73bd4e39a8a";
 const PASSWORD: &str = "canary-password-31415";
 
-fn assert_silent(out: &Out, secrets: &[&str], what: &str) {
+fn assert_silent(out: &ProgramOutput, secrets: &[&str], what: &str) {
     for secret in secrets {
         for text in [&out.stdout, &out.stderr] {
             assert!(!text.contains(secret), "{what} shows {secret}: {text}");
@@ -46,7 +46,7 @@ fn assert_not_stored(folder: &Path, secrets: &[&str]) {
 
 #[test]
 fn private_keys_in_lists_and_targets_are_refused_and_never_repeated() {
-    let small = Small::without_index(20);
+    let small = SmallIndex::without_index(20);
     let secrets: Vec<&str> = KEYS.into_iter().chain([HEX_KEY]).collect();
     let plain: String = secrets.iter().map(|key| format!("{key} my key\n{UNLISTED} {key}\n")).collect();
     fs::write(small.cli.home().join("keys.txt"), format!("script:51 good\n{plain}")).expect("ours");
@@ -88,7 +88,7 @@ fn private_keys_in_lists_and_targets_are_refused_and_never_repeated() {
 
 #[test]
 fn password_and_cookie_never_show_whatever_fails() {
-    let small = Small::at(20);
+    let small = SmallIndex::at(20);
     let cookie = fs::read_to_string(small.node.cookie_file()).expect("the node is up");
     let cookie_secret = cookie.split_once(':').expect("user and password").1.trim().to_owned();
     let password = small.cli.home().join("password");
@@ -111,7 +111,7 @@ fn password_and_cookie_never_show_whatever_fails() {
         let out = small.cli.run(&[&wrong[..], command].concat());
         assert_silent(&out, &secrets, &format!("{command:?} with a password that is refused"));
         let url = format!("http://ann:{PASSWORD}@127.0.0.1:1");
-        let cli = Cli::bare().with(&["-vv", "--rpc-url", &url, "--watch", small.list.to_str().expect("plain")]);
+        let cli = Program::bare().with(&["-vv", "--rpc-url", &url, "--watch", small.list.to_str().expect("plain")]);
         assert_silent(&cli.run(command), &secrets, &format!("{command:?} with a password in the URL"));
     }
     let out = small.cli.run(&["--rpc-user", "ann", "--rpc-password-file", password, "backfill"]);
@@ -126,9 +126,9 @@ fn password_and_cookie_never_show_whatever_fails() {
 
 #[test]
 fn index_and_backup_are_their_owner_s_only() {
-    let small = Small::without_index(20);
+    let small = SmallIndex::without_index(20);
     // Whatever the umask of this test, that of the runs is everybody's.
-    let shell = Cli::new(&small.node, small.cli.index())
+    let shell = Program::new(&small.node, small.cli.index())
         .with(&["--watch", small.list.to_str().expect("tests use plain paths")])
         .with_script(&format!("umask 022; exec {} \"$@\"", env!("CARGO_BIN_EXE_coinhound")));
     assert_eq!(shell.run(&["backfill"]).code, 0);

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::support::cli::Cli;
-use crate::support::node::Node;
-use crate::support::small::{PAYER, Small, UNLISTED};
+use crate::support::cli::Program;
+use crate::support::node::Bitcoind;
+use crate::support::small::{PAYER, SmallIndex, UNLISTED};
 use coinhound::config::{ConfigError, Flags, LIST_SETTINGS, SETTINGS, Settings};
 use tempfile::TempDir;
 
@@ -113,7 +113,7 @@ fn flag_beats_environment_beats_file_beats_default_for_every_key() {
 
 #[test]
 fn the_flags_and_variables_of_the_contract_arrive_under_their_keys() {
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     let (folder, cookie) = (node.datadir().display().to_string(), node.cookie_file().display().to_string());
     let url = node.rpc_url();
     let cases = [
@@ -125,7 +125,7 @@ fn the_flags_and_variables_of_the_contract_arrive_under_their_keys() {
     ];
     let variable = |key: &str| format!("COINHOUND_{}", key.replace('.', "_").to_uppercase());
     for by_flag in cases.map(|(flag, ..)| flag) {
-        let mut cli = Cli::bare();
+        let mut cli = Program::bare();
         for (flag, key, value) in cases {
             cli = if flag == by_flag { cli.with(&[flag, value]) } else { cli.with_env(&variable(key), value) };
         }
@@ -158,7 +158,7 @@ fn the_file_is_found_in_the_xdg_folder_or_by_name_and_never_in_the_working_direc
     ] {
         assert_eq!(home.load(&flags, &environment).expect("it reads").threads, threads);
     }
-    let cli = Cli::bare();
+    let cli = Program::bare();
     for name in ["config.toml", "coinhound.toml", "coinhound/config.toml", ".config/config.toml"] {
         let path = cli.home().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is ours");
@@ -225,7 +225,7 @@ fn wrong_files_are_refused_with_the_place_and_the_nearest_name() {
         let said = home.error(file);
         assert!(said.contains(words) && said.contains("bad.toml"), "{file}: {said}");
     }
-    let cli = Cli::bare();
+    let cli = Program::bare();
     std::fs::write(cli.home().join("bad.toml"), "[node]\nnonsense").expect("the folder is ours");
     let out = cli.run(&["--config", "bad.toml", "status"]);
     assert!(out.code == 2 && out.stderr.contains("line 2") && !out.stderr.contains("\\u{a}"), "{out:?}");
@@ -233,7 +233,7 @@ fn wrong_files_are_refused_with_the_place_and_the_nearest_name() {
 
 #[test]
 fn lists_are_named_with_options_after_commas_and_add_to_those_of_the_file() {
-    let small = Small::without_index(20);
+    let small = SmallIndex::without_index(20);
     let odd = small.cli.home().join("odd, name=1,x.csv");
     std::fs::write(&odd, format!("{UNLISTED}\n")).expect("the folder is ours");
     let typed = format!("{},label=From a, b,from=5,format=plain,role=flagged", odd.display());

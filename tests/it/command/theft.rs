@@ -13,12 +13,12 @@ use coinhound::trace::Rule;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::oracle::taint::{self, Ask};
+use crate::oracle::taint::{self, Question};
 use crate::support::browser::Browser;
-use crate::support::cli::Cli;
+use crate::support::cli::Program;
 use crate::support::crowd::Crowd;
-use crate::support::library::Asker;
-use crate::support::node::Node;
+use crate::support::library::Library;
+use crate::support::node::Bitcoind;
 use crate::support::taint_cases::assert_traced;
 use crate::support::theft::{EXCHANGES, LABEL, MIN_TAINT, STOLEN, Theft};
 
@@ -35,8 +35,8 @@ fn target() -> String {
 /// The theft, its node at the branch that is left later, and the program's settings.
 struct Investigation {
     theft: Theft,
-    node: Node,
-    cli: Cli,
+    node: Bitcoind,
+    cli: Program,
     _folder: TempDir,
 }
 
@@ -45,10 +45,10 @@ impl Investigation {
         let transactions = if is_long() { 10_000 } else { 4_000 };
         let theft = Theft::new(transactions);
         assert_eq!(theft.transactions(), transactions);
-        let node = Node::regtest();
+        let node = Bitcoind::regtest();
         theft.stale.submit_to(&node);
         let folder = tempfile::tempdir().expect("a folder for the index");
-        let cli = Cli::new(&node, folder.path().join("index"));
+        let cli = Program::new(&node, folder.path().join("index"));
         // The notice names addresses; services are known by their scripts.
         let notice = cli.home().join("notice.csv");
         let rows: String = theft.addresses().iter().map(|address| format!("{address},\"{LABEL}\"\n")).collect();
@@ -124,13 +124,13 @@ impl Investigation {
         let parameters =
             TraceParameters { rules: vec![Rule::Haircut, Rule::Fifo], min_taint_sat: MIN_TAINT, max_hops: None };
         let followed = taint::followed(blocks, &theft.listed, &parameters);
-        let snapshot = Asker::open(self.cli.index()).0;
+        let snapshot = Library::open(self.cli.index()).0;
         for stop_flagged in [false, true] {
             let asked = trace::Ask { rules: Rule::ALL.to_vec(), stop_flagged, ..trace::Ask::default() };
             let at = theft.chain.height();
             let answer = trace::trace(&snapshot, &[target()], None, &asked, Some(at)).expect("a good question");
             for found in &answer.rules {
-                let ask = Ask {
+                let ask = Question {
                     scripts: flagged.clone(),
                     outpoints: BTreeSet::new(),
                     rule: found.rule,
@@ -284,7 +284,7 @@ fn a_theft_is_followed_through_a_reorg_and_every_satoshi_of_it_is_somewhere() {
 }
 
 /// Runs a backfill; gives the most memory that it had until just before its end, in kB, as the kernel counts it.
-fn backfill_watched(cli: &Cli) -> u64 {
+fn backfill_watched(cli: &Program) -> u64 {
     let mut running = cli.spawn(&["backfill"]);
     let status = format!("/proc/{}/status", running.pid());
     let mut most = 0;
@@ -321,12 +321,12 @@ fn a_crowd_of_coins_is_followed_traced_and_screened() {
         }
     };
     let crowd = Crowd::new(if long { 100_000 } else { 3_000 });
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     crowd.chain.submit_to(&node);
     let followed = crowd.coins.len();
-    let cli = Cli::new(&node, node.datadir().join("crowd"));
-    let none = Cli::new(&node, node.datadir().join("none"));
-    let list = |cli: Cli, script: &bitcoin::ScriptBuf| {
+    let cli = Program::new(&node, node.datadir().join("crowd"));
+    let none = Program::new(&node, node.datadir().join("none"));
+    let list = |cli: Program, script: &bitcoin::ScriptBuf| {
         let list = cli.watchlist(&[(script, "crowd")]);
         cli.with(&["--watch", list.to_str().expect("plain")])
     };
@@ -346,7 +346,7 @@ fn a_crowd_of_coins_is_followed_traced_and_screened() {
 
     let (code, status) = cli.json(&["status"]);
     assert_eq!((code, &status["followed"], &status["live"]), (0, &json!(followed), &json!(crowd.live)), "{status}");
-    let snapshot = Asker::open(cli.index()).0;
+    let snapshot = Library::open(cli.index()).0;
     for rule in Rule::ALL {
         let asked = trace::Ask { rules: vec![rule], ..trace::Ask::default() };
         let (start, cpu) = (Instant::now(), cpu_seconds());

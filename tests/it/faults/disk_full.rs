@@ -9,30 +9,36 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::cli::Out;
-use crate::support::crash::{Act, Field, Prepared, Scenario, side_by_side};
-use crate::support::node::Node;
+use crate::support::cli::ProgramOutput;
+use crate::support::crash::{CrashRig, PreparedScenario, Run, Scenario, side_by_side};
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::settled_index::copy;
 use crate::support::strace;
 
-const BACKFILL: Act = Act { node: 0, list: 0, arguments: &["backfill"] };
+const BACKFILL: Run = Run { node: 0, list: 0, arguments: &["backfill"] };
 const FIRST: Scenario = Scenario { name: "first backfill", before: &[], act: BACKFILL };
-const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], act: Act { node: 1, ..BACKFILL } };
+const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], act: Run { node: 1, ..BACKFILL } };
 
-fn field() -> Field {
+fn field() -> CrashRig {
     let (mut ours, mut rng) = (random::chain(95, 112), Rng::new(95));
     let theirs = random::fork(&mut ours, &mut rng, 9, 1);
     let mut list = random::watchlist(&ours, &mut rng, 60);
     list.iter_mut().for_each(|(_, from)| *from = (*from).min(103));
-    let nodes = vec![Node::regtest(), Node::regtest()];
+    let nodes = vec![Bitcoind::regtest(), Bitcoind::regtest()];
     ours.submit_to(&nodes[0]);
     theirs.submit_to(&nodes[1]);
-    Field::new(nodes, &[list], 1)
+    CrashRig::new(nodes, &[list], 1)
 }
 
 /// Panics unless the run said that the disk is full and left a valid index; then has the next one go on, with space.
-fn assert_stopped_and_goes_on(prepared: &Prepared<'_>, folder: &Path, out: &Out, free: impl FnOnce(), what: &str) {
+fn assert_stopped_and_goes_on(
+    prepared: &PreparedScenario<'_>,
+    folder: &Path,
+    out: &ProgramOutput,
+    free: impl FnOnce(),
+    what: &str,
+) {
     assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{what}: {out:#?}");
     assert!(out.stderr.contains("the disk under ") && out.stderr.contains(" is full; free some"), "{what}: {out:#?}");
     let next = prepared.next(prepared.assert_valid(folder, what));
@@ -109,7 +115,7 @@ fn fill(path: &Path) -> u64 {
 }
 
 /// The victim's run on a small disk with so many bytes left, from a copy of the prepared index.
-fn run_with(disk: &SmallDisk, prepared: &Prepared<'_>, bytes: u64) -> (PathBuf, Out) {
+fn run_with(disk: &SmallDisk, prepared: &PreparedScenario<'_>, bytes: u64) -> (PathBuf, ProgramOutput) {
     let folder = disk.root.join("run");
     fs::create_dir(&folder).expect("there is space");
     copy(&prepared.start, &folder);
@@ -157,7 +163,7 @@ fn a_write_for_which_there_is_no_space_ends_the_run_and_the_next_one_goes_on() {
 }
 
 /// Has the disk be full from each of the run's writes on, or from so many of them.
-fn fail_writes(field: &Field, count: usize) {
+fn fail_writes(field: &CrashRig, count: usize) {
     for scenario in [FIRST, REORG] {
         let prepared = field.prepare(scenario);
         let writes = prepared.trace.writes;

@@ -23,10 +23,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, rows};
-use crate::support::cli::Cli;
+use crate::support::cli::Program;
 use crate::support::crash::{is_long, side_by_side};
-use crate::support::fake_node::Told;
-use crate::support::node::Node;
+use crate::support::fake_node::FakeNode;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::settled_index::copy;
 use crate::support::swept::{UNTRACKED, entries, identity};
@@ -35,23 +35,23 @@ const TIP: u32 = 108;
 const PACE: Pace = Pace { threads: 1, batch_blocks: 1 };
 
 /// A chain and a list, and what an index of them must answer.
-struct Truth {
-    told: Told,
+struct ExpectedAnswers {
+    told: FakeNode,
     list: List,
     /// The answers after a block, made when they are asked for; before any under `None`.
     right: Mutex<BTreeMap<Option<u64>, Arc<Value>>>,
 }
 
 /// An index at rest.
-struct Rest<'a> {
+struct IndexFiles<'a> {
     name: &'static str,
     dir: TempDir,
-    truth: &'a Truth,
+    truth: &'a ExpectedAnswers,
 }
 
 /// One bit of one file.
 #[derive(Clone, Debug)]
-struct Flip {
+struct BitFlip {
     file: PathBuf,
     byte: usize,
     bit: u32,
@@ -59,14 +59,14 @@ struct Flip {
 
 /// What became of flips.
 #[derive(Debug, Default)]
-struct Tally(Mutex<BTreeMap<(String, &'static str), usize>>);
+struct FlipCounts(Mutex<BTreeMap<(String, &'static str), usize>>);
 
-impl Truth {
+impl ExpectedAnswers {
     fn new(seed: u64) -> Self {
         let chain = random::chain(seed, TIP);
         let mut list = random::watchlist(&chain, &mut Rng::new(seed), 40);
         list.iter_mut().for_each(|(_, from)| *from = (*from).min(TIP));
-        Self { told: Told::new(chain.blocks()), list, right: Mutex::default() }
+        Self { told: FakeNode::new(chain.blocks()), list, right: Mutex::default() }
     }
 
     /// The answers after the block at a height, or before any.
@@ -89,9 +89,9 @@ impl Truth {
     }
 }
 
-impl<'a> Rest<'a> {
+impl<'a> IndexFiles<'a> {
     /// One that runs made which ended at these heights; the last run is in the log, what those before brought is in tables.
-    fn new(name: &'static str, truth: &'a Truth, stops: &[u32]) -> Self {
+    fn new(name: &'static str, truth: &'a ExpectedAnswers, stops: &[u32]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the index");
         let rest = Self { name, dir, truth };
         for stop in stops {
@@ -106,7 +106,7 @@ impl<'a> Rest<'a> {
     }
 
     /// So many flips, spread over all files, by size and at random; some in each.
-    fn flips(&self, count: usize, rng: &mut Rng) -> Vec<Flip> {
+    fn flips(&self, count: usize, rng: &mut Rng) -> Vec<BitFlip> {
         let names = fs::read_dir(self.index()).expect("it is there").map(|entry| entry.expect("it reads"));
         let mut files: Vec<_> =
             names.map(|entry| (entry.file_name().into(), entry.metadata().expect("it reads").len())).collect();
@@ -129,7 +129,7 @@ impl<'a> Rest<'a> {
             let byte = |part: usize| part * size / count;
             let flip = |part| {
                 let within = (byte(part + 1) - byte(part)).max(1);
-                Flip {
+                BitFlip {
                     file: file.clone(),
                     byte: byte(part) + rng.index(within),
                     bit: u32::try_from(rng.below(8)).expect("few"),
@@ -137,14 +137,14 @@ impl<'a> Rest<'a> {
             };
             flips.extend((0..count).map(flip));
             // What the last run wrote first: how far it was to get. Without it the index can't tell what it lacks.
-            let first = Flip { file: file.clone(), byte: size.min(20) - 1, bit: 0 };
+            let first = BitFlip { file: file.clone(), byte: size.min(20) - 1, bit: 0 };
             flips.extend(file.extension().is_some_and(|name| name == "log").then_some(first));
         }
         flips
     }
 
     /// A copy of the index with one bit flipped.
-    fn damaged(&self, flip: &Flip) -> (TempDir, PathBuf) {
+    fn damaged(&self, flip: &BitFlip) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("a folder for the index");
         let index = dir.path().join("index");
         fs::create_dir(&index).expect("the folder is ours");
@@ -157,7 +157,7 @@ impl<'a> Rest<'a> {
     }
 
     /// Panics where any answer of the damaged index is wrong; and where a run that goes on makes it so.
-    fn check(&self, flip: &Flip, tally: &Tally) {
+    fn check(&self, flip: &BitFlip, tally: &FlipCounts) {
         let what = format!("{}, {flip:?}", self.name);
         let (_dir, index) = self.damaged(flip);
         match caught(&what, || ask(&index)) {
@@ -182,7 +182,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// As runs of `Told` want it.
+/// As runs of `FakeNode` want it.
 fn wanted(list: &List) -> Wanted {
     Wanted { lists: Some((entries(list), TakenLists::default())), trace: UNTRACKED, ..Wanted::default() }
 }
@@ -225,8 +225,8 @@ fn assert_same(found: &Value, right: &Value, what: &str) {
     }
 }
 
-impl Tally {
-    fn count(&self, flip: &Flip, what: &'static str) {
+impl FlipCounts {
+    fn count(&self, flip: &BitFlip, what: &'static str) {
         let name = flip.file.to_string_lossy().into_owned();
         let kind = ["MANIFEST", "OPTIONS", "CURRENT"].iter().find(|kind| name.starts_with(**kind));
         let kind = kind.map_or_else(|| name.rsplit('.').next().unwrap_or_default().to_owned(), ToString::to_string);
@@ -240,10 +240,10 @@ impl Tally {
 
 #[test]
 fn a_flipped_bit_gives_the_right_answer_or_an_error() {
-    let (truth, tally, mut rng) = (Truth::new(96), Tally::default(), Rng::new(96));
+    let (truth, tally, mut rng) = (ExpectedAnswers::new(96), FlipCounts::default(), Rng::new(96));
     let count = if is_long() { 2500 } else { 60 };
     for (name, stops) in [("young", &[TIP][..]), ("worn", &[20, 40, 60, 80, 90, 95, 100, 102, TIP])] {
-        let rest = Rest::new(name, &truth, stops);
+        let rest = IndexFiles::new(name, &truth, stops);
         let flips = rest.flips(count, &mut rng);
         side_by_side(&flips, |flip| rest.check(flip, &tally));
     }
@@ -258,17 +258,17 @@ fn a_flipped_bit_gives_the_right_answer_or_an_error() {
 
 #[test]
 fn the_program_says_what_is_damaged_and_never_dies_of_it() {
-    let (truth, mut rng) = (Truth::new(97), Rng::new(97));
-    let node = Node::regtest();
+    let (truth, mut rng) = (ExpectedAnswers::new(97), Rng::new(97));
+    let node = Bitcoind::regtest();
     random::chain(97, TIP).submit_to(&node);
-    let rest = Rest::new("worn", &truth, &[30, 60, 90, 100, TIP]);
+    let rest = IndexFiles::new("worn", &truth, &[30, 60, 90, 100, TIP]);
     let mut flips = rest.flips(if is_long() { 300 } else { 30 }, &mut rng);
     if !is_long() {
         flips = flips.into_iter().step_by(3).collect();
     }
     side_by_side(&flips, |flip| {
         let (_dir, index) = rest.damaged(flip);
-        let cli = Cli::new(&node, index);
+        let cli = Program::new(&node, index);
         for question in [&["history", "all"][..], &["digest"], &["status"], &["backfill"], &["history", "all"]] {
             let out = cli.run(&[&["--format", "json"], question].concat());
             let what = format!("{flip:?}: {question:?}: {out:#?}");

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::oracle::answers::write_list;
-use crate::support::chain::Chain;
-use crate::support::cli::{Cli, Running};
+use crate::support::chain::RegtestChain;
+use crate::support::cli::{Program, RunningProgram};
 use crate::support::crash::is_long;
-use crate::support::node::Node;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use serde_json::Value;
 
@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Story {
     seed: u64,
     rng: Rng,
-    node: Node,
-    chain: Chain,
-    cli: Cli,
+    node: Bitcoind,
+    chain: RegtestChain,
+    cli: Program,
     /// The log as it was read last.
     log: Vec<Value>,
     reorgs: usize,
@@ -28,11 +28,11 @@ struct Story {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let (mut chain, mut rng, node) = (random::chain(seed, 108), Rng::new(seed), Node::regtest());
+        let (mut chain, mut rng, node) = (random::chain(seed, 108), Rng::new(seed), Bitcoind::regtest());
         random::grow(&mut chain, &mut rng, 2);
         chain.submit_to(&node);
         let list = random::watchlist(&chain, &mut rng, 60);
-        let cli = Cli::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
+        let cli = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
         let watch = write_list(&cli, &list);
         let cli = cli.with(&["--watch", &watch, "--min-taint", "1"]);
         Self { seed, rng, node, chain, cli, log: Vec::new(), reorgs: 0 }
@@ -115,7 +115,7 @@ impl Story {
         self.look(&printed);
         let fresh = self.cli.elsewhere();
         assert_eq!(fresh.json(&["backfill"]).0, 0);
-        let digest = |cli: &Cli| cli.json(&["digest"]).1["digest"].as_str().expect("a digest").to_owned();
+        let digest = |cli: &Program| cli.json(&["digest"]).1["digest"].as_str().expect("a digest").to_owned();
         assert_eq!(digest(&self.cli), digest(&fresh), "seed {}", self.seed);
         assert_eq!(self.cli.json(&["verify"]).0, 0, "seed {}", self.seed);
         let (found, expected) = (holds(&self.log), holds(&fresh.jsonl(&["events"]).1));
@@ -128,7 +128,7 @@ impl Story {
     }
 
     /// Lines until the index has the node's tip.
-    fn await_tip(&self, running: &mut Running) -> Vec<Value> {
+    fn await_tip(&self, running: &mut RunningProgram) -> Vec<Value> {
         let (end, mut printed) = (Instant::now() + PATIENCE, Vec::new());
         let tip = self.node.best().to_string();
         while Instant::now() < end {

@@ -6,14 +6,14 @@ use std::io::Write;
 use bitcoin::ScriptBuf;
 
 use crate::oracle::answers::List;
-use crate::support::chain::Chain;
-use crate::support::crash::{Act, Field, Prepared, Scenario, Stage, Tally, is_long, side_by_side};
-use crate::support::node::Node;
+use crate::support::chain::RegtestChain;
+use crate::support::crash::{CrashRig, KillCounts, PreparedScenario, Run, Scenario, Stage, is_long, side_by_side};
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
-use crate::support::strace::Point;
+use crate::support::strace::KillPoint;
 
-const BACKFILL: Act = Act { node: 0, list: 0, arguments: &["backfill"] };
-const OTHER_BRANCH: Act = Act { node: 1, ..BACKFILL };
+const BACKFILL: Run = Run { node: 0, list: 0, arguments: &["backfill"] };
+const OTHER_BRANCH: Run = Run { node: 1, ..BACKFILL };
 
 const FIRST: Scenario = Scenario { name: "first backfill", before: &[], act: BACKFILL };
 const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], act: OTHER_BRANCH };
@@ -21,33 +21,33 @@ const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], act: OTHE
 const WORN: Scenario = Scenario {
     name: "reorg of a worn index",
     before: &[
-        Act { arguments: &["backfill", "--to", "30"], ..BACKFILL },
-        Act { arguments: &["backfill", "--to", "60"], ..BACKFILL },
-        Act { arguments: &["backfill", "--to", "90"], ..BACKFILL },
+        Run { arguments: &["backfill", "--to", "30"], ..BACKFILL },
+        Run { arguments: &["backfill", "--to", "60"], ..BACKFILL },
+        Run { arguments: &["backfill", "--to", "90"], ..BACKFILL },
         BACKFILL,
     ],
     act: OTHER_BRANCH,
 };
 /// Entries that are new, or start lower.
 const MORE: Scenario =
-    Scenario { name: "more entries", before: &[BACKFILL], act: Act { list: 1, arguments: &["backfill"], node: 0 } };
+    Scenario { name: "more entries", before: &[BACKFILL], act: Run { list: 1, arguments: &["backfill"], node: 0 } };
 /// The same, and a better branch.
 const MORE_AND_REORG: Scenario =
-    Scenario { name: "more entries and a reorg", before: &[BACKFILL], act: Act { list: 1, ..OTHER_BRANCH } };
+    Scenario { name: "more entries and a reorg", before: &[BACKFILL], act: Run { list: 1, ..OTHER_BRANCH } };
 /// Entries that are gone, and coins followed less far.
 const FEWER: Scenario = Scenario {
     name: "fewer entries",
-    before: &[Act { list: 1, ..BACKFILL }],
-    act: Act { list: 0, arguments: &["--min-taint", "5000000", "backfill", "--forget", "--accept-shrink"], node: 0 },
+    before: &[Run { list: 1, ..BACKFILL }],
+    act: Run { list: 0, arguments: &["--min-taint", "5000000", "backfill", "--forget", "--accept-shrink"], node: 0 },
 };
 
 /// Everything derived again.
 const RETRACE: Scenario =
-    Scenario { name: "retrace", before: &[BACKFILL], act: Act { arguments: &["retrace"], ..BACKFILL } };
+    Scenario { name: "retrace", before: &[BACKFILL], act: Run { arguments: &["retrace"], ..BACKFILL } };
 
 /// Two nodes that stand still on two branches, the second's with more work; the list, and before it a part of it.
-fn field(ours: &Chain, theirs: &Chain, mut list: List, batch: usize, fork: u32) -> Field {
-    let nodes = vec![Node::regtest(), Node::regtest()];
+fn field(ours: &RegtestChain, theirs: &RegtestChain, mut list: List, batch: usize, fork: u32) -> CrashRig {
+    let nodes = vec![Bitcoind::regtest(), Bitcoind::regtest()];
     ours.submit_to(&nodes[0]);
     theirs.submit_to(&nodes[1]);
     // What starts above the tip isn't covered there.
@@ -55,11 +55,11 @@ fn field(ours: &Chain, theirs: &Chain, mut list: List, batch: usize, fork: u32) 
     // A third of it is missing, and what starts at 0 starts later.
     let part = list.iter().enumerate().filter(|(at, _)| at % 3 > 0);
     let part = part.map(|(at, (script, from))| (script.clone(), if at % 4 == 0 { fork.min(from + 50) } else { *from }));
-    Field::new(nodes, &[part.collect(), list], batch)
+    CrashRig::new(nodes, &[part.collect(), list], batch)
 }
 
 /// Branches of random blocks, nine and ten of them, and a block in each batch.
-fn busy(seed: u64) -> Field {
+fn busy(seed: u64) -> CrashRig {
     let (mut ours, mut rng) = (random::chain(seed, 112), Rng::new(seed));
     let theirs = random::fork(&mut ours, &mut rng, 9, 1);
     let list = random::watchlist(&ours, &mut rng, 60);
@@ -67,7 +67,7 @@ fn busy(seed: u64) -> Field {
 }
 
 /// Branches of thousands of blocks, each with a record: to undo them takes many batches.
-fn deep(seed: u64, depth: u32) -> Field {
+fn deep(seed: u64, depth: u32) -> CrashRig {
     let (mut ours, mut rng) = (random::chain(seed, 105), Rng::new(seed));
     let list = random::watchlist(&ours, &mut rng, 30);
     let scripts: Vec<ScriptBuf> = list.iter().map(|(script, _)| script.clone()).collect();
@@ -86,8 +86,8 @@ fn say(text: &str) {
 }
 
 /// Kills at each of these points, and for every third of them again at another in the run that goes on.
-fn kill_at(prepared: &Prepared<'_>, points: &[Point], tally: &Tally) {
-    let jobs: Vec<Vec<&Point>> = (0..points.len())
+fn kill_at(prepared: &PreparedScenario<'_>, points: &[KillPoint], tally: &KillCounts) {
+    let jobs: Vec<Vec<&KillPoint>> = (0..points.len())
         .map(|at| match at % 3 {
             2 => vec![&points[at], &points[(at * 7 + 3) % points.len()]],
             _ => vec![&points[at]],
@@ -98,7 +98,7 @@ fn kill_at(prepared: &Prepared<'_>, points: &[Point], tally: &Tally) {
 
 #[test]
 fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
-    let (field, tally) = (busy(91), Tally::default());
+    let (field, tally) = (busy(91), KillCounts::default());
     for (scenario, count) in
         [(FIRST, 12), (REORG, 14), (WORN, 8), (MORE, 8), (MORE_AND_REORG, 8), (FEWER, 6), (RETRACE, 6)]
     {
@@ -119,14 +119,14 @@ fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
 fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened() {
     // Kills, of which so many in a disconnect and in a recovery.
     let (depth, wanted) = if is_long() { (2000, [400, 200, 100]) } else { (700, [8, 3, 2]) };
-    let (field, tally, mut rng) = (deep(92, depth), Tally::default(), Rng::new(92));
+    let (field, tally, mut rng) = (deep(92, depth), KillCounts::default(), Rng::new(92));
     let (first, reorg) = (field.prepare(FIRST), field.prepare(REORG));
     kill_at(&reorg, &reorg.spread(wanted[2] / 2), &tally);
-    let found = |tally: &Tally| {
+    let found = |tally: &KillCounts| {
         let disconnecting = |_, stage| stage == Stage::Disconnecting;
         [tally.kills(|_, _| true), tally.kills(disconnecting), tally.kills(|again, _| again)]
     };
-    let enough = |tally: &Tally| found(tally).iter().zip(&wanted).all(|(found, wanted)| found >= wanted);
+    let enough = |tally: &KillCounts| found(tally).iter().zip(&wanted).all(|(found, wanted)| found >= wanted);
     let mut rounds = 0;
     while !enough(&tally) {
         rounds += 1;

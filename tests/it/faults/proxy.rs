@@ -12,12 +12,12 @@ use bitcoin::{Block, BlockHash};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, write_list};
-use crate::support::chain_facts::Lore;
-use crate::support::cli::{Cli, Out};
-use crate::support::library::Asker;
-use crate::support::lies::{Fate, Kind};
-use crate::support::node::Node;
-use crate::support::proxy::{CANARY, Done, Proxy};
+use crate::support::chain_facts::ChainFacts;
+use crate::support::cli::{Program, ProgramOutput};
+use crate::support::library::Library;
+use crate::support::lies::{Consequence, Fault};
+use crate::support::node::Bitcoind;
+use crate::support::proxy::{CANARY, InjectedFault, Proxy};
 use crate::support::random::{self, Rng};
 
 const LANES: [&str; 2] = ["rest", "rpc"];
@@ -42,8 +42,8 @@ fn long() -> bool {
 struct Side {
     /// Of its blocks, by height.
     hashes: Vec<BlockHash>,
-    node: Node,
-    whole: Vec<Cli>,
+    node: Bitcoind,
+    whole: Vec<Program>,
 }
 
 /// Two branches that leave each other some blocks below the tip, of which the first is given up for the second. Lists, and what
@@ -51,8 +51,8 @@ struct Side {
 struct Scene {
     ours: Side,
     theirs: Side,
-    lists: Vec<(List, Arc<Lore>)>,
-    stale: Vec<Cli>,
+    lists: Vec<(List, Arc<ChainFacts>)>,
+    stale: Vec<Program>,
     dir: TempDir,
 }
 
@@ -68,14 +68,14 @@ impl Scene {
         let lists = [0, fork].map(|most| {
             let mut list = random::watchlist(&short, &mut rng, 60);
             list.iter_mut().for_each(|(_, from)| *from = (*from).min(most));
-            let mut lore = Lore::default();
-            lore.learn(short.blocks(), &list);
-            lore.learn(long.blocks(), &list);
-            (list, Arc::new(lore))
+            let mut chain_facts = ChainFacts::default();
+            chain_facts.learn(short.blocks(), &list);
+            chain_facts.learn(long.blocks(), &list);
+            (list, Arc::new(chain_facts))
         });
-        let indexes = |node: &Node, name: &str, arguments: &[&str]| {
+        let indexes = |node: &Bitcoind, name: &str, arguments: &[&str]| {
             let cli = |(number, (list, _)): (usize, &(List, _))| {
-                let cli = Cli::new(node, dir.path().join(format!("{name}-{number}")));
+                let cli = Program::new(node, dir.path().join(format!("{name}-{number}")));
                 let watch = write_list(&cli, list);
                 let cli = cli.with(&["--watch", &watch]);
                 let out = cli.run(arguments);
@@ -85,7 +85,7 @@ impl Scene {
             lists.iter().enumerate().map(cli).collect::<Vec<_>>()
         };
         let (ours, theirs) = if invalid { (&long, &short) } else { (&short, &long) };
-        let nodes = [(); 2].map(|()| Node::regtest());
+        let nodes = [(); 2].map(|()| Bitcoind::regtest());
         ours.submit_to(&nodes[0]);
         theirs.submit_to(&nodes[1]);
         if invalid {
@@ -111,24 +111,24 @@ impl Scene {
         if !index.exists() {
             return None;
         }
-        let asker = Asker::open(index);
-        let through = asker.through()?;
-        let found = asker.0.reader.header(through).expect("the index reads").expect("a tip has a header");
+        let library = Library::open(index);
+        let through = library.through()?;
+        let found = library.0.reader.header(through).expect("the index reads").expect("a tip has a header");
         let is_on = |side: &&Side| side.hashes.get(through as usize) == Some(&found.block_hash());
         let side = [&self.theirs, &self.ours].into_iter().find(is_on);
         let side = side.unwrap_or_else(|| panic!("{what}: block {through} of the index is no node's"));
-        let expected = Asker::open(side.whole[number].index()).digest(through);
-        assert_eq!(asker.digest(through), expected, "{what}: through {through}");
+        let expected = Library::open(side.whole[number].index()).digest(through);
+        assert_eq!(library.digest(through), expected, "{what}: through {through}");
         Some(through)
     }
 
     /// Has one seed's faults happen, all of them; gives what happened.
-    fn run(&self, proxy: &Proxy, seed: u64, from_stale: bool, faults: &[Kind]) -> Vec<Done> {
+    fn run(&self, proxy: &Proxy, seed: u64, from_stale: bool, faults: &[Fault]) -> Vec<InjectedFault> {
         let (mut rng, lane) = (Rng::new(seed), lane(seed));
         let number = rng.index(self.lists.len());
-        let (list, lore) = &self.lists[number];
+        let (list, chain_facts) = &self.lists[number];
         let folder = self.dir.path().join(format!("seed-{seed}"));
-        let cli = Cli::through(&self.theirs.node, proxy.url(), folder.join("index"));
+        let cli = Program::through(&self.theirs.node, proxy.url(), folder.join("index"));
         let watch = write_list(&cli, list);
         let (cookie, threads) = (proxy.cookie_file(), (1 + rng.below(4)).to_string());
         let cookie = cookie.to_str().expect("tests use plain paths");
@@ -143,7 +143,7 @@ impl Scene {
         };
         begin(from_stale);
         let scene = format!("seed {seed}, {lane}, {threads} threads, {batch} a batch, stale: {from_stale}, {faults:?}");
-        proxy.plan(seed, faults, lore);
+        proxy.plan(seed, faults, chain_facts);
         let mut happened = Vec::new();
         for run in 0.. {
             assert!(run < RUNS, "{scene}: what is left never happens");
@@ -164,7 +164,7 @@ impl Scene {
             }
         }
         // Without the proxy, the node as it is.
-        let direct = Cli::new(&self.theirs.node, cli.index()).with(&["--watch", &watch]);
+        let direct = Program::new(&self.theirs.node, cli.index()).with(&["--watch", &watch]);
         let out = direct.run(&["backfill"]);
         assert_eq!(out.code, 0, "{scene}, at last: {out:?}");
         let through = self.assert_valid_prefix(cli.index(), number, &scene);
@@ -175,18 +175,18 @@ impl Scene {
 }
 
 /// Panics unless a run ended as the faults that happened to it say.
-fn judge(out: &Out, done: &[Done], what: &str) {
-    let of = |test: fn(Fate) -> bool| done.iter().any(|done| test(done.kind.fate()));
+fn judge(out: &ProgramOutput, done: &[InjectedFault], what: &str) {
+    let of = |test: fn(Consequence) -> bool| done.iter().any(|done| test(done.kind.fate()));
     match out.code {
         // What makes the run look again may also make it throw away what was wrong, unseen.
         0 => assert!(
-            !of(|fate| matches!(fate, Fate::Fails(_))) || of(|fate| matches!(fate, Fate::Either(_))),
+            !of(|fate| matches!(fate, Consequence::Fails(_))) || of(|fate| matches!(fate, Consequence::Either(_))),
             "{what}: it went unseen: {out:?}"
         ),
         1 | 2 => {
             let words = done.iter().flat_map(|done| match done.kind.fate() {
-                Fate::Fails(words) | Fate::Either(words) => words,
-                Fate::Survives => &[],
+                Consequence::Fails(words) | Consequence::Either(words) => words,
+                Consequence::Survives => &[],
             });
             let said: Vec<_> = words.filter(|words| out.stderr.contains(**words)).collect();
             assert!(!said.is_empty(), "{what}: it says nothing of it: {out:?}");
@@ -221,8 +221,8 @@ fn turn(seed: u64) -> usize {
 fn all(
     scene: &Scene,
     seeds: u64,
-    plan: impl Fn(u64) -> (bool, Vec<Kind>) + Sync,
-) -> BTreeMap<(&'static str, Kind), u64> {
+    plan: impl Fn(u64) -> (bool, Vec<Fault>) + Sync,
+) -> BTreeMap<(&'static str, Fault), u64> {
     let next = AtomicU64::new(0);
     let work = || {
         let proxy = Proxy::before([&scene.theirs.node, &scene.ours.node]);
@@ -253,7 +253,7 @@ fn all(
 }
 
 /// Panics unless each kind happened in each lane.
-fn assert_all_happened(counts: &BTreeMap<(&str, Kind), u64>, kinds: &[Kind]) {
+fn assert_all_happened(counts: &BTreeMap<(&str, Fault), u64>, kinds: &[Fault]) {
     for lane in LANES {
         for kind in kinds {
             assert!(counts.contains_key(&(lane, *kind)), "{lane}: no {kind:?} happened: {counts:?}");
@@ -266,24 +266,24 @@ fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right(
     let seeds = if long() { SEEDS_LONG } else { SEEDS };
     let counts = all(&Scene::new(301, false), seeds, |seed| {
         let (mut rng, turn) = (Rng::new(seed), turn(seed));
-        let by_turn = (0..BY_TURN).map(|at| Kind::ALL[(turn * BY_TURN + at) % Kind::ALL.len()]);
-        let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&Kind::ALL)).collect();
+        let by_turn = (0..BY_TURN).map(|at| Fault::ALL[(turn * BY_TURN + at) % Fault::ALL.len()]);
+        let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&Fault::ALL)).collect();
         // Each takes a minute.
-        let stall = (long() && seed % 200 == 100).then_some(Kind::Stall);
+        let stall = (long() && seed % 200 == 100).then_some(Fault::Stall);
         (rng.once_in(3), by_turn.chain(drawn).chain(stall).collect())
     });
-    assert_all_happened(&counts, &Kind::ALL);
+    assert_all_happened(&counts, &Fault::ALL);
 }
 
 #[test]
 fn a_branch_that_the_node_calls_invalid_is_left_whatever_else_it_answers() {
-    const KINDS: [Kind; 6] = [
-        Kind::AnotherAncestor,
-        Kind::UnknownAncestor,
-        Kind::AnotherHeader,
-        Kind::FlippedHeader,
-        Kind::Elsewhere,
-        Kind::Refused,
+    const KINDS: [Fault; 6] = [
+        Fault::AnotherAncestor,
+        Fault::UnknownAncestor,
+        Fault::AnotherHeader,
+        Fault::FlippedHeader,
+        Fault::Elsewhere,
+        Fault::Refused,
     ];
     let seeds = if long() { SEEDS_LONG / 10 } else { 4 };
     let counts = all(&Scene::new(302, true), seeds, |seed| {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::cli::{Cli, Out};
-use crate::support::node::Node;
-use crate::support::small::{PAYER, Small};
+use crate::support::cli::{Program, ProgramOutput};
+use crate::support::node::Bitcoind;
+use crate::support::small::{PAYER, SmallIndex};
 use coinhound::index::{Family, Writer};
 
 /// The files of a folder with their bytes.
@@ -16,7 +16,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Each command that opens an index, with what it prints.
-fn all_commands(cli: &Cli) -> Vec<(Vec<&'static str>, Out)> {
+fn all_commands(cli: &Program) -> Vec<(Vec<&'static str>, ProgramOutput)> {
     let commands: [&[&str]; 7] = [
         &["backfill"],
         &["status"],
@@ -33,7 +33,7 @@ fn all_commands(cli: &Cli) -> Vec<(Vec<&'static str>, Out)> {
     })
 }
 
-fn assert_refused(cli: &Cli, words: &[&str]) {
+fn assert_refused(cli: &Program, words: &[&str]) {
     let before = files(cli.index());
     for (arguments, out) in all_commands(cli) {
         assert_eq!(out.code, 1, "{arguments:?}: {out:#?}");
@@ -51,7 +51,7 @@ fn assert_refused(cli: &Cli, words: &[&str]) {
 
 #[test]
 fn a_folder_that_holds_something_else_is_left_untouched() {
-    let small = Small::without_index(10);
+    let small = SmallIndex::without_index(10);
     fs::create_dir_all(small.cli.index()).expect("ours");
     fs::write(small.cli.index().join("thesis.doc"), "two years of work").expect("ours");
     let before = files(small.cli.index());
@@ -66,7 +66,7 @@ fn a_folder_that_holds_something_else_is_left_untouched() {
 
 #[test]
 fn a_file_in_the_index_s_place_is_refused() {
-    let small = Small::without_index(10);
+    let small = SmallIndex::without_index(10);
     fs::write(small.cli.index(), "a file").expect("ours");
     for (arguments, out) in all_commands(&small.cli) {
         assert!(out.code == 1 && out.stderr.contains("index"), "{arguments:?}: {out:#?}");
@@ -76,9 +76,9 @@ fn a_file_in_the_index_s_place_is_refused() {
 
 #[test]
 fn another_chain_s_index_is_refused_by_every_command() {
-    let small = Small::at(10);
-    let node = Node::regtest();
-    let cli = Cli::new(&node, small.cli.index());
+    let small = SmallIndex::at(10);
+    let node = Bitcoind::regtest();
+    let cli = Program::new(&node, small.cli.index());
     fs::write(cli.home().join("list.txt"), "script:51\n").expect("ours");
     assert_refused(&cli.with(&["--watch", "list.txt"]), &["is of main, not of regtest", "--chain"]);
 }
@@ -87,7 +87,7 @@ fn another_chain_s_index_is_refused_by_every_command() {
 fn another_format_is_refused_by_every_command() {
     for (bytes, shown) in [(&2u32.to_be_bytes()[..], "has format 2"), (b"new!", "has format"), (b"", "format unknown")]
     {
-        let small = Small::at(10);
+        let small = SmallIndex::at(10);
         let writer = Writer::open(small.cli.index()).expect("it is whole");
         let mut step = writer.step();
         step.raw_put(Family::Meta, b"format", bytes);
@@ -113,7 +113,7 @@ fn lost_or_cut_files_are_damage_and_nothing_is_made_anew() {
         ("a table is gone", |folder| each(folder, ".sst", |path| fs::remove_file(path).expect("ours"))),
         ("a table is cut", |folder| each(folder, ".sst", |path| cut(path, 100))),
     ];
-    let small = Small::at(30);
+    let small = SmallIndex::at(30);
     // A second run writes what the first left in its log into tables.
     small.backfill();
     let whole = files(small.cli.index());
@@ -136,7 +136,7 @@ fn cut(path: &Path, length: u64) {
 
 #[test]
 fn a_flipped_byte_is_noticed_or_changes_no_answer() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     small.backfill();
     let questions = [&["history", PAYER][..], &["coins", PAYER], &["digest"]];
     let ask = |question: &[&str]| small.cli.run(&[&["--format", "json"], question].concat());
@@ -172,7 +172,7 @@ fn a_flipped_byte_is_noticed_or_changes_no_answer() {
 
 #[test]
 fn an_index_in_use_names_the_process_and_still_answers_questions() {
-    let small = Small::at(30);
+    let small = SmallIndex::at(30);
     let writer = Writer::open(small.cli.index()).expect("it is whole");
     let out = small.cli.run(&["backfill"]);
     assert_eq!(out.code, 1, "{out:#?}");
@@ -187,12 +187,12 @@ fn an_index_in_use_names_the_process_and_still_answers_questions() {
 
 #[test]
 fn a_backup_is_whole_and_never_put_over_anything() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     let folder = small.cli.index().parent().expect("a folder");
     let copy = folder.join("deep/copy");
     let path = copy.to_str().expect("tests use plain paths");
     assert_eq!(small.cli.run(&["backup", path]).code, 0);
-    let moved = Cli::new(&small.node, &copy);
+    let moved = Program::new(&small.node, &copy);
     for question in [&["history", "all"][..], &["digest"]] {
         let (ours, theirs) = (small.cli.json(question), moved.json(question));
         assert_eq!((ours.0, &ours.1["rows"], &ours.1["digest"]), (theirs.0, &theirs.1["rows"], &theirs.1["digest"]));

@@ -16,16 +16,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, write_list};
-use crate::oracle::index_rows::{Listed, State, Tracked, entries};
-use crate::support::cli::{Cli, Running};
+use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};
+use crate::support::cli::{Program, RunningProgram};
 use crate::support::gate::Gate;
-use crate::support::library::Asker;
-use crate::support::node::Node;
+use crate::support::library::Library;
+use crate::support::node::Bitcoind;
 use crate::support::random;
 use crate::support::random::Rng;
 use crate::support::records::mainnet;
-use crate::support::source::{Branch, Memory};
-use crate::support::swept::{Swept, UNTRACKED};
+use crate::support::source::{Branch, MemorySource};
+use crate::support::swept::{SweptIndex, UNTRACKED};
 
 const TIP: u32 = 599;
 
@@ -33,9 +33,9 @@ const TIP: u32 = 599;
 struct Scene {
     blocks: Vec<Block>,
     list: List,
-    node: Node,
+    node: Bitcoind,
     gate: Gate,
-    done: Asker,
+    done: Library,
     dir: TempDir,
 }
 
@@ -44,18 +44,18 @@ impl Scene {
         let blocks = mainnet();
         let outputs = blocks.iter().flat_map(|block| &block.txdata).flat_map(|transaction| &transaction.output);
         let list: List = outputs.map(|output| (output.script_pubkey.clone(), 0)).step_by(2).collect();
-        let node = Node::mainnet_offline();
+        let node = Bitcoind::mainnet_offline();
         node.feed_mainnet(TIP);
         let dir = tempfile::tempdir().expect("a folder for indexes");
-        let cli = Cli::new(&node, dir.path().join("done"));
+        let cli = Program::new(&node, dir.path().join("done"));
         let watch = write_list(&cli, &list);
         assert_eq!(cli.with(&["--watch", &watch]).json(&["backfill"]).0, 0);
-        let (gate, done) = (Gate::before(node.rpc_port()), Asker::open(&dir.path().join("done")));
+        let (gate, done) = (Gate::before(node.rpc_port()), Library::open(&dir.path().join("done")));
         Self { blocks, list, node, gate, done, dir }
     }
 
-    fn cli(&self, name: &str) -> Cli {
-        let cli = Cli::through(&self.node, self.gate.url(), self.dir.path().join(name));
+    fn cli(&self, name: &str) -> Program {
+        let cli = Program::through(&self.node, self.gate.url(), self.dir.path().join(name));
         let watch = write_list(&cli, &self.list);
         cli.with(&["--watch", &watch]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
     }
@@ -69,7 +69,7 @@ impl Scene {
     }
 }
 
-fn start(cli: &Cli) -> Running {
+fn start(cli: &Program) -> RunningProgram {
     let running = cli.spawn(&["--format", "json", "backfill"]);
     while !cli.index().exists() {
         std::thread::sleep(Duration::from_millis(1));
@@ -77,7 +77,7 @@ fn start(cli: &Cli) -> Running {
     running
 }
 
-fn finish(running: Running) {
+fn finish(running: RunningProgram) {
     let out = running.wait(Duration::from_secs(120));
     assert_eq!(out.code, 0, "the writer isn't disturbed by its readers: {}", out.stderr);
 }
@@ -103,8 +103,8 @@ fn every_open_beside_a_running_backfill_is_whole() {
         scene.gate.slow(Duration::from_millis([0, 1, 2, 40][round]));
         let mut running = start(&cli);
         while running.is_running() {
-            let asker = match Asker::try_open(cli.index()) {
-                Ok(asker) => asker,
+            let library = match Library::try_open(cli.index()) {
+                Ok(library) => library,
                 Err(IndexError::Busy { .. }) => {
                     busy += 1;
                     continue;
@@ -112,19 +112,19 @@ fn every_open_beside_a_running_backfill_is_whole() {
                 Err(error) => panic!("{error}"),
             };
             opened += 1;
-            let Some(through) = asker.through() else { continue };
+            let Some(through) = library.through() else { continue };
             partial += u32::from(through < TIP);
             if partial >= 10 && round == 3 {
                 scene.gate.open();
             }
             let what = format!("round {round}, through {through}");
-            assert_eq!(asker.digest(through), scene.done.digest(through), "{what}");
-            assert_eq!(asker.digest(through + 1), None, "{what}");
+            assert_eq!(library.digest(through), scene.done.digest(through), "{what}");
+            assert_eq!(library.digest(through + 1), None, "{what}");
             if opened % 4 == 0 {
                 let expected = scene.at(through);
-                assert_rows(&asker.history("all", u32::MAX), &expected.history(&all), &what);
-                assert_rows(&asker.coins("all", u32::MAX), &expected.coins(&all), &what);
-                assert_rows(&asker.balances("all", u32::MAX), &expected.balances(&all), &what);
+                assert_rows(&library.history("all", u32::MAX), &expected.history(&all), &what);
+                assert_rows(&library.coins("all", u32::MAX), &expected.coins(&all), &what);
+                assert_rows(&library.balances("all", u32::MAX), &expected.balances(&all), &what);
             }
         }
         finish(running);
@@ -206,7 +206,7 @@ fn a_backup_beside_a_running_backfill_is_an_index_of_its_own() {
     scene.gate.open();
     finish(running);
     for (folder, through) in copies {
-        let copy = Asker::open(&folder);
+        let copy = Library::open(&folder);
         assert_eq!(json!(copy.through()), through);
         if let Some(through) = copy.through() {
             assert_eq!(copy.digest(through), scene.done.digest(through), "through {through}");
@@ -216,7 +216,7 @@ fn a_backup_beside_a_running_backfill_is_an_index_of_its_own() {
         drop(copy);
         let (code, answer) = continued(&scene, &folder).json(&["backfill"]);
         assert_eq!((code, &answer["from"], &answer["through"]), (0, &json!(next), &json!(TIP)), "{answer}");
-        assert_eq!(Asker::open(&folder).digest(TIP), scene.done.digest(TIP));
+        assert_eq!(Library::open(&folder).digest(TIP), scene.done.digest(TIP));
     }
     // What is there is never overwritten.
     let taken = scene.dir.path().join("copy-0");
@@ -225,8 +225,8 @@ fn a_backup_beside_a_running_backfill_is_an_index_of_its_own() {
 }
 
 /// The binary at another index, without lists: it goes on with the entries that the index has.
-fn continued(scene: &Scene, index: &Path) -> Cli {
-    Cli::new(&scene.node, index)
+fn continued(scene: &Scene, index: &Path) -> Program {
+    Program::new(&scene.node, index)
 }
 
 /// Rows that a height has in `a_reader_beside_a_busy_writer_sees_no_holes`, and bytes in each.
@@ -295,11 +295,11 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
 }
 
 /// Branches that each leave the one before some blocks below its tip, and have more work; and a list of scripts on them.
-fn branches() -> (Vec<Arc<Branch>>, State) {
+fn branches() -> (Vec<Arc<Branch>>, RolesByScript) {
     let (mut chain, mut rng) = (random::chain(77, 125), Rng::new(77));
-    let mut state = State::new();
+    let mut state = RolesByScript::new();
     for (script, _) in random::watchlist(&chain, &mut rng, 12) {
-        state.insert(script, Listed { flagged: true, service: false, from: 0 });
+        state.insert(script, ScriptRoles { flagged: true, service: false, from: 0 });
     }
     let mut branches = vec![Branch::new(chain.blocks())];
     for _ in 0..12 {
@@ -315,7 +315,7 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
     let (branches, state) = branches();
     let trace = WantedTrace { rules: None, min_taint_sat: Some(1), ..UNTRACKED };
     let parameters = trace.over(&TraceParameters::default());
-    let mut index = Swept::tracking(entries(&state), &trace);
+    let mut index = SweptIndex::tracking(entries(&state), &trace);
     let path = index.writer().path().to_owned();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -332,7 +332,7 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
                 let on = |branch: &&Arc<Branch>| branch.height() >= tip.height && branch.id(tip.height) == tip;
                 let branch = branches.iter().find(on).expect("a tip of one of the branches");
                 // Whatever is on the list at that moment, and however far its sweep is: each entry's touches are whole there.
-                let model = Tracked::new(&branch.blocks[..=height], &state, &parameters);
+                let model = IndexRows::new(&branch.blocks[..=height], &state, &parameters);
                 model.assert_covered(&reader, &format!("at {tip}"));
                 read += 1;
             }
@@ -341,14 +341,14 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
         let pace = Pace { threads: 2, batch_blocks: 3 };
         let scripts: Vec<ScriptBuf> = state.keys().cloned().collect();
         for (number, branch) in branches.iter().enumerate() {
-            index.sweep(&Memory::on(branch), pace).expect("a sane source");
+            index.sweep(&MemorySource::on(branch), pace).expect("a sane source");
             // One entry goes, and comes back from another height than before.
             let (mut fewer, script) = (state.clone(), &scripts[number % scripts.len()]);
             fewer.remove(script);
             for list in [fewer, state.clone()] {
                 let lists = Some((entries(&list), TakenLists::default()));
                 index.want(Wanted { lists, trace: trace.clone(), forget: true, accept_shrink: true });
-                index.sweep(&Memory::on(branch), pace).expect("a sane source");
+                index.sweep(&MemorySource::on(branch), pace).expect("a sane source");
             }
         }
         done.store(true, Ordering::SeqCst);

@@ -14,11 +14,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::chain;
-use crate::support::node::Node;
+use crate::support::node::Bitcoind;
 use crate::support::random::Rng;
 
 /// A handle to the node that believes the node's folder to be `folder`.
-fn asked(node: &Node, folder: &Path) -> Asked {
+fn asked(node: &Bitcoind, folder: &Path) -> Asked {
     let chain = if node.chain() == "main" { Chain::Main } else { Chain::Regtest };
     let settings = Settings {
         datadir: Some(Given::new(folder.to_owned(), Origin::Flag)),
@@ -30,18 +30,18 @@ fn asked(node: &Node, folder: &Path) -> Asked {
     Asked::new(Connection::resolve(&settings).unwrap(), Stop::default())
 }
 
-fn filters_in(node: &Node, folder: &Path) -> Result<Filters, NodeError> {
+fn filters_in(node: &Bitcoind, folder: &Path) -> Result<Filters, NodeError> {
     let asked = asked(node, folder);
     asked.filters(&asked.capabilities(&asked.info()?)?)
 }
 
 /// The active chain, as identities.
-fn chain(node: &Node) -> Vec<BlockId> {
+fn chain(node: &Bitcoind) -> Vec<BlockId> {
     (0..=node.height()).map(|height| BlockId { height, hash: node.hash_at(height).unwrap() }).collect()
 }
 
 /// Each block's filter as `getblockfilter` has it.
-fn told(node: &Node, blocks: &[BlockId]) -> Vec<Option<Vec<u8>>> {
+fn told(node: &Bitcoind, blocks: &[BlockId]) -> Vec<Option<Vec<u8>>> {
     let one = |id: &BlockId| node.rpc("getblockfilter", json!([id.hash]))["filter"].as_str().map(str::to_owned);
     blocks.iter().map(|id| one(id).map(|hex| const_hex::decode(hex).unwrap())).collect()
 }
@@ -58,15 +58,15 @@ fn read(filters: &Filters, blocks: &[BlockId], a_call: usize) -> Vec<Option<Vec<
 }
 
 /// The file that all filters of a short chain are in, and a folder of its own to put another one into.
-struct Made {
+struct FilterFiles {
     dir: TempDir,
     file: Vec<u8>,
     /// Where the record of each block begins, by its height; and where the last one ends.
     at: Vec<usize>,
 }
 
-impl Made {
-    fn of(node: &Node, blocks: &[BlockId]) -> Self {
+impl FilterFiles {
+    fn of(node: &Bitcoind, blocks: &[BlockId]) -> Self {
         let file = std::fs::read(node.chain_dir().join("indexes/blockfilter/basic/fltr00000.dat")).unwrap();
         let find = |id: &BlockId| file.windows(32).position(|window| window == id.hash.to_byte_array()).unwrap();
         let mut at: Vec<_> = blocks.iter().map(find).collect();
@@ -81,7 +81,7 @@ impl Made {
     }
 
     /// A handle to the node with these files in the place of its own.
-    fn filters(&self, node: &Node, files: &[Vec<u8>]) -> Filters {
+    fn filters(&self, node: &Bitcoind, files: &[Vec<u8>]) -> Filters {
         let folder = self.dir.path().join("regtest/indexes/blockfilter/basic");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -99,9 +99,9 @@ fn byte(rng: &mut Rng) -> u8 {
 }
 
 /// Blocks of regtest whose filters have more than one value.
-fn regtest(arguments: &[&str], height: u32) -> (Node, chain::Chain) {
-    let node = Node::regtest_with(&[&["-blockfilterindex=1", "-acceptnonstdtxn=1"], arguments].concat());
-    let mut chain = chain::Chain::regtest(5);
+fn regtest(arguments: &[&str], height: u32) -> (Bitcoind, chain::RegtestChain) {
+    let node = Bitcoind::regtest_with(&[&["-blockfilterindex=1", "-acceptnonstdtxn=1"], arguments].concat());
+    let mut chain = chain::RegtestChain::regtest(5);
     let mut rng = Rng::new(5);
     for _ in 0..height {
         let coinbase: Vec<_> = (0..rng.below(12))
@@ -116,7 +116,7 @@ fn regtest(arguments: &[&str], height: u32) -> (Node, chain::Chain) {
 
 #[test]
 fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_blocks_of_its_scripts() {
-    let node = Node::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
+    let node = Bitcoind::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
     node.feed_mainnet(599);
     node.await_filters();
     let blocks = chain(&node);
@@ -175,7 +175,7 @@ fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
     let (node, _) = regtest(&[], 120);
     let blocks = chain(&node);
     let right = told(&node, &blocks);
-    let made = Made::of(&node, &blocks);
+    let made = FilterFiles::of(&node, &blocks);
     let all =
         |range: std::ops::Range<usize>| range.flat_map(|height| made.record(height).to_vec()).collect::<Vec<u8>>();
     let flipped = |height: usize, at: usize| {
@@ -261,7 +261,7 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
         let folder = if source == "files" { node.datadir().to_owned() } else { empty.path().to_owned() };
         let filters = filters_in(&node, &folder).unwrap();
         assert_eq!(filters.source(), source);
-        let check = |node: &Node, when: &str| {
+        let check = |node: &Bitcoind, when: &str| {
             node.await_filters();
             let blocks = chain(node);
             assert_eq!(read(&filters, &blocks, 1000), told(node, &blocks), "{when}, {source}, {arguments:?}");
@@ -315,7 +315,7 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
 fn a_node_without_filters_or_a_way_to_them_is_refused_with_the_way_out() {
     let (mut node, _) = regtest(&["-rest=0"], 3);
     let empty = tempfile::tempdir().unwrap();
-    let refused = |node: &Node| match filters_in(node, empty.path()).map(|_| ()) {
+    let refused = |node: &Bitcoind| match filters_in(node, empty.path()).map(|_| ()) {
         Err(error @ NodeError::LaneCannotServe { lane: "filters", .. }) => error.to_string(),
         other => panic!("{other:?}"),
     };

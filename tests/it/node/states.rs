@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, csv};
-use crate::support::chain::Chain;
-use crate::support::cli::{Cli, Out, Running};
+use crate::support::chain::RegtestChain;
+use crate::support::cli::{Program, ProgramOutput, RunningProgram};
 use crate::support::gate::Gate;
-use crate::support::node::Node;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
-use crate::support::swept::{Rows, assert_same_rows, rows};
+use crate::support::swept::{RowMap, assert_same_rows, rows};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const LANES: [&str; 2] = ["rest", "rpc"];
@@ -36,25 +36,25 @@ struct Scene {
 
 impl Scene {
     /// A list of scripts of a chain, which all start below its last `depth` blocks.
-    fn of(chain: &Chain, seed: u64, depth: u32) -> Self {
+    fn of(chain: &RegtestChain, seed: u64, depth: u32) -> Self {
         let mut list = random::watchlist(chain, &mut Rng::new(seed), 60);
         list.iter_mut().for_each(|(_, from)| *from = (*from).min(chain.height() - depth));
         Self { list, dir: tempfile::tempdir().expect("a folder for indexes") }
     }
 
     /// The binary on this node and the index of this name.
-    fn cli(&self, node: &Node, name: &str) -> Cli {
-        self.listed(Cli::new(node, self.dir.path().join(name)))
+    fn cli(&self, node: &Bitcoind, name: &str) -> Program {
+        self.listed(Program::new(node, self.dir.path().join(name)))
     }
 
     /// The same through a gate, a block a batch.
-    fn held(&self, node: &Node, gate: &Gate, name: &str, lane: &str) -> Cli {
-        let cli = self.listed(Cli::through(node, gate.url(), self.dir.path().join(name)));
+    fn held(&self, node: &Bitcoind, gate: &Gate, name: &str, lane: &str) -> Program {
+        let cli = self.listed(Program::through(node, gate.url(), self.dir.path().join(name)));
         cli.with(&["--lane", lane]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
     }
 
     /// With the list, of which there is one file: entries remember where they are from.
-    fn listed(&self, cli: Cli) -> Cli {
+    fn listed(&self, cli: Program) -> Program {
         let list = self.dir.path().join("list.csv");
         if !list.exists() {
             std::fs::write(&list, csv(&self.list)).expect("the folder is ours");
@@ -63,7 +63,7 @@ impl Scene {
     }
 
     /// Panics unless the index is what a run makes afresh of this node as it is now.
-    fn assert_fresh(&self, node: &Node, cli: &Cli, what: &str) {
+    fn assert_fresh(&self, node: &Bitcoind, cli: &Program, what: &str) {
         let fresh = self.cli(node, &format!("fresh, {what}"));
         assert!(!fresh.index().exists(), "{what}: it isn't fresh");
         backfill(&fresh, what);
@@ -72,27 +72,27 @@ impl Scene {
     }
 }
 
-fn backfill(cli: &Cli, what: &str) -> Value {
+fn backfill(cli: &Program, what: &str) -> Value {
     let (code, answer) = cli.json(&["backfill"]);
     assert_eq!((code, &answer["coverage"]["complete"]), (0, &json!(true)), "{what}: {answer}");
     answer
 }
 
-fn digest(cli: &Cli) -> String {
+fn digest(cli: &Program) -> String {
     let (code, answer) = cli.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
 /// All rows but those that tell how it came to the state it is in.
-fn read(cli: &Cli) -> Rows {
+fn read(cli: &Program) -> RowMap {
     let mut rows = rows(&Reader::open(cli.index()).expect("the index opens"));
     rows.retain(|(family, _), _| *family != Family::Events.name());
     rows
 }
 
 /// Starts a backfill and waits until the gate holds it back, after so many pieces.
-fn start_held(cli: &Cli, gate: &Gate, pieces: u64) -> Running {
+fn start_held(cli: &Program, gate: &Gate, pieces: u64) -> RunningProgram {
     gate.shut_after(pieces);
     let mut running = cli.spawn(&["backfill"]);
     let end = Instant::now() + PATIENCE;
@@ -105,7 +105,7 @@ fn start_held(cli: &Cli, gate: &Gate, pieces: u64) -> Running {
     running
 }
 
-fn assert_done(running: Running, what: &str) -> Out {
+fn assert_done(running: RunningProgram, what: &str) -> ProgramOutput {
     let out = running.wait(PATIENCE);
     assert_eq!(out.code, 0, "{what}: {out:?}");
     out
@@ -115,7 +115,7 @@ fn assert_done(running: Running, what: &str) -> Out {
 fn a_queue_of_one_that_others_fill_is_read_through_whole() {
     let chain = random::chain(401, 120);
     let scene = Scene::of(&chain, 401, 0);
-    let node = Node::regtest_with(&["-rpcthreads=1", "-rpcworkqueue=1"]);
+    let node = Bitcoind::regtest_with(&["-rpcthreads=1", "-rpcworkqueue=1"]);
     chain.submit_to(&node);
     let (ended, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
     let tip = chain.tip();
@@ -153,7 +153,7 @@ fn a_queue_of_one_that_others_fill_is_read_through_whole() {
 
 #[test]
 fn a_range_pruned_since_the_last_run_is_refused_with_the_lowest_height_and_the_index_stays() {
-    let node = Node::regtest_with(&["-prune=1", "-fastprune"]);
+    let node = Bitcoind::regtest_with(&["-prune=1", "-fastprune"]);
     let mut chain = random::chain(402, 120);
     chain.mine_empty(780);
     chain.submit_to(&node);
@@ -186,7 +186,8 @@ fn a_range_pruned_since_the_last_run_is_refused_with_the_lowest_height_and_the_i
     assert_same_rows(&read(&high), &read(&whole), "past it");
     assert_eq!(digest(&high), digest(&whole));
     // Both others are whole parts.
-    let through = |cli: &Cli| cli.json(&["status"]).1["coverage"]["through"].as_u64().expect("a height").to_string();
+    let through =
+        |cli: &Program| cli.json(&["status"]).1["coverage"]["through"].as_u64().expect("a height").to_string();
     for cli in [&low, &held] {
         let at = through(cli);
         let digests = [cli, &whole].map(|cli| cli.json(&["digest", "--at", &at]).1["digest"].clone());
@@ -213,7 +214,7 @@ fn move_blocks(from: &Path, to: &Path, above: u32) -> usize {
 fn blocks_that_vanish_in_a_reindex_are_waited_for_and_nothing_is_undone() {
     let mut chain = random::chain(403, 130);
     // Small files: several for this chain.
-    let mut node = Node::regtest_with(&["-fastprune"]);
+    let mut node = Bitcoind::regtest_with(&["-fastprune"]);
     chain.submit_to(&node);
     let scene = Scene::of(&chain, 403, 0);
     let cli = scene.cli(&node, "index");
@@ -246,7 +247,7 @@ fn blocks_that_vanish_in_a_reindex_are_waited_for_and_nothing_is_undone() {
 fn a_run_outlives_the_node_s_restart_and_its_death() {
     let chain = random::chain(405, 120);
     let scene = Scene::of(&chain, 405, 0);
-    let mut node = Node::regtest();
+    let mut node = Bitcoind::regtest();
     chain.submit_to(&node);
     let gate = Gate::before(node.rpc_port());
     for (number, lane) in LANES.into_iter().cycle().take(4).enumerate() {
@@ -277,7 +278,7 @@ fn a_run_outlives_the_node_s_restart_and_its_death() {
 #[test]
 fn a_node_in_its_initial_download_is_read_as_far_as_it_has_blocks() {
     let blocks = mainnet();
-    let node = Node::mainnet_offline();
+    let node = Bitcoind::mainnet_offline();
     node.feed_mainnet(200);
     for block in &blocks[201..] {
         node.rpc("submitheader", json!([serialize_hex(&block.header)]));
@@ -330,7 +331,7 @@ fn a_node_that_comes_back_with_another_s_folder_is_followed_from_the_fork_on() {
     let (mut ours, mut rng) = (random::chain(406, 120), Rng::new(406));
     let theirs = random::fork(&mut ours, &mut rng, 15, 1);
     let scene = Scene::of(&ours, 406, 15);
-    let (mut node, mut other) = (Node::regtest(), Node::regtest());
+    let (mut node, mut other) = (Bitcoind::regtest(), Bitcoind::regtest());
     ours.submit_to(&node);
     theirs.submit_to(&other);
     let cli = scene.cli(&node, "index");
@@ -356,7 +357,7 @@ fn a_tip_that_gets_shorter_under_way_is_the_end_of_the_run() {
     let chain = random::chain(407, 120);
     let mut scene = Scene::of(&chain, 407, 0);
     scene.list.iter_mut().for_each(|(_, from)| *from = (*from).min(20));
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     chain.submit_to(&node);
     let gate = Gate::before(node.rpc_port());
     // Below what is written by then, and above it.
@@ -382,7 +383,7 @@ fn a_chain_that_flips_again_and_again_while_it_is_read_leaves_no_row_behind() {
     let (mut ours, mut rng) = (random::chain(408, 115), Rng::new(408));
     let theirs = random::fork(&mut ours, &mut rng, 10, 1);
     let scene = Scene::of(&ours, 408, 10);
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     ours.submit_to(&node);
     theirs.submit_to(&node);
     let first = theirs.blocks()[(ours.height() - 10) as usize + 1].block_hash();
@@ -422,7 +423,7 @@ fn a_chain_that_flips_again_and_again_while_it_is_read_leaves_no_row_behind() {
 }
 
 /// Waits until the index that is followed with has the node's tip.
-fn await_tip(cli: &Cli, node: &Node, running: &mut Running, what: &str) {
+fn await_tip(cli: &Program, node: &Bitcoind, running: &mut RunningProgram, what: &str) {
     let (best, end) = (node.best().to_string(), Instant::now() + PATIENCE);
     while !cli.index().exists() || cli.json(&["status"]).1["tip"]["hash"] != best.as_str() {
         assert!(running.is_running(), "{what}: it ended");
@@ -432,7 +433,7 @@ fn await_tip(cli: &Cli, node: &Node, running: &mut Running, what: &str) {
 }
 
 /// The forks of all reorgs that were told of.
-fn reorgs(cli: &Cli) -> Vec<u64> {
+fn reorgs(cli: &Program) -> Vec<u64> {
     let (code, events) = cli.jsonl(&["events"]);
     assert_eq!(code, 0);
     let reorgs = events.iter().filter(|event| event["kind"] == "reorg");
@@ -444,11 +445,11 @@ fn follow_through_all_states(lane: &str) {
     let (mut chain, mut rng) = (random::chain(410, 118), Rng::new(410));
     let mut scene = Scene::of(&chain, 410, 0);
     scene.list.iter_mut().for_each(|(_, from)| *from = (*from).min(100));
-    let mut node = Node::regtest_with(&["-fastprune"]);
+    let mut node = Bitcoind::regtest_with(&["-fastprune"]);
     chain.submit_to(&node);
     let cli = scene.cli(&node, "index").with(&["--lane", lane]);
     let mut running = cli.spawn(&["--format", "jsonl", "follow"]);
-    let mut grow = |chain: &mut Chain, node: &Node, running: &mut Running, what: &str| {
+    let mut grow = |chain: &mut RegtestChain, node: &Bitcoind, running: &mut RunningProgram, what: &str| {
         random::grow(chain, &mut rng, 2);
         chain.submit_to(node);
         await_tip(&cli, node, running, &format!("{lane}, {what}"));
@@ -513,7 +514,7 @@ fn follow_through_all_states(lane: &str) {
     assert!(told.iter().all(|at| *at == u64::from(fork)), "{lane}: all are at {fork}: {told:?}");
 
     // Another node's folder: it never saw ours.
-    let mut other = Node::regtest();
+    let mut other = Bitcoind::regtest();
     theirs.submit_to(&other);
     other.stop();
     node.stop();

@@ -10,13 +10,13 @@ use coinhound::stop::Stop;
 use serde_json::json;
 
 use crate::support::gate::Gate;
-use crate::support::node::Node;
+use crate::support::node::Bitcoind;
 
 /// Longer than any test may take: whoever waits it out has missed something.
 const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(300);
 
-fn asked_at(node: &Node, url: String, stop: &Stop) -> Asked {
+fn asked_at(node: &Bitcoind, url: String, stop: &Stop) -> Asked {
     let settings = Settings {
         datadir: Some(Given::new(node.datadir().to_owned(), Origin::Flag)),
         rpc_url: Some(Given::new(url, Origin::Flag)),
@@ -25,11 +25,11 @@ fn asked_at(node: &Node, url: String, stop: &Stop) -> Asked {
     Asked::new(Connection::resolve(&settings).unwrap(), stop.clone())
 }
 
-fn asked(node: &Node) -> Asked {
+fn asked(node: &Bitcoind) -> Asked {
     asked_at(node, node.rpc_url(), &Stop::default())
 }
 
-fn mine(node: &Node) -> BlockHash {
+fn mine(node: &Bitcoind) -> BlockHash {
     node.rpc("generatetodescriptor", json!([1, "raw(51)"]));
     node.best()
 }
@@ -47,7 +47,7 @@ fn waits_while<T>(asked: &Asked, known: BlockHash, change: impl FnOnce() -> T) -
 
 #[test]
 fn a_new_block_a_lower_tip_and_one_that_came_before_the_call_are_noticed() {
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     let asked = asked(&node);
     let genesis = node.best();
     let (told, first) = waits_while(&asked, genesis, || mine(&node));
@@ -62,7 +62,7 @@ fn a_new_block_a_lower_tip_and_one_that_came_before_the_call_are_noticed() {
 
 #[test]
 fn a_node_that_goes_away_and_comes_back_with_another_cookie_is_waited_at_again() {
-    let mut node = Node::regtest();
+    let mut node = Bitcoind::regtest();
     let asked = asked(&node);
     let known = mine(&node);
     let cookie = std::fs::read_to_string(node.cookie_file()).unwrap();
@@ -80,7 +80,7 @@ fn a_node_that_goes_away_and_comes_back_with_another_cookie_is_waited_at_again()
 
 #[test]
 fn other_calls_are_answered_meanwhile_also_by_a_node_with_two_threads_and_a_queue_of_one() {
-    let node = Node::regtest_with(&["-rpcthreads=2", "-rpcworkqueue=1"]);
+    let node = Bitcoind::regtest_with(&["-rpcthreads=2", "-rpcworkqueue=1"]);
     let asked = asked(&node);
     let known = node.best();
     let (told, new) = waits_while(&asked, known, || {
@@ -94,7 +94,7 @@ fn other_calls_are_answered_meanwhile_also_by_a_node_with_two_threads_and_a_queu
 
 #[test]
 fn a_stop_ends_the_wait_with_and_without_hanging_up() {
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     for hang_up in [false, true] {
         let stop = Stop::default();
         let asked = asked_at(&node, node.rpc_url(), &stop);
@@ -110,7 +110,7 @@ fn a_stop_ends_the_wait_with_and_without_hanging_up() {
 
 #[test]
 fn hanging_up_ends_a_wait_at_a_node_that_has_stopped_answering() {
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     let gate = Gate::before(node.rpc_port());
     let stop = Stop::default();
     let asked = asked_at(&node, gate.url(), &stop);

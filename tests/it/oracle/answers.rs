@@ -6,8 +6,8 @@ use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{Address, Block, Network, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use serde_json::{Value, json};
 
-use crate::oracle::touches::{Coin, Kind, Model, Spender, State};
-use crate::support::cli::Cli;
+use crate::oracle::touches::{Model, ModelCoin, SpendState, Spender, TouchKind};
+use crate::support::cli::Program;
 
 /// A watchlist: scripts, each with the height it is flagged from.
 pub type List = Vec<(ScriptBuf, u32)>;
@@ -26,7 +26,7 @@ pub fn csv(list: &[(ScriptBuf, u32)]) -> String {
 }
 
 /// Writes a list as CSV; gives the value of `--watch`.
-pub fn write_list(cli: &Cli, list: &[(ScriptBuf, u32)]) -> String {
+pub fn write_list(cli: &Program, list: &[(ScriptBuf, u32)]) -> String {
     let folder = cli.home();
     let named = tempfile::Builder::new().prefix("list-").suffix(".csv").tempfile_in(folder);
     let (_, path) = named.expect("a file for the list").keep().expect("the file is ours");
@@ -83,8 +83,8 @@ impl<'a> Answers<'a> {
         let row = |(touch, balance): &(crate::oracle::touches::Touch, Option<u64>)| {
             let block = &self.blocks[touch.height as usize];
             let (kind, vin) = match touch.kind {
-                Kind::Spending => ("spending", Some(touch.io_index)),
-                Kind::Funding => ("funding", None),
+                TouchKind::Spending => ("spending", Some(touch.io_index)),
+                TouchKind::Funding => ("funding", None),
             };
             json!({
                 "height": touch.height, "block": block.block_hash(), "time": block.header.time, "txid": touch.txid,
@@ -101,7 +101,7 @@ impl<'a> Answers<'a> {
         let made: BTreeSet<_> = self.model.coins.iter().map(|coin| coin.outpoint).collect();
         let asked: BTreeSet<_> = scripts.iter().collect();
         let touches = self.model.touches.iter().filter(|touch| asked.contains(&touch.script));
-        let older = touches.filter(|touch| touch.kind == Kind::Spending && !made.contains(&touch.outpoint));
+        let older = touches.filter(|touch| touch.kind == TouchKind::Spending && !made.contains(&touch.outpoint));
         let older = older.map(|touch| {
             json!({
                 "outpoint": touch.outpoint.to_string(), "height": null, "value_sat": touch.value_sat,
@@ -114,8 +114,8 @@ impl<'a> Answers<'a> {
         older.chain(coins.map(|coin| self.coin(coin))).collect()
     }
 
-    fn coin(&self, coin: &Coin) -> Value {
-        let spent_by = coin.spent_by.filter(|_| coin.state == State::Spent);
+    fn coin(&self, coin: &ModelCoin) -> Value {
+        let spent_by = coin.spent_by.filter(|_| coin.state == SpendState::Spent);
         json!({
             "outpoint": coin.outpoint.to_string(), "height": coin.height, "value_sat": coin.value_sat,
             "script": coin.script.to_hex_string(), "address": self.address(&coin.script),
@@ -131,7 +131,7 @@ impl<'a> Answers<'a> {
 
     fn balance(&self, script: &ScriptBuf) -> Value {
         let sums = self.model.balance(script);
-        let lost = |coin: &&Coin| coin.script == *script && coin.state == State::Unspendable;
+        let lost = |coin: &&ModelCoin| coin.script == *script && coin.state == SpendState::Unspendable;
         let unspendable: u64 = self.model.coins.iter().filter(lost).map(|coin| coin.value_sat).sum();
         json!({
             "script": script.to_hex_string(), "address": self.address(script), "labels": self.labels(script),
@@ -190,11 +190,11 @@ impl<'a> Answers<'a> {
     }
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: SpendState) -> &'static str {
     match state {
-        State::Spent => "spent",
-        State::Unspent => "unspent",
-        State::Unspendable => "unspendable",
+        SpendState::Spent => "spent",
+        SpendState::Unspent => "unspent",
+        SpendState::Unspendable => "unspendable",
     }
 }
 

@@ -12,11 +12,11 @@ use coinhound::trace::{Part, Rule, Segment};
 use coinhound::watchlist::entries::Entry;
 use coinhound::watchlist::{Label, Role};
 
-use crate::support::swept::Rows;
+use crate::support::swept::RowMap;
 
 /// A script on the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ScriptRoles {
     /// Money to find.
     pub flagged: bool,
     /// Where tracing stops.
@@ -26,11 +26,11 @@ pub struct Listed {
 }
 
 /// All scripts on the lists.
-pub type State = BTreeMap<ScriptBuf, Listed>;
+pub type RolesByScript = BTreeMap<ScriptBuf, ScriptRoles>;
 
 /// The lists as entries.
-pub fn entries(state: &State) -> coinhound::sync::plan::change::Entries {
-    let entry = |(script, listed): (&ScriptBuf, &Listed)| {
+pub fn entries(state: &RolesByScript) -> coinhound::sync::plan::change::Entries {
+    let entry = |(script, listed): (&ScriptBuf, &ScriptRoles)| {
         let roles: BTreeSet<Role> = [(listed.flagged, Role::Flagged), (listed.service, Role::Service)]
             .into_iter()
             .filter_map(|(has, role)| has.then_some(role))
@@ -53,7 +53,7 @@ pub fn entries(state: &State) -> coinhound::sync::plan::change::Entries {
 
 /// What one rule says of a coin: taint, hops, fate by its number, and where the tainted satoshis are, one by one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Held {
+struct HeldTaint {
     taint: u64,
     hops: u32,
     fate: u8,
@@ -63,7 +63,7 @@ struct Held {
 const FOLLOWED: u8 = 0;
 const FLAGGED_SERVICE: u8 = 6;
 
-impl Held {
+impl HeldTaint {
     fn followed(&self) -> bool {
         self.fate == FOLLOWED || self.fate == FLAGGED_SERVICE
     }
@@ -71,18 +71,18 @@ impl Held {
 
 /// What must be in the index: the rows of `records` (their keys), `coins` and `touches`.
 #[derive(Default)]
-pub struct Tracked {
+pub struct IndexRows {
     records: BTreeSet<(u32, u32)>,
     coins: BTreeMap<Vec<u8>, Vec<u8>>,
     touches: BTreeSet<Vec<u8>>,
 }
 
-impl Tracked {
+impl IndexRows {
     /// Walks the chain.
-    pub fn new(blocks: &[Block], state: &State, parameters: &TraceParameters) -> Self {
+    pub fn new(blocks: &[Block], state: &RolesByScript, parameters: &TraceParameters) -> Self {
         let mut tracked = Self::default();
         let mut outputs: HashMap<OutPoint, TxOut> = HashMap::new();
-        let mut held: HashMap<(OutPoint, Rule), Held> = HashMap::new();
+        let mut held: HashMap<(OutPoint, Rule), HeldTaint> = HashMap::new();
         let flagged =
             |script: &ScriptBuf, height: u32| state.get(script).is_some_and(|l| l.flagged && l.from <= height);
         let service = |script: &ScriptBuf| state.get(script).is_some_and(|l| l.service);
@@ -95,7 +95,7 @@ impl Tracked {
                     .map(|input| outputs.remove(&input.previous_output).expect("a coin of the chain"))
                     .collect();
                 let mut is_record = false;
-                let mut columns: Vec<Vec<(Rule, Held)>> = vec![Vec::new(); transaction.output.len()];
+                let mut columns: Vec<Vec<(Rule, HeldTaint)>> = vec![Vec::new(); transaction.output.len()];
                 for (vin, output) in (0u32..).zip(&spent) {
                     if flagged(&output.script_pubkey, height) {
                         is_record = true;
@@ -131,7 +131,7 @@ impl Tracked {
                             let reached = service(script) && fewest.is_some() && share.taint > 0;
                             let fate = if reached { FLAGGED_SERVICE } else { FOLLOWED };
                             let taint = output.value.to_sat();
-                            column.push((*rule, Held { taint, hops: 0, fate, segments: Vec::new() }));
+                            column.push((*rule, HeldTaint { taint, hops: 0, fate, segments: Vec::new() }));
                         } else if let Some(fewest) = fewest.filter(|_| share.taint > 0) {
                             let hops = fewest + 1;
                             let fate = if service(script) {
@@ -147,7 +147,8 @@ impl Tracked {
                             } else {
                                 FOLLOWED
                             };
-                            column.push((*rule, Held { taint: share.taint, hops, fate, segments: share.segments }));
+                            column
+                                .push((*rule, HeldTaint { taint: share.taint, hops, fate, segments: share.segments }));
                         }
                     }
                 }
@@ -189,7 +190,7 @@ impl Tracked {
         self.touches.insert(key);
     }
 
-    fn coin(&mut self, outpoint: OutPoint, height: u32, output: &TxOut, coinbase: bool, columns: &[(Rule, Held)]) {
+    fn coin(&mut self, outpoint: OutPoint, height: u32, output: &TxOut, coinbase: bool, columns: &[(Rule, HeldTaint)]) {
         let mut key = bitcoin::hashes::Hash::as_byte_array(&outpoint.txid).to_vec();
         key.extend_from_slice(&outpoint.vout.to_be_bytes());
         key.extend_from_slice(&height.to_be_bytes());
@@ -217,7 +218,7 @@ impl Tracked {
     }
 
     /// Panics unless an index's records, coins and touches are these.
-    pub fn assert_rows(&self, rows: &Rows, what: &str) {
+    pub fn assert_rows(&self, rows: &RowMap, what: &str) {
         let of = |name: &str| {
             let of_name: BTreeMap<_, _> = rows
                 .iter()

@@ -14,7 +14,7 @@ use coinhound::watchlist::{Label, Role};
 
 /// A script on a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedScript {
     /// The script.
     pub script: ScriptBuf,
     /// The height it is flagged from; `None` where it isn't flagged.
@@ -26,8 +26,8 @@ pub struct Listed {
 }
 
 /// The lists as entries.
-pub fn entries(listed: &[Listed]) -> Entries {
-    let entry = |listed: &Listed| {
+pub fn entries(listed: &[ListedScript]) -> Entries {
+    let entry = |listed: &ListedScript| {
         let roles: BTreeSet<Role> = [(listed.flagged.is_some(), Role::Flagged), (listed.service, Role::Service)]
             .into_iter()
             .filter_map(|(has, role)| has.then_some(role))
@@ -50,15 +50,15 @@ pub fn entries(listed: &[Listed]) -> Entries {
 }
 
 /// The flagged scripts, each with its height.
-pub fn flagged(listed: &[Listed]) -> BTreeMap<ScriptBuf, u32> {
+pub fn flagged(listed: &[ListedScript]) -> BTreeMap<ScriptBuf, u32> {
     listed.iter().filter_map(|listed| Some((listed.script.clone(), listed.flagged?))).collect()
 }
 
 /// What an index of these lists and parameters follows: the coins that some tracked rule does, with all flagged scripts as sources.
-pub fn followed(blocks: &[Block], listed: &[Listed], parameters: &TraceParameters) -> BTreeSet<(OutPoint, u32)> {
+pub fn followed(blocks: &[Block], listed: &[ListedScript], parameters: &TraceParameters) -> BTreeSet<(OutPoint, u32)> {
     let mut followed = BTreeSet::new();
     for rule in &parameters.rules {
-        let ask = Ask {
+        let ask = Question {
             scripts: flagged(listed),
             outpoints: BTreeSet::new(),
             rule: *rule,
@@ -75,7 +75,7 @@ pub fn followed(blocks: &[Block], listed: &[Listed], parameters: &TraceParameter
 
 /// What is traced, and how far.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct Question {
     /// Scripts that are sources, each from a height on.
     pub scripts: BTreeMap<ScriptBuf, u32>,
     /// Coins that are sources.
@@ -94,7 +94,7 @@ pub struct Ask {
 
 /// A coin of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coin {
+pub struct OracleCoin {
     /// The output.
     pub outpoint: OutPoint,
     /// Height and index of the transaction that made it; `None` where it became a source by its spend alone.
@@ -126,9 +126,9 @@ pub type Made = (u64, u32, Vec<Segment>, &'static str);
 
 /// What came of a trace.
 #[derive(Debug, Default)]
-pub struct Traced {
+pub struct OracleTrace {
     /// In the order in which they came up.
-    pub coins: Vec<Coin>,
+    pub coins: Vec<OracleCoin>,
     /// Paid to miners.
     pub fees: u64,
     /// Of each coin what it was when it was made, before later blocks had their say.
@@ -137,7 +137,7 @@ pub struct Traced {
     pub moves: BTreeSet<(u32, u32)>,
 }
 
-impl Traced {
+impl OracleTrace {
     /// The value of the sources, less what came back into them.
     pub fn source(&self) -> u64 {
         self.coins.iter().filter(|coin| coin.source).map(|coin| coin.value - coin.carried).sum()
@@ -157,8 +157,13 @@ struct Unspent {
 
 /// Traces. `in_sight` says of a coin that the trace follows (outpoint, height, whether it was named as a source) whether the
 /// index looked for its spend.
-pub fn trace(blocks: &[Block], listed: &[Listed], ask: &Ask, in_sight: &dyn Fn(OutPoint, u32, bool) -> bool) -> Traced {
-    let mut tracer = Tracer { listed, ask, in_sight, utxo: HashMap::new(), traced: Traced::default() };
+pub fn trace(
+    blocks: &[Block],
+    listed: &[ListedScript],
+    ask: &Question,
+    in_sight: &dyn Fn(OutPoint, u32, bool) -> bool,
+) -> OracleTrace {
+    let mut tracer = TaintOracle { listed, ask, in_sight, utxo: HashMap::new(), traced: OracleTrace::default() };
     for (height, block) in (0..=ask.at).zip(blocks) {
         for (tx_index, transaction) in (0..).zip(&block.txdata) {
             tracer.apply(height, tx_index, transaction);
@@ -167,15 +172,15 @@ pub fn trace(blocks: &[Block], listed: &[Listed], ask: &Ask, in_sight: &dyn Fn(O
     tracer.traced
 }
 
-struct Tracer<'a> {
-    listed: &'a [Listed],
-    ask: &'a Ask,
+struct TaintOracle<'a> {
+    listed: &'a [ListedScript],
+    ask: &'a Question,
     in_sight: &'a dyn Fn(OutPoint, u32, bool) -> bool,
     utxo: HashMap<OutPoint, Unspent>,
-    traced: Traced,
+    traced: OracleTrace,
 }
 
-impl Tracer<'_> {
+impl TaintOracle<'_> {
     fn apply(&mut self, height: u32, tx_index: u32, transaction: &Transaction) {
         let txid = transaction.compute_txid();
         // Value, taint, hops, segments of each input.
@@ -284,7 +289,7 @@ impl Tracer<'_> {
         self.traced.made.insert((outpoint, at.0), made);
         let (value, script) = (output.value.to_sat(), output.script_pubkey.clone());
         let (made, by_spend, spent_by) = (Some(at), None, None);
-        self.traced.coins.push(Coin {
+        self.traced.coins.push(OracleCoin {
             outpoint,
             made,
             by_spend,
@@ -305,7 +310,7 @@ impl Tracer<'_> {
     fn become_source(&mut self, coin: Option<usize>, outpoint: OutPoint, output: &TxOut, by: (u32, u32, u32)) -> usize {
         let at = coin.unwrap_or_else(|| {
             let (value, script) = (output.value.to_sat(), output.script_pubkey.clone());
-            let coin = Coin {
+            let coin = OracleCoin {
                 outpoint,
                 made: None,
                 by_spend: None,

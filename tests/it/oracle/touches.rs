@@ -9,7 +9,7 @@ use bitcoin::{Block, OutPoint, ScriptBuf, TxOut, Txid};
 
 /// Which side of a transaction touches. Within a transaction spending comes before funding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum TouchKind {
     /// An input consumes a coin of a flagged script.
     Spending,
     /// An output pays a flagged script.
@@ -24,7 +24,7 @@ pub struct Touch {
     /// Index of the transaction in its block.
     pub tx_index: u32,
     /// Which side.
-    pub kind: Kind,
+    pub kind: TouchKind,
     /// The input's (spending) or the output's (funding) index.
     pub io_index: u32,
     /// The touching transaction.
@@ -52,7 +52,7 @@ pub struct Spender {
 
 /// What became of a coin, as far as the model was shown blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum SpendState {
     /// An input consumed it.
     Spent,
     /// Nothing did.
@@ -63,7 +63,7 @@ pub enum State {
 
 /// An output that paid a flagged script at a height of at least its `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coin {
+pub struct ModelCoin {
     /// The output. Two coins have the same one where BIP30 was broken.
     pub outpoint: OutPoint,
     /// Height of the block that made it.
@@ -79,7 +79,7 @@ pub struct Coin {
     /// What consumed it.
     pub spent_by: Option<Spender>,
     /// What became of it.
-    pub state: State,
+    pub state: SpendState,
 }
 
 /// The sums of one flagged script.
@@ -107,7 +107,7 @@ pub struct Balance {
 
 /// A transaction that touches, with what its inputs spend (nothing for a coinbase).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct ModelRecord {
     /// Height of the block.
     pub height: u32,
     /// Index of the transaction in its block.
@@ -126,9 +126,9 @@ pub struct Model {
     /// All touches, in chain order: height, transaction, spending before funding, index.
     pub touches: Vec<Touch>,
     /// All coins, in chain order: height, transaction, output.
-    pub coins: Vec<Coin>,
+    pub coins: Vec<ModelCoin>,
     /// All touching transactions, in chain order.
-    pub records: Vec<Record>,
+    pub records: Vec<ModelRecord>,
 }
 
 /// What is remembered of every output of the chain, flagged or not, until it is spent.
@@ -167,11 +167,11 @@ impl Model {
                     let coin = model.fund(output, outpoint, height, tx_index);
                     let twin = live.insert(outpoint, Live { output: output.clone(), coin });
                     if let Some(overwritten) = twin.and_then(|twin| twin.coin) {
-                        model.coins[overwritten].state = State::Unspendable;
+                        model.coins[overwritten].state = SpendState::Unspendable;
                     }
                 }
                 if model.touches.len() > touches_before {
-                    model.records.push(Record { height, tx_index, txid, spent });
+                    model.records.push(ModelRecord { height, tx_index, txid, spent });
                 }
             }
         }
@@ -190,13 +190,13 @@ impl Model {
     fn spend(&mut self, consumed: &Live, outpoint: OutPoint, by: Spender) {
         if let Some(coin) = consumed.coin {
             self.coins[coin].spent_by = Some(by);
-            self.coins[coin].state = State::Spent;
+            self.coins[coin].state = SpendState::Spent;
         }
         let Spender { txid, vin, height, tx_index } = by;
         let script = consumed.output.script_pubkey.clone();
         if self.is_flagged(&script, height) {
             let value_sat = consumed.output.value.to_sat();
-            let kind = Kind::Spending;
+            let kind = TouchKind::Spending;
             self.touches.push(Touch { height, tx_index, kind, io_index: vin, txid, outpoint, value_sat, script });
         }
     }
@@ -208,13 +208,21 @@ impl Model {
         }
         let value_sat = output.value.to_sat();
         let OutPoint { txid, vout } = outpoint;
-        let kind = Kind::Funding;
+        let kind = TouchKind::Funding;
         let bytes = script.as_bytes();
         let unspendable = height == 0 || bytes.first() == Some(&0x6a) || bytes.len() > 10_000;
-        let state = if unspendable { State::Unspendable } else { State::Unspent };
+        let state = if unspendable { SpendState::Unspendable } else { SpendState::Unspent };
         let coinbase = tx_index == 0;
-        let coin =
-            Coin { outpoint, height, tx_index, value_sat, script: script.clone(), coinbase, spent_by: None, state };
+        let coin = ModelCoin {
+            outpoint,
+            height,
+            tx_index,
+            value_sat,
+            script: script.clone(),
+            coinbase,
+            spent_by: None,
+            state,
+        };
         self.coins.push(coin);
         self.touches.push(Touch { height, tx_index, kind, io_index: vout, txid, outpoint, value_sat, script });
         Some(self.coins.len() - 1)
@@ -224,10 +232,10 @@ impl Model {
     pub fn balance(&self, script: &ScriptBuf) -> Balance {
         let from = self.flagged.get(script).expect("only what is flagged has a balance");
         let touches: Vec<&Touch> = self.touches.iter().filter(|touch| touch.script == *script).collect();
-        let coins: Vec<&Coin> = self.coins.iter().filter(|coin| coin.script == *script).collect();
-        let unspent: Vec<&Coin> = coins.iter().copied().filter(|coin| coin.state == State::Unspent).collect();
+        let coins: Vec<&ModelCoin> = self.coins.iter().filter(|coin| coin.script == *script).collect();
+        let unspent: Vec<&ModelCoin> = coins.iter().copied().filter(|coin| coin.state == SpendState::Unspent).collect();
         let sum = |kind| touches.iter().filter(|touch| touch.kind == kind).map(|touch| touch.value_sat).sum::<u64>();
-        let (received_sat, sent_sat) = (sum(Kind::Funding), sum(Kind::Spending));
+        let (received_sat, sent_sat) = (sum(TouchKind::Funding), sum(TouchKind::Spending));
         Balance {
             script: script.clone(),
             received_sat,
@@ -255,8 +263,8 @@ impl Model {
         for touch in self.touches.iter().filter(|touch| scripts.contains(&touch.script)) {
             if known {
                 match touch.kind {
-                    Kind::Funding => balance += touch.value_sat,
-                    Kind::Spending => balance -= touch.value_sat,
+                    TouchKind::Funding => balance += touch.value_sat,
+                    TouchKind::Spending => balance -= touch.value_sat,
                 }
             }
             rows.push((touch.clone(), known.then_some(balance)));

@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, assert_rows, rows, scripts, write_list};
-use crate::support::cli::Cli;
-use crate::support::node::Node;
+use crate::support::cli::Program;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 
 const TIP: u32 = 130;
 
 /// A chain in an index, with coins older than the lists' heights too; the rows it must answer with.
 struct Scene {
-    cli: Cli,
+    cli: Program,
     history: Vec<Value>,
     coins: Vec<Value>,
-    _node: Node,
+    _node: Bitcoind,
     _dir: TempDir,
 }
 
@@ -26,10 +26,10 @@ impl Scene {
         // Every third starts where coins are spent already.
         let drawn = random::watchlist(&chain, &mut Rng::new(7), 40).into_iter().zip(0..);
         let list: Vec<_> = drawn.map(|((script, _), n)| (script, if n % 3 == 0 { 110 } else { 0 })).collect();
-        let node = Node::regtest();
+        let node = Bitcoind::regtest();
         chain.submit_to(&node);
         let dir = tempfile::tempdir().expect("a folder for the index");
-        let cli = Cli::new(&node, dir.path().join("index"));
+        let cli = Program::new(&node, dir.path().join("index"));
         let watch = write_list(&cli, &list);
         let cli = cli.with(&["--watch", &watch]);
         assert_eq!(cli.json(&["backfill"]).0, 0);

@@ -11,24 +11,24 @@ use coinhound::query::screen::{Nobody, Outside, ScreenRow, Screener, Verdict};
 use coinhound::sync::plan::change::WantedTrace;
 use coinhound::trace::Rule;
 
-use crate::oracle::taint::{self, Listed};
-use crate::support::chain::{Chain, outputs};
-use crate::support::library::Asker;
+use crate::oracle::taint::{self, ListedScript};
+use crate::support::chain::{RegtestChain, outputs};
+use crate::support::library::Library;
 use crate::support::random::Rng;
 use crate::support::scripts::Shape;
 use crate::support::source::Branch;
-use crate::support::swept::Swept;
-use crate::support::taint_cases::{Case, each};
+use crate::support::swept::SweptIndex;
+use crate::support::taint_cases::{TaintCase, each};
 
 /// A node that knows some blocks, and transactions that wait.
 #[derive(Default)]
-struct Told {
+struct FakeLookup {
     transactions: BTreeMap<Txid, (Transaction, Option<BlockId>)>,
     unspent: BTreeMap<OutPoint, (TxOut, BlockId)>,
     txindex: bool,
 }
 
-impl Told {
+impl FakeLookup {
     fn new(blocks: &[Block], waiting: &[Transaction], txindex: bool) -> Self {
         let mut told = Self { txindex, ..Self::default() };
         for (height, block) in (0..).zip(blocks) {
@@ -44,7 +44,7 @@ impl Told {
     }
 }
 
-impl Outside for Told {
+impl Outside for FakeLookup {
     fn coin(&self, outpoint: OutPoint) -> Option<(TxOut, BlockId)> {
         self.unspent.get(&outpoint).cloned()
     }
@@ -72,7 +72,7 @@ struct Expected {
 }
 
 impl Expected {
-    fn of(case: &Case, swept_to: u32) -> Self {
+    fn of(case: &TaintCase, swept_to: u32) -> Self {
         let flagged = taint::flagged(&case.listed);
         let labels: BTreeSet<String> = case.listed.iter().map(|listed| listed.label.clone()).collect();
         let by_label = labels.into_iter().map(|label| (label.clone(), case.holdings(Some(&label)))).collect();
@@ -126,7 +126,7 @@ impl Expected {
 }
 
 /// Panics unless the path leads from one of these coins, input by input, to a source, in as many steps as it has hops.
-fn assert_path(row: &ScreenRow, coins: &[OutPoint], case: &Case, what: &str) {
+fn assert_path(row: &ScreenRow, coins: &[OutPoint], case: &TaintCase, what: &str) {
     let transactions: BTreeMap<Txid, (u32, &Transaction)> = (0..)
         .zip(&case.blocks)
         .flat_map(|(height, block)| block.txdata.iter().map(move |of| (of.compute_txid(), (height, of))))
@@ -156,8 +156,8 @@ fn some<T: Copy>(rng: &mut Rng, of: &[T], count: usize) -> Vec<T> {
 #[test]
 fn every_verdict_is_the_naive_tracers() {
     each(50, |case| {
-        let snapshot = Asker::open(case.index.writer().path()).0;
-        let told = Told::new(&case.blocks, &[], true);
+        let snapshot = Library::open(case.index.writer().path()).0;
+        let told = FakeLookup::new(&case.blocks, &[], true);
         let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
         let expected = Expected::of(case, case.tip());
         let coins: Vec<OutPoint> = case.outputs.keys().copied().collect();
@@ -199,7 +199,7 @@ fn every_verdict_is_the_naive_tracers() {
             assert_path(&row, &on_it.iter().map(|(at, _)| *at).collect::<Vec<_>>(), case, &what);
         }
         let sum = |rule: &Rule| {
-            let ask = taint::Ask {
+            let ask = taint::Question {
                 scripts: expected.flagged.clone(),
                 outpoints: BTreeSet::new(),
                 rule: *rule,
@@ -222,9 +222,9 @@ fn what_waits_to_be_confirmed_is_judged_as_if_it_came_next() {
     each(51, |case| {
         let below = case.tip() - 1;
         let index = case.index_to(below);
-        let snapshot = Asker::open(index.writer().path()).0;
+        let snapshot = Library::open(index.writer().path()).0;
         let block = &case.blocks[case.tip() as usize];
-        let told = Told::new(&case.blocks[..=below as usize], &block.txdata[1..], case.rng.once_in(2));
+        let told = FakeLookup::new(&case.blocks[..=below as usize], &block.txdata[1..], case.rng.once_in(2));
         let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
         let expected = Expected::of(case, below);
         for transaction in &block.txdata[1..] {
@@ -249,8 +249,8 @@ fn no_verdict_of_none_is_taken_back_by_blocks_that_were_there() {
     each(52, |case| {
         let below = case.tip() - 1 - u32::try_from(case.rng.below(40)).expect("small");
         let index = case.index_to(below);
-        let (lower, full) = (Asker::open(index.writer().path()).0, Asker::open(case.index.writer().path()).0);
-        let told = Told::new(&case.blocks, &[], case.rng.once_in(2));
+        let (lower, full) = (Library::open(index.writer().path()).0, Library::open(case.index.writer().path()).0);
+        let told = FakeLookup::new(&case.blocks, &[], case.rng.once_in(2));
         let mut early = Screener::new(&lower, &told).expect("the index reads");
         let mut late = Screener::new(&full, &told).expect("the index reads");
         let heights: BTreeMap<Txid, u32> = (0..)
@@ -281,20 +281,20 @@ fn no_verdict_of_none_is_taken_back_by_blocks_that_were_there() {
 }
 
 /// A case that tracks something, with flagged scripts that begin at 0 and are all swept.
-fn silent_case() -> Case {
-    let cases = (0..).map(|number| Case::draw(53, number));
+fn silent_case() -> TaintCase {
+    let cases = (0..).map(|number| TaintCase::draw(53, number));
     let good =
-        |case: &Case| Expected::of(case, case.tip()).silent && case.listed.iter().all(|of| of.flagged != Some(1));
+        |case: &TaintCase| Expected::of(case, case.tip()).silent && case.listed.iter().all(|of| of.flagged != Some(1));
     cases.into_iter().find(good).expect("some case is like that")
 }
 
 #[test]
 fn a_false_none_is_hunted_and_not_found() {
     let case = silent_case();
-    let snapshot = Asker::open(case.index.writer().path()).0;
+    let snapshot = Library::open(case.index.writer().path()).0;
     let tip = case.tip();
     let from = taint::flagged(&case.listed).values().copied().max().expect("something is flagged");
-    let (with, without) = (Told::new(&case.blocks, &[], true), Told::new(&case.blocks, &[], false));
+    let (with, without) = (FakeLookup::new(&case.blocks, &[], true), FakeLookup::new(&case.blocks, &[], false));
     let nobody = Nobody("nobody was asked".into());
     // A coin that no record made or spent, unspent and on no listed script.
     let unknown_to_index = |at: &&OutPoint| {
@@ -339,7 +339,7 @@ fn a_false_none_is_hunted_and_not_found() {
     }
 
     // A node on another chain proves nothing about ours.
-    let mut stale = Told::new(&case.blocks, &[], true);
+    let mut stale = FakeLookup::new(&case.blocks, &[], true);
     let hash = BlockHash::all_zeros();
     stale.unspent.values_mut().for_each(|(_, block)| block.hash = hash);
     stale.transactions.values_mut().for_each(|(_, block)| *block = block.map(|block| BlockId { hash, ..block }));
@@ -365,7 +365,7 @@ fn a_false_none_is_hunted_and_not_found() {
     let mut services = silent_case();
     services.listed.iter_mut().for_each(|listed| (listed.flagged, listed.service) = (None, true));
     let index = services.index_to(tip);
-    let snapshot = Asker::open(index.writer().path()).0;
+    let snapshot = Library::open(index.writer().path()).0;
     let mut screener = Screener::new(&snapshot, &with).expect("the index reads");
     for target in [clean.to_string(), clean.txid.to_string(), nowhere] {
         let row = screener.screen(&target, None, Some(0)).expect("a good target").remove(0);
@@ -395,8 +395,8 @@ fn spend(inputs: &[OutPoint], values: &[u64]) -> Transaction {
 #[test]
 fn unconfirmed_parents_are_walked_back_and_an_unknown_one_is_never_clean() {
     let case = silent_case();
-    let snapshot = Asker::open(case.index.writer().path()).0;
-    let base = Told::new(&case.blocks, &[], false);
+    let snapshot = Library::open(case.index.writer().path()).0;
+    let base = FakeLookup::new(&case.blocks, &[], false);
     let flagged = taint::flagged(&case.listed);
     let is_source = |at: &OutPoint, output: &TxOut, height: u32| {
         flagged.get(&output.script_pubkey).is_some_and(|from| *from <= height)
@@ -427,7 +427,7 @@ fn unconfirmed_parents_are_walked_back_and_an_unknown_one_is_never_clean() {
     let unknown = spend(&[*clean, lost], &[value]);
     let no_such_output = spend(&[OutPoint { vout: 9, ..parent(0) }], &[1]);
     let waiting = [&tainted_parent, &clean_parent, &clean_child, &tainted_child, &merged].map(Clone::clone);
-    let told = Told::new(&case.blocks, &waiting, false);
+    let told = FakeLookup::new(&case.blocks, &waiting, false);
     let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
     for (what, transaction, verdict, hops) in [
         ("a clean parent", &clean_child, Verdict::None, None),
@@ -458,7 +458,7 @@ fn unconfirmed_parents_are_walked_back_and_an_unknown_one_is_never_clean() {
         let last = &chain[chain.len() - 1];
         chain.push(spend(&[OutPoint { txid: last.compute_txid(), vout: 0 }], &[900]));
     }
-    let told = Told::new(&case.blocks, &chain, false);
+    let told = FakeLookup::new(&case.blocks, &chain, false);
     let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
     for (length, verdict) in [(900, Verdict::None), (1_099, Verdict::Unknown)] {
         let row = screener.screen(&chain[length].compute_txid().to_string(), None, None).expect("good").remove(0);
@@ -467,14 +467,14 @@ fn unconfirmed_parents_are_walked_back_and_an_unknown_one_is_never_clean() {
 }
 
 /// An index of a chain that is flagged at one script, with what is asked of it.
-fn swept(chain: &Chain, flagged: &ScriptBuf) -> Swept {
-    let listed = Listed { script: flagged.clone(), flagged: Some(0), service: false, label: "stolen".into() };
-    Swept::fresh_tracking(&Branch::new(chain.blocks()), taint::entries(&[listed]), &WantedTrace::default())
+fn swept(chain: &RegtestChain, flagged: &ScriptBuf) -> SweptIndex {
+    let listed = ListedScript { script: flagged.clone(), flagged: Some(0), service: false, label: "stolen".into() };
+    SweptIndex::fresh_tracking(&Branch::new(chain.blocks()), taint::entries(&[listed]), &WantedTrace::default())
 }
 
 #[test]
 fn a_thousand_hops_lead_back_to_the_source() {
-    let mut chain = Chain::regtest(54);
+    let mut chain = RegtestChain::regtest(54);
     let [flagged, peeled] = [1, 2].map(|n| chain.script(Shape::P2wpkh, n));
     let coin = chain.mature(1)[0];
     let value = 1_000_000_000;
@@ -495,7 +495,7 @@ fn a_thousand_hops_lead_back_to_the_source() {
     }
     chain.mine(waiting);
     let index = swept(&chain, &flagged);
-    let snapshot = Asker::open(index.writer().path()).0;
+    let snapshot = Library::open(index.writer().path()).0;
     let nobody = Nobody("nobody was asked".into());
     let mut screener = Screener::new(&snapshot, &nobody).expect("the index reads");
     let last = OutPoint { txid: hop.compute_txid(), vout: 0 };
@@ -514,7 +514,7 @@ fn a_thousand_hops_lead_back_to_the_source() {
 
 #[test]
 fn what_hides_below_the_gate_is_none_and_the_frontier_says_how_much_that_can_be() {
-    let mut chain = Chain::regtest(55);
+    let mut chain = RegtestChain::regtest(55);
     let flagged = chain.script(Shape::P2wpkh, 1);
     let coin = chain.mature(1)[0];
     let theft = chain.spend(&[coin], &[(flagged.clone(), 200_000_000)]);
@@ -526,8 +526,8 @@ fn what_hides_below_the_gate_is_none_and_the_frontier_says_how_much_that_can_be(
     chain.mine(vec![theft, split]);
     chain.mine(vec![merge]);
     let index = swept(&chain, &flagged);
-    let snapshot = Asker::open(index.writer().path()).0;
-    let told = Told::new(chain.blocks(), &[], false);
+    let snapshot = Library::open(index.writer().path()).0;
+    let told = FakeLookup::new(chain.blocks(), &[], false);
     let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
     for rule in [Rule::Haircut, Rule::Fifo] {
         assert_eq!(screener.frontier.get(rule), 1_001 * 99_999, "all crumbs together, under {rule}");

@@ -7,8 +7,8 @@ use coinhound::query::trace::{self, TraceAnswer};
 use coinhound::query::tx::transaction;
 use coinhound::trace::Rule;
 
-use crate::oracle::taint::{self, Ask, Traced};
-use crate::support::library::Asker;
+use crate::oracle::taint::{self, OracleTrace, Question};
+use crate::support::library::Library;
 use crate::support::taint_cases::{assert_traced, each};
 
 fn ask(snapshot: &Snapshot, target: &str, ask: &trace::Ask, at: u32) -> TraceAnswer {
@@ -18,7 +18,7 @@ fn ask(snapshot: &Snapshot, target: &str, ask: &trace::Ask, at: u32) -> TraceAns
 #[test]
 fn every_trace_is_the_naive_tracers() {
     each(40, |case| {
-        let snapshot = Asker::open(case.index.writer().path()).0;
+        let snapshot = Library::open(case.index.writer().path()).0;
         for _ in 0..8 {
             let (target, scripts, outpoints) = case.target();
             let at = if case.rng.once_in(3) {
@@ -36,7 +36,7 @@ fn every_trace_is_the_naive_tracers() {
             let answer = ask(&snapshot, &target, &asked, at);
             let mut in_sight = true;
             for (rule, found) in Rule::ALL.into_iter().zip(&answer.rules) {
-                let ask = Ask {
+                let ask = Question {
                     scripts: scripts.clone(),
                     outpoints: outpoints.clone(),
                     rule,
@@ -59,8 +59,8 @@ fn every_trace_is_the_naive_tracers() {
 #[test]
 fn tx_tells_the_taint_of_each_input_and_output() {
     each(41, |case| {
-        let snapshot = Asker::open(case.index.writer().path()).0;
-        let ask = |rule| Ask {
+        let snapshot = Library::open(case.index.writer().path()).0;
+        let ask = |rule| Question {
             scripts: taint::flagged(&case.listed),
             outpoints: BTreeSet::new(),
             rule,
@@ -72,7 +72,7 @@ fn tx_tells_the_taint_of_each_input_and_output() {
         let rules = &case.parameters.rules;
         let traced: BTreeMap<_, _> = rules.iter().map(|rule| (*rule, case.expected(&ask(*rule)))).collect();
         let moved =
-            |traced: &Traced| traced.coins.iter().filter(|coin| coin.taint > 0 && coin.spent_by.is_some()).count();
+            |traced: &OracleTrace| traced.coins.iter().filter(|coin| coin.taint > 0 && coin.spent_by.is_some()).count();
         let (mut seen, moved) = (0, traced.values().map(moved).sum::<usize>());
         for (height, block) in (0..).zip(&case.blocks) {
             for transaction_of_block in &block.txdata {

@@ -13,7 +13,7 @@ use bitcoin::{
     Witness, transaction,
 };
 
-use crate::support::node::Node;
+use crate::support::node::Bitcoind;
 use crate::support::scripts::{MAX_SCRIPT_SIZE, Shape, Wallet, push};
 
 /// Blocks that must pass before a coinbase is spent (`COINBASE_MATURITY` in Core's `consensus.h`).
@@ -23,7 +23,7 @@ const HALVING: u32 = 150;
 
 /// A coin of the chain's UTXO set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coin {
+pub struct Utxo {
     /// Its value and script.
     pub output: TxOut,
     /// Height of the block that made it.
@@ -65,11 +65,11 @@ impl Default for Template {
 
 /// A regtest chain from genesis on, its UTXO set, and the wallet that its coins belong to.
 #[derive(Clone, Debug)]
-pub struct Chain {
+pub struct RegtestChain {
     /// Keys, scripts and signatures.
     pub wallet: Wallet,
     blocks: Vec<Block>,
-    coins: BTreeMap<OutPoint, Coin>,
+    coins: BTreeMap<OutPoint, Utxo>,
     /// Every output that was ever made here, also on other branches and in transactions that wait.
     made: RefCell<HashMap<OutPoint, TxOut>>,
     /// Goes into each coinbase, so that no two blocks of any two branches are the same.
@@ -78,7 +78,7 @@ pub struct Chain {
     mined: u32,
 }
 
-impl Chain {
+impl RegtestChain {
     /// The genesis block alone. Equal seeds and equal calls give equal chains.
     pub fn regtest(seed: u64) -> Self {
         Self {
@@ -108,15 +108,15 @@ impl Chain {
     }
 
     /// The UTXO set, as the node has it: no genesis coinbase, nothing unspendable.
-    pub fn coins(&self) -> &BTreeMap<OutPoint, Coin> {
+    pub fn coins(&self) -> &BTreeMap<OutPoint, Utxo> {
         &self.coins
     }
 
     /// The coins that a transaction of the next block may spend, and that the wallet knows how to.
-    pub fn spendable(&self) -> BTreeMap<OutPoint, Coin> {
+    pub fn spendable(&self) -> BTreeMap<OutPoint, Utxo> {
         let own =
-            |coin: &Coin| self.wallet.recall(&coin.output.script_pubkey).is_some_and(|(shape, _)| shape.is_spendable());
-        let ready = |coin: &Coin| !coin.coinbase || coin.height + MATURITY <= self.height() + 1;
+            |coin: &Utxo| self.wallet.recall(&coin.output.script_pubkey).is_some_and(|(shape, _)| shape.is_spendable());
+        let ready = |coin: &Utxo| !coin.coinbase || coin.height + MATURITY <= self.height() + 1;
         self.coins.iter().filter(|(_, coin)| ready(coin) && own(coin)).map(|(at, coin)| (*at, coin.clone())).collect()
     }
 
@@ -190,7 +190,7 @@ impl Chain {
     pub fn mature(&mut self, count: usize) -> Vec<OutPoint> {
         loop {
             let spendable = self.spendable();
-            let miners = |coin: &Coin| coin.coinbase && coin.output.script_pubkey == self.miner();
+            let miners = |coin: &Utxo| coin.coinbase && coin.output.script_pubkey == self.miner();
             let ready = spendable.iter().filter(|(_, coin)| miners(coin) && coin.output.value > Amount::ZERO);
             let mut ready: Vec<_> = ready.map(|(at, coin)| (coin.height, *at)).collect();
             if ready.len() >= count {
@@ -286,7 +286,7 @@ impl Chain {
                 assert!(!coin.coinbase || coin.height + MATURITY <= height, "{at} isn't mature at height {height}");
             }
             let kept = outputs(transaction).filter(|(_, output)| is_kept(&output.script_pubkey));
-            self.coins.extend(kept.map(|(at, output)| (at, Coin { output: output.clone(), height, coinbase })));
+            self.coins.extend(kept.map(|(at, output)| (at, Utxo { output: output.clone(), height, coinbase })));
             self.remember(transaction);
         }
         self.blocks.push(block);
@@ -316,7 +316,7 @@ impl Chain {
     }
 
     /// Gives the node all blocks that its active chain lacks; where this chain is longer, it is the node's then.
-    pub fn submit_to(&self, node: &Node) {
+    pub fn submit_to(&self, node: &Bitcoind) {
         let before = node.height();
         let ours = |height: &u32| node.hash_at(*height) == Some(self.blocks[*height as usize].block_hash());
         let shared = (0..=before.min(self.height())).rev().find(ours).expect("the node is on another chain");

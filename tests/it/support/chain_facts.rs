@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
 
 use crate::oracle::answers::List;
-use crate::support::node_call::Call;
+use crate::support::node_call::NodeCall;
 use crate::support::random::Rng;
 
 /// Blocks of one or more chains.
@@ -14,14 +14,14 @@ use crate::support::random::Rng;
 /// (DESIGN §4); and what a transaction spends is the node's word where the index lacks the transaction that made it (§5). So
 /// blocks are flipped where two transactions pay listed scripts, and spent outputs where they are coins of flagged scripts.
 #[derive(Default)]
-pub struct Lore {
-    facts: BTreeMap<String, Facts>,
+pub struct ChainFacts {
+    facts: BTreeMap<String, BlockFacts>,
     hashes: Vec<String>,
 }
 
 /// Of one block.
 #[derive(Default)]
-pub struct Facts {
+pub struct BlockFacts {
     /// Of its transactions.
     pub txids: Vec<String>,
     /// Inputs of each transaction; of the coinbase none.
@@ -34,14 +34,14 @@ pub struct Facts {
     pub coins: Vec<(usize, usize, TxOut)>,
 }
 
-impl Lore {
+impl ChainFacts {
     /// Takes in the blocks of a chain.
     pub fn learn(&mut self, blocks: &[Block], list: &List) {
         let listed: HashMap<&ScriptBuf, u32> = list.iter().map(|(script, from)| (script, *from)).collect();
         let flagged = |script: &ScriptBuf, height: u32| listed.get(script).is_some_and(|from| *from <= height);
         let mut made: HashMap<OutPoint, (TxOut, u32)> = HashMap::new();
         for (height, block) in (0..).zip(blocks) {
-            let mut facts = Facts::default();
+            let mut facts = BlockFacts::default();
             for (index, transaction) in block.txdata.iter().enumerate() {
                 let txid = transaction.compute_txid();
                 facts.txids.push(txid.to_string());
@@ -73,7 +73,7 @@ impl Lore {
     }
 
     /// What is known of the block that a call is about.
-    pub fn of(&self, call: &Call) -> Option<&Facts> {
+    pub fn of(&self, call: &NodeCall) -> Option<&BlockFacts> {
         self.facts.get(call.block()?)
     }
 
@@ -84,7 +84,7 @@ impl Lore {
     }
 
     /// A block whose spent outputs can't be taken for those of the call's: a transaction that touches has more or fewer inputs.
-    pub fn unlike(&self, call: &Call, rng: &mut Rng) -> Option<&str> {
+    pub fn unlike(&self, call: &NodeCall, rng: &mut Rng) -> Option<&str> {
         let (asked, facts) = (call.block()?, self.of(call)?);
         let differs = |other: &&String| {
             let inputs = &self.facts[*other].inputs;

@@ -13,11 +13,11 @@ use bitcoin::Script;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::node::Node;
+use crate::support::node::Bitcoind;
 
 /// What a run printed and how it ended.
 #[derive(Clone, Debug)]
-pub struct Out {
+pub struct ProgramOutput {
     /// Exit code; a signal's number, negative, where one ended it.
     pub code: i32,
     /// Answers.
@@ -27,7 +27,7 @@ pub struct Out {
 }
 
 /// The binary with the settings of one node and one index.
-pub struct Cli {
+pub struct Program {
     program: PathBuf,
     globals: Vec<String>,
     environment: Vec<(String, String)>,
@@ -36,14 +36,14 @@ pub struct Cli {
     home: TempDir,
 }
 
-impl Cli {
+impl Program {
     /// Settings for this node; the index needn't exist yet.
-    pub fn new(node: &Node, index: impl Into<PathBuf>) -> Self {
+    pub fn new(node: &Bitcoind, index: impl Into<PathBuf>) -> Self {
         Self::through(node, node.rpc_url(), index)
     }
 
     /// The same, but the node is spoken to at this URL.
-    pub fn through(node: &Node, url: String, index: impl Into<PathBuf>) -> Self {
+    pub fn through(node: &Bitcoind, url: String, index: impl Into<PathBuf>) -> Self {
         let index = index.into();
         let path = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
         let datadir = path(node.datadir());
@@ -130,16 +130,16 @@ impl Cli {
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Out {
+    pub fn run(&self, arguments: &[&str]) -> ProgramOutput {
         self.run_under(&[], arguments)
     }
 
     /// The same by another program, strace say, which gets the binary and its arguments after its own.
-    pub fn run_under(&self, wrapper: &[String], arguments: &[&str]) -> Out {
+    pub fn run_under(&self, wrapper: &[String], arguments: &[&str]) -> ProgramOutput {
         let output = self.command(wrapper, arguments).output();
         let output = output.unwrap_or_else(|error| panic!("{}: {error}", wrapper.first().map_or("coinhound", |it| it)));
         let text = |bytes| String::from_utf8(bytes).expect("coinhound prints UTF-8");
-        Out { code: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
+        ProgramOutput { code: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     /// Runs a command with `--format json`; gives its exit code and its answer, or where it gave none, its error object.
@@ -164,13 +164,13 @@ impl Cli {
     }
 
     /// Starts a command that goes on, such as `follow`.
-    pub fn spawn(&self, arguments: &[&str]) -> Running {
+    pub fn spawn(&self, arguments: &[&str]) -> RunningProgram {
         self.spawn_under(&[], arguments)
     }
 
     /// The same by another program, which gets the binary and its arguments after its own.
-    pub fn spawn_under(&self, wrapper: &[String], arguments: &[&str]) -> Running {
-        Running::new(self.command(wrapper, arguments).spawn().expect("it starts"))
+    pub fn spawn_under(&self, wrapper: &[String], arguments: &[&str]) -> RunningProgram {
+        RunningProgram::new(self.command(wrapper, arguments).spawn().expect("it starts"))
     }
 
     /// Writes a list of scripts with their labels; gives its path, for `--watch`. Each call writes another file.
@@ -185,7 +185,7 @@ impl Cli {
 }
 
 /// A command that goes on until it is told to stop; killed when dropped.
-pub struct Running {
+pub struct RunningProgram {
     child: Child,
     lines: Receiver<String>,
     seen: String,
@@ -193,7 +193,7 @@ pub struct Running {
     stderr: Option<JoinHandle<String>>,
 }
 
-impl Running {
+impl RunningProgram {
     fn new(mut child: Child) -> Self {
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("stdout is piped");
@@ -257,7 +257,7 @@ impl Running {
     }
 
     /// Waits for its end. Panics, and kills it, where it doesn't come in time.
-    pub fn wait(mut self, patience: Duration) -> Out {
+    pub fn wait(mut self, patience: Duration) -> ProgramOutput {
         let end = Instant::now() + patience;
         while self.is_running() {
             if Instant::now() >= end {
@@ -271,11 +271,11 @@ impl Running {
         self.stdout.take().map(JoinHandle::join);
         let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         while self.line(Duration::ZERO).is_some() {}
-        Out { code, stdout: std::mem::take(&mut self.seen), stderr }
+        ProgramOutput { code, stdout: std::mem::take(&mut self.seen), stderr }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         // It may have ended before.
         self.child.kill().ok();

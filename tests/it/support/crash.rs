@@ -14,19 +14,19 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, csv};
-use crate::support::cli::{Cli, Out};
-use crate::support::library::Asker;
-use crate::support::node::Node;
+use crate::support::cli::{Program, ProgramOutput};
+use crate::support::library::Library;
+use crate::support::node::Bitcoind;
 use crate::support::random::Rng;
-use crate::support::settled_index::{Still, assert_messages, copy, derived};
-use crate::support::strace::{self, Point, Trace};
+use crate::support::settled_index::{SettledIndex, assert_messages, copy, derived};
+use crate::support::strace::{self, KillPoint, SyscallTrace};
 use crate::support::swept::assert_same_rows;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One run of the binary.
 #[derive(Clone, Copy, Debug)]
-pub struct Act {
+pub struct Run {
     /// Which of the field's nodes it speaks to.
     pub node: usize,
     /// Which of the field's lists it is given.
@@ -41,14 +41,14 @@ pub struct Scenario {
     /// For messages.
     pub name: &'static str,
     /// Undisturbed, in this order.
-    pub before: &'static [Act],
+    pub before: &'static [Run],
     /// The victim; given once more, it goes on.
-    pub act: Act,
+    pub act: Run,
 }
 
 /// Nodes that stand still, lists, and a folder for indexes.
-pub struct Field {
-    nodes: Vec<Node>,
+pub struct CrashRig {
+    nodes: Vec<Bitcoind>,
     lists: Vec<String>,
     batch: String,
     dir: TempDir,
@@ -72,7 +72,7 @@ pub enum Stage {
 
 /// How often runs were killed.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct KillCounts {
     /// By how far the run had come, and whether it was one that went on after a kill.
     kills: Mutex<BTreeMap<(bool, Stage), usize>>,
     /// Runs that ended before they got to the point of their kill.
@@ -80,22 +80,22 @@ pub struct Tally {
 }
 
 /// A scenario made ready: the index before the victim's run, and what that run must come to.
-pub struct Prepared<'a> {
-    field: &'a Field,
+pub struct PreparedScenario<'a> {
+    field: &'a CrashRig,
     scenario: Scenario,
     pub start: PathBuf,
     /// The index before the victim's run, if there was one, and after an undisturbed one.
-    before: Option<Still>,
-    after: Still,
+    before: Option<SettledIndex>,
+    after: SettledIndex,
     /// What an undisturbed run does to the index's files.
-    pub trace: Trace,
+    pub trace: SyscallTrace,
     /// How long one takes.
     pub takes: Duration,
 }
 
-impl Field {
+impl CrashRig {
     /// Of these nodes and lists; runs write batches of at most `batch` blocks.
-    pub fn new(nodes: Vec<Node>, lists: &[List], batch: usize) -> Self {
+    pub fn new(nodes: Vec<Bitcoind>, lists: &[List], batch: usize) -> Self {
         let dir = tempfile::Builder::new().prefix("coinhound-crash-").tempdir().expect("a folder for indexes");
         let write = |(number, list): (usize, &List)| {
             let path = dir.path().join(format!("list-{number}.csv"));
@@ -114,46 +114,46 @@ impl Field {
     }
 
     /// The binary as an act has it, on the index in `folder`.
-    pub fn cli(&self, act: &Act, folder: &Path) -> Cli {
-        let cli = Cli::new(&self.nodes[act.node], folder.join("index"));
+    pub fn cli(&self, act: &Run, folder: &Path) -> Program {
+        let cli = Program::new(&self.nodes[act.node], folder.join("index"));
         let cli = cli.with(&["--watch", &self.lists[act.list], "--threads", "2", "--lane", "rest"]);
         cli.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &self.batch)
     }
 
     /// Makes a scenario ready.
-    pub fn prepare(&self, scenario: Scenario) -> Prepared<'_> {
+    pub fn prepare(&self, scenario: Scenario) -> PreparedScenario<'_> {
         let (start, end) = (self.folder(), self.folder());
         for act in scenario.before {
             assert_done(&self.cli(act, &start).run(&arguments(act)), scenario.name);
         }
-        let before = start.join("index").exists().then(|| Still::open(&start.join("index")));
+        let before = start.join("index").exists().then(|| SettledIndex::open(&start.join("index")));
         copy(&start, &end);
         let begun = Instant::now();
         assert_done(&self.cli(&scenario.act, &end).run(&arguments(&scenario.act)), scenario.name);
         let takes = begun.elapsed();
-        let after = Still::open(&end.join("index"));
+        let after = SettledIndex::open(&end.join("index"));
         let counted = self.folder();
         copy(&start, &counted);
         let (out, trace) = strace::trace(&self.cli(&scenario.act, &counted), &arguments(&scenario.act), &counted);
         assert_done(&out, scenario.name);
-        let again = Still::open(&counted.join("index"));
+        let again = SettledIndex::open(&counted.join("index"));
         assert_eq!(again.last(), after.last(), "{}: two undisturbed runs differ", scenario.name);
-        Prepared { field: self, scenario, start, before, after, trace, takes }
+        PreparedScenario { field: self, scenario, start, before, after, trace, takes }
     }
 }
 
 /// A command's words; JSON is what tests read.
-fn arguments(act: &Act) -> Vec<&'static str> {
+fn arguments(act: &Run) -> Vec<&'static str> {
     ["--format", "json"].into_iter().chain(act.arguments.iter().copied()).collect()
 }
 
-fn assert_done(out: &Out, what: &str) {
+fn assert_done(out: &ProgramOutput, what: &str) {
     assert_eq!(out.code, 0, "{what}: {out:#?}");
 }
 
-impl Prepared<'_> {
+impl PreparedScenario<'_> {
     /// So many of the run's points, spread over all of it; all where there are no more.
-    pub fn spread(&self, count: usize) -> Vec<Point> {
+    pub fn spread(&self, count: usize) -> Vec<KillPoint> {
         let all = &self.trace.points;
         let step = |at: usize| all[at * all.len() / count].clone();
         if count >= all.len() { all.clone() } else { (0..count).map(step).collect() }
@@ -181,7 +181,7 @@ impl Prepared<'_> {
     }
 
     /// The victim, on the index in `folder`.
-    pub fn cli(&self, folder: &Path) -> Cli {
+    pub fn cli(&self, folder: &Path) -> Program {
         self.field.cli(&self.scenario.act, folder)
     }
 
@@ -192,7 +192,7 @@ impl Prepared<'_> {
 
     /// Kills the run at each of these points in turn, the first in the run itself, the others in the runs that go on; then lets one
     /// go on to its end.
-    pub fn kill_at(&self, points: &[&Point], tally: &Tally) {
+    pub fn kill_at(&self, points: &[&KillPoint], tally: &KillCounts) {
         let named: Vec<_> = points.iter().map(ToString::to_string).collect();
         let what = format!("{}, killed at {}", self.scenario.name, named.join(", then at "));
         let folder = self.fresh();
@@ -207,7 +207,7 @@ impl Prepared<'_> {
 
     /// Kills the run after a random time, and so many times more the run that goes on. With `aimed` the time runs from when it says
     /// what it undoes.
-    pub fn kill_by_chance(&self, rng: &mut Rng, more: usize, aimed: bool, tally: &Tally) {
+    pub fn kill_by_chance(&self, rng: &mut Rng, more: usize, aimed: bool, tally: &KillCounts) {
         let what = format!("{}, killed by chance{}", self.scenario.name, if aimed { " as it undoes" } else { "" });
         let folder = self.fresh();
         for number in 0..=more {
@@ -236,7 +236,7 @@ impl Prepared<'_> {
 
     /// Panics unless a run that was to be killed was, or came to its end, and left a valid index; counts it. False where it came to
     /// its end.
-    fn assert_left(&self, folder: &Path, out: &Out, again: bool, tally: &Tally, what: &str) -> bool {
+    fn assert_left(&self, folder: &Path, out: &ProgramOutput, again: bool, tally: &KillCounts, what: &str) -> bool {
         assert!(!out.stderr.contains("panicked"), "{what}: {out:#?}");
         if out.code != -9 {
             assert_eq!(out.code, 0, "{what}: {out:#?}");
@@ -248,7 +248,7 @@ impl Prepared<'_> {
         let index = folder.join("index");
         let stage = match tip {
             _ if !index.exists() => Stage::Making,
-            _ if !Asker::open(&index).0.sweeps.sides().is_empty() => Stage::Sweeping,
+            _ if !Library::open(&index).0.sweeps.sides().is_empty() => Stage::Sweeping,
             Some(tip) if gone_on(tip) => Stage::Connecting,
             _ if out.stderr.contains("undoing") => Stage::Disconnecting,
             _ => Stage::Scanning,
@@ -264,20 +264,20 @@ impl Prepared<'_> {
             assert!(self.before.is_none(), "{what}: the index is gone");
             return None;
         }
-        let asker = Asker::try_open(&index).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let tip = asker.0.tip?;
-        let Some(height) = asker.0.sweeps.settled().min(tip.height + 1).checked_sub(1) else { return Some(tip) };
-        let block = BlockId { height, hash: asker.0.block(height).expect("each block up to the tip has a header").0 };
-        if !asker.0.sweeps.sides().is_empty() {
+        let library = Library::try_open(&index).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let tip = library.0.tip?;
+        let Some(height) = library.0.sweeps.settled().min(tip.height + 1).checked_sub(1) else { return Some(tip) };
+        let block = BlockId { height, hash: library.0.block(height).expect("each block up to the tip has a header").0 };
+        if !library.0.sweeps.sides().is_empty() {
             // Its entries have their new heights only where the sweep has met the next; what it derived is there.
             assert_same_rows(
-                &derived(&asker, height),
-                &derived(&self.after.asker, height),
+                &derived(&library, height),
+                &derived(&self.after.library, height),
                 &format!("{what}: up to {block}"),
             );
             return Some(tip);
         }
-        let digest = asker.digest(height).unwrap_or_else(|| panic!("{what}: no digest at {block}"));
+        let digest = library.digest(height).unwrap_or_else(|| panic!("{what}: no digest at {block}"));
         let known = [self.before.as_ref(), Some(&self.after)].into_iter().flatten().filter(|still| still.has(block));
         let known: BTreeSet<_> = known.map(|still| still.digest(height)).collect();
         assert!(known.contains(&digest), "{what}: at {block}, {digest} is none of {known:?}");
@@ -289,9 +289,9 @@ impl Prepared<'_> {
         let (code, answer) = self.cli(folder).json(self.scenario.act.arguments);
         assert_eq!((code, &answer["coverage"]["complete"]), (0, &json!(true)), "{what}: {answer}");
         let tip = self.assert_valid(folder, what).expect("there is a block");
-        let found = (tip, Asker::open(&folder.join("index")).digest(tip.height).expect("it was there a moment ago"));
+        let found = (tip, Library::open(&folder.join("index")).digest(tip.height).expect("it was there a moment ago"));
         assert_eq!(found, self.after.last(), "{what}: as if nothing had happened");
-        assert_messages(&Asker::open(&folder.join("index")), &self.after.asker, what);
+        assert_messages(&Library::open(&folder.join("index")), &self.after.library, what);
         let (code, status) = self.cli(folder).json(&["status"]);
         let expected = json!({"height": tip.height, "hash": tip.hash.to_string(), "time": status["tip"]["time"]});
         let found = (code, &status["coverage"]["complete"], &status["tip"], &status["lag"]);
@@ -301,7 +301,7 @@ impl Prepared<'_> {
     }
 }
 
-impl Tally {
+impl KillCounts {
     /// All kills that fit.
     pub fn kills(&self, fits: impl Fn(bool, Stage) -> bool) -> usize {
         lock(&self.kills).iter().filter(|((again, stage), _)| fits(*again, *stage)).map(|(_, count)| count).sum()
@@ -313,7 +313,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for KillCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (all, again) = (self.kills(|_, _| true), self.kills(|again, _| again));
         write!(f, "{all} kills, {again} of them in a recovery; {} runs ended before", self.missed())?;

@@ -2,7 +2,7 @@
 
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 
-use crate::support::chain::{Chain, outputs};
+use crate::support::chain::{RegtestChain, outputs};
 use crate::support::scripts::Shape;
 
 /// Outputs of a payout.
@@ -13,7 +13,7 @@ const FEE: u64 = 1_000;
 /// A chain with a crowd on it.
 pub struct Crowd {
     /// The chain.
-    pub chain: Chain,
+    pub chain: RegtestChain,
     /// The flagged script.
     pub flagged: ScriptBuf,
     /// Every coin that came of what was on it, itself first.
@@ -32,11 +32,11 @@ struct Purse {
 impl Crowd {
     /// One with some `coins` coins; no signature is needed to spend them. Every one holds enough taint to be followed.
     pub fn new(coins: usize) -> Self {
-        let mut chain = Chain::regtest(100_000);
+        let mut chain = RegtestChain::regtest(100_000);
         chain.mine_empty(220);
         let mut coinbases = chain.blocks()[1..=110].iter().map(|block| purses(&block.txdata[0])[0]).collect::<Vec<_>>();
         let mut keys = 0;
-        let mut script = |chain: &Chain| {
+        let mut script = |chain: &RegtestChain| {
             keys += 1;
             chain.script(Shape::WitnessV1Odd, keys)
         };
@@ -47,7 +47,7 @@ impl Crowd {
         chain.mine(vec![stolen]);
         let mut all = vec![source.at];
 
-        let mut fan = |chain: &mut Chain, from: &[Purse], parts: usize| {
+        let mut fan = |chain: &mut RegtestChain, from: &[Purse], parts: usize| {
             let mut made = Vec::new();
             for some in from.chunks(50) {
                 let split = |coin: &Purse| {
@@ -91,7 +91,7 @@ fn purses(transaction: &Transaction) -> Vec<Purse> {
     outputs(transaction).map(|(at, output)| Purse { at, value: output.value.to_sat() }).collect()
 }
 
-fn pay(chain: &Chain, inputs: &[Purse], pays: &[(ScriptBuf, u64)]) -> Transaction {
+fn pay(chain: &RegtestChain, inputs: &[Purse], pays: &[(ScriptBuf, u64)]) -> Transaction {
     let at: Vec<OutPoint> = inputs.iter().map(|purse| purse.at).collect();
     chain.spend(&at, pays)
 }

@@ -13,8 +13,8 @@ use coinhound::sync::plan::open::open;
 use coinhound::sync::sweep::sweeper::{Outcome, Pace, Sweeper};
 
 use crate::oracle::answers::List;
-use crate::support::source::{Answer, Branch, Call, Memory, Shared};
-use crate::support::swept::{Deaf, UNTRACKED, entries, identity};
+use crate::support::source::{Branch, MemorySource, SharedSource, SourceAnswer, SourceCall};
+use crate::support::swept::{NoObserver, UNTRACKED, entries, identity};
 
 /// What is wrong with the answers about one transaction's spent outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,12 @@ impl Lie {
 }
 
 /// A chain, and what is told of it.
-pub struct Told {
+pub struct FakeNode {
     branch: Arc<Branch>,
     lie: Option<(Height, u32, Lie)>,
 }
 
-impl Told {
+impl FakeNode {
     /// The truth.
     pub fn new(blocks: &[Block]) -> Self {
         Self { branch: Branch::new(blocks), lie: None }
@@ -57,13 +57,15 @@ impl Told {
     /// Sweeps the chain into the index at `path`, which is made if it isn't there.
     pub fn sweep(&self, path: &Path, list: &List, to: Option<Height>, pace: Pace) -> Result<Outcome, SyncError> {
         let lie = self.lie;
-        let source = Memory::hooked(&self.branch, move |_, _, call, answer| {
-            if let (Some((height, tx_index, lie)), Call::AllSpent(id) | Call::Spent(id)) = (lie, call)
+        let source = MemorySource::hooked(&self.branch, move |_, _, call, answer| {
+            if let (Some((height, tx_index, lie)), SourceCall::AllSpent(id) | SourceCall::Spent(id)) = (lie, call)
                 && id.height == height
             {
                 let spent = match answer {
-                    Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.get_mut(tx_index as usize),
-                    Answer::Spent(Spent::Some(some)) => some.get_mut(&tx_index),
+                    SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => {
+                        all.get_mut(tx_index as usize)
+                    }
+                    SourceAnswer::Spent(Spent::Some(some)) => some.get_mut(&tx_index),
                     _ => None,
                 };
                 spent.into_iter().for_each(|spent| lie.twist(spent));
@@ -73,7 +75,7 @@ impl Told {
         let lists = Some((entries(list), TakenLists::default()));
         let wanted = Wanted { lists, trace: UNTRACKED, ..Wanted::default() };
         let (writer, _) = open(path, &identity(), &wanted)?;
-        let shared = Arc::new(Shared(Arc::clone(&source)));
-        Sweeper::new(&writer, shared, pace, &source.stop).run(to, &mut Deaf)
+        let shared = Arc::new(SharedSource(Arc::clone(&source)));
+        Sweeper::new(&writer, shared, pace, &source.stop).run(to, &mut NoObserver)
     }
 }

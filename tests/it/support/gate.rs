@@ -9,11 +9,11 @@ use std::time::Duration;
 /// A local port that passes everything on to another.
 pub struct Gate {
     port: u16,
-    state: Arc<State>,
+    state: Arc<GateState>,
 }
 
 #[derive(Default)]
-struct State {
+struct GateState {
     /// Milliseconds that each piece of an answer waits.
     delay: AtomicU64,
     /// Pieces that may still pass.
@@ -26,7 +26,7 @@ impl Gate {
     pub fn before(to: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let state = Arc::new(State { left: AtomicU64::new(u64::MAX), ..State::default() });
+        let state = Arc::new(GateState { left: AtomicU64::new(u64::MAX), ..GateState::default() });
         let shared = Arc::clone(&state);
         // Threads and sockets end with the test's process, or when either side hangs up.
         std::thread::spawn(move || {
@@ -74,7 +74,7 @@ impl Gate {
     }
 }
 
-impl State {
+impl GateState {
     fn hold(&self) {
         std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
         let take = |left: u64| match left {

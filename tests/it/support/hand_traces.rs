@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// A coin's fields that differ from one to the next.
-struct Coin<'a> {
+struct CoinFields<'a> {
     at: (&'a str, u32, u32),
     value: u64,
     taint: u64,
@@ -21,7 +21,7 @@ fn txid(name: &str) -> String {
     format!("{hex:0>64}")
 }
 
-fn coin(coin: &Coin<'_>) -> Value {
+fn coin(coin: &CoinFields<'_>) -> Value {
     let (name, vout, height) = coin.at;
     let holder: u64 = name.bytes().map(u64::from).sum::<u64>() * 100 + u64::from(vout);
     json!({
@@ -83,7 +83,7 @@ pub fn states() -> Value {
     let rules = ["haircut", "poison"].map(|name| {
         let whole = name == "poison";
         let source = |at, value, carried, state, by| {
-            coin(&Coin { at, value, taint: value, carried, hops: 0, labels: &["Theft"], state, by })
+            coin(&CoinFields { at, value, taint: value, carried, hops: 0, labels: &["Theft"], state, by })
         };
         let mut coins = vec![
             source(("first", 0, 9), 500_000_000, 0, "spent", Some(("move", 0, 170))),
@@ -93,7 +93,7 @@ pub fn states() -> Value {
         for (vout, (state, taint, labels)) in (0..).zip(outputs) {
             let (value, at) = (taint * 2, ("move", vout, 170));
             let taint = if whole { value } else { taint };
-            coins.push(coin(&Coin { at, value, taint, carried: taint, hops: 1, labels, state, by: None }));
+            coins.push(coin(&CoinFields { at, value, taint, carried: taint, hops: 1, labels, state, by: None }));
         }
         rule(name, &coins, &[moved("move", 170, if whole { 160_000_000 } else { 80_000_000 })])
     });
@@ -115,11 +115,20 @@ pub fn peel_chain(length: u32) -> Value {
         let by = Some((next, 0, 101 + number));
         let (at, carried, labels) = ((name, 0, 100 + number), if number == 0 { 0 } else { left }, &["Theft"][..]);
         let labels = if number == 0 { labels } else { &[] };
-        coins.push(coin(&Coin { at, value: left, taint: left, carried, hops: number, labels, state: "spent", by }));
+        coins.push(coin(&CoinFields {
+            at,
+            value: left,
+            taint: left,
+            carried,
+            hops: number,
+            labels,
+            state: "spent",
+            by,
+        }));
         let paid = left / 200;
         let (state, labels) = if number % 4 == 0 { ("service", &["Exchange A"][..]) } else { ("unspent", &[][..]) };
         let at = (next, 1, 101 + number);
-        coins.push(coin(&Coin {
+        coins.push(coin(&CoinFields {
             at,
             value: paid,
             taint: paid,
@@ -133,7 +142,7 @@ pub fn peel_chain(length: u32) -> Value {
         left -= paid + 1_000;
     }
     let at = (names[length as usize].as_str(), 0, 100 + length);
-    coins.push(coin(&Coin {
+    coins.push(coin(&CoinFields {
         at,
         value: left,
         taint: left,
@@ -149,10 +158,10 @@ pub fn peel_chain(length: u32) -> Value {
 /// What may come but seldom does, by name.
 pub fn strange() -> Vec<(&'static str, Value)> {
     let source = |at, value, carried, state, by| {
-        coin(&Coin { at, value, taint: value, carried, hops: 0, labels: &["Theft"], state, by })
+        coin(&CoinFields { at, value, taint: value, carried, hops: 0, labels: &["Theft"], state, by })
     };
     let unspent = |at, taint, hops| {
-        coin(&Coin { at, value: taint, taint, carried: taint, hops, labels: &[], state: "unspent", by: None })
+        coin(&CoinFields { at, value: taint, taint, carried: taint, hops, labels: &[], state: "unspent", by: None })
     };
     let one = |coins: &[Value], moves: &[Value]| answer(&json!([rule("fifo", coins, moves)]));
     let mut nothing = answer(&json!([rule("fifo", &[], &[])]));

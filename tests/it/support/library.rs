@@ -13,9 +13,9 @@ use serde_json::Value;
 use crate::oracle::answers::without_taint;
 
 /// An index as it was when this was made.
-pub struct Asker(pub Snapshot);
+pub struct Library(pub Snapshot);
 
-impl Asker {
+impl Library {
     /// Opens the index.
     pub fn open(index: &Path) -> Self {
         Self::try_open(index).expect("the index opens")

@@ -6,13 +6,13 @@ use bitcoin::consensus::{Decodable, Encodable};
 use bitcoin::{Amount, TxOut};
 use serde_json::{Value, json};
 
-use crate::support::chain_facts::Lore;
-use crate::support::node_call::{Answer, Call, Delivery, method};
+use crate::support::chain_facts::ChainFacts;
+use crate::support::node_call::{Delivery, NodeAnswer, NodeCall, method};
 use crate::support::random::Rng;
 
 /// What can happen to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum Fault {
     /// Another block than the one asked for.
     AnotherBlock,
     /// Another header, or hash, among those asked for.
@@ -71,7 +71,7 @@ pub enum Kind {
 
 /// What must come of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Consequence {
     /// The run goes on.
     Survives,
     /// The run fails with one of these words.
@@ -82,7 +82,7 @@ pub enum Fate {
 
 const BAD_ANSWER: &str = "cannot use the node's answer";
 
-impl Kind {
+impl Fault {
     /// Those that can happen at any time: but for what takes a minute, and for those that a branch called invalid has to be there for.
     pub const ALL: [Self; 24] = [
         Self::AnotherBlock,
@@ -112,29 +112,33 @@ impl Kind {
     ];
 
     /// What must come of it.
-    pub fn fate(self) -> Fate {
+    pub fn fate(self) -> Consequence {
         match self {
-            Self::AnotherBlock => Fate::Fails(&["the node answered with a block whose header hashes to"]),
-            Self::AnotherSpent => Fate::Fails(&[
+            Self::AnotherBlock => Consequence::Fails(&["the node answered with a block whose header hashes to"]),
+            Self::AnotherSpent => Consequence::Fails(&[
                 "spent outputs doesn't fit its inputs",
                 "it is transaction",
                 "whose header hashes to",
                 "was another output than the one its block holds",
             ]),
-            Self::FlippedSpent => Fate::Fails(&["was another output than the one its block holds"]),
-            Self::Html => Fate::Fails(&["with a web page"]),
-            Self::WrongId => Fate::Fails(&[BAD_ANSWER]),
-            Self::Gzip => Fate::Fails(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
-            Self::Huge => Fate::Fails(&["bytes that it may have"]),
-            Self::NoHttp => Fate::Fails(&["it is no HTTP of bitcoind's"]),
-            Self::AnotherHeader => Fate::Either(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
+            Self::FlippedSpent => Consequence::Fails(&["was another output than the one its block holds"]),
+            Self::Html => Consequence::Fails(&["with a web page"]),
+            Self::WrongId => Consequence::Fails(&[BAD_ANSWER]),
+            Self::Gzip => Consequence::Fails(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
+            Self::Huge => Consequence::Fails(&["bytes that it may have"]),
+            Self::NoHttp => Consequence::Fails(&["it is no HTTP of bitcoind's"]),
+            Self::AnotherHeader => {
+                Consequence::Either(&[BAD_ANSWER, "the node answered with a block whose header hashes to"])
+            }
             // In a witness, or where a header is asked for again, it does no harm.
-            Self::FlippedBlock => Fate::Either(&["nothing of it was written", "whose header hashes to"]),
-            Self::FlippedHeader => Fate::Either(&[BAD_ANSWER, "whose header hashes to", "lacks the proof of work"]),
-            Self::Short => Fate::Either(&[BAD_ANSWER, "nothing of it was written"]),
-            Self::AnotherAncestor => Fate::Fails(&[BAD_ANSWER]),
-            Self::Refused => Fate::Either(&[BAD_ANSWER, "cannot serve"]),
-            Self::Elsewhere => Fate::Either(&["the node's answers don't fit together"]),
+            Self::FlippedBlock => Consequence::Either(&["nothing of it was written", "whose header hashes to"]),
+            Self::FlippedHeader => {
+                Consequence::Either(&[BAD_ANSWER, "whose header hashes to", "lacks the proof of work"])
+            }
+            Self::Short => Consequence::Either(&[BAD_ANSWER, "nothing of it was written"]),
+            Self::AnotherAncestor => Consequence::Fails(&[BAD_ANSWER]),
+            Self::Refused => Consequence::Either(&[BAD_ANSWER, "cannot serve"]),
+            Self::Elsewhere => Consequence::Either(&["the node's answers don't fit together"]),
             Self::Cut
             | Self::Drip
             | Self::Reset
@@ -146,12 +150,12 @@ impl Kind {
             | Self::WarmUp
             | Self::NotDownloaded
             | Self::UnknownFields
-            | Self::UnknownAncestor => Fate::Survives,
+            | Self::UnknownAncestor => Consequence::Survives,
         }
     }
 
     /// Whether it can happen to a call.
-    pub fn concerns(self, call: &Call) -> bool {
+    pub fn concerns(self, call: &NodeCall) -> bool {
         match self {
             Self::AnotherBlock | Self::NotDownloaded => call.is_of_block(),
             Self::FlippedBlock => call.is_of_block() && (!call.is_rpc() || call.is_hex_of_block()),
@@ -182,45 +186,49 @@ impl Kind {
     /// The answer to a call that `ask` puts to the node; `None` where this call's can't be changed so.
     pub fn answer(
         self,
-        call: &Call,
-        lore: &Lore,
+        call: &NodeCall,
+        chain_facts: &ChainFacts,
         rng: &mut Rng,
-        ask: &mut dyn FnMut(&Call) -> Answer,
-    ) -> Option<Answer> {
-        let text = |status, body: &str| Some(Answer::of(status, "text/plain", body.as_bytes().to_vec()));
+        ask: &mut dyn FnMut(&NodeCall) -> NodeAnswer,
+    ) -> Option<NodeAnswer> {
+        let text = |status, body: &str| Some(NodeAnswer::of(status, "text/plain", body.as_bytes().to_vec()));
         match self {
-            Self::AnotherBlock => Some(ask(&call.about(lore.another(call.block()?, rng)))).filter(Answer::is_good),
-            Self::AnotherHeader | Self::AnotherAncestor => another_header(call, lore, rng, ask),
+            Self::AnotherBlock => {
+                Some(ask(&call.about(chain_facts.another(call.block()?, rng)))).filter(NodeAnswer::is_good)
+            }
+            Self::AnotherHeader | Self::AnotherAncestor => another_header(call, chain_facts, rng, ask),
             Self::UnknownAncestor => Some(error(call, -5, "Block not found")),
             Self::Stall => text(200, "").map(|answer| answer.delivered(Delivery::Never)),
-            Self::AnotherSpent => another_spent(call, lore, rng, ask),
+            Self::AnotherSpent => another_spent(call, chain_facts, rng, ask),
             Self::FlippedBlock => {
-                let good = lore.of(call).is_some_and(|facts| facts.paying >= 2);
-                good.then(|| ask(call)).filter(Answer::is_good).and_then(|answer| flip_bytes(answer, rng))
+                let good = chain_facts.of(call).is_some_and(|facts| facts.paying >= 2);
+                good.then(|| ask(call)).filter(NodeAnswer::is_good).and_then(|answer| flip_bytes(answer, rng))
             }
-            Self::FlippedHeader => Some(ask(call)).filter(Answer::is_good).and_then(|answer| flip_bytes(answer, rng)),
-            Self::FlippedSpent => flipped_spent(call, lore, rng, ask),
+            Self::FlippedHeader => {
+                Some(ask(call)).filter(NodeAnswer::is_good).and_then(|answer| flip_bytes(answer, rng))
+            }
+            Self::FlippedSpent => flipped_spent(call, chain_facts, rng, ask),
             Self::UnknownFields => Some(with_unknown_fields(ask(call))),
             Self::WrongId => with_wrong_id(ask(call), rng),
             Self::Refused => Some(refusal(call, rng)),
             Self::NotDownloaded => Some(match call {
-                Call::Get(_) => {
-                    Answer::of(404, "text/plain", b"0f91 not available (not fully downloaded)\r\n".to_vec())
+                NodeCall::Get(_) => {
+                    NodeAnswer::of(404, "text/plain", b"0f91 not available (not fully downloaded)\r\n".to_vec())
                 }
                 _ => error(call, -1, "Block not available (not fully downloaded)"),
             }),
             Self::WarmUp => match call {
-                Call::Get(_) => text(503, "Service temporarily unavailable: Loading block index\u{2026}"),
+                NodeCall::Get(_) => text(503, "Service temporarily unavailable: Loading block index\u{2026}"),
                 _ => Some(error(call, -28, "Verifying blocks\u{2026}")),
             },
             Self::Busy => text(if call.is_rpc() { 500 } else { 503 }, "Work queue depth exceeded"),
             Self::TooMany => text(429, ""),
             Self::Gateway => text([502, 503, 504][rng.index(3)], "upstream is away"),
             Self::Html => {
-                Some(Answer::of(200, "text/html; charset=utf-8", b"<html>Log in to your router</html>".to_vec()))
+                Some(NodeAnswer::of(200, "text/html; charset=utf-8", b"<html>Log in to your router</html>".to_vec()))
             }
             Self::Gzip => {
-                let mut answer = Answer::of(200, "application/octet-stream", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+                let mut answer = NodeAnswer::of(200, "application/octet-stream", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
                 // As long as no hash and no number of headers is.
                 answer.body.extend((0..93 + 80 * rng.below(3)).map(|_| rng.bits().to_be_bytes()[0] | 1));
                 answer.encoding = rng.once_in(2).then_some("gzip");
@@ -231,7 +239,7 @@ impl Kind {
                 let endless = !call.is_rpc() && !call.is_of_spent() && rng.once_in(2);
                 let delivery = if endless { Delivery::Endless } else { Delivery::Claim(1 << (30 + rng.below(20))) };
                 Some(
-                    Answer::of(if call.is_probe() { 400 } else { 200 }, "application/json", b"{".to_vec())
+                    NodeAnswer::of(if call.is_probe() { 400 } else { 200 }, "application/json", b"{".to_vec())
                         .delivered(delivery),
                 )
             }
@@ -259,69 +267,85 @@ impl Kind {
 }
 
 /// The node's error to every part of a call.
-fn error(call: &Call, code: i64, message: &str) -> Answer {
+fn error(call: &NodeCall, code: i64, message: &str) -> NodeAnswer {
     let of = |call: &Value| json!({"result": null, "error": {"code": code, "message": message}, "id": call["id"]});
     let body = match call {
-        Call::Get(_) => json!(null),
-        Call::One(call) => of(call),
-        Call::Many(calls) => calls.iter().map(of).collect(),
+        NodeCall::Get(_) => json!(null),
+        NodeCall::One(call) => of(call),
+        NodeCall::Many(calls) => calls.iter().map(of).collect(),
     };
-    Answer::of(if matches!(call, Call::Many(_)) { 200 } else { 500 }, "application/json", body.to_string().into_bytes())
+    NodeAnswer::of(
+        if matches!(call, NodeCall::Many(_)) { 200 } else { 500 },
+        "application/json",
+        body.to_string().into_bytes(),
+    )
 }
 
 /// An error of Core's that no waiting mends by its code: to a call, to one part of it, or to all of them by one answer.
-fn refusal(call: &Call, rng: &mut Rng) -> Answer {
+fn refusal(call: &NodeCall, rng: &mut Rng) -> NodeAnswer {
     let (code, message) =
         *rng.pick(&[(-1, "Block not found on disk"), (-5, "Block not found"), (-8, "Block height out of range")]);
     match call {
-        Call::Get(_) => {
+        NodeCall::Get(_) => {
             let (status, text) =
                 *rng.pick(&[(404, "0f91 not found\r\n"), (400, "Invalid hash: 0f91\r\n"), (500, "broken\r\n")]);
-            Answer::of(status, "text/plain", text.as_bytes().to_vec())
+            NodeAnswer::of(status, "text/plain", text.as_bytes().to_vec())
         }
-        Call::One(_) => error(call, code, message),
-        Call::Many(calls) if rng.once_in(2) => error(&Call::One(json!({"id": calls[0]["id"]})), code, message),
-        Call::Many(_) => error(call, code, message),
+        NodeCall::One(_) => error(call, code, message),
+        NodeCall::Many(calls) if rng.once_in(2) => error(&NodeCall::One(json!({"id": calls[0]["id"]})), code, message),
+        NodeCall::Many(_) => error(call, code, message),
     }
 }
 
 /// Headers, or hashes, of which one is another than was asked for.
-fn another_header(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&Call) -> Answer) -> Option<Answer> {
+fn another_header(
+    call: &NodeCall,
+    chain_facts: &ChainFacts,
+    rng: &mut Rng,
+    ask: &mut dyn FnMut(&NodeCall) -> NodeAnswer,
+) -> Option<NodeAnswer> {
     let other = match call {
-        Call::Get(path) if call.is_of_hashes() => {
+        NodeCall::Get(path) if call.is_of_hashes() => {
             let (height, other) = (path.split(['/', '.']).nth(3)?, rng.below(100).to_string());
-            (height != other).then(|| Call::Get(path.replace(height, &other)))?
+            (height != other).then(|| NodeCall::Get(path.replace(height, &other)))?
         }
-        Call::Get(_) | Call::One(_) => call.about(lore.another(call.block()?, rng)),
-        Call::Many(calls) => {
+        NodeCall::Get(_) | NodeCall::One(_) => call.about(chain_facts.another(call.block()?, rng)),
+        NodeCall::Many(calls) => {
             let mut calls = calls.clone();
             let at = rng.index(calls.len());
-            let other: Value = if call.is_of_hashes() { rng.below(100).into() } else { lore.another("", rng).into() };
+            let other: Value =
+                if call.is_of_hashes() { rng.below(100).into() } else { chain_facts.another("", rng).into() };
             let asked = std::mem::replace(&mut calls[at]["params"][0], other.clone());
-            (asked != other).then_some(Call::Many(calls))?
+            (asked != other).then_some(NodeCall::Many(calls))?
         }
     };
-    Some(ask(&other)).filter(Answer::is_good)
+    Some(ask(&other)).filter(NodeAnswer::is_good)
 }
 
 /// What another block's transactions spend, or another transaction.
-fn another_spent(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&Call) -> Answer) -> Option<Answer> {
+fn another_spent(
+    call: &NodeCall,
+    chain_facts: &ChainFacts,
+    rng: &mut Rng,
+    ask: &mut dyn FnMut(&NodeCall) -> NodeAnswer,
+) -> Option<NodeAnswer> {
     let other = match call {
-        Call::Get(_) => call.about(lore.unlike(call, rng)?),
-        Call::One(one) if method(one) == "getblock" => call.about(lore.another(call.block()?, rng)),
-        Call::One(one) => {
-            let others: Vec<_> = lore.of(call)?.txids.iter().filter(|txid| one["params"][0] != txid.as_str()).collect();
+        NodeCall::Get(_) => call.about(chain_facts.unlike(call, rng)?),
+        NodeCall::One(one) if method(one) == "getblock" => call.about(chain_facts.another(call.block()?, rng)),
+        NodeCall::One(one) => {
+            let others: Vec<_> =
+                chain_facts.of(call)?.txids.iter().filter(|txid| one["params"][0] != txid.as_str()).collect();
             let mut one = one.clone();
             one["params"][0] = rng.pick(&others).as_str().into();
-            Call::One(one)
+            NodeCall::One(one)
         }
-        Call::Many(_) => return None,
+        NodeCall::Many(_) => return None,
     };
-    Some(ask(&other)).filter(Answer::is_good)
+    Some(ask(&other)).filter(NodeAnswer::is_good)
 }
 
 /// One bit, of binary data or of what some hex stands for.
-fn flip_bytes(mut answer: Answer, rng: &mut Rng) -> Option<Answer> {
+fn flip_bytes(mut answer: NodeAnswer, rng: &mut Rng) -> Option<NodeAnswer> {
     let places: Vec<usize> = if answer.kind.contains("octet") {
         (0..answer.body.len()).collect()
     } else {
@@ -347,16 +371,21 @@ fn flip_bytes(mut answer: Answer, rng: &mut Rng) -> Option<Answer> {
 }
 
 /// Another value or script for a spent coin that the index knows.
-fn flipped_spent(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&Call) -> Answer) -> Option<Answer> {
-    let facts = lore.of(call)?;
+fn flipped_spent(
+    call: &NodeCall,
+    chain_facts: &ChainFacts,
+    rng: &mut Rng,
+    ask: &mut dyn FnMut(&NodeCall) -> NodeAnswer,
+) -> Option<NodeAnswer> {
+    let facts = chain_facts.of(call)?;
     let asked = match call {
-        Call::One(one) if method(one) == "getrawtransaction" => one["params"][0].as_str(),
+        NodeCall::One(one) if method(one) == "getrawtransaction" => one["params"][0].as_str(),
         _ => None,
     };
     let coins = facts.coins.iter().filter(|(index, ..)| asked.is_none_or(|txid| facts.txids[*index] == txid));
     let coins: Vec<_> = coins.collect();
     let (index, vin, coin) = *(!coins.is_empty()).then(|| rng.pick(&coins))?;
-    let answer = Some(ask(call)).filter(Answer::is_good)?;
+    let answer = Some(ask(call)).filter(NodeAnswer::is_good)?;
     let mut changed = coin.clone();
     if rng.once_in(2) || coin.script_pubkey.is_empty() {
         changed.value += Amount::ONE_SAT;
@@ -366,7 +395,7 @@ fn flipped_spent(call: &Call, lore: &Lore, rng: &mut Rng, ask: &mut dyn FnMut(&C
         bytes[at] ^= 1 << rng.below(8);
         changed.script_pubkey = bytes.into();
     }
-    if let Call::Get(_) = call {
+    if let NodeCall::Get(_) = call {
         let mut spent = read_spent(&answer.body)?;
         *spent.get_mut(*index)?.get_mut(*vin)? = changed;
         return Some(answer.with_body(write_spent(&spent)));
@@ -396,14 +425,14 @@ fn write_spent(spent: &[Vec<TxOut>]) -> Vec<u8> {
 }
 
 /// A field that nobody knows yet in every object, and warnings of another type.
-fn with_unknown_fields(answer: Answer) -> Answer {
+fn with_unknown_fields(answer: NodeAnswer) -> NodeAnswer {
     let text = String::from_utf8_lossy(&answer.body).replace("\"warnings\":", "\"warnings\":{\"level\":1},\"older\":");
     let text = text.replace("{}", "\u{1}").replace('{', "{\"of_the_future\":[null,0.5],").replace('\u{1}', "{}");
     answer.with_body(text.into_bytes())
 }
 
 /// The right answer to another question.
-fn with_wrong_id(answer: Answer, rng: &mut Rng) -> Option<Answer> {
+fn with_wrong_id(answer: NodeAnswer, rng: &mut Rng) -> Option<NodeAnswer> {
     let text = String::from_utf8(answer.body.clone()).ok()?;
     let ids: Vec<usize> = text.match_indices("\"id\":").map(|(at, key)| at + key.len()).collect();
     let at = *(!ids.is_empty()).then(|| rng.pick(&ids))?;

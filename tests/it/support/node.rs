@@ -33,7 +33,7 @@ impl fmt::Display for RpcError {
 }
 
 /// A running (or stopped, or killed) node.
-pub struct Node {
+pub struct Bitcoind {
     chain: &'static str,
     arguments: Vec<String>,
     dir: TempDir,
@@ -42,7 +42,7 @@ pub struct Node {
     agent: ureq::Agent,
 }
 
-impl Node {
+impl Bitcoind {
     /// A regtest node with REST.
     pub fn regtest() -> Self {
         Self::regtest_with(&[])
@@ -329,7 +329,7 @@ impl Node {
     }
 }
 
-impl Drop for Node {
+impl Drop for Bitcoind {
     fn drop(&mut self) {
         self.kill();
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// A request.
 #[derive(Clone, Debug)]
-pub enum Call {
+pub enum NodeCall {
     /// To REST: the path.
     Get(String),
     /// To RPC.
@@ -15,7 +15,7 @@ pub enum Call {
 
 /// What is sent back.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct NodeAnswer {
     /// HTTP status.
     pub status: u16,
     /// Content type.
@@ -49,7 +49,7 @@ pub enum Delivery {
     NoHttp,
 }
 
-impl Answer {
+impl NodeAnswer {
     /// One that arrives well.
     pub fn of(status: u16, kind: &str, body: Vec<u8>) -> Self {
         Self { status, kind: kind.to_owned(), body, encoding: None, delivery: Delivery::Whole }
@@ -74,7 +74,7 @@ impl Answer {
     }
 }
 
-impl Call {
+impl NodeCall {
     /// A name for people: the kind of path, or the method.
     pub fn name(&self) -> String {
         match self {

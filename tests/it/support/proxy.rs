@@ -13,10 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::chain_facts::Lore;
-use crate::support::lies::Kind;
-use crate::support::node::Node;
-use crate::support::node_call::{Answer, Call, Delivery};
+use crate::support::chain_facts::ChainFacts;
+use crate::support::lies::Fault;
+use crate::support::node::Bitcoind;
+use crate::support::node_call::{Delivery, NodeAnswer, NodeCall};
 use crate::support::random::Rng;
 
 /// Between two pieces of an answer that drips.
@@ -29,14 +29,14 @@ pub const CANARY: &str = "canary";
 
 /// A fault that happened.
 #[derive(Clone, Debug)]
-pub struct Done {
+pub struct InjectedFault {
     /// Which.
-    pub kind: Kind,
+    pub kind: Fault,
     /// The call that it happened to.
     pub call: String,
 }
 
-impl fmt::Display for Done {
+impl fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} at {}", self.kind, self.call)
     }
@@ -45,10 +45,10 @@ impl fmt::Display for Done {
 /// A local port that leads to the first of two nodes, or now and then to the second.
 pub struct Proxy {
     port: u16,
-    state: Arc<State>,
+    state: Arc<ProxyState>,
 }
 
-struct State {
+struct ProxyState {
     nodes: [Upstream; 2],
     agent: ureq::Agent,
     dir: TempDir,
@@ -63,40 +63,40 @@ struct Upstream {
 /// What is still to happen, and what did.
 struct Plan {
     rng: Rng,
-    lore: Arc<Lore>,
-    pending: Vec<Kind>,
+    chain_facts: Arc<ChainFacts>,
+    pending: Vec<Fault>,
     /// Each as soon as it can, where else it may take its time.
     eager: bool,
     /// So many more calls are answered by the second node.
     elsewhere: u64,
     cookie: String,
-    done: Vec<Done>,
+    done: Vec<InjectedFault>,
 }
 
 /// A request, but for its last byte: that stays unread until it is answered, since closing a connection with something unread
 /// is what makes the system send a reset.
 struct Asked {
-    call: Call,
+    call: NodeCall,
     login: Option<String>,
 }
 
 impl Proxy {
     /// Before these nodes, which outlive it.
-    pub fn before(nodes: [&Node; 2]) -> Self {
+    pub fn before(nodes: [&Bitcoind; 2]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let upstream = |node: &Node| Upstream { url: node.rpc_url(), cookie_file: node.cookie_file() };
+        let upstream = |node: &Bitcoind| Upstream { url: node.rpc_url(), cookie_file: node.cookie_file() };
         let config = ureq::Agent::config_builder().http_status_as_error(false).max_idle_age(Duration::from_secs(10));
         let plan = Plan {
             rng: Rng::new(u64::from(port)),
-            lore: Arc::default(),
+            chain_facts: Arc::default(),
             pending: Vec::new(),
             eager: false,
             elsewhere: 0,
             cookie: String::new(),
             done: Vec::new(),
         };
-        let state = Arc::new(State {
+        let state = Arc::new(ProxyState {
             nodes: nodes.map(upstream),
             agent: config.build().into(),
             dir: tempfile::tempdir().expect("a folder for the cookie"),
@@ -125,9 +125,9 @@ impl Proxy {
     }
 
     /// Sets out what is to happen from now on, when, by a seed, and what is known of the blocks.
-    pub fn plan(&self, seed: u64, faults: &[Kind], lore: &Arc<Lore>) {
+    pub fn plan(&self, seed: u64, faults: &[Fault], chain_facts: &Arc<ChainFacts>) {
         let mut plan = self.state.plan();
-        (plan.rng, plan.lore, plan.pending) = (Rng::new(seed), Arc::clone(lore), faults.to_vec());
+        (plan.rng, plan.chain_facts, plan.pending) = (Rng::new(seed), Arc::clone(chain_facts), faults.to_vec());
         (plan.eager, plan.elsewhere) = (false, 0);
         plan.done.clear();
     }
@@ -140,14 +140,14 @@ impl Proxy {
     }
 
     /// What happened since the last time this was asked, by a run that has ended: the next begins with the first node.
-    pub fn done(&self) -> Vec<Done> {
+    pub fn done(&self) -> Vec<InjectedFault> {
         let mut plan = self.state.plan();
         plan.elsewhere = 0;
         std::mem::take(&mut plan.done)
     }
 }
 
-impl State {
+impl ProxyState {
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -175,34 +175,34 @@ impl State {
         }
     }
 
-    fn answer(&self, asked: &Asked) -> Answer {
-        let (fault, lore, upstream, mut rng) = {
+    fn answer(&self, asked: &Asked) -> NodeAnswer {
+        let (fault, chain_facts, upstream, mut rng) = {
             let mut plan = self.plan();
             // REST asks for no login, here as at the node.
-            if !matches!(asked.call, Call::Get(_)) && asked.login != Some(basic(&plan.cookie)) {
-                return Answer::of(401, "text/html", Vec::new());
+            if !matches!(asked.call, NodeCall::Get(_)) && asked.login != Some(basic(&plan.cookie)) {
+                return NodeAnswer::of(401, "text/html", Vec::new());
             }
             let fault = plan.draw(&asked.call);
             match fault {
-                Some(Kind::Elsewhere) => plan.elsewhere = 1 + plan.rng.below(60),
-                Some(Kind::NewCookie) => {
+                Some(Fault::Elsewhere) => plan.elsewhere = 1 + plan.rng.below(60),
+                Some(Fault::NewCookie) => {
                     self.renew_cookie(&mut plan);
-                    plan.done.push(Done { kind: Kind::NewCookie, call: asked.call.name() });
-                    return Answer::of(401, "text/html", Vec::new());
+                    plan.done.push(InjectedFault { kind: Fault::NewCookie, call: asked.call.name() });
+                    return NodeAnswer::of(401, "text/html", Vec::new());
                 }
                 _ => {}
             }
             let upstream = usize::from(plan.elsewhere > 0);
             plan.elsewhere = plan.elsewhere.saturating_sub(1);
-            (fault, Arc::clone(&plan.lore), &self.nodes[upstream], Rng::new(plan.rng.bits()))
+            (fault, Arc::clone(&plan.chain_facts), &self.nodes[upstream], Rng::new(plan.rng.bits()))
         };
-        let mut ask = |call: &Call| upstream.ask(&self.agent, call);
+        let mut ask = |call: &NodeCall| upstream.ask(&self.agent, call);
         let Some(kind) = fault else { return ask(&asked.call) };
-        let changed = kind.answer(&asked.call, &lore, &mut rng, &mut ask);
+        let changed = kind.answer(&asked.call, &chain_facts, &mut rng, &mut ask);
         let mut plan = self.plan();
         match changed {
             Some(answer) => {
-                plan.done.push(Done { kind, call: asked.call.name() });
+                plan.done.push(InjectedFault { kind, call: asked.call.name() });
                 answer
             }
             // Not to this call: it has to wait for another.
@@ -218,7 +218,7 @@ impl State {
 impl Plan {
     /// The fault that happens to a call, if one does. Calls that a run makes by the hundred are hit seldom, so that a fault may
     /// come anywhere in it; the few others often.
-    fn draw(&mut self, call: &Call) -> Option<Kind> {
+    fn draw(&mut self, call: &NodeCall) -> Option<Fault> {
         let at = self.pending.iter().position(|kind| kind.concerns(call))?;
         let happens = self.eager || self.rng.once_in(if call.is_frequent() { 40 } else { 3 });
         happens.then(|| self.pending.remove(at))
@@ -226,21 +226,21 @@ impl Plan {
 }
 
 impl Upstream {
-    fn ask(&self, agent: &ureq::Agent, call: &Call) -> Answer {
+    fn ask(&self, agent: &ureq::Agent, call: &NodeCall) -> NodeAnswer {
         let cookie = std::fs::read_to_string(&self.cookie_file).unwrap_or_default();
         let sent = match call {
-            Call::Get(path) => agent.get(format!("{}{path}", self.url)).call(),
-            Call::One(_) | Call::Many(_) => {
+            NodeCall::Get(path) => agent.get(format!("{}{path}", self.url)).call(),
+            NodeCall::One(_) | NodeCall::Many(_) => {
                 let post = agent.post(&self.url).header("authorization", basic(&cookie));
                 post.header("content-type", "application/json").send(call.body())
             }
         };
-        let Ok(mut response) = sent else { return Answer::of(502, "text/plain", b"the node is away".to_vec()) };
+        let Ok(mut response) = sent else { return NodeAnswer::of(502, "text/plain", b"the node is away".to_vec()) };
         let status = response.status().as_u16();
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("").to_owned();
         match response.body_mut().with_config().limit(u64::MAX).read_to_vec() {
-            Ok(body) => Answer::of(status, &kind, body),
-            Err(_) => Answer::of(502, "text/plain", b"the node hung up".to_vec()),
+            Ok(body) => NodeAnswer::of(status, &kind, body),
+            Err(_) => NodeAnswer::of(502, "text/plain", b"the node hung up".to_vec()),
         }
     }
 }
@@ -269,22 +269,22 @@ fn read_request(client: &mut TcpStream) -> Option<Asked> {
     client.read_exact(&mut request).ok()?;
     let path = head.split(' ').nth(1)?.to_owned();
     let call = if length == 0 {
-        Call::Get(path)
+        NodeCall::Get(path)
     } else {
         // What is left unread closes the object or the list.
         let mut body = request.split_off(end);
         body.push(if body.first() == Some(&b'[') { b']' } else { b'}' });
         match serde_json::from_slice(&body).ok()? {
-            Value::Array(calls) => Call::Many(calls),
-            one => Call::One(one),
+            Value::Array(calls) => NodeCall::Many(calls),
+            one => NodeCall::One(one),
         }
     };
     Some(Asked { call, login: field("authorization") })
 }
 
 /// Writes an answer as its delivery says; whether the connection is good for another request.
-fn deliver(client: &mut TcpStream, answer: &Answer) -> bool {
-    let Answer { status, kind, body, encoding, delivery } = answer;
+fn deliver(client: &mut TcpStream, answer: &NodeAnswer) -> bool {
+    let NodeAnswer { status, kind, body, encoding, delivery } = answer;
     let encoding = encoding.map_or_else(String::new, |encoding| format!("Content-Encoding: {encoding}\r\n"));
     let head = |framing: String| {
         format!("HTTP/1.1 {status} Something\r\nContent-Type: {kind}\r\n{encoding}{framing}\r\n\r\n").into_bytes()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitcoin::absolute::LockTime;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, transaction};
 
-use crate::support::chain::{Chain, Coin, Template, outputs, subsidy};
+use crate::support::chain::{RegtestChain, Template, Utxo, outputs, subsidy};
 use crate::support::scripts::Shape;
 
 /// How many keys share all outputs, so that scripts come again and again.
@@ -53,14 +53,14 @@ impl Rng {
 
 /// A regtest chain of this height, the same for the same seed. Coinbases are spent from height 101 on, so that all above it
 /// is busy and all below it is coinbases of every shape.
-pub fn chain(seed: u64, height: u32) -> Chain {
-    let mut chain = Chain::regtest(seed);
+pub fn chain(seed: u64, height: u32) -> RegtestChain {
+    let mut chain = RegtestChain::regtest(seed);
     grow(&mut chain, &mut Rng::new(seed), height);
     chain
 }
 
 /// Adds `blocks` random blocks.
-pub fn grow(chain: &mut Chain, rng: &mut Rng, blocks: u32) {
+pub fn grow(chain: &mut RegtestChain, rng: &mut Rng, blocks: u32) {
     for _ in 0..blocks {
         grow_with(chain, rng, &mut Vec::new());
     }
@@ -70,7 +70,7 @@ pub fn grow(chain: &mut Chain, rng: &mut Rng, blocks: u32) {
 ///
 /// Of the transactions on the blocks left, most come again: at the same height and index, elsewhere, or later. Some are
 /// double-spent instead, and some, with what spends them, exist on the old branch only.
-pub fn fork(chain: &mut Chain, rng: &mut Rng, depth: u32, longer: u32) -> Chain {
+pub fn fork(chain: &mut RegtestChain, rng: &mut Rng, depth: u32, longer: u32) -> RegtestChain {
     let at = chain.height().checked_sub(depth).expect("a fork isn't deeper than the chain");
     let mut again: Vec<Transaction> =
         chain.blocks()[at as usize + 1..].iter().flat_map(|block| block.txdata[1..].to_vec()).collect();
@@ -83,7 +83,7 @@ pub fn fork(chain: &mut Chain, rng: &mut Rng, depth: u32, longer: u32) -> Chain 
 
 /// Up to `count` scripts of the chain to flag, each once, with the heights to flag them from: 0 for half of them. One more
 /// script is one that the chain never pays.
-pub fn watchlist(chain: &Chain, rng: &mut Rng, count: usize) -> Vec<(ScriptBuf, u32)> {
+pub fn watchlist(chain: &RegtestChain, rng: &mut Rng, count: usize) -> Vec<(ScriptBuf, u32)> {
     let transactions = chain.blocks().iter().flat_map(|block| &block.txdata);
     let scripts = transactions.flat_map(|transaction| &transaction.output).map(|output| &output.script_pubkey);
     let mut scripts: Vec<ScriptBuf> = scripts.collect::<BTreeSet<_>>().into_iter().cloned().collect();
@@ -96,7 +96,7 @@ pub fn watchlist(chain: &Chain, rng: &mut Rng, count: usize) -> Vec<(ScriptBuf, 
 }
 
 /// One random block; some of `again` come first where their coins are there.
-fn grow_with(chain: &mut Chain, rng: &mut Rng, again: &mut Vec<Transaction>) {
+fn grow_with(chain: &mut RegtestChain, rng: &mut Rng, again: &mut Vec<Transaction>) {
     let mut coins = chain.spendable();
     let mut transactions = Vec::new();
     for transaction in std::mem::take(again) {
@@ -133,22 +133,22 @@ fn grow_with(chain: &mut Chain, rng: &mut Rng, again: &mut Vec<Transaction>) {
 }
 
 /// Takes what `transaction` spends from the coins, and adds what it makes.
-fn follow(chain: &Chain, coins: &mut BTreeMap<OutPoint, Coin>, transaction: &Transaction) {
+fn follow(chain: &RegtestChain, coins: &mut BTreeMap<OutPoint, Utxo>, transaction: &Transaction) {
     for input in &transaction.input {
         coins.remove(&input.previous_output);
     }
     for (at, output) in outputs(transaction) {
         if chain.wallet.recall(&output.script_pubkey).is_some_and(|(shape, _)| shape.is_spendable()) {
-            coins.insert(at, Coin { output: output.clone(), height: chain.height() + 1, coinbase: false });
+            coins.insert(at, Utxo { output: output.clone(), height: chain.height() + 1, coinbase: false });
         }
     }
 }
 
 /// A transaction of one to five of these coins, some of them made in this block; `None` where there is no coin.
 fn draw_transaction(
-    chain: &Chain,
+    chain: &RegtestChain,
     rng: &mut Rng,
-    coins: &BTreeMap<OutPoint, Coin>,
+    coins: &BTreeMap<OutPoint, Utxo>,
     fresh: &[OutPoint],
 ) -> Option<Transaction> {
     let all: Vec<OutPoint> = coins.keys().copied().collect();
@@ -178,7 +178,7 @@ fn draw_transaction(
 }
 
 /// One to six outputs of at most `total` satoshis: new scripts, the spent ones, the same one twice, worthless ones.
-fn draw_outputs(chain: &Chain, rng: &mut Rng, total: u64, spent: &[&TxOut]) -> Vec<TxOut> {
+fn draw_outputs(chain: &RegtestChain, rng: &mut Rng, total: u64, spent: &[&TxOut]) -> Vec<TxOut> {
     let mut left = total;
     let mut made: Vec<TxOut> = Vec::new();
     for _ in 0..rng.below(6) {
@@ -206,7 +206,7 @@ fn draw_outputs(chain: &Chain, rng: &mut Rng, total: u64, spent: &[&TxOut]) -> V
 }
 
 /// What a coinbase pays by itself: nothing, or one to four outputs, among them equal ones.
-fn draw_coinbase(chain: &Chain, rng: &mut Rng, reward: u64) -> Vec<(ScriptBuf, u64)> {
+fn draw_coinbase(chain: &RegtestChain, rng: &mut Rng, reward: u64) -> Vec<(ScriptBuf, u64)> {
     let mut left = reward;
     let mut pays: Vec<(ScriptBuf, u64)> = Vec::new();
     for _ in 0..rng.below(5) {
@@ -222,16 +222,16 @@ fn draw_coinbase(chain: &Chain, rng: &mut Rng, reward: u64) -> Vec<(ScriptBuf, u
 }
 
 /// A script of any shape.
-fn draw_script(chain: &Chain, rng: &mut Rng) -> ScriptBuf {
+fn draw_script(chain: &RegtestChain, rng: &mut Rng) -> ScriptBuf {
     draw_of(chain, rng, &Shape::all())
 }
 
 /// A script that can be spent.
-fn draw_spendable(chain: &Chain, rng: &mut Rng) -> ScriptBuf {
+fn draw_spendable(chain: &RegtestChain, rng: &mut Rng) -> ScriptBuf {
     draw_of(chain, rng, &Shape::spendable())
 }
 
-fn draw_of(chain: &Chain, rng: &mut Rng, shapes: &[Shape]) -> ScriptBuf {
+fn draw_of(chain: &RegtestChain, rng: &mut Rng, shapes: &[Shape]) -> ScriptBuf {
     let mut shape = *rng.pick(shapes);
     // Ten thousand bytes each: seldom. The unused witness versions are many and alike: less often.
     let seldom = |shape| matches!(shape, Shape::Longest | Shape::Oversized | Shape::Witness(_));

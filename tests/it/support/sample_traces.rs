@@ -18,7 +18,7 @@ const SERVICES: [&str; 9] = [
     "Swap service",
 ];
 
-struct Coin {
+struct SampleCoin {
     outpoint: String,
     height: u32,
     value: u64,
@@ -30,7 +30,7 @@ struct Coin {
     spent: Option<(String, u32, u32)>,
 }
 
-struct Move {
+struct SampleTransaction {
     txid: String,
     height: u32,
     index: u32,
@@ -38,9 +38,9 @@ struct Move {
 }
 
 /// A theft that goes on until so many coins are part of it.
-pub struct Theft {
-    coins: Vec<Coin>,
-    moves: Vec<Move>,
+pub struct SampleTheft {
+    coins: Vec<SampleCoin>,
+    moves: Vec<SampleTransaction>,
     live: Vec<usize>,
     height: u32,
     index: u32,
@@ -48,7 +48,7 @@ pub struct Theft {
     label: String,
 }
 
-impl Theft {
+impl SampleTheft {
     /// 1,580 BTC over six addresses, moved on until about `size` coins hold some of it. The same seed makes the same theft.
     pub fn new(size: usize, seed: u64, label: &str) -> Self {
         let (coins, moves, live) = (Vec::new(), Vec::new(), Vec::new());
@@ -216,7 +216,7 @@ impl Theft {
             self.coins[*coin].spent = Some((txid.clone(), vin, self.height));
         }
         if !inputs.is_empty() {
-            self.moves.push(Move { txid: txid.clone(), height: self.height, index: self.index, fees });
+            self.moves.push(SampleTransaction { txid: txid.clone(), height: self.height, index: self.index, fees });
         }
         let first = self.coins.len();
         for (vout, ((value, kind, holder, labels), (taints, carried))) in
@@ -227,7 +227,7 @@ impl Theft {
                 self.live.push(self.coins.len());
             }
             let (outpoint, labels) = (format!("{txid}:{vout}"), labels.clone());
-            self.coins.push(Coin {
+            self.coins.push(SampleCoin {
                 outpoint,
                 height: self.height,
                 value: *value,

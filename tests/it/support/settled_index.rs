@@ -12,25 +12,25 @@ use coinhound::index::RawRow;
 use serde_json::Value;
 
 use crate::oracle::answers::assert_rows;
-use crate::support::library::Asker;
-use crate::support::swept::{Rows, rows};
+use crate::support::library::Library;
+use crate::support::swept::{RowMap, rows};
 
 /// An index that no run changes any more: what is after each of its blocks.
-pub struct Still {
+pub struct SettledIndex {
     /// What is asked of it.
-    pub asker: Asker,
+    pub library: Library,
     /// The hash of each of its blocks.
     pub hashes: Vec<BlockHash>,
     digests: Mutex<BTreeMap<u32, String>>,
 }
 
-impl Still {
+impl SettledIndex {
     /// Opens it.
     pub fn open(index: &Path) -> Self {
-        let asker = Asker::open(index);
-        let hash = |height| asker.0.block(height).expect("each block up to the tip has a header").0;
-        let hashes = asker.through().map_or_else(Vec::new, |tip| (0..=tip).map(hash).collect());
-        Self { asker, hashes, digests: Mutex::default() }
+        let library = Library::open(index);
+        let hash = |height| library.0.block(height).expect("each block up to the tip has a header").0;
+        let hashes = library.through().map_or_else(Vec::new, |tip| (0..=tip).map(hash).collect());
+        Self { library, hashes, digests: Mutex::default() }
     }
 
     /// Whether it has this block.
@@ -40,20 +40,20 @@ impl Still {
 
     /// Its last block, and the digest there.
     pub fn last(&self) -> (BlockId, String) {
-        let block = self.asker.0.tip.expect("a run that ended has a block");
+        let block = self.library.0.tip.expect("a run that ended has a block");
         (block, self.digest(block.height))
     }
 
     /// The digest after the block at a height up to the tip.
     pub fn digest(&self, height: u32) -> String {
-        let made = || self.asker.digest(height).expect("each block up to the tip has one");
+        let made = || self.library.digest(height).expect("each block up to the tip has one");
         self.digests.lock().unwrap_or_else(PoisonError::into_inner).entry(height).or_insert_with(made).clone()
     }
 }
 
 /// The rows of an index that come from blocks up to this height.
-pub fn derived(asker: &Asker, height: u32) -> Rows {
-    let mut derived = rows(&asker.0.reader);
+pub fn derived(library: &Library, height: u32) -> RowMap {
+    let mut derived = rows(&library.0.reader);
     derived.retain(|(family, key), value| {
         let value: &Vec<u8> = value;
         let (bytes, at) = match *family {
@@ -70,20 +70,20 @@ pub fn derived(asker: &Asker, height: u32) -> Rows {
 
 /// The log of events in its order, and the ids of its reorgs: a reorg of several batches that is cut off between two of them is told
 /// once more by the run that goes on, from the block that it finds at the tip.
-fn messages(asker: &Asker) -> (Vec<Value>, BTreeSet<String>) {
+fn messages(library: &Library) -> (Vec<Value>, BTreeSet<String>) {
     let mut seqs = 1..;
     let read = |row: Result<RawRow, _>| {
         let (key, value) = row.expect("the index reads");
         assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "no seq is missing");
         serde_json::from_slice(&value).expect("an event is JSON")
     };
-    let all = asker.0.reader.raw_range(Family::Events, &[], None).map(read);
+    let all = library.0.reader.raw_range(Family::Events, &[], None).map(read);
     let (reorgs, others): (Vec<Value>, Vec<Value>) = all.partition(|event: &Value| event["kind"] == "reorg");
     (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
 }
 
 /// Panics, naming the first message that differs, unless a log holds what it must, each message once.
-pub fn assert_messages(found: &Asker, right: &Asker, what: &str) {
+pub fn assert_messages(found: &Library, right: &Library, what: &str) {
     let ((found, reorgs), (right, right_reorgs)) = (messages(found), messages(right));
     assert_rows(&found, &right, &format!("{what}: events"));
     assert!(right_reorgs.is_subset(&reorgs), "{what}: {right_reorgs:?} aren't all told: {reorgs:?}");

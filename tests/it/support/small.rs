@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::support::cli::Cli;
-use crate::support::node::Node;
+use crate::support::cli::Program;
+use crate::support::node::Bitcoind;
 
 /// Block 9's key: it got 50 BTC at height 9, paid others 10, 10, 1 and 1 of them at 170, 181, 182 and 183, and got the rest back.
 pub const PAYER: &str = "pk(0411db93e1dcdb8a016b49840f8c53bc1eb68a382e97b1482ecad7b148a6909a5cb2e0eaddfb84ccf9744464f82e160bfa9b8b64f9d4c03f999b8643f656b412a3)";
@@ -19,16 +19,16 @@ pub const BLOCK_170: &str = "00000000d1145790a8694403d4063f323d499e655c83426834d
 pub const NASTY: &str = "=cmd|'/c calc'!A0 \u{1b}[2J\u{202e}evil";
 
 /// The node, and the binary with its settings and lists.
-pub struct Small {
+pub struct SmallIndex {
     /// At the height it was made with.
-    pub node: Node,
+    pub node: Bitcoind,
     /// With `--watch` for both lists.
-    pub cli: Cli,
+    pub cli: Program,
     /// The list of flagged scripts.
     pub list: PathBuf,
 }
 
-impl Small {
+impl SmallIndex {
     /// A node at `height`, settings and lists; no index yet.
     pub fn without_index(height: u32) -> Self {
         Self::with_options(height, "")
@@ -36,10 +36,10 @@ impl Small {
 
     /// The same, with options for the list of flagged scripts, `,from=100` say.
     pub fn with_options(height: u32, options: &str) -> Self {
-        let node = Node::mainnet_offline_with(&["-maxtipage=10000000000"]);
+        let node = Bitcoind::mainnet_offline_with(&["-maxtipage=10000000000"]);
         node.feed_mainnet(height);
         let folder = tempfile::Builder::new().prefix("coinhound-small-").tempdir().expect("a folder").keep();
-        let cli = Cli::new(&node, folder.join("index"));
+        let cli = Program::new(&node, folder.join("index"));
         let (list, services) = (cli.home().join("flagged.csv"), cli.home().join("services.txt"));
         let quoted = NASTY.replace('"', "\"\"");
         std::fs::write(&list, format!("descriptor,label\n{PAYER},\"{quoted}\"\n")).expect("the folder is ours");
@@ -63,7 +63,7 @@ impl Small {
     }
 }
 
-impl Drop for Small {
+impl Drop for SmallIndex {
     fn drop(&mut self) {
         // The index lies beside the home, so that tests see what is made around it.
         if let Some(folder) = self.cli.index().parent() {

@@ -76,7 +76,7 @@ impl Branch {
 
 /// A question to the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum SourceCall {
     /// The tip's height.
     Height,
     /// Whether a block is called invalid.
@@ -94,7 +94,7 @@ pub enum Call {
 }
 
 /// What the source is about to answer.
-pub enum Answer {
+pub enum SourceAnswer {
     /// The tip's height.
     Height(u32),
     /// Whether a block is called invalid.
@@ -113,10 +113,10 @@ pub enum Answer {
 
 /// Sees the number of a call, the call, and the answer, which it may change or turn into an error; it may also switch the chain
 /// for the calls to come, request a stop, or panic.
-pub type Hook = Box<dyn FnMut(&Memory, usize, Call, &mut Answer) -> Result<(), NodeError> + Send>;
+pub type Hook = Box<dyn FnMut(&MemorySource, usize, SourceCall, &mut SourceAnswer) -> Result<(), NodeError> + Send>;
 
 /// A node in memory.
-pub struct Memory {
+pub struct MemorySource {
     active: Mutex<Arc<Branch>>,
     invalid: Mutex<BTreeSet<BlockHash>>,
     hook: Mutex<Option<Hook>>,
@@ -128,7 +128,7 @@ pub struct Memory {
     pub stop: Stop,
 }
 
-impl Memory {
+impl MemorySource {
     /// A sane node on this chain.
     pub fn on(active: &Arc<Branch>) -> Arc<Self> {
         Self::with(active, None)
@@ -137,7 +137,7 @@ impl Memory {
     /// One whose answers pass through `hook`.
     pub fn hooked(
         active: &Arc<Branch>,
-        hook: impl FnMut(&Memory, usize, Call, &mut Answer) -> Result<(), NodeError> + Send + 'static,
+        hook: impl FnMut(&MemorySource, usize, SourceCall, &mut SourceAnswer) -> Result<(), NodeError> + Send + 'static,
     ) -> Arc<Self> {
         Self::with(active, Some(Box::new(hook)))
     }
@@ -178,7 +178,11 @@ impl Memory {
         Arc::clone(&lock(&self.active))
     }
 
-    fn answer(&self, call: Call, find: impl FnOnce(&Branch) -> Result<Answer, NodeError>) -> Result<Answer, NodeError> {
+    fn answer(
+        &self,
+        call: SourceCall,
+        find: impl FnOnce(&Branch) -> Result<SourceAnswer, NodeError>,
+    ) -> Result<SourceAnswer, NodeError> {
         if self.stop.requested() {
             return Err(NodeError::Stopped);
         }
@@ -192,10 +196,10 @@ impl Memory {
 
     fn of_block<T>(
         &self,
-        call: Call,
+        call: SourceCall,
         id: BlockId,
-        part: impl FnOnce(&Branch, usize) -> Answer,
-        read: impl FnOnce(Answer) -> Option<T>,
+        part: impl FnOnce(&Branch, usize) -> SourceAnswer,
+        read: impl FnOnce(SourceAnswer) -> Option<T>,
     ) -> Result<T, NodeError> {
         let answer = self.answer(call, |active| {
             let height = active.heights.get(&id.hash).copied().filter(|height| *height == id.height as usize);
@@ -211,9 +215,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A source that shares the memory of a test.
-pub struct Shared(pub Arc<Memory>);
+pub struct SharedSource(pub Arc<MemorySource>);
 
-impl Source for Shared {
+impl Source for SharedSource {
     fn connect(&self) -> Box<dyn Connection> {
         Box::new(Self(Arc::clone(&self.0)))
     }
@@ -223,16 +227,16 @@ impl Source for Shared {
     }
 
     fn height(&self) -> Result<u32, NodeError> {
-        match self.0.answer(Call::Height, |active| Ok(Answer::Height(active.height())))? {
-            Answer::Height(height) => Ok(height),
+        match self.0.answer(SourceCall::Height, |active| Ok(SourceAnswer::Height(active.height())))? {
+            SourceAnswer::Height(height) => Ok(height),
             _ => panic!("a hook keeps the kind of answer"),
         }
     }
 
     fn calls_invalid(&self, block: BlockId) -> Result<bool, NodeError> {
         let invalid = lock(&self.0.invalid).contains(&block.hash);
-        match self.0.answer(Call::Invalid(block), |_| Ok(Answer::Invalid(invalid)))? {
-            Answer::Invalid(invalid) => Ok(invalid),
+        match self.0.answer(SourceCall::Invalid(block), |_| Ok(SourceAnswer::Invalid(invalid)))? {
+            SourceAnswer::Invalid(invalid) => Ok(invalid),
             _ => panic!("a hook keeps the kind of answer"),
         }
     }
@@ -246,14 +250,14 @@ impl Source for Shared {
     }
 }
 
-impl Connection for Shared {
+impl Connection for SharedSource {
     fn headers(&mut self, first: u32, count: usize) -> Result<Vec<Header>, NodeError> {
         let find = |active: &Branch| {
             let blocks = active.blocks.iter().skip(first as usize).take(count);
-            Ok(Answer::Headers(blocks.map(|block| block.header).collect()))
+            Ok(SourceAnswer::Headers(blocks.map(|block| block.header).collect()))
         };
-        match self.0.answer(Call::Headers(first, count), find)? {
-            Answer::Headers(headers) => Ok(headers),
+        match self.0.answer(SourceCall::Headers(first, count), find)? {
+            SourceAnswer::Headers(headers) => Ok(headers),
             _ => panic!("a hook keeps the kind of answer"),
         }
     }
@@ -270,11 +274,11 @@ impl Connection for Shared {
             let lost = |id: &&BlockId| (id.height as usize).wrapping_mul(31).wrapping_add(salt).is_multiple_of(13);
             let filter = |id: &BlockId| active.filters()[id.height as usize].clone();
             let one = |id| Some(id).filter(known).filter(|id| !lost(id)).map(filter);
-            Ok(Answer::Filters(blocks.iter().map(one).collect()))
+            Ok(SourceAnswer::Filters(blocks.iter().map(one).collect()))
         };
         let first = blocks.first().map_or(0, |id| id.height);
-        match self.0.answer(Call::Filters(first, blocks.len()), find)? {
-            Answer::Filters(filters) => {
+        match self.0.answer(SourceCall::Filters(first, blocks.len()), find)? {
+            SourceAnswer::Filters(filters) => {
                 let mut matcher = Matcher::default();
                 let mut said = |(id, filter): (&BlockId, Option<Vec<u8>>)| {
                     filter.map(|filter| Said::by(judge, &mut matcher, *id, &filter))
@@ -286,15 +290,15 @@ impl Connection for Shared {
     }
 
     fn block(&mut self, id: BlockId) -> Result<Vec<u8>, NodeError> {
-        let raw = |active: &Branch, height: usize| Answer::Block(consensus::serialize(&active.blocks[height]));
-        let read = |answer| if let Answer::Block(raw) = answer { Some(raw) } else { None };
-        self.0.of_block(Call::Block(id), id, raw, read)
+        let raw = |active: &Branch, height: usize| SourceAnswer::Block(consensus::serialize(&active.blocks[height]));
+        let read = |answer| if let SourceAnswer::Block(raw) = answer { Some(raw) } else { None };
+        self.0.of_block(SourceCall::Block(id), id, raw, read)
     }
 
     fn all_spent(&mut self, id: BlockId) -> Result<Vec<Vec<TxOut>>, NodeError> {
-        let all = |active: &Branch, height: usize| Answer::AllSpent(active.spent[height].clone());
-        let read = |answer| if let Answer::AllSpent(all) = answer { Some(all) } else { None };
-        self.0.of_block(Call::AllSpent(id), id, all, read)
+        let all = |active: &Branch, height: usize| SourceAnswer::AllSpent(active.spent[height].clone());
+        let read = |answer| if let SourceAnswer::AllSpent(all) = answer { Some(all) } else { None };
+        self.0.of_block(SourceCall::AllSpent(id), id, all, read)
     }
 
     fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<Spent, NodeError> {
@@ -308,9 +312,13 @@ impl Connection for Shared {
                 );
                 (*tx_index, all[*tx_index as usize].clone())
             };
-            Answer::Spent(if whole { Spent::All(all.clone()) } else { Spent::Some(wanted.iter().map(of).collect()) })
+            SourceAnswer::Spent(if whole {
+                Spent::All(all.clone())
+            } else {
+                Spent::Some(wanted.iter().map(of).collect())
+            })
         };
-        let read = |answer| if let Answer::Spent(spent) = answer { Some(spent) } else { None };
-        self.0.of_block(Call::Spent(id), id, some, read)
+        let read = |answer| if let SourceAnswer::Spent(spent) = answer { Some(spent) } else { None };
+        self.0.of_block(SourceCall::Spent(id), id, some, read)
     }
 }

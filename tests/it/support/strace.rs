@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use crate::support::cli::{Cli, Out};
+use crate::support::cli::{Program, ProgramOutput};
 
 /// The calls that change what a crash leaves. `openat` isn't among them, since most of its calls only read: a file that it makes
 /// is there, empty, at the next of these.
@@ -29,12 +29,12 @@ const WRITING: [&str; 16] = [
 
 /// The `nth` time (from 1) that a thread makes a call: strace counts each thread's calls of each name by themselves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Point {
+pub struct KillPoint {
     call: String,
     nth: usize,
 }
 
-impl fmt::Display for Point {
+impl fmt::Display for KillPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.call, self.nth)
     }
@@ -42,9 +42,9 @@ impl fmt::Display for Point {
 
 /// What a run does to the files of one folder.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub struct SyscallTrace {
     /// Its points, in the order in which they are reached.
-    pub points: Vec<Point>,
+    pub points: Vec<KillPoint>,
     /// How often the busiest thread writes bytes into a file there.
     pub writes: usize,
     /// The files that it writes to, below the folder.
@@ -52,7 +52,7 @@ pub struct Trace {
 }
 
 /// Runs a command to its end and tells what it did in `folder`, which no other run may be at work in.
-pub fn trace(cli: &Cli, arguments: &[&str], folder: &Path) -> (Out, Trace) {
+pub fn trace(cli: &Program, arguments: &[&str], folder: &Path) -> (ProgramOutput, SyscallTrace) {
     let log = cli.home().join("strace.log");
     let path = log.to_str().expect("tests use plain paths");
     let wrapper =
@@ -64,7 +64,7 @@ pub fn trace(cli: &Cli, arguments: &[&str], folder: &Path) -> (Out, Trace) {
 }
 
 /// Reads strace's log: lines of a thread's number, a call's name, and its arguments with the paths behind them.
-fn parse(text: &str, folder: &str) -> Trace {
+fn parse(text: &str, folder: &str) -> SyscallTrace {
     let (mut counts, mut seen) = (BTreeMap::<(&str, &str), usize>::new(), BTreeSet::new());
     let (mut points, mut files, mut writes) = (Vec::new(), BTreeSet::new(), BTreeMap::<&str, usize>::new());
     for line in text.lines() {
@@ -77,7 +77,7 @@ fn parse(text: &str, folder: &str) -> Trace {
         let nth = counts.entry((thread, call)).or_default();
         *nth += 1;
         let Some(path) = path_in(arguments, folder) else { continue };
-        let point = Point { call: call.to_owned(), nth: *nth };
+        let point = KillPoint { call: call.to_owned(), nth: *nth };
         if seen.insert(point.clone()) {
             points.push(point);
         }
@@ -86,7 +86,7 @@ fn parse(text: &str, folder: &str) -> Trace {
             files.insert(path[folder.len()..].to_owned());
         }
     }
-    Trace { points, files, writes: writes.into_values().max().unwrap_or_default() }
+    SyscallTrace { points, files, writes: writes.into_values().max().unwrap_or_default() }
 }
 
 /// The first path of a call's arguments that begins with `folder`; strace puts a descriptor's into angle brackets, others into
@@ -97,15 +97,15 @@ fn path_in<'a>(arguments: &'a str, folder: &str) -> Option<&'a str> {
 }
 
 /// Runs a command that is killed as it is about to make this call; it ends by itself where it never gets there.
-pub fn kill_at(cli: &Cli, arguments: &[&str], point: &Point) -> Out {
-    let Point { call, nth } = point;
+pub fn kill_at(cli: &Program, arguments: &[&str], point: &KillPoint) -> ProgramOutput {
+    let KillPoint { call, nth } = point;
     // Without `--seccomp-bpf`, under which strace 6.1 injects nothing.
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
     cli.run_under(&words(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]), arguments)
 }
 
 /// Runs a command for which the disk is full from a thread's `nth` write into one of the traced files on, here below `folder`.
-pub fn full_from(cli: &Cli, arguments: &[&str], nth: usize, trace: &Trace, folder: &Path) -> Out {
+pub fn full_from(cli: &Program, arguments: &[&str], nth: usize, trace: &SyscallTrace, folder: &Path) -> ProgramOutput {
     let inject = format!("inject=write:error=ENOSPC:when={nth}+");
     let mut wrapper = words(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
     // Only these: else the message couldn't be written either.

@@ -26,8 +26,8 @@ use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, csv, scripts};
 use crate::oracle::touches::Model;
-use crate::support::library::Asker;
-use crate::support::source::{Branch, Memory, Shared};
+use crate::support::library::Library;
+use crate::support::source::{Branch, MemorySource, SharedSource};
 
 /// One thread, one block in a batch: what every other pace must equal.
 pub const SLOWEST: Pace = Pace { threads: 1, batch_blocks: 1 };
@@ -36,7 +36,7 @@ pub const SLOWEST: Pace = Pace { threads: 1, batch_blocks: 1 };
 pub const UNTRACKED: WantedTrace = WantedTrace { rules: Some(Vec::new()), min_taint_sat: None, max_hops: None };
 
 /// All rows that the chain and the lists decide, not how they were come by: family and key, value.
-pub type Rows = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
+pub type RowMap = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
 
 /// What an index of the tests' chain is of.
 pub fn identity() -> Identity {
@@ -53,13 +53,13 @@ pub fn entries(list: &List) -> Entries {
 }
 
 /// An index.
-pub struct Swept {
+pub struct SweptIndex {
     dir: TempDir,
     wanted: Wanted,
     writer: Option<Writer>,
 }
 
-impl Swept {
+impl SweptIndex {
     /// An index for this list that tracks nothing, without a block.
     pub fn new(list: &List) -> Self {
         Self::tracking(entries(list), &UNTRACKED)
@@ -89,7 +89,7 @@ impl Swept {
     /// An index of these entries swept up the chain at the slowest pace.
     pub fn fresh_tracking(branch: &Arc<Branch>, entries: Entries, trace: &WantedTrace) -> Self {
         let swept = Self::tracking(entries, trace);
-        swept.sweep(&Memory::on(branch), SLOWEST).expect("a sane source");
+        swept.sweep(&MemorySource::on(branch), SLOWEST).expect("a sane source");
         assert_eq!(swept.tip(), Some(branch.height()));
         swept
     }
@@ -107,14 +107,14 @@ impl Swept {
     }
 
     /// Sweeps up to the source's tip.
-    pub fn sweep(&self, source: &Arc<Memory>, pace: Pace) -> Result<Outcome, SyncError> {
+    pub fn sweep(&self, source: &Arc<MemorySource>, pace: Pace) -> Result<Outcome, SyncError> {
         self.sweep_to(None, source, pace)
     }
 
     /// Sweeps up to a height, or the source's tip.
-    pub fn sweep_to(&self, to: Option<u32>, source: &Arc<Memory>, pace: Pace) -> Result<Outcome, SyncError> {
-        let shared = Arc::new(Shared(Arc::clone(source)));
-        Sweeper::new(self.writer(), shared, pace, &source.stop).run(to, &mut Deaf)
+    pub fn sweep_to(&self, to: Option<u32>, source: &Arc<MemorySource>, pace: Pace) -> Result<Outcome, SyncError> {
+        let shared = Arc::new(SharedSource(Arc::clone(source)));
+        Sweeper::new(self.writer(), shared, pace, &source.stop).run(to, &mut NoObserver)
     }
 
     /// Height of the last block, if there is any.
@@ -134,7 +134,7 @@ impl Swept {
     }
 
     /// All rows but those of `meta`.
-    pub fn rows(&self) -> Rows {
+    pub fn rows(&self) -> RowMap {
         rows(self.writer())
     }
 
@@ -142,17 +142,17 @@ impl Swept {
     pub fn assert_model(&self, blocks: &[Block], list: &List, what: &str) {
         let height = u32::try_from(blocks.len() - 1).expect("a short chain");
         let (expected, all) = (Answers::at(blocks, Network::Regtest, list, height), scripts(list));
-        let asker = Asker::open(self.writer().path());
-        assert_eq!(asker.through(), Some(height), "{what}");
-        assert_rows(&asker.history("all", height), &expected.history(&all), what);
-        assert_rows(&asker.coins("all", height), &expected.coins(&all), what);
-        assert_rows(&asker.balances("all", height), &expected.balances(&all), what);
+        let library = Library::open(self.writer().path());
+        assert_eq!(library.through(), Some(height), "{what}");
+        assert_rows(&library.history("all", height), &expected.history(&all), what);
+        assert_rows(&library.coins("all", height), &expected.coins(&all), what);
+        assert_rows(&library.balances("all", height), &expected.balances(&all), what);
         let model = &expected.model;
         // BIP30's twins share an id, and `tx` tells of one of them.
         for record in model.records.iter().filter(|record| {
             model.records.iter().all(|other| other.txid != record.txid || other.height == record.height)
         }) {
-            assert_eq!(asker.tx(record.txid, height), expected.tx(record.txid), "{what}");
+            assert_eq!(library.tx(record.txid, height), expected.tx(record.txid), "{what}");
         }
         self.assert_counts(blocks, list, what);
     }
@@ -185,7 +185,7 @@ impl Swept {
 }
 
 /// All rows of an index that the chain and the lists decide.
-pub fn rows(view: &View) -> Rows {
+pub fn rows(view: &View) -> RowMap {
     let entries = view.entries().map(|entry| {
         let (script, entry) = entry.expect("the index reads");
         // Which sweep brought it is how it was come by.
@@ -202,7 +202,7 @@ pub fn rows(view: &View) -> Rows {
 }
 
 /// Panics, naming a row that differs, unless both have the same rows.
-pub fn assert_same_rows(found: &Rows, expected: &Rows, what: &str) {
+pub fn assert_same_rows(found: &RowMap, expected: &RowMap, what: &str) {
     let name = |(family, key): &(&str, Vec<u8>)| format!("{family} {}", const_hex::encode(key));
     for (key, value) in found {
         assert_eq!(Some(value), expected.get(key), "{what}: {}", name(key));
@@ -213,9 +213,9 @@ pub fn assert_same_rows(found: &Rows, expected: &Rows, what: &str) {
 }
 
 /// Hears nothing.
-pub struct Deaf;
+pub struct NoObserver;
 
-impl Observer for Deaf {
+impl Observer for NoObserver {
     fn begin(&mut self, _first: u32, _last: u32, _tally: &Tally) {}
     fn passed(&mut self, _height: u32, _tally: &Tally) {}
     fn end(&mut self) {}

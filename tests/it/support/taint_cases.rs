@@ -8,14 +8,14 @@ use coinhound::query::trace::{CoinRow, RuleAnswer};
 use coinhound::sync::plan::change::WantedTrace;
 use coinhound::trace::Rule;
 
-use crate::oracle::taint::{self, Ask, Coin, Listed, Traced};
+use crate::oracle::taint::{self, ListedScript, OracleCoin, OracleTrace, Question};
 use crate::support::chain::outputs;
 use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
-use crate::support::swept::{Swept, watched};
+use crate::support::swept::{SweptIndex, watched};
 
 /// Random lists over the scripts of a chain: flagged, services, both; few labels for many.
-fn draw_lists(blocks: &[Block], rng: &mut Rng) -> Vec<Listed> {
+fn draw_lists(blocks: &[Block], rng: &mut Rng) -> Vec<ListedScript> {
     let outputs = blocks.iter().flat_map(|block| &block.txdata).flat_map(|transaction| &transaction.output);
     let mut scripts: Vec<&ScriptBuf> =
         outputs.map(|output| &output.script_pubkey).collect::<BTreeSet<_>>().into_iter().collect();
@@ -30,7 +30,7 @@ fn draw_lists(blocks: &[Block], rng: &mut Rng) -> Vec<Listed> {
             1 => (Some(from), true),
             _ => (Some(from), false),
         };
-        listed.push(Listed { script, flagged, service, label: format!("label {}", rng.below(3)) });
+        listed.push(ListedScript { script, flagged, service, label: format!("label {}", rng.below(3)) });
     }
     listed
 }
@@ -53,7 +53,7 @@ fn wanted(parameters: &TraceParameters) -> WantedTrace {
 }
 
 /// A chain, lists, and the index of both.
-pub struct Case {
+pub struct TaintCase {
     /// Names it where it fails.
     pub name: String,
     /// For what else a property draws.
@@ -61,17 +61,17 @@ pub struct Case {
     /// The chain.
     pub blocks: Vec<Block>,
     /// The lists.
-    pub listed: Vec<Listed>,
+    pub listed: Vec<ListedScript>,
     /// What the index tracks.
     pub parameters: TraceParameters,
     /// Every output of the chain.
     pub outputs: BTreeMap<OutPoint, TxOut>,
     followed: BTreeSet<(OutPoint, u32)>,
     /// The index, swept to the tip.
-    pub index: Swept,
+    pub index: SweptIndex,
 }
 
-impl Case {
+impl TaintCase {
     /// The case of this number.
     pub fn draw(property: u64, number: u64) -> Self {
         let seed = property * 1_000_000 + number;
@@ -79,7 +79,7 @@ impl Case {
         let height = if number.is_multiple_of(3) { 150 + rng.below(30) } else { 105 + rng.below(30) };
         let blocks = random::chain(seed, u32::try_from(height).expect("a short chain")).blocks().to_vec();
         let (listed, parameters) = (draw_lists(&blocks, &mut rng), parameters(&mut rng));
-        let index = Swept::fresh_tracking(&Branch::new(&blocks), taint::entries(&listed), &wanted(&parameters));
+        let index = SweptIndex::fresh_tracking(&Branch::new(&blocks), taint::entries(&listed), &wanted(&parameters));
         let followed = taint::followed(&blocks, &listed, &parameters);
         let all = blocks.iter().flat_map(|block| &block.txdata).flat_map(outputs);
         let outputs = all.map(|(at, output)| (at, output.clone())).collect();
@@ -88,18 +88,18 @@ impl Case {
     }
 
     /// The same lists and parameters, swept to a lower height.
-    pub fn index_to(&self, height: u32) -> Swept {
+    pub fn index_to(&self, height: u32) -> SweptIndex {
         let blocks = Branch::new(&self.blocks[..=height as usize]);
-        Swept::fresh_tracking(&blocks, taint::entries(&self.listed), &wanted(&self.parameters))
+        SweptIndex::fresh_tracking(&blocks, taint::entries(&self.listed), &wanted(&self.parameters))
     }
 
     /// What a coin held when it was made, under the index's gates, by the naive tracer: taint and hops for each tracked rule. With
     /// a label, only its scripts are sources.
     pub fn holdings(&self, label: Option<&str>) -> Vec<BTreeMap<OutPoint, (u64, u32)>> {
-        let named = |listed: &&Listed| label.is_none_or(|label| listed.label == label);
-        let sources: Vec<Listed> = self.listed.iter().filter(named).cloned().collect();
+        let named = |listed: &&ListedScript| label.is_none_or(|label| listed.label == label);
+        let sources: Vec<ListedScript> = self.listed.iter().filter(named).cloned().collect();
         let of = |rule: &Rule| {
-            let ask = Ask {
+            let ask = Question {
                 scripts: taint::flagged(&sources),
                 outpoints: BTreeSet::new(),
                 rule: *rule,
@@ -144,7 +144,7 @@ impl Case {
     }
 
     /// What the naive tracer says, as far as this index can see.
-    pub fn expected(&self, ask: &Ask) -> Traced {
+    pub fn expected(&self, ask: &Question) -> OracleTrace {
         let flagged = taint::flagged(&self.listed);
         let in_sight = |at: OutPoint, height, named| {
             let on_list = flagged.get(&self.outputs[&at].script_pubkey).is_some_and(|from| *from <= height);
@@ -156,17 +156,17 @@ impl Case {
 }
 
 /// Draws cases of a property.
-pub fn each(property: u64, check: impl Fn(&mut Case)) {
+pub fn each(property: u64, check: impl Fn(&mut TaintCase)) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10);
     for number in 0..cases {
-        let mut case = Case::draw(property, number);
+        let mut case = TaintCase::draw(property, number);
         watched(&case.name.clone(), || check(&mut case));
     }
 }
 
 /// Panics unless the answer under a rule is the naive tracer's.
-pub fn assert_traced(found: &RuleAnswer, expected: &Traced, what: &str) {
-    let mut coins: Vec<&Coin> = expected.coins.iter().filter(|coin| coin.taint > 0).collect();
+pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
+    let mut coins: Vec<&OracleCoin> = expected.coins.iter().filter(|coin| coin.taint > 0).collect();
     // Sources first; among them those that only their spends tell of; all else in chain order.
     coins.sort_by_key(|coin| (!coin.source, coin.by_spend.is_none(), coin.by_spend, coin.made, coin.outpoint.vout));
     let expected_rows: Vec<_> = coins

@@ -4,8 +4,8 @@
 use bitcoin::{Address, Network, OutPoint, ScriptBuf, Transaction};
 use coinhound::trace::Rule;
 
-use crate::oracle::taint::Listed;
-use crate::support::chain::{Chain, outputs};
+use crate::oracle::taint::ListedScript;
+use crate::support::chain::{RegtestChain, outputs};
 use crate::support::random::Rng;
 use crate::support::scripts::Shape;
 
@@ -44,7 +44,7 @@ pub struct Purse {
 
 /// What a service got for certain.
 #[derive(Clone, Copy, Debug)]
-pub struct Got {
+pub struct ServiceReceipt {
     /// Its place in [`EXCHANGES`].
     pub exchange: usize,
     /// Under which rule; every one but `poison`, where none is named.
@@ -56,17 +56,17 @@ pub struct Got {
 /// The chain, the lists, and what is known of them by their making.
 pub struct Theft {
     /// The chain in the end.
-    pub chain: Chain,
+    pub chain: RegtestChain,
     /// The branch that was left.
-    pub stale: Chain,
+    pub stale: RegtestChain,
     /// The last block that both have.
     pub fork: u32,
     /// Height of the first block of which the thefts' coins are on the six addresses.
     pub stolen_at: u32,
     /// The lists.
-    pub listed: Vec<Listed>,
+    pub listed: Vec<ListedScript>,
     /// What services got.
-    pub got: Vec<Got>,
+    pub got: Vec<ServiceReceipt>,
     /// The first coin that Exchange One got, and its hops.
     pub deposit: (Purse, u32),
     /// What Exchange Two got on the branch that was left.
@@ -85,7 +85,7 @@ impl Theft {
         let mut scene = Scene::new();
         let six: Vec<ScriptBuf> = (0..6).map(|n| scene.chain.script(Shape::P2shMultisig, 1 + n)).collect();
         let exchanges: Vec<ScriptBuf> = (0..4).map(|n| scene.chain.script(Shape::P2wpkh, 11 + n)).collect();
-        let listed = |script: &ScriptBuf, flagged: Option<u32>, label: &str| Listed {
+        let listed = |script: &ScriptBuf, flagged: Option<u32>, label: &str| ListedScript {
             script: script.clone(),
             flagged,
             service: flagged.is_none(),
@@ -133,7 +133,7 @@ impl Theft {
             let count = IN_BLOCK.min(transactions - scene.transactions());
             scene.wander_blocks(1, &exchanges[3], count);
         }
-        let got = |exchange, rule, taint| Got { exchange, rule, taint };
+        let got = |exchange, rule, taint| ServiceReceipt { exchange, rule, taint };
         let got = vec![
             got(0, None, PEELS / 10 * PEEL),
             got(1, None, 25 * BTC),
@@ -147,7 +147,7 @@ impl Theft {
 
     /// The six addresses.
     pub fn addresses(&self) -> Vec<String> {
-        let address = |listed: &Listed| {
+        let address = |listed: &ListedScript| {
             Address::from_script(&listed.script, Network::Regtest).expect("P2SH has an address").to_string()
         };
         self.listed.iter().filter(|listed| listed.flagged.is_some()).map(address).collect()
@@ -171,7 +171,7 @@ const JOINED: u64 = 10 * BTC - 10_000;
 /// A chain while the thieves are at it.
 #[derive(Clone)]
 struct Scene {
-    chain: Chain,
+    chain: RegtestChain,
     rng: Rng,
     next_key: u32,
     next_coinbase: usize,
@@ -186,7 +186,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let mut chain = Chain::regtest(1_580);
+        let mut chain = RegtestChain::regtest(1_580);
         chain.mine_empty(250);
         let (waiting, pool, clean, bystanders) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let rng = Rng::new(1_580);

@@ -13,8 +13,8 @@ use coinhound::sync::sweep::sweeper::Pace;
 use crate::oracle::answers::List;
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
-use crate::support::source::{Answer, Branch, Call, Memory};
-use crate::support::swept::{Swept, assert_same_rows, watched};
+use crate::support::source::{Branch, MemorySource, SourceAnswer, SourceCall};
+use crate::support::swept::{SweptIndex, assert_same_rows, watched};
 
 const QUICK: Pace = Pace { threads: 2, batch_blocks: 7 };
 
@@ -28,14 +28,14 @@ fn branches(seed: u64) -> (Vec<Arc<Branch>>, List) {
 }
 
 /// Panics unless the index is one of whole blocks of the chain, and comes to its end from there.
-fn assert_recovers(index: &mut Swept, branch: &Arc<Branch>, list: &List, what: &str) {
-    let full = Swept::fresh(branch, list);
+fn assert_recovers(index: &mut SweptIndex, branch: &Arc<Branch>, list: &List, what: &str) {
+    let full = SweptIndex::fresh(branch, list);
     if let Some(tip) = index.tip() {
         assert_eq!(index.digest(tip), full.digest(tip), "{what}");
         index.assert_counts(&branch.blocks[..=tip as usize], list, what);
     }
     index.reopen();
-    index.sweep(&Memory::on(branch), QUICK).expect("a sane source");
+    index.sweep(&MemorySource::on(branch), QUICK).expect("a sane source");
     assert_same_rows(&index.rows(), &full.rows(), what);
 }
 
@@ -43,10 +43,10 @@ fn assert_recovers(index: &mut Swept, branch: &Arc<Branch>, list: &List, what: &
 type Change = fn(&mut Vec<Header>);
 
 /// A source that turns the headers of so many calls into something else.
-fn with_headers(branch: &Arc<Branch>, times: usize, change: Change) -> Arc<Memory> {
+fn with_headers(branch: &Arc<Branch>, times: usize, change: Change) -> Arc<MemorySource> {
     let mut left = times;
-    Memory::hooked(branch, move |_, _, call, answer| {
-        if let (Call::Headers(_, 2..), Answer::Headers(headers)) = (call, answer)
+    MemorySource::hooked(branch, move |_, _, call, answer| {
+        if let (SourceCall::Headers(_, 2..), SourceAnswer::Headers(headers)) = (call, answer)
             && left > 0
         {
             left -= 1;
@@ -74,7 +74,7 @@ fn headers_that_never_make_a_chain_end_the_run() {
     ];
     let never = |what: &str, change: Change| {
         let (branches, list) = branches(70);
-        let (branch, mut index) = (&branches[0], Swept::new(&list));
+        let (branch, mut index) = (&branches[0], SweptIndex::new(&list));
         let error = index.sweep(&with_headers(branch, usize::MAX, change), QUICK).expect_err(what);
         assert!(matches!(error, SyncError::Unsteady { .. }), "{what}: {error}");
         assert_recovers(&mut index, branch, &list, what);
@@ -94,10 +94,10 @@ fn headers_that_never_make_a_chain_end_the_run() {
 #[test]
 fn a_chain_of_other_blocks_from_the_first_on_is_never_taken_for_a_reorg() {
     let (branches, list) = branches(71);
-    let (index, other) = (Swept::fresh(&branches[0], &list), Branch::new(&mainnet()[..300]));
+    let (index, other) = (SweptIndex::fresh(&branches[0], &list), Branch::new(&mainnet()[..300]));
     let before = index.rows();
     watched("another genesis", || {
-        let error = index.sweep(&Memory::on(&other), QUICK).expect_err("another chain");
+        let error = index.sweep(&MemorySource::on(&other), QUICK).expect_err("another chain");
         assert!(matches!(error, SyncError::Unsteady { .. }), "{error}");
         assert_same_rows(&index.rows(), &before, "nothing is undone");
     });
@@ -107,7 +107,7 @@ fn a_chain_of_other_blocks_from_the_first_on_is_never_taken_for_a_reorg() {
 fn a_header_without_its_work_is_refused() {
     let (branches, list) = branches(74);
     watched("no work", || {
-        let (branch, mut index) = (&branches[0], Swept::new(&list));
+        let (branch, mut index) = (&branches[0], SweptIndex::new(&list));
         let source = with_headers(branch, usize::MAX, |headers| {
             if let Some(header) = headers.get_mut(50) {
                 while header.validate_pow(header.target()).is_ok() {
@@ -122,10 +122,10 @@ fn a_header_without_its_work_is_refused() {
 }
 
 /// A source that moves on to the next of these branches after the call of each number.
-fn moving(branches: &[Arc<Branch>], after: Vec<usize>) -> Arc<Memory> {
+fn moving(branches: &[Arc<Branch>], after: Vec<usize>) -> Arc<MemorySource> {
     let (first, rest) = branches.split_first().expect("some branches");
     let rest = rest.to_vec();
-    Memory::hooked(first, move |memory, number, _, _| {
+    MemorySource::hooked(first, move |memory, number, _, _| {
         for (to, after) in rest.iter().zip(&after) {
             if *after == number {
                 memory.switch(to);
@@ -139,18 +139,18 @@ fn moving(branches: &[Arc<Branch>], after: Vec<usize>) -> Arc<Memory> {
 fn a_chain_that_changes_between_any_two_calls_is_followed() {
     let (branches, list) = branches(72);
     let last = &branches[2];
-    let expected = Swept::fresh(last, &list).rows();
-    let of_first = Swept::fresh(&branches[0], &list);
+    let expected = SweptIndex::fresh(last, &list).rows();
+    let of_first = SweptIndex::fresh(&branches[0], &list);
     // From nothing: while the first is read.
     for after in [0, 1, 2, 3, 4, 5, 20, 60, 100, 150, 200, 230] {
         let what = format!("from nothing, after {after}");
         watched(&what, || {
-            let index = Swept::new(&list);
+            let index = SweptIndex::new(&list);
             let mut pace = QUICK;
             pace.batch_blocks = 1 + after;
             index.sweep(&moving(&branches, vec![after, after + 2]), pace).expect("only a reorg");
             // Where the run was quicker than the last change.
-            index.sweep(&Memory::on(last), pace).expect("a sane source");
+            index.sweep(&MemorySource::on(last), pace).expect("a sane source");
             assert_same_rows(&index.rows(), &expected, &what);
         });
     }
@@ -160,9 +160,9 @@ fn a_chain_that_changes_between_any_two_calls_is_followed() {
         watched(&what, || {
             let id = last.id(last.height());
             of_first.undo(0);
-            of_first.sweep(&Memory::on(&branches[0]), QUICK).expect("a sane source");
+            of_first.sweep(&MemorySource::on(&branches[0]), QUICK).expect("a sane source");
             of_first.sweep(&moving(&branches[1..], vec![after]), QUICK).expect("only a reorg");
-            of_first.sweep(&Memory::on(last), QUICK).expect("a sane source");
+            of_first.sweep(&MemorySource::on(last), QUICK).expect("a sane source");
             assert_eq!(of_first.writer().tip().expect("the index reads"), Some(id));
             assert_same_rows(&of_first.rows(), &expected, &what);
         });
@@ -175,13 +175,13 @@ fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
     let [first, second] = [&branches[0], &branches[1]];
     let equal = second.up_to(first.height());
     let behind = [("shorter", first.up_to(50)), ("genesis", first.up_to(0)), ("of equal work", Arc::clone(&equal))];
-    let index = Swept::fresh(first, &list);
+    let index = SweptIndex::fresh(first, &list);
     let before = index.rows();
     for (what, chain) in &behind {
         watched(what, || {
             let mut waits = 0;
-            let source = Memory::hooked(chain, move |memory, _, call, _| {
-                waits += usize::from(matches!(call, Call::Invalid(_)));
+            let source = MemorySource::hooked(chain, move |memory, _, call, _| {
+                waits += usize::from(matches!(call, SourceCall::Invalid(_)));
                 if waits == 2 {
                     memory.stop.request();
                 }
@@ -196,14 +196,14 @@ fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
     for (what, then) in [("the same", first), ("a better one", second)] {
         watched(what, || {
             let next = Arc::clone(then);
-            let source = Memory::hooked(&first.up_to(50), move |memory, _, call, _| {
-                if matches!(call, Call::Invalid(_)) {
+            let source = MemorySource::hooked(&first.up_to(50), move |memory, _, call, _| {
+                if matches!(call, SourceCall::Invalid(_)) {
                     memory.switch(&next);
                 }
                 Ok(())
             });
             assert!(!index.sweep(&source, QUICK).expect("a sane source").stopped);
-            assert_same_rows(&index.rows(), &Swept::fresh(then, &list).rows(), what);
+            assert_same_rows(&index.rows(), &SweptIndex::fresh(then, &list).rows(), what);
         });
     }
 }
@@ -213,13 +213,13 @@ fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
 fn blocks_that_were_missing_for_a_moment_are_no_reorg() {
     let (branches, list) = branches(75);
     let branch = &branches[0];
-    let expected = Swept::fresh(branch, &list).rows();
+    let expected = SweptIndex::fresh(branch, &list).rows();
     for lacking in 1..6 {
         let what = format!("{lacking} looks in vain");
         watched(&what, || {
-            let (index, mut left) = (Swept::fresh(&branch.up_to(100), &list), lacking);
-            let source = Memory::hooked(branch, move |_, _, call, answer| {
-                if let (Call::Headers(_, 1), Answer::Headers(headers)) = (call, answer)
+            let (index, mut left) = (SweptIndex::fresh(&branch.up_to(100), &list), lacking);
+            let source = MemorySource::hooked(branch, move |_, _, call, answer| {
+                if let (SourceCall::Headers(_, 1), SourceAnswer::Headers(headers)) = (call, answer)
                     && left > 0
                 {
                     left -= 1;

@@ -12,11 +12,11 @@ use coinhound::sync::fetch::source::Spent;
 use coinhound::sync::sweep::sweeper::Pace;
 
 use crate::oracle::answers::List;
-use crate::support::chain::{Chain, Template, outputs};
+use crate::support::chain::{RegtestChain, Template, outputs};
 use crate::support::random::Rng;
 use crate::support::scripts::Shape;
-use crate::support::source::{Answer, Branch, Call, Memory};
-use crate::support::swept::{Rows, SLOWEST, Swept, assert_same_rows, watched};
+use crate::support::source::{Branch, MemorySource, SourceAnswer, SourceCall};
+use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows, watched};
 
 const QUICK: Pace = Pace { threads: 2, batch_blocks: 7 };
 
@@ -25,14 +25,14 @@ struct Scene {
     branch: Arc<Branch>,
     at: u32,
     list: List,
-    full: Swept,
-    expected: Rows,
+    full: SweptIndex,
+    expected: RowMap,
 }
 
 impl Scene {
     /// With a list from the start, or from `from` on: then all spent outputs are read.
     fn new(from: u32) -> Self {
-        let mut chain = Chain::regtest(70);
+        let mut chain = RegtestChain::regtest(70);
         let [a, b] = [Shape::P2pkh, Shape::P2wsh].map(|shape| chain.script(shape, 1));
         let money = chain.mature(2);
         let before = chain.spend(&money[..1], &[(a.clone(), 5_000), (chain.miner(), 7_000)]);
@@ -55,7 +55,7 @@ impl Scene {
         chain.mine_empty(10);
         let list = vec![(a, from), (b, 0)];
         let branch = Branch::new(chain.blocks());
-        let full = Swept::fresh(&branch, &list);
+        let full = SweptIndex::fresh(&branch, &list);
         full.assert_model(&branch.blocks, &list, "the scene");
         Self { expected: full.rows(), branch, at, list, full }
     }
@@ -73,15 +73,15 @@ impl Scene {
     fn fails(
         &self,
         what: &str,
-        change: impl Fn(usize, &mut Answer) -> Result<(), NodeError> + Send + Clone + 'static,
+        change: impl Fn(usize, &mut SourceAnswer) -> Result<(), NodeError> + Send + Clone + 'static,
     ) -> SyncError {
         watched(what, || {
-            let (mut index, mut error) = (Swept::new(&self.list), None);
+            let (mut index, mut error) = (SweptIndex::new(&self.list), None);
             for pace in [SLOWEST, QUICK, Pace { threads: 8, batch_blocks: 500 }] {
                 let (id, change, mut asked) = (self.id(), change.clone(), 0);
-                let source = Memory::hooked(&self.branch, move |_, _, call, answer| match call {
-                    Call::Block(of) | Call::AllSpent(of) | Call::Spent(of) if of == id => {
-                        asked += usize::from(matches!(call, Call::Spent(_)));
+                let source = MemorySource::hooked(&self.branch, move |_, _, call, answer| match call {
+                    SourceCall::Block(of) | SourceCall::AllSpent(of) | SourceCall::Spent(of) if of == id => {
+                        asked += usize::from(matches!(call, SourceCall::Spent(_)));
                         change(asked, answer)
                     }
                     _ => Ok(()),
@@ -95,14 +95,14 @@ impl Scene {
     }
 
     /// Panics unless the index is one of whole blocks below `at`, and comes to the end from there.
-    fn assert_recovers(&self, index: &mut Swept, what: &str) {
+    fn assert_recovers(&self, index: &mut SweptIndex, what: &str) {
         if let Some(tip) = index.tip() {
             assert!(tip < self.at, "{what}: the block was written");
             assert_eq!(index.digest(tip), self.full.digest(tip), "{what}");
             index.assert_counts(&self.branch.blocks[..=tip as usize], &self.list, what);
         }
         index.reopen();
-        index.sweep(&Memory::on(&self.branch), QUICK).expect("a sane source");
+        index.sweep(&MemorySource::on(&self.branch), QUICK).expect("a sane source");
         assert_same_rows(&index.rows(), &self.expected, what);
     }
 }
@@ -117,13 +117,13 @@ fn spent_outputs_that_fail_at_any_candidate_leave_nothing_of_the_block() {
     // The first question is for what was found while scanning, the others for what advancing finds.
     for nth in 1..=4 {
         let error = scene.fails(&format!("question {nth}"), move |asked, answer| match answer {
-            Answer::Spent(_) if asked == nth => Err(refused()),
+            SourceAnswer::Spent(_) if asked == nth => Err(refused()),
             // One at a time, so that there are four questions.
-            Answer::Spent(Spent::All(all)) => {
+            SourceAnswer::Spent(Spent::All(all)) => {
                 let all = std::mem::take(all);
                 let index = all.iter().enumerate().filter(|(at, _)| *at == asked);
                 let some = index.map(|(at, spent)| (u32::try_from(at).expect("a small number"), spent.clone()));
-                *answer = Answer::Spent(Spent::Some(some.collect()));
+                *answer = SourceAnswer::Spent(Spent::Some(some.collect()));
                 Ok(())
             }
             _ => Ok(()),
@@ -149,8 +149,8 @@ fn a_wrong_spent_output_is_told_from_the_one_that_was_made() {
             for wrong in ["value", "script"] {
                 let error = scene.fails(&format!("{wrong} of {name}"), move |_, answer| {
                     let list = match answer {
-                        Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.get_mut(tx_index),
-                        Answer::Spent(Spent::Some(some)) => {
+                        SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.get_mut(tx_index),
+                        SourceAnswer::Spent(Spent::Some(some)) => {
                             some.get_mut(&u32::try_from(tx_index).expect("a small number"))
                         }
                         _ => None,
@@ -180,8 +180,8 @@ fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
         for (name, longer) in [("one too few", false), ("one too many", true)] {
             let error = scene.fails(name, move |_, answer| {
                 let list = match answer {
-                    Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.get_mut(1),
-                    Answer::Spent(Spent::Some(some)) => some.get_mut(&1),
+                    SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.get_mut(1),
+                    SourceAnswer::Spent(Spent::Some(some)) => some.get_mut(&1),
                     _ => None,
                 };
                 if let Some(list) = list {
@@ -196,8 +196,8 @@ fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
         }
         let error = scene.fails("none at all", |_, answer| {
             match answer {
-                Answer::AllSpent(all) | Answer::Spent(Spent::All(all)) => all.clear(),
-                Answer::Spent(Spent::Some(some)) => some.clear(),
+                SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.clear(),
+                SourceAnswer::Spent(Spent::Some(some)) => some.clear(),
                 _ => {}
             }
             Ok(())
@@ -212,7 +212,7 @@ fn another_block_for_a_hash_is_refused() {
         for other in [scene.at - 1, scene.at + 1, 0] {
             let raw = consensus::serialize(&scene.branch.blocks[other as usize]);
             let error = scene.fails(&format!("block {other}"), move |_, answer| {
-                if let Answer::Block(asked) = answer {
+                if let SourceAnswer::Block(asked) = answer {
                     asked.clone_from(&raw);
                 }
                 Ok(())
@@ -226,14 +226,14 @@ fn another_block_for_a_hash_is_refused() {
 
 /// Tries answers to the question for the block, each on top of the block before; gives how many were taken.
 fn tries(scene: &Scene, answers: impl Iterator<Item = (String, Vec<u8>)>) -> usize {
-    let index = Swept::new(&scene.list);
-    index.sweep_to(Some(scene.at - 1), &Memory::on(&scene.branch), SLOWEST).expect("a sane source");
+    let index = SweptIndex::new(&scene.list);
+    index.sweep_to(Some(scene.at - 1), &MemorySource::on(&scene.branch), SLOWEST).expect("a sane source");
     let (before, mut taken) = (index.rows(), 0);
     let id = scene.id();
     for (what, raw) in answers {
         watched(&what, || {
-            let source = Memory::hooked(&scene.branch, move |_, _, call, answer| {
-                if let (true, Answer::Block(asked)) = (call == Call::Block(id), answer) {
+            let source = MemorySource::hooked(&scene.branch, move |_, _, call, answer| {
+                if let (true, SourceAnswer::Block(asked)) = (call == SourceCall::Block(id), answer) {
                     asked.clone_from(&raw);
                 }
                 Ok(())
@@ -250,7 +250,7 @@ fn tries(scene: &Scene, answers: impl Iterator<Item = (String, Vec<u8>)>) -> usi
             assert_same_rows(&index.rows(), &before, &what);
         });
     }
-    index.sweep(&Memory::on(&scene.branch), QUICK).expect("a sane source");
+    index.sweep(&MemorySource::on(&scene.branch), QUICK).expect("a sane source");
     assert_same_rows(&index.rows(), &scene.expected, "after all");
     taken
 }

@@ -14,25 +14,25 @@ use coinhound::sync::plan::change::{Wanted, WantedTrace, plan};
 use coinhound::sync::sweep::sweeper::{Bells, Pace, Sweeper};
 use coinhound::trace::Rule;
 
-use crate::oracle::index_rows::{Listed, State, Tracked, entries};
-use crate::support::chain::{Chain, outputs};
+use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};
+use crate::support::chain::{RegtestChain, outputs};
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
-use crate::support::source::{Branch, Memory, Shared};
-use crate::support::swept::{Deaf, Rows, Swept, UNTRACKED, assert_same_rows, watched};
+use crate::support::source::{Branch, MemorySource, SharedSource};
+use crate::support::swept::{NoObserver, RowMap, SweptIndex, UNTRACKED, assert_same_rows, watched};
 
 /// A chain, what is asked of it, and an index with a past.
-struct Case {
+struct FollowCase {
     name: String,
     rng: Rng,
-    chain: Chain,
+    chain: RegtestChain,
     branch: Arc<Branch>,
     scripts: Vec<ScriptBuf>,
-    state: State,
+    state: RolesByScript,
     trace: WantedTrace,
 }
 
-impl Case {
+impl FollowCase {
     fn draw(property: u64, number: u64) -> Self {
         let seed = property * 1_000_000 + number;
         let mut rng = Rng::new(seed);
@@ -46,7 +46,8 @@ impl Case {
         scripts.dedup();
         let branch = Branch::new(chain.blocks());
         let name = format!("seed {seed}, height {height}");
-        let mut case = Self { name, rng, chain, branch, scripts, state: State::new(), trace: WantedTrace::default() };
+        let mut case =
+            Self { name, rng, chain, branch, scripts, state: RolesByScript::new(), trace: WantedTrace::default() };
         case.redraw_trace();
         for _ in 0..=case.rng.below(4) {
             case.list_one();
@@ -83,7 +84,7 @@ impl Case {
         let from = if self.rng.once_in(2) { 0 } else { self.below(self.branch.height() + 10) };
         let service = self.rng.once_in(4);
         let flagged = !service || self.rng.once_in(3);
-        self.state.insert(script, Listed { flagged, service, from });
+        self.state.insert(script, ScriptRoles { flagged, service, from });
     }
 
     /// Something changes on the lists or of the gates; a known entry begins no higher than before.
@@ -126,8 +127,8 @@ impl Case {
         self.trace.over(&TraceParameters::default())
     }
 
-    fn model(&self) -> Tracked {
-        Tracked::new(&self.branch.blocks, &self.state, &self.parameters())
+    fn model(&self) -> IndexRows {
+        IndexRows::new(&self.branch.blocks, &self.state, &self.parameters())
     }
 
     /// Leaves the chain somewhere, for one with more work.
@@ -145,12 +146,12 @@ impl Case {
         self.branch = Branch::new(self.chain.blocks());
     }
 
-    fn fresh(&self) -> Swept {
-        Swept::fresh_tracking(&self.branch, entries(&self.state), &self.trace)
+    fn fresh(&self) -> SweptIndex {
+        SweptIndex::fresh_tracking(&self.branch, entries(&self.state), &self.trace)
     }
 
     /// Panics unless the index is a fresh one's equal, the model's, and its log tells what a fresh one's tells.
-    fn assert_fresh(&self, index: &Swept, what: &str) {
+    fn assert_fresh(&self, index: &SweptIndex, what: &str) {
         let (what, fresh) = (format!("{}: {what}", self.name), self.fresh());
         let rows = index.rows();
         let verified = verify(index.writer()).expect("the index reads");
@@ -169,12 +170,12 @@ impl Case {
     }
 }
 
-fn records(rows: &Rows) -> u64 {
+fn records(rows: &RowMap) -> u64 {
     rows.keys().filter(|(family, _)| *family == "records").count() as u64
 }
 
 /// What holds after all messages: of each fact its last message, unless that takes it back. Panics unless they are numbered one by one.
-fn told(index: &Swept, what: &str) -> BTreeMap<String, Fact> {
+fn told(index: &SweptIndex, what: &str) -> BTreeMap<String, Fact> {
     let mut holds = BTreeMap::new();
     for (expected, event) in (1..).zip(since(index.writer(), 0)) {
         let (seq, Event { id, mut fact, .. }) = event.expect("the log reads");
@@ -197,17 +198,17 @@ fn told(index: &Swept, what: &str) -> BTreeMap<String, Fact> {
     holds
 }
 
-fn each(property: u64, check: impl Fn(&mut Case)) {
+fn each(property: u64, check: impl Fn(&mut FollowCase)) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
     for number in 0..cases {
-        let mut case = Case::draw(property, number);
+        let mut case = FollowCase::draw(property, number);
         watched(&case.name.clone(), || check(&mut case));
     }
 }
 
 /// A source that asks for a stop at the call of this number.
-fn stopping(branch: &Arc<Branch>, at: usize) -> Arc<Memory> {
-    Memory::hooked(branch, move |memory, number, _, _| {
+fn stopping(branch: &Arc<Branch>, at: usize) -> Arc<MemorySource> {
+    MemorySource::hooked(branch, move |memory, number, _, _| {
         if number == at {
             memory.stop.request();
         }
@@ -220,8 +221,8 @@ fn p3_p8_threads_and_batches_dont_matter_and_the_index_is_the_models() {
     each(103, |case| {
         for _ in 0..2 {
             let pace = case.pace();
-            let index = Swept::tracking(entries(&case.state), &case.trace);
-            index.sweep(&Memory::on(&case.branch), pace).expect("a sane source");
+            let index = SweptIndex::tracking(entries(&case.state), &case.trace);
+            index.sweep(&MemorySource::on(&case.branch), pace).expect("a sane source");
             case.assert_fresh(&index, &format!("{pace:?}"));
         }
     });
@@ -230,16 +231,16 @@ fn p3_p8_threads_and_batches_dont_matter_and_the_index_is_the_models() {
 #[test]
 fn p5_p6_reorgs_leave_no_trace() {
     each(105, |case| {
-        let mut index = Swept::tracking(entries(&case.state), &case.trace);
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         let before = index.rows();
         let fork = case.below(case.branch.height());
         index.undo(fork);
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         assert_same_rows(&index.rows(), &before, &format!("{}: undone to {fork}", case.name));
         for _ in 0..2 {
             case.reorg(100);
-            index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+            index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
             case.assert_fresh(&index, "after a reorg");
             index.reopen();
         }
@@ -249,13 +250,13 @@ fn p5_p6_reorgs_leave_no_trace() {
 #[test]
 fn p1_lists_services_and_gates_that_change_end_as_if_they_had_always_been_so() {
     each(101, |case| {
-        let mut index = Swept::tracking(entries(&case.state), &case.trace);
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         for step in 0..3 {
             case.change();
             index.want(case.wanted());
             case.model().assert_covered(index.writer(), &format!("{}: step {step}, before", case.name));
-            index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+            index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
             case.assert_fresh(&index, &format!("step {step}: {:?} {:?}", case.state, case.trace));
         }
     });
@@ -264,7 +265,7 @@ fn p1_lists_services_and_gates_that_change_end_as_if_they_had_always_been_so() {
 #[test]
 fn p1_p4_p9_so_they_do_with_stops_reorgs_and_new_blocks_between() {
     each(104, |case| {
-        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
         for step in 0..8 {
             let source = stopping(&case.branch, case.rng.index(3 * case.branch.blocks.len()));
             let outcome = index.sweep(&source, case.pace()).expect("a stop is no failure");
@@ -288,13 +289,13 @@ fn p1_p4_p9_so_they_do_with_stops_reorgs_and_new_blocks_between() {
             }
         }
         index.want(case.wanted());
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "at the end");
     });
 }
 
 /// The source of a case, which has filters and may ask for a stop.
-fn filtered(case: &mut Case, at: Option<usize>) -> Arc<Memory> {
+fn filtered(case: &mut FollowCase, at: Option<usize>) -> Arc<MemorySource> {
     let source = stopping(&case.branch, at.unwrap_or(usize::MAX));
     source.filter(*case.rng.pick(&[Filtering::Always, Filtering::Always, Filtering::WherePays]));
     source
@@ -304,7 +305,7 @@ fn filtered(case: &mut Case, at: Option<usize>) -> Arc<Memory> {
 fn p2_blocks_that_filters_rule_out_are_not_missed() {
     let (ruled_out, read) = (AtomicU64::new(0), AtomicU64::new(0));
     each(102, |case| {
-        let mut index = Swept::tracking(entries(&case.state), &case.trace);
+        let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
         let source = filtered(case, None);
         let outcome = index.sweep(&source, case.pace()).expect("a sane source");
         ruled_out.fetch_add(outcome.tally.blocks - outcome.tally.blocks_read, Ordering::Relaxed);
@@ -337,7 +338,7 @@ fn p2_blocks_that_filters_rule_out_are_not_missed() {
 /// Wider gates make a coin count whose spend is in the same block. Nothing else of that block is sought, so its filter rules it out.
 #[test]
 fn p2_a_coin_that_is_followed_now_and_spent_in_its_own_block_is_not_missed() {
-    let mut chain = Chain::regtest(8);
+    let mut chain = RegtestChain::regtest(8);
     let [flagged, second, third] = [1, 2, 3].map(|n| chain.script(Shape::P2wpkh, n));
     let money = chain.mature(1);
     let first = |transaction: &bitcoin::Transaction| outputs(transaction).next().expect("an output").0;
@@ -353,22 +354,22 @@ fn p2_a_coin_that_is_followed_now_and_spent_in_its_own_block_is_not_missed() {
     let on = chain.spend(&[last], &[(third, 700_000)]);
     chain.mine(vec![on]);
     let branch = Branch::new(chain.blocks());
-    let state = State::from([(flagged, Listed { flagged: true, service: false, from: 0 })]);
+    let state = RolesByScript::from([(flagged, ScriptRoles { flagged: true, service: false, from: 0 })]);
     let gates = |min_taint_sat| WantedTrace {
         rules: Some(vec![Rule::Haircut]),
         min_taint_sat: Some(min_taint_sat),
         max_hops: Some(None),
     };
-    let source = Memory::on(&branch);
+    let source = MemorySource::on(&branch);
     source.filter(Filtering::Always);
-    let mut index = Swept::tracking(entries(&state), &gates(950_000));
+    let mut index = SweptIndex::tracking(entries(&state), &gates(950_000));
     let pace = Pace { threads: 2, batch_blocks: 3 };
-    let records = |index: &Swept| records(&index.rows());
+    let records = |index: &SweptIndex| records(&index.rows());
     index.sweep(&source, pace).expect("a sane source");
     assert_eq!(records(&index), 2);
     index.want(Wanted { lists: Some((entries(&state), TakenLists::default())), trace: gates(1), ..Wanted::default() });
     index.sweep(&source, pace).expect("a sane source");
-    let fresh = Swept::fresh_tracking(&branch, entries(&state), &gates(1));
+    let fresh = SweptIndex::fresh_tracking(&branch, entries(&state), &gates(1));
     assert_eq!(records(&fresh), 4);
     assert_same_rows(&index.rows(), &fresh.rows(), "with wider gates");
 }
@@ -376,19 +377,19 @@ fn p2_a_coin_that_is_followed_now_and_spent_in_its_own_block_is_not_missed() {
 #[test]
 fn p1_an_index_that_tracked_nothing_is_widened_by_the_next_run() {
     each(106, |case| {
-        let mut index = Swept::tracking(entries(&case.state), &UNTRACKED);
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        let mut index = SweptIndex::tracking(entries(&case.state), &UNTRACKED);
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         case.trace = WantedTrace::default();
         index.want(Wanted { accept_shrink: false, ..case.wanted() });
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "widened");
     });
 }
 
 /// A source whose tip moves a block further at the call of this number: a sweep below the tip lets it go first.
-fn moving(branch: &Arc<Branch>, at: usize) -> Arc<Memory> {
+fn moving(branch: &Arc<Branch>, at: usize) -> Arc<MemorySource> {
     let (short, whole) = (branch.up_to(branch.height() - 1), Arc::clone(branch));
-    Memory::hooked(&short, move |memory, number, _, _| {
+    MemorySource::hooked(&short, move |memory, number, _, _| {
         if number == at {
             memory.switch(&whole);
         }
@@ -402,22 +403,22 @@ fn p1_p4_entries_that_begin_lower_are_swept_for_however_often_the_sweep_is_broke
         // Coins move from 101 on: some that are made below the old height are moved on above it, off the list.
         let height = case.branch.height();
         let from = if height > 110 { (101 + height) / 2 } else { height / 2 };
-        case.state.values_mut().for_each(|listed| *listed = Listed { flagged: true, service: false, from });
+        case.state.values_mut().for_each(|listed| *listed = ScriptRoles { flagged: true, service: false, from });
         case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(None), ..case.trace.clone() };
-        let mut index = Swept::tracking(entries(&case.state), &case.trace);
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         for listed in case.state.values_mut() {
             listed.from = u32::try_from(case.rng.below(u64::from(listed.from) + 1)).expect("small");
         }
         index.want(case.wanted());
         let mut last = 0;
         while last < height {
-            index.sweep_to(Some(last), &Memory::on(&case.branch), case.pace()).expect("a sane source");
+            index.sweep_to(Some(last), &MemorySource::on(&case.branch), case.pace()).expect("a sane source");
             case.model().assert_covered(index.writer(), &format!("{}: to {last}", case.name));
             index.reopen();
             last += 1 + case.below(9);
         }
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "lowered");
     });
 }
@@ -427,17 +428,17 @@ fn p1_a_service_that_is_new_ends_what_was_followed_through_it() {
     each(108, |case| {
         case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(None), ..case.trace.clone() };
         case.state.values_mut().for_each(|listed| (listed.flagged, listed.service) = (true, false));
-        let mut index = Swept::tracking(entries(&case.state), &case.trace);
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         // Scripts that hold taint, on no list until now.
         let listed: Vec<_> = case.state.keys().cloned().collect();
         let others: Vec<_> = case.scripts.iter().filter(|script| !listed.contains(script)).cloned().collect();
         let model = case.model();
         for script in others.into_iter().filter(|script| model.holds_coins(script)).take(3) {
-            case.state.insert(script, Listed { flagged: false, service: true, from: 0 });
+            case.state.insert(script, ScriptRoles { flagged: false, service: true, from: 0 });
         }
         index.want(case.wanted());
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "new services");
     });
 }
@@ -446,13 +447,13 @@ fn p1_a_service_that_is_new_ends_what_was_followed_through_it() {
 fn p1_a_new_block_goes_first_and_the_sweep_below_goes_on() {
     each(109, |case| {
         let short = case.branch.up_to(case.branch.height() - 1);
-        let mut index = Swept::tracking(entries(&case.state), &case.trace);
-        index.sweep(&Memory::on(&short), case.pace()).expect("a sane source");
+        let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
+        index.sweep(&MemorySource::on(&short), case.pace()).expect("a sane source");
         case.change();
         index.want(case.wanted());
         let source = moving(&case.branch, case.rng.index(2 * case.branch.blocks.len()));
         index.sweep(&source, case.pace()).expect("a sane source");
-        index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+        index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
         case.assert_fresh(&index, "a new block between");
     });
 }
@@ -460,9 +461,9 @@ fn p1_a_new_block_goes_first_and_the_sweep_below_goes_on() {
 /// Branches that a source is switched to one after the other, each at the call of its number; then a bell rings.
 type Moves = Arc<Mutex<VecDeque<(usize, Arc<Branch>)>>>;
 
-fn moved_by(moves: &Moves, bell: &Arc<AtomicBool>, branch: &Arc<Branch>) -> Arc<Memory> {
+fn moved_by(moves: &Moves, bell: &Arc<AtomicBool>, branch: &Arc<Branch>) -> Arc<MemorySource> {
     let (moves, bell) = (Arc::clone(moves), Arc::clone(bell));
-    Memory::hooked(branch, move |memory, number, _, _| {
+    MemorySource::hooked(branch, move |memory, number, _, _| {
         let mut moves = moves.lock().expect("nobody failed with it");
         while moves.front().is_some_and(|(at, _)| *at <= number) {
             let (_, branch) = moves.pop_front().expect("it was there");
@@ -476,15 +477,15 @@ fn moved_by(moves: &Moves, bell: &Arc<AtomicBool>, branch: &Arc<Branch>) -> Arc<
 /// One sweeper, as a program that follows has it: what it keeps from one block to the next must not outlive what it was read from.
 #[test]
 fn p1_p5_a_sweeper_that_lives_on_while_lists_change_and_blocks_come_and_go_remembers_nothing_stale() {
-    let check = |case: &mut Case| {
-        let index = Swept::tracking(entries(&case.state), &case.trace);
+    let check = |case: &mut FollowCase| {
+        let index = SweptIndex::tracking(entries(&case.state), &case.trace);
         let (moves, bell) = (Moves::default(), Arc::<AtomicBool>::default());
         let source = moved_by(&moves, &bell, &case.branch);
         source.filter(*case.rng.pick(&[Filtering::Off, Filtering::Off, Filtering::WherePays, Filtering::Always]));
         let mut sweeper =
-            Sweeper::new(index.writer(), Arc::new(Shared(Arc::clone(&source))), case.pace(), &source.stop);
+            Sweeper::new(index.writer(), Arc::new(SharedSource(Arc::clone(&source))), case.pace(), &source.stop);
         sweeper.listen(Bells { tip: Some(Arc::clone(&bell)), ..Bells::default() });
-        sweeper.run(None, &mut Deaf).expect("a sane source");
+        sweeper.run(None, &mut NoObserver).expect("a sane source");
         for step in 0..6 {
             if case.rng.once_in(3) {
                 sweeper.at_tip();
@@ -504,14 +505,14 @@ fn p1_p5_a_sweeper_that_lives_on_while_lists_change_and_blocks_come_and_go_remem
                 }
                 moves.lock().expect("nobody failed with it").push_back((at, Arc::clone(&case.branch)));
             }
-            sweeper.run(None, &mut Deaf).expect("a sane source");
+            sweeper.run(None, &mut NoObserver).expect("a sane source");
             if case.rng.once_in(2) {
                 sweeper.get_ready().expect("the index reads");
             }
             // What was to come while it ran, and it was done before.
             moves.lock().expect("nobody failed with it").clear();
             source.switch(&case.branch);
-            sweeper.run(None, &mut Deaf).expect("a sane source");
+            sweeper.run(None, &mut NoObserver).expect("a sane source");
             case.assert_fresh(&index, &format!("step {step}: {:?} {:?}", case.state, case.trace));
         }
     };

@@ -8,9 +8,9 @@ use bitcoin::{Block, ScriptBuf};
 use serde_json::{Value, json};
 
 use crate::oracle::answers::{List, write_list};
-use crate::support::chain::Chain;
-use crate::support::cli::Cli;
-use crate::support::node::Node;
+use crate::support::chain::RegtestChain;
+use crate::support::cli::Program;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
 
@@ -19,9 +19,9 @@ const WAYS: [(&str, bool); 5] =
     [("rpc", false), ("rest", false), ("filters", false), ("filters", true), ("auto", false)];
 
 /// An index of its own by this lane; `empty` is a folder in the place of the node's, if that is out of reach.
-fn cli(node: &Node, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Cli {
+fn cli(node: &Bitcoind, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Program {
     let text = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
-    let cli = Cli::new(node, index.to_owned());
+    let cli = Program::new(node, index.to_owned());
     let list = write_list(&cli, list);
     let cli = cli.with(&["--watch", &list, "--lane", lane, "--rpc-cookie-file", &text(&node.cookie_file())]);
     match empty {
@@ -31,7 +31,7 @@ fn cli(node: &Node, index: &Path, list: &List, lane: &str, empty: Option<&Path>)
 }
 
 /// Backfills; gives the answer and the digest.
-fn backfill(cli: &Cli, what: &str) -> (Value, String) {
+fn backfill(cli: &Program, what: &str) -> (Value, String) {
     let (code, answer) = cli.json(&["backfill"]);
     assert_eq!(code, 0, "{what}: {answer}");
     let (code, digest) = cli.json(&["digest"]);
@@ -45,7 +45,7 @@ fn read(answer: &Value) -> u64 {
 
 #[test]
 fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
-    let node = Node::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
+    let node = Bitcoind::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
     node.feed_mainnet(599);
     node.await_filters();
     let blocks: Vec<Block> = mainnet();
@@ -74,7 +74,7 @@ fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
 }
 
 /// Three of a list's scripts: paid a few times each, and not such as filters leave out.
-fn rare(chain: &Chain, list: List) -> List {
+fn rare(chain: &RegtestChain, list: List) -> List {
     let transactions = chain.blocks().iter().flat_map(|block| &block.txdata);
     let outputs: Vec<_> = transactions.flat_map(|transaction| &transaction.output).collect();
     let paid = |script: &ScriptBuf| outputs.iter().filter(|output| output.script_pubkey == *script).count();
@@ -88,7 +88,7 @@ fn rare(chain: &Chain, list: List) -> List {
 fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
     let mut rng = Rng::new(77);
     let mut chain = random::chain(77, 150);
-    let node = Node::regtest_with(&["-blockfilterindex=1"]);
+    let node = Bitcoind::regtest_with(&["-blockfilterindex=1"]);
     chain.submit_to(&node);
     let dir = tempfile::tempdir().expect("a folder");
     let list = rare(&chain, random::watchlist(&chain, &mut rng, 60));
@@ -118,7 +118,7 @@ fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
 
 #[test]
 fn filters_that_a_node_lacks_are_asked_for_in_vain_with_the_way_out() {
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     let dir = tempfile::tempdir().expect("a folder");
     let list = vec![(ScriptBuf::from_bytes(vec![0x51]), 0)];
     let cli = cli(&node, &dir.path().join("index"), &list, "filters", None);

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, without_taint, write_list};
-use crate::support::cli::Cli;
-use crate::support::library::Asker;
-use crate::support::node::Node;
+use crate::support::cli::Program;
+use crate::support::library::Library;
+use crate::support::node::Bitcoind;
 use crate::support::records::mainnet;
 
 const TIP: u32 = 599;
@@ -25,7 +25,7 @@ fn every_script(blocks: &[Block]) -> List {
 struct Scene {
     blocks: Vec<Block>,
     list: List,
-    node: Node,
+    node: Bitcoind,
     dir: TempDir,
 }
 
@@ -33,13 +33,13 @@ impl Scene {
     fn new() -> Self {
         let blocks = mainnet();
         let list = every_script(&blocks);
-        let node = Node::mainnet_offline();
+        let node = Bitcoind::mainnet_offline();
         node.feed_mainnet(TIP);
         Self { blocks, list, node, dir: tempfile::tempdir().expect("a folder for indexes") }
     }
 
-    fn cli(&self, name: &str) -> Cli {
-        let cli = Cli::new(&self.node, self.dir.path().join(name));
+    fn cli(&self, name: &str) -> Program {
+        let cli = Program::new(&self.node, self.dir.path().join(name));
         let list = write_list(&cli, &self.list);
         cli.with(&["--watch", &list])
     }
@@ -104,23 +104,23 @@ fn every_script_of_the_first_600_blocks_is_answered_as_the_model_does() {
     }
 
     // Through the library: each script and each transaction.
-    let asker = Asker::open(cli.index());
+    let library = Library::open(cli.index());
     for script in &all {
         let (one, target) = (std::slice::from_ref(script), target(script));
-        assert_rows(&asker.history(&target, TIP), &expected.history(one), &target);
-        assert_rows(&asker.coins(&target, TIP), &expected.coins(one), &target);
-        assert_rows(&asker.balances(&target, TIP), &expected.balances(one), &target);
+        assert_rows(&library.history(&target, TIP), &expected.history(one), &target);
+        assert_rows(&library.coins(&target, TIP), &expected.coins(one), &target);
+        assert_rows(&library.balances(&target, TIP), &expected.balances(one), &target);
     }
     for record in &expected.model.records {
-        assert_eq!(asker.tx(record.txid, TIP), expected.tx(record.txid));
+        assert_eq!(library.tx(record.txid, TIP), expected.tx(record.txid));
     }
 
     // What is known of this chain from elsewhere.
     let genesis = scene.blocks[0].txdata[0].output[0].script_pubkey.clone();
-    let coins = asker.coins(&target(&genesis), TIP);
+    let coins = library.coins(&target(&genesis), TIP);
     assert_eq!((coins.len(), &coins[0]["state"], &coins[0]["coinbase"]), (1, &json!("unspendable"), &json!(true)));
     let block_9 = scene.blocks[9].txdata[0].output[0].script_pubkey.clone();
-    let heights: Vec<Value> = asker.history(&target(&block_9), TIP).iter().map(|row| row["height"].clone()).collect();
+    let heights: Vec<Value> = library.history(&target(&block_9), TIP).iter().map(|row| row["height"].clone()).collect();
     for height in [9, 170, 181, 182, 183, 248] {
         assert!(heights.contains(&json!(height)), "block 9's coins move at {height}: {heights:?}");
     }
@@ -132,16 +132,16 @@ fn the_state_after_every_height_is_the_models() {
     let cli = scene.cli("index");
     assert_eq!(cli.json(&["backfill"]).0, 0);
     let all = scripts(&scene.list);
-    let asker = Asker::open(cli.index());
+    let library = Library::open(cli.index());
     // The first payments, chains of spends within a block, and quiet stretches between.
     let by_command = [0, 1, 9, 170, 171, 248, 546, 598, TIP];
     for height in 0..=TIP {
         let expected = scene.at(height);
         let what = format!("at {height}");
         let (history, coins) = (expected.history(&all), expected.coins(&all));
-        assert_rows(&asker.history("all", height), &history, &what);
-        assert_rows(&asker.coins("all", height), &coins, &what);
-        assert_rows(&asker.balances("all", height), &expected.balances(&all), &what);
+        assert_rows(&library.history("all", height), &history, &what);
+        assert_rows(&library.coins("all", height), &coins, &what);
+        assert_rows(&library.balances("all", height), &expected.balances(&all), &what);
         if by_command.contains(&height) {
             let at = height.to_string();
             for (command, expected) in [("history", history), ("coins", coins), ("balance", expected.balances(&all))] {
@@ -150,7 +150,7 @@ fn the_state_after_every_height_is_the_models() {
                 assert_rows(rows(&answer), &expected, &format!("{command} {what}"));
             }
             for record in expected.model.records.iter().rev().take(3) {
-                assert_eq!(asker.tx(record.txid, height), expected.tx(record.txid), "{what}");
+                assert_eq!(library.tx(record.txid, height), expected.tx(record.txid), "{what}");
             }
         }
     }

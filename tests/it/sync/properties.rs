@@ -8,22 +8,22 @@ use coinhound::sync::SyncError;
 use coinhound::sync::sweep::sweeper::Pace;
 
 use crate::oracle::answers::List;
-use crate::support::chain::{Chain, Template, outputs};
+use crate::support::chain::{RegtestChain, Template, outputs};
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
-use crate::support::source::{Branch, Memory};
-use crate::support::swept::{Rows, SLOWEST, Swept, assert_same_rows, watched};
+use crate::support::source::{Branch, MemorySource};
+use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows, watched};
 
 /// A chain, a list for it, and the generator for what else a property draws.
-struct Case {
+struct ListCase {
     name: String,
     rng: Rng,
-    chain: Chain,
+    chain: RegtestChain,
     branch: Arc<Branch>,
     list: List,
 }
 
-impl Case {
+impl ListCase {
     fn draw(property: u64, number: u64) -> Self {
         let seed = property * 1_000_000 + number;
         let mut rng = Rng::new(seed);
@@ -52,7 +52,7 @@ impl Case {
     }
 
     /// A branch that leaves the chain up to 100 blocks below its tip.
-    fn fork(&mut self, longer: u32) -> (u32, Chain) {
+    fn fork(&mut self, longer: u32) -> (u32, RegtestChain) {
         let depth = 1 + self.below(self.chain.height().min(100));
         (depth, random::fork(&mut self.chain, &mut self.rng, depth, longer))
     }
@@ -62,9 +62,9 @@ impl Case {
     }
 
     /// Panics unless the index is one freshly made of this chain, and the model's.
-    fn assert_fresh(&self, index: &Swept, branch: &Arc<Branch>, what: &str) {
+    fn assert_fresh(&self, index: &SweptIndex, branch: &Arc<Branch>, what: &str) {
         let (what, height) = (format!("{}: {what}", self.name), branch.height());
-        let fresh = Swept::fresh(branch, &self.list);
+        let fresh = SweptIndex::fresh(branch, &self.list);
         assert_same_rows(&index.rows(), &fresh.rows(), &what);
         assert_eq!(index.digest(height), fresh.digest(height), "{what}");
         index.assert_model(&branch.blocks, &self.list, &what);
@@ -72,10 +72,10 @@ impl Case {
 }
 
 /// Draws cases of a property.
-fn each(property: u64, check: impl Fn(&mut Case)) {
+fn each(property: u64, check: impl Fn(&mut ListCase)) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
     for number in 0..cases {
-        let mut case = Case::draw(property, number);
+        let mut case = ListCase::draw(property, number);
         watched(&case.name.clone(), || check(&mut case));
     }
 }
@@ -83,13 +83,13 @@ fn each(property: u64, check: impl Fn(&mut Case)) {
 #[test]
 fn p3_threads_and_batches_dont_matter() {
     each(3, |case| {
-        let fresh = Swept::fresh(&case.branch, &case.list);
+        let fresh = SweptIndex::fresh(&case.branch, &case.list);
         let expected = fresh.rows();
         fresh.assert_model(&case.branch.blocks, &case.list, &case.name);
         for threads in [1, 2, 8] {
             let pace = Pace { threads, ..case.pace() };
-            let index = Swept::new(&case.list);
-            let outcome = index.sweep(&Memory::on(&case.branch), pace).expect("a sane source");
+            let index = SweptIndex::new(&case.list);
+            let outcome = index.sweep(&MemorySource::on(&case.branch), pace).expect("a sane source");
             assert_eq!((outcome.through, outcome.stopped), (Some(case.branch.height()), false), "{}", case.name);
             assert_same_rows(&index.rows(), &expected, &format!("{}: {pace:?}", case.name));
             // The state after any block is that of an index which ends there.
@@ -97,8 +97,8 @@ fn p3_threads_and_batches_dont_matter() {
             assert_eq!(index.digest(height), fresh.digest(height), "{}", case.name);
         }
         let height = case.below(case.branch.height() + 1);
-        let part = Swept::new(&case.list);
-        part.sweep_to(Some(height), &Memory::on(&case.branch), SLOWEST).expect("a sane source");
+        let part = SweptIndex::new(&case.list);
+        part.sweep_to(Some(height), &MemorySource::on(&case.branch), SLOWEST).expect("a sane source");
         assert_eq!(part.digest(height), fresh.digest(height), "{}: at {height}", case.name);
     });
 }
@@ -112,8 +112,8 @@ enum Break {
 }
 
 /// A source that breaks the run off at the call of this number.
-fn breaking(branch: &Arc<Branch>, at: usize, how: Break) -> Arc<Memory> {
-    Memory::hooked(branch, move |memory, number, call, _| match how {
+fn breaking(branch: &Arc<Branch>, at: usize, how: Break) -> Arc<MemorySource> {
+    MemorySource::hooked(branch, move |memory, number, call, _| match how {
         _ if number != at => Ok(()),
         Break::Stop => {
             memory.stop.request();
@@ -125,7 +125,7 @@ fn breaking(branch: &Arc<Branch>, at: usize, how: Break) -> Arc<Memory> {
 }
 
 /// A run that may end early; panics unless it ended as it was broken off.
-fn broken_run(index: &Swept, source: &Arc<Memory>, pace: Pace, how: Break, what: &str) {
+fn broken_run(index: &SweptIndex, source: &Arc<MemorySource>, pace: Pace, how: Break, what: &str) {
     let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| index.sweep(source, pace)));
     match (how, run) {
         (_, Ok(Ok(_))) | (Break::Panic, Err(_) | Ok(Err(SyncError::Panic(_)))) => {}
@@ -136,7 +136,13 @@ fn broken_run(index: &Swept, source: &Arc<Memory>, pace: Pace, how: Break, what:
 }
 
 /// Breaks runs off until one comes to the end; after each, the index is that of a valid chain that ends at its tip.
-fn sweep_with_breaks(case: &mut Case, index: &mut Swept, branch: &Arc<Branch>, expected: &Swept, from: u32) {
+fn sweep_with_breaks(
+    case: &mut ListCase,
+    index: &mut SweptIndex,
+    branch: &Arc<Branch>,
+    expected: &SweptIndex,
+    from: u32,
+) {
     for run in 0.. {
         let how = *case.rng.pick(&[Break::Stop, Break::Panic, Break::Refusal]);
         let most = if run < 6 { 3 * branch.blocks.len() } else { usize::MAX >> 1 };
@@ -161,19 +167,19 @@ fn sweep_with_breaks(case: &mut Case, index: &mut Swept, branch: &Arc<Branch>, e
 #[test]
 fn p4_a_run_broken_off_anywhere_leaves_whole_blocks_and_the_next_goes_on() {
     each(4, |case| {
-        let (branch, mut index) = (Arc::clone(&case.branch), Swept::new(&case.list));
-        let fresh = Swept::fresh(&branch, &case.list);
+        let (branch, mut index) = (Arc::clone(&case.branch), SweptIndex::new(&case.list));
+        let fresh = SweptIndex::fresh(&branch, &case.list);
         sweep_with_breaks(case, &mut index, &branch, &fresh, 0);
         assert_same_rows(&index.rows(), &fresh.rows(), &case.name);
         // The digest doesn't see what lies above its height; a fresh index of a part of the chain does.
-        let mut part = Swept::new(&case.list);
+        let mut part = SweptIndex::new(&case.list);
         let (at, pace) = (case.rng.index(2 * branch.blocks.len()), case.pace());
         broken_run(&part, &breaking(&branch, at, Break::Panic), pace, Break::Panic, &case.name);
         if let Some(tip) = part.tip() {
             case.assert_fresh(&part, &branch.up_to(tip), &format!("panic at call {at}, {pace:?}"));
         }
         part.reopen();
-        part.sweep(&Memory::on(&branch), pace).expect("a sane source");
+        part.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
         assert_same_rows(&part.rows(), &fresh.rows(), &case.name);
     });
 }
@@ -183,9 +189,9 @@ fn p4_a_reorg_broken_off_anywhere_is_gone_on_with() {
     each(14, |case| {
         let (pace, (depth, fork)) = (case.pace(), case.fork(1));
         let (branch, fork) = (Arc::clone(&case.branch), Branch::new(fork.blocks()));
-        let mut index = Swept::new(&case.list);
-        index.sweep(&Memory::on(&branch), pace).expect("a sane source");
-        let fresh = Swept::fresh(&fork, &case.list);
+        let mut index = SweptIndex::new(&case.list);
+        index.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
+        let fresh = SweptIndex::fresh(&fork, &case.list);
         // Where the tip is on the new branch is for its hash to say: below the fork both are one.
         let from = fork.height();
         sweep_with_breaks(case, &mut index, &fork, &fresh, from);
@@ -199,8 +205,8 @@ fn p5_after_a_reorg_the_index_is_a_fresh_one_of_the_new_chain() {
         let (pace, longer) = (case.pace(), 1 + case.below(5));
         let (depth, mut fork) = case.fork(longer);
         let (first, second) = (Arc::clone(&case.branch), Branch::new(fork.blocks()));
-        let mut index = Swept::new(&case.list);
-        let source = Memory::on(&first);
+        let mut index = SweptIndex::new(&case.list);
+        let source = MemorySource::on(&first);
         index.sweep(&source, pace).expect("a sane source");
         let before = index.rows();
         source.switch(&second);
@@ -232,8 +238,8 @@ fn p5_after_a_reorg_the_index_is_a_fresh_one_of_the_new_chain() {
 fn p6_blocks_disconnected_and_connected_leave_no_trace() {
     each(6, |case| {
         let (pace, tip) = (case.pace(), case.branch.height());
-        let mut index = Swept::new(&case.list);
-        index.sweep(&Memory::on(&case.branch), pace).expect("a sane source");
+        let mut index = SweptIndex::new(&case.list);
+        index.sweep(&MemorySource::on(&case.branch), pace).expect("a sane source");
         let before = index.rows();
         for _ in 0..3 {
             let fork = case.below(tip);
@@ -242,7 +248,7 @@ fn p6_blocks_disconnected_and_connected_leave_no_trace() {
             if case.rng.once_in(2) {
                 index.reopen();
             }
-            index.sweep(&Memory::on(&case.branch), case.pace()).expect("a sane source");
+            index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
             assert_same_rows(&index.rows(), &before, &format!("{}: from {fork} on again", case.name));
         }
     });
@@ -250,16 +256,16 @@ fn p6_blocks_disconnected_and_connected_leave_no_trace() {
 
 #[test]
 fn p6_more_blocks_than_a_batch_holds_are_undone_too() {
-    let mut chain = Chain::regtest(66);
+    let mut chain = RegtestChain::regtest(66);
     chain.mine_empty(1_100);
     let (branch, list) = (Branch::new(chain.blocks()), vec![(chain.miner(), 0)]);
-    let index = Swept::new(&list);
+    let index = SweptIndex::new(&list);
     let pace = Pace { threads: 2, batch_blocks: 500 };
-    index.sweep(&Memory::on(&branch), pace).expect("a sane source");
-    let before: Rows = index.rows();
+    index.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
+    let before: RowMap = index.rows();
     index.undo(0);
-    assert_same_rows(&index.rows(), &Swept::fresh(&branch.up_to(0), &list).rows(), "down to genesis");
-    index.sweep(&Memory::on(&branch), pace).expect("a sane source");
+    assert_same_rows(&index.rows(), &SweptIndex::fresh(&branch.up_to(0), &list).rows(), "down to genesis");
+    index.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
     assert_same_rows(&index.rows(), &before, "and up again");
 }
 
@@ -271,8 +277,8 @@ const SPENT: u32 = TWIN + 100;
 
 /// A chain with BIP30's twins: a coinbase that comes again when one of its two coins is spent. The first is lost, and its twin is
 /// spent; the second's twin lives.
-fn twins(seed: u64) -> (Chain, List) {
-    let (mut chain, mut rng) = (Chain::regtest(seed), Rng::new(seed));
+fn twins(seed: u64) -> (RegtestChain, List) {
+    let (mut chain, mut rng) = (RegtestChain::regtest(seed), Rng::new(seed));
     random::grow(&mut chain, &mut rng, ELDER - 1);
     let scripts = [(Shape::P2wpkh, 8), (Shape::P2pkh, 9)].map(|(shape, n)| chain.script(shape, n));
     chain.mine_paying(Vec::new(), &scripts.each_ref().map(|script| (script.clone(), 1_000)));
@@ -300,25 +306,25 @@ fn p3_to_p6_hold_with_bip30_twins() {
             let (chain, mut list) = twins(seed);
             list.iter_mut().for_each(|entry| entry.1 = from);
             let branch = Branch::new(chain.blocks());
-            let fresh = Swept::fresh(&branch, &list);
+            let fresh = SweptIndex::fresh(&branch, &list);
             fresh.assert_model(&branch.blocks, &list, &what);
-            let mut index = Swept::new(&list);
+            let mut index = SweptIndex::new(&list);
             // Restarts before the elder, between both, after the twin, and around its spend.
             for stop in [ELDER - 1, ELDER, BETWEEN, TWIN - 1, TWIN, SPENT - 1, SPENT] {
                 let pace = Pace { threads: 2, batch_blocks: 7 };
-                index.sweep_to(Some(stop), &Memory::on(&branch), pace).expect("a sane source");
+                index.sweep_to(Some(stop), &MemorySource::on(&branch), pace).expect("a sane source");
                 index.assert_model(&branch.blocks[..=stop as usize], &list, &format!("{what}: to {stop}"));
                 index.reopen();
             }
-            index.sweep(&Memory::on(&branch), SLOWEST).expect("a sane source");
+            index.sweep(&MemorySource::on(&branch), SLOWEST).expect("a sane source");
             assert_same_rows(&index.rows(), &fresh.rows(), &what);
             for fork in [SPENT - 1, TWIN, TWIN - 1, BETWEEN - 1, ELDER, ELDER - 1] {
                 let short = branch.up_to(fork);
                 index.undo(fork);
-                assert_same_rows(&index.rows(), &Swept::fresh(&short, &list).rows(), &what);
+                assert_same_rows(&index.rows(), &SweptIndex::fresh(&short, &list).rows(), &what);
                 index.assert_model(&short.blocks, &list, &format!("{what}: undone to {fork}"));
                 index.reopen();
-                index.sweep(&Memory::on(&branch), SLOWEST).expect("a sane source");
+                index.sweep(&MemorySource::on(&branch), SLOWEST).expect("a sane source");
                 assert_same_rows(&index.rows(), &fresh.rows(), &format!("{what}: again from {fork}"));
             }
         });

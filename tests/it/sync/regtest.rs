@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, write_list};
-use crate::oracle::touches::Kind;
-use crate::support::chain::{Chain, Template, outputs};
-use crate::support::cli::Cli;
-use crate::support::library::Asker;
-use crate::support::node::Node;
+use crate::oracle::touches::TouchKind;
+use crate::support::chain::{RegtestChain, Template, outputs};
+use crate::support::cli::Program;
+use crate::support::library::Library;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 
@@ -20,20 +20,20 @@ use crate::support::scripts::Shape;
 const TIP: u32 = 150;
 
 struct Scene {
-    chain: Chain,
-    node: Node,
+    chain: RegtestChain,
+    node: Bitcoind,
     dir: TempDir,
 }
 
 impl Scene {
-    fn of(chain: Chain) -> Self {
-        let node = Node::regtest();
+    fn of(chain: RegtestChain) -> Self {
+        let node = Bitcoind::regtest();
         chain.submit_to(&node);
         Self { chain, node, dir: tempfile::tempdir().expect("a folder for indexes") }
     }
 
-    fn cli(&self, name: &str, list: &[(ScriptBuf, u32)], (lane, threads, batch): Pace) -> Cli {
-        let cli = Cli::new(&self.node, self.dir.path().join(name));
+    fn cli(&self, name: &str, list: &[(ScriptBuf, u32)], (lane, threads, batch): Pace) -> Program {
+        let cli = Program::new(&self.node, self.dir.path().join(name));
         let list = write_list(&cli, list);
         // The model knows touches only: no coin holds so much taint that it would be followed beyond them.
         let cli = cli.with(&["--watch", &list, "--lane", lane, "--threads", &threads.to_string()]);
@@ -54,14 +54,14 @@ fn every_pace() -> Vec<Pace> {
     ["rest", "rpc"].into_iter().flat_map(of_lane).collect()
 }
 
-fn digest(cli: &Cli) -> String {
+fn digest(cli: &Program) -> String {
     let (code, answer) = cli.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
 /// Backfills, compares everything with the model as of the tip and of some heights; gives the digest.
-fn check(scene: &Scene, cli: &Cli, list: &[(ScriptBuf, u32)], what: &str) -> String {
+fn check(scene: &Scene, cli: &Program, list: &[(ScriptBuf, u32)], what: &str) -> String {
     let tip = scene.chain.height();
     let expected = scene.at(list, tip);
     let (code, answer) = cli.json(&["backfill"]);
@@ -72,20 +72,20 @@ fn check(scene: &Scene, cli: &Cli, list: &[(ScriptBuf, u32)], what: &str) -> Str
     let touches = expected.model.touches.len();
     assert_eq!(counts, [json!(tip), json!(tip + 1), json!(read), json!(touches)], "{what}");
     let all = scripts(list);
-    let asker = Asker::open(cli.index());
+    let library = Library::open(cli.index());
     for script in &all {
         let (one, target) = (std::slice::from_ref(script), format!("script:{}", script.to_hex_string()));
-        assert_rows(&asker.history(&target, tip), &expected.history(one), &format!("{what}: {target}"));
-        assert_rows(&asker.coins(&target, tip), &expected.coins(one), &format!("{what}: {target}"));
+        assert_rows(&library.history(&target, tip), &expected.history(one), &format!("{what}: {target}"));
+        assert_rows(&library.coins(&target, tip), &expected.coins(one), &format!("{what}: {target}"));
     }
     for record in &expected.model.records {
-        assert_eq!(asker.tx(record.txid, tip), expected.tx(record.txid), "{what}");
+        assert_eq!(library.tx(record.txid, tip), expected.tx(record.txid), "{what}");
     }
     for height in (0..=tip).step_by(13).chain([tip]) {
         let (expected, what) = (scene.at(list, height), format!("{what}: at {height}"));
-        assert_rows(&asker.history("all", height), &expected.history(&all), &what);
-        assert_rows(&asker.coins("all", height), &expected.coins(&all), &what);
-        assert_rows(&asker.balances("all", height), &expected.balances(&all), &what);
+        assert_rows(&library.history("all", height), &expected.history(&all), &what);
+        assert_rows(&library.coins("all", height), &expected.coins(&all), &what);
+        assert_rows(&library.balances("all", height), &expected.balances(&all), &what);
     }
     digest(cli)
 }
@@ -133,7 +133,7 @@ fn random_chains_and_lists_are_answered_as_the_model_does() {
 /// Two coinbases of one script; one is spent below its `from`, one above.
 #[test]
 fn a_script_listed_from_a_height_misses_what_was_before_and_says_so() {
-    let mut chain = Chain::regtest(3);
+    let mut chain = RegtestChain::regtest(3);
     let (old, new, other) = (chain.script(Shape::P2wpkh, 1), chain.script(Shape::P2trKey, 2), chain.miner());
     let money = chain.mature(1);
     let split = chain.spend(&money, &[(old.clone(), 1000), (old.clone(), 2000), (old.clone(), 4000)]);
@@ -193,7 +193,7 @@ fn a_height_comes_from_the_row_or_the_flag_or_the_command() {
     let at = |from: u32| scripts.iter().map(|script| (script.clone(), from)).collect::<List>();
     let mut digests = Vec::new();
     for way in ["row", "flag", "command"] {
-        let cli = Cli::new(&scene.node, scene.dir.path().join(way));
+        let cli = Program::new(&scene.node, scene.dir.path().join(way));
         let named: Vec<_> = scripts.iter().map(|script| (script, "")).collect();
         let plain = cli.watchlist(&named).to_str().expect("tests use plain paths").to_owned();
         let (watch, from) = match way {
@@ -208,7 +208,7 @@ fn a_height_comes_from_the_row_or_the_flag_or_the_command() {
         let touches = scene.at(&at(105), 120).model.touches;
         let answer = cli.json(&["history", "all"]).1;
         assert_eq!(rows(&answer).len(), touches.len(), "{way}");
-        assert!(touches.iter().any(|touch| touch.kind == Kind::Spending));
+        assert!(touches.iter().any(|touch| touch.kind == TouchKind::Spending));
         // Run again without its wish, the command's entries stay where they were.
         let (code, again) = cli.json(&["backfill"]);
         assert_eq!((code, &again["blocks"]), (0, &json!(0)), "{way}: {again}");
@@ -218,7 +218,7 @@ fn a_height_comes_from_the_row_or_the_flag_or_the_command() {
 
 #[test]
 fn one_block_with_everything_in_it() {
-    let mut chain = Chain::regtest(5);
+    let mut chain = RegtestChain::regtest(5);
     let [a, b, c] = [Shape::P2pkh, Shape::P2wsh, Shape::P2trScript].map(|shape| chain.script(shape, 1));
     let money = chain.mature(2);
     // A coinbase that pays two listed scripts, one of them twice with equal values.
@@ -249,6 +249,6 @@ fn one_block_with_everything_in_it() {
         let later: List = list.iter().map(|(script, _)| (script.clone(), from)).collect();
         let cli = scene.cli(&format!("from-{from}"), &later, ("rest", 2, 7));
         check(&scene, &cli, &later, "later");
-        assert_eq!(Asker::open(cli.index()).history("all", scene.chain.height()).len(), touches);
+        assert_eq!(Library::open(cli.index()).history("all", scene.chain.height()).len(), touches);
     }
 }

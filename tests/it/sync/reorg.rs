@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, scripts, write_list};
-use crate::support::chain::Chain;
-use crate::support::cli::{Cli, Running};
-use crate::support::library::Asker;
-use crate::support::node::Node;
+use crate::support::chain::RegtestChain;
+use crate::support::cli::{Program, RunningProgram};
+use crate::support::library::Library;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
-use crate::support::swept::{Rows, assert_same_rows, rows};
+use crate::support::swept::{RowMap, assert_same_rows, rows};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two branches that leave each other, a list that starts below where they do, and a folder for indexes.
 struct Scene {
-    ours: Chain,
-    theirs: Chain,
+    ours: RegtestChain,
+    theirs: RegtestChain,
     list: List,
     dir: TempDir,
 }
@@ -38,8 +38,8 @@ impl Scene {
     }
 
     /// The binary on this node and the index of this name.
-    fn cli(&self, node: &Node, name: &str) -> Cli {
-        let cli = Cli::new(node, self.dir.path().join(name));
+    fn cli(&self, node: &Bitcoind, name: &str) -> Program {
+        let cli = Program::new(node, self.dir.path().join(name));
         let list = self.dir.path().join("list.csv");
         if !list.exists() {
             std::fs::copy(write_list(&cli, &self.list), &list).expect("the folder is ours");
@@ -48,7 +48,7 @@ impl Scene {
     }
 
     /// Panics unless the index is one made afresh from this node, and the model's for this chain.
-    fn assert_fresh(&self, node: &Node, cli: &Cli, blocks: &[bitcoin::Block], what: &str) {
+    fn assert_fresh(&self, node: &Bitcoind, cli: &Program, blocks: &[bitcoin::Block], what: &str) {
         let name = format!("fresh {what}");
         let fresh = self.cli(node, &name);
         backfill(&fresh, what);
@@ -56,29 +56,29 @@ impl Scene {
         assert_eq!(digest(cli), digest(&fresh), "{what}");
         let height = u32::try_from(blocks.len() - 1).expect("a short chain");
         let all: Vec<ScriptBuf> = scripts(&self.list);
-        let (asker, expected) =
-            (Asker::open(cli.index()), Answers::at(blocks, bitcoin::Network::Regtest, &self.list, height));
-        assert_eq!(asker.through(), Some(height), "{what}");
-        assert_rows(&asker.history("all", height), &expected.history(&all), what);
-        assert_rows(&asker.coins("all", height), &expected.coins(&all), what);
-        assert_rows(&asker.balances("all", height), &expected.balances(&all), what);
+        let (library, expected) =
+            (Library::open(cli.index()), Answers::at(blocks, bitcoin::Network::Regtest, &self.list, height));
+        assert_eq!(library.through(), Some(height), "{what}");
+        assert_rows(&library.history("all", height), &expected.history(&all), what);
+        assert_rows(&library.coins("all", height), &expected.coins(&all), what);
+        assert_rows(&library.balances("all", height), &expected.balances(&all), what);
     }
 }
 
-fn backfill(cli: &Cli, what: &str) -> Value {
+fn backfill(cli: &Program, what: &str) -> Value {
     let (code, answer) = cli.json(&["backfill"]);
     assert_eq!(code, 0, "{what}: {answer}");
     assert_eq!(answer["coverage"]["complete"], true, "{what}: {answer}");
     answer
 }
 
-fn digest(cli: &Cli) -> String {
+fn digest(cli: &Program) -> String {
     let (code, answer) = cli.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
-fn read(cli: &Cli) -> Rows {
+fn read(cli: &Program) -> RowMap {
     rows(&Reader::open(cli.index()).expect("the index opens"))
 }
 
@@ -86,7 +86,7 @@ fn read(cli: &Cli) -> Rows {
 fn branches_that_come_and_go_between_two_runs_are_followed() {
     for (seed, depth) in [(81, 1), (82, 9), (83, 60)] {
         let scene = Scene::new(seed, depth, 1);
-        let node = Node::regtest();
+        let node = Bitcoind::regtest();
         scene.ours.submit_to(&node);
         let cli = scene.cli(&node, "index");
         backfill(&cli, "ours");
@@ -113,7 +113,7 @@ fn branches_that_come_and_go_between_two_runs_are_followed() {
 fn a_tip_that_gets_shorter_is_undone_though_no_block_came() {
     let mut scene = Scene::new(84, 1, 1);
     scene.list.iter_mut().for_each(|(_, from)| *from = (*from).min(3));
-    let (node, chain) = (Node::regtest(), &scene.ours);
+    let (node, chain) = (Bitcoind::regtest(), &scene.ours);
     chain.submit_to(&node);
     let cli = scene.cli(&node, "index");
     backfill(&cli, "all");
@@ -135,7 +135,7 @@ fn a_tip_that_gets_shorter_is_undone_though_no_block_came() {
 #[test]
 fn a_node_that_never_saw_the_stale_branch_is_followed() {
     let scene = Scene::new(85, 20, 1);
-    let (first, second) = (Node::regtest(), Node::regtest());
+    let (first, second) = (Bitcoind::regtest(), Bitcoind::regtest());
     scene.ours.submit_to(&first);
     scene.theirs.submit_to(&second);
     backfill(&scene.cli(&first, "index"), "ours");
@@ -145,7 +145,7 @@ fn a_node_that_never_saw_the_stale_branch_is_followed() {
 }
 
 /// Starts a backfill that has to wait; it does, and leaves the index alone.
-fn waiting(cli: &Cli, before: &Rows, what: &str) -> Running {
+fn waiting(cli: &Program, before: &RowMap, what: &str) -> RunningProgram {
     let mut running = cli.spawn(&["backfill"]);
     // Time for a look or two at the node.
     std::thread::sleep(Duration::from_millis(1500));
@@ -157,7 +157,7 @@ fn waiting(cli: &Cli, before: &Rows, what: &str) -> Running {
 #[test]
 fn a_node_without_our_tip_and_without_more_work_is_waited_for_until_a_signal() {
     let scene = Scene::new(86, 5, 0);
-    let [node, equal, fewer, genesis] = [(); 4].map(|()| Node::regtest());
+    let [node, equal, fewer, genesis] = [(); 4].map(|()| Bitcoind::regtest());
     scene.ours.submit_to(&node);
     let cli = scene.cli(&node, "index");
     backfill(&cli, "ours");
@@ -180,12 +180,12 @@ fn a_node_without_our_tip_and_without_more_work_is_waited_for_until_a_signal() {
 #[test]
 fn a_node_that_catches_up_is_gone_on_with() {
     let mut scene = Scene::new(87, 4, 2);
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     scene.ours.submit_to(&node);
     backfill(&scene.cli(&node, "index"), "ours");
     random::grow(&mut scene.ours, &mut Rng::new(88), 3);
     for (what, chain) in [("the same chain", &scene.ours), ("a better branch", &scene.theirs)] {
-        let fresh = Node::regtest();
+        let fresh = Bitcoind::regtest();
         chain.blocks()[1..60].iter().for_each(|block| fresh.submit(block));
         let cli = scene.cli(&fresh, &format!("index of {what}"));
         let from = scene.cli(&node, &format!("index of {what}"));
@@ -201,7 +201,7 @@ fn a_node_that_catches_up_is_gone_on_with() {
 #[test]
 fn twenty_changes_of_branch_leave_no_row_behind() {
     let scene = Scene::new(89, 12, 1);
-    let node = Node::regtest();
+    let node = Bitcoind::regtest();
     scene.ours.submit_to(&node);
     let cli = scene.cli(&node, "index");
     backfill(&cli, "ours");

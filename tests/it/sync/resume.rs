@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, write_list};
-use crate::support::chain::Chain;
-use crate::support::cli::{Cli, Running};
+use crate::support::chain::RegtestChain;
+use crate::support::cli::{Program, RunningProgram};
 use crate::support::gate::Gate;
-use crate::support::library::Asker;
-use crate::support::node::Node;
+use crate::support::library::Library;
+use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 
 const TIP: u32 = 150;
@@ -20,11 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node behind a gate, and the index that an undisturbed run made of it.
 struct Scene {
-    chain: Chain,
+    chain: RegtestChain,
     list: List,
-    node: Node,
+    node: Bitcoind,
     gate: Gate,
-    whole: Cli,
+    whole: Program,
     dir: TempDir,
 }
 
@@ -32,11 +32,11 @@ impl Scene {
     fn new(seed: u64) -> Self {
         let chain = random::chain(seed, TIP);
         let list = random::watchlist(&chain, &mut Rng::new(seed), 60);
-        let node = Node::regtest();
+        let node = Bitcoind::regtest();
         chain.submit_to(&node);
         let gate = Gate::before(node.rpc_port());
         let dir = tempfile::tempdir().expect("a folder for indexes");
-        let whole = Cli::new(&node, dir.path().join("whole"));
+        let whole = Program::new(&node, dir.path().join("whole"));
         let watch = write_list(&whole, &list);
         let whole = whole.with(&["--watch", &watch]);
         assert_eq!(whole.json(&["backfill"]).0, 0);
@@ -44,20 +44,24 @@ impl Scene {
     }
 
     /// A run through the gate, a block a batch.
-    fn cli(&self, name: &str, lane: &str) -> Cli {
-        let cli = Cli::through(&self.node, self.gate.url(), self.dir.path().join(name));
+    fn cli(&self, name: &str, lane: &str) -> Program {
+        let cli = Program::through(&self.node, self.gate.url(), self.dir.path().join(name));
         let watch = write_list(&cli, &self.list);
         cli.with(&["--watch", &watch, "--lane", lane]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
     }
 
     /// What an index holds through its last block is what an undisturbed run had there.
-    fn assert_valid_prefix(&self, cli: &Cli, what: &str) -> Option<u32> {
-        let asker = Asker::open(cli.index());
-        let through = asker.through()?;
-        assert_eq!(asker.digest(through), Asker::open(self.whole.index()).digest(through), "{what} through {through}");
+    fn assert_valid_prefix(&self, cli: &Program, what: &str) -> Option<u32> {
+        let library = Library::open(cli.index());
+        let through = library.through()?;
+        assert_eq!(
+            library.digest(through),
+            Library::open(self.whole.index()).digest(through),
+            "{what} through {through}"
+        );
         let expected = self.at(through);
-        assert_rows(&asker.history("all", u32::MAX), &expected.history(&scripts(&self.list)), what);
-        assert_rows(&asker.coins("all", u32::MAX), &expected.coins(&scripts(&self.list)), what);
+        assert_rows(&library.history("all", u32::MAX), &expected.history(&scripts(&self.list)), what);
+        assert_rows(&library.coins("all", u32::MAX), &expected.coins(&scripts(&self.list)), what);
         Some(through)
     }
 
@@ -65,7 +69,7 @@ impl Scene {
         Answers::at(self.chain.blocks(), Network::Regtest, &self.list, height)
     }
 
-    fn assert_finished(&self, cli: &Cli, what: &str) {
+    fn assert_finished(&self, cli: &Program, what: &str) {
         let (code, answer) = cli.json(&["digest"]);
         assert_eq!((code, &answer["at"]), (0, &json!(TIP)), "{what}: {answer}");
         assert_eq!(answer["digest"], self.whole.json(&["digest"]).1["digest"], "{what}");
@@ -77,12 +81,12 @@ impl Scene {
     }
 }
 
-fn start(cli: &Cli) -> Running {
+fn start(cli: &Program) -> RunningProgram {
     cli.spawn(&["--format", "json", "backfill"])
 }
 
 /// Waits until the gate holds the run back.
-fn wait_until_held(scene: &Scene, running: &mut Running) {
+fn wait_until_held(scene: &Scene, running: &mut RunningProgram) {
     let end = Instant::now() + PATIENCE;
     while !scene.gate.is_shut() {
         assert!(running.is_running() && Instant::now() < end, "the run ended before the gate was shut");

@@ -7,10 +7,10 @@ use coinhound::sync::sweep::sweeper::Pace;
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, scripts};
-use crate::oracle::touches::{Kind, State};
-use crate::support::chain::{Chain, Template, outputs};
-use crate::support::fake_node::{Lie, Told};
-use crate::support::library::Asker;
+use crate::oracle::touches::{SpendState, TouchKind};
+use crate::support::chain::{RegtestChain, Template, outputs};
+use crate::support::fake_node::{FakeNode, Lie};
+use crate::support::library::Library;
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 
@@ -19,15 +19,15 @@ fn folder() -> TempDir {
 }
 
 /// Everything that the index answers, up to and beyond its last block, is the model's at that block.
-fn assert_index_is(path: &std::path::Path, chain: &Chain, list: &[(ScriptBuf, u32)], through: u32, what: &str) {
-    let asker = Asker::open(path);
-    assert_eq!(asker.through(), Some(through), "{what}");
+fn assert_index_is(path: &std::path::Path, chain: &RegtestChain, list: &[(ScriptBuf, u32)], through: u32, what: &str) {
+    let library = Library::open(path);
+    assert_eq!(library.through(), Some(through), "{what}");
     let (expected, all) = (Answers::at(chain.blocks(), Network::Regtest, list, through), scripts(list));
-    assert_rows(&asker.history("all", u32::MAX), &expected.history(&all), what);
-    assert_rows(&asker.coins("all", u32::MAX), &expected.coins(&all), what);
-    assert_rows(&asker.balances("all", u32::MAX), &expected.balances(&all), what);
+    assert_rows(&library.history("all", u32::MAX), &expected.history(&all), what);
+    assert_rows(&library.coins("all", u32::MAX), &expected.coins(&all), what);
+    assert_rows(&library.balances("all", u32::MAX), &expected.balances(&all), what);
     for record in &expected.model.records {
-        assert_eq!(asker.tx(record.txid, u32::MAX), expected.tx(record.txid), "{what}");
+        assert_eq!(library.tx(record.txid, u32::MAX), expected.tx(record.txid), "{what}");
     }
 }
 
@@ -37,7 +37,7 @@ fn random_chains_are_indexed_as_the_model_says_at_any_pace_and_in_any_pieces() {
     for seed in 100..112 {
         let mut rng = Rng::new(seed);
         let chain = random::chain(seed, 140);
-        let (memory, tip) = (Told::new(chain.blocks()), chain.height());
+        let (memory, tip) = (FakeNode::new(chain.blocks()), chain.height());
         let count = [1, 5, 30, 1000][rng.index(4)];
         let list = random::watchlist(&chain, &mut rng, count);
         let list: List = if rng.once_in(3) { list.into_iter().map(|(script, _)| (script, 0)).collect() } else { list };
@@ -54,8 +54,8 @@ fn random_chains_are_indexed_as_the_model_says_at_any_pace_and_in_any_pieces() {
             let through = to.min(tip);
             let facts = (outcome.from, outcome.through, outcome.tally.blocks, outcome.stopped);
             assert_eq!(facts, (next, Some(through), u64::from(through + 1 - next), false), "seed {seed}");
-            let reference = Asker::open(&whole).digest(through);
-            assert_eq!(Asker::open(&pieces).digest(through), reference, "seed {seed} to {to}");
+            let reference = Library::open(&whole).digest(through);
+            assert_eq!(Library::open(&pieces).digest(through), reference, "seed {seed} to {to}");
             next = through + 1;
         }
     }
@@ -64,7 +64,7 @@ fn random_chains_are_indexed_as_the_model_says_at_any_pace_and_in_any_pieces() {
 #[test]
 fn an_overwritten_twin_is_lost_and_its_successor_lives() {
     // Coinbases of heights 2 and 3 come again at 5 and 6, as those of 91722 and 91812 did; one of the successors is spent.
-    let mut chain = Chain::regtest(6);
+    let mut chain = RegtestChain::regtest(6);
     let [a, b] = [1, 2].map(|n| chain.script(Shape::P2pkh, n));
     chain.mine_empty(1);
     let pay = |script: &ScriptBuf| [(script.clone(), 5_000), (script.clone(), 6_000)];
@@ -79,24 +79,24 @@ fn an_overwritten_twin_is_lost_and_its_successor_lives() {
     let spend = chain.spend(&[coin], &[(b.clone(), 5_500)]);
     chain.mine(vec![spend]);
     let list: List = vec![(a.clone(), 0), (b.clone(), 0)];
-    let (folder, memory, tip) = (folder(), Told::new(chain.blocks()), chain.height());
+    let (folder, memory, tip) = (folder(), FakeNode::new(chain.blocks()), chain.height());
     let path = folder.path().join("index");
     memory.sweep(&path, &list, None, Pace { threads: 2, batch_blocks: 7 }).expect("an honest node");
     assert_index_is(&path, &chain, &list, tip, "twins");
     let expected = Answers::at(chain.blocks(), Network::Regtest, &list, tip);
     let states: Vec<_> = expected.model.coins.iter().map(|coin| (coin.height, coin.state)).collect();
-    use State::{Spent, Unspendable, Unspent};
+    use SpendState::{Spent, Unspendable, Unspent};
     let by_hand = [
         [(2, Unspendable), (2, Unspendable), (3, Unspendable), (3, Unspendable)].as_slice(),
         &[(5, Unspent), (5, Spent), (6, Unspent), (6, Unspent), (tip, Unspent)],
     ];
     assert_eq!(states, by_hand.concat());
     // As of before the twins came, the first coins were good.
-    let (asker, all) = (Asker::open(&path), scripts(&list));
+    let (library, all) = (Library::open(&path), scripts(&list));
     for height in [3, 4, 5, 6, tip - 1] {
         let expected = Answers::at(chain.blocks(), Network::Regtest, &list, height);
-        assert_rows(&asker.coins("all", height), &expected.coins(&all), &format!("at {height}"));
-        assert_rows(&asker.balances("all", height), &expected.balances(&all), &format!("at {height}"));
+        assert_rows(&library.coins("all", height), &expected.coins(&all), &format!("at {height}"));
+        assert_rows(&library.balances("all", height), &expected.balances(&all), &format!("at {height}"));
     }
 }
 
@@ -104,7 +104,7 @@ fn an_overwritten_twin_is_lost_and_its_successor_lives() {
 fn more_coins_than_scanners_are_told_of_at_once_are_all_followed() {
     // Scanners learn of new coins only when thousands have come; until then whoever advances looks for them. Scripts from 90 on
     // are on no list: a spend that pays only these is found by its coin alone.
-    let mut chain = Chain::regtest(8);
+    let mut chain = RegtestChain::regtest(8);
     let mut rng = Rng::new(8);
     let money = chain.mature(1);
     let pays: Vec<_> = (0..200).map(|n| (chain.script(Shape::Drop, n % 90), 1_000_000)).collect();
@@ -131,30 +131,30 @@ fn more_coins_than_scanners_are_told_of_at_once_are_all_followed() {
         }
     }
     let list: List = (0..90).map(|n| (chain.script(Shape::Drop, n), 0)).collect();
-    let (folder, memory) = (folder(), Told::new(chain.blocks()));
+    let (folder, memory) = (folder(), FakeNode::new(chain.blocks()));
     let mut digests = Vec::new();
     for (number, (threads, batch_blocks)) in [(1, 1), (8, 500)].into_iter().enumerate() {
         let path = folder.path().join(number.to_string());
         memory.sweep(&path, &list, None, Pace { threads, batch_blocks }).expect("an honest node");
-        digests.push(Asker::open(&path).digest(chain.height()).expect("the tip is there"));
+        digests.push(Library::open(&path).digest(chain.height()).expect("the tip is there"));
     }
     assert_eq!(digests[0], digests[1]);
     let path = folder.path().join("0");
     let expected = Answers::at(chain.blocks(), Network::Regtest, &list, chain.height());
     assert!(expected.model.coins.len() > 20_000);
-    let (asker, all) = (Asker::open(&path), scripts(&list));
-    assert_rows(&asker.history("all", u32::MAX), &expected.history(&all), "many coins");
-    assert_rows(&asker.coins("all", u32::MAX), &expected.coins(&all), "many coins");
+    let (library, all) = (Library::open(&path), scripts(&list));
+    assert_rows(&library.history("all", u32::MAX), &expected.history(&all), "many coins");
+    assert_rows(&library.coins("all", u32::MAX), &expected.coins(&all), "many coins");
 }
 
 /// A height and the last transaction there that spends a listed coin, with another touching transaction before it.
-fn middle_of_a_block(chain: &Chain, list: &[(ScriptBuf, u32)]) -> (u32, u32) {
+fn middle_of_a_block(chain: &RegtestChain, list: &[(ScriptBuf, u32)]) -> (u32, u32) {
     let model = crate::oracle::touches::Model::new(chain.blocks(), list);
     let known = |touch: &&crate::oracle::touches::Touch| {
-        touch.kind == Kind::Spending && model.coins.iter().any(|coin| coin.outpoint == touch.outpoint)
+        touch.kind == TouchKind::Spending && model.coins.iter().any(|coin| coin.outpoint == touch.outpoint)
     };
     let after_another = |touch: &&crate::oracle::touches::Touch| {
-        let before = |record: &crate::oracle::touches::Record| (1..touch.tx_index).contains(&record.tx_index);
+        let before = |record: &crate::oracle::touches::ModelRecord| (1..touch.tx_index).contains(&record.tx_index);
         model.records.iter().any(|record| record.height == touch.height && before(record))
     };
     let found = model.touches.iter().rev().filter(known).find(after_another).expect("a busy chain");
@@ -169,13 +169,13 @@ fn a_block_that_fails_halfway_leaves_nothing_of_itself() {
         let list: List = random::watchlist(&chain, &mut Rng::new(seed), 60).into_iter().map(|(s, _)| (s, 0)).collect();
         let (height, tx_index) = middle_of_a_block(&chain, &list);
         let whole = folder.path().join(format!("{seed}-whole"));
-        let honest = Told::new(chain.blocks());
+        let honest = FakeNode::new(chain.blocks());
         honest.sweep(&whole, &list, None, Pace { threads: 1, batch_blocks: 500 }).expect("an honest node");
         for batch_blocks in [1, 500] {
             let what = format!("seed {seed}, {lie:?} at {height}, {batch_blocks} a batch");
             let path = folder.path().join(format!("{seed}-{batch_blocks}"));
             let pace = Pace { threads: 2, batch_blocks };
-            let error = Told::lying(chain.blocks(), height, tx_index, lie).sweep(&path, &list, None, pace);
+            let error = FakeNode::lying(chain.blocks(), height, tx_index, lie).sweep(&path, &list, None, pace);
             let error = error.expect_err("a lie");
             let names = match &error {
                 SyncError::SpentOutput { block, .. } | SyncError::Block { block, .. } => block.height,
@@ -183,11 +183,11 @@ fn a_block_that_fails_halfway_leaves_nothing_of_itself() {
             };
             assert_eq!(names, height, "{what}: {error}");
             assert_index_is(&path, &chain, &list, height - 1, &what);
-            assert_eq!(Asker::open(&path).digest(height - 1), Asker::open(&whole).digest(height - 1), "{what}");
+            assert_eq!(Library::open(&path).digest(height - 1), Library::open(&whole).digest(height - 1), "{what}");
             // An honest node brings the rest.
             let outcome = honest.sweep(&path, &list, None, pace).expect("an honest node");
             assert_eq!(outcome.from, height, "{what}");
-            assert_eq!(Asker::open(&path).digest(140), Asker::open(&whole).digest(140), "{what}");
+            assert_eq!(Library::open(&path).digest(140), Library::open(&whole).digest(140), "{what}");
         }
     }
 }

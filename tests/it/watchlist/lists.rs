@@ -2,17 +2,17 @@
 
 use std::fs;
 
-use crate::support::small::{PAYER, SERVICE, Small};
+use crate::support::small::{PAYER, SERVICE, SmallIndex};
 use serde_json::{Value, json};
 
 /// The answer to `watch list`, with these lists.
-fn entries(small: &Small) -> Vec<Value> {
+fn entries(small: &SmallIndex) -> Vec<Value> {
     let (code, answer) = small.cli.json(&["watch", "list"]);
     assert_eq!(code, 0, "{answer}");
     answer["rows"].as_array().expect("rows").clone()
 }
 
-fn labels(small: &Small, script: &str) -> Value {
+fn labels(small: &SmallIndex, script: &str) -> Value {
     let rows = entries(small);
     let row = rows.iter().find(|row| row["script"] == script || row["address"] == script);
     row.unwrap_or_else(|| panic!("{script} is no entry")).clone()["label_texts"].take()
@@ -20,7 +20,7 @@ fn labels(small: &Small, script: &str) -> Value {
 
 #[test]
 fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
-    let small = Small::at(50);
+    let small = SmallIndex::at(50);
     let digest = small.cli.json(&["digest"]).1["digest"].clone();
     let versions = [
         format!("descriptor,label\n{PAYER},Renamed\n"),
@@ -41,7 +41,7 @@ fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
 
 #[test]
 fn a_list_that_moved_is_the_same_list() {
-    let small = Small::at(20);
+    let small = SmallIndex::at(20);
     let elsewhere = small.cli.home().join("moved.csv");
     fs::rename(&small.list, &elsewhere).expect("ours");
     std::os::unix::fs::symlink(&elsewhere, &small.list).expect("ours");
@@ -55,7 +55,7 @@ fn a_list_that_moved_is_the_same_list() {
 
 #[test]
 fn a_script_on_several_lists_keeps_every_label_once() {
-    let small = Small::without_index(20);
+    let small = SmallIndex::without_index(20);
     let home = small.cli.home();
     fs::write(home.join("b.txt"), format!("{PAYER} From B\n{PAYER} From B\n{PAYER} Also B\n")).expect("ours");
     fs::write(home.join("c.txt"), format!("{PAYER}\n{SERVICE} Seized\n")).expect("ours");
@@ -83,7 +83,7 @@ fn a_script_on_several_lists_keeps_every_label_once() {
 
 #[test]
 fn rows_that_cannot_be_read_make_all_incomplete_until_they_are_accepted() {
-    let small = Small::without_index(20);
+    let small = SmallIndex::without_index(20);
     let text = fs::read_to_string(&small.list).expect("ours");
     fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyZ,mistyped\n")).expect("ours");
     let out = small.cli.run(&["backfill"]);
@@ -112,8 +112,8 @@ fn rows_that_cannot_be_read_make_all_incomplete_until_they_are_accepted() {
 
 #[test]
 fn questions_without_configured_lists_go_by_the_files_that_were_taken_in() {
-    let small = Small::at(20);
-    let bare = crate::support::cli::Cli::new(&small.node, small.cli.index());
+    let small = SmallIndex::at(20);
+    let bare = crate::support::cli::Program::new(&small.node, small.cli.index());
     assert_eq!(bare.run(&["history", PAYER]).code, 0);
     let text = fs::read_to_string(&small.list).expect("ours");
     fs::write(&small.list, format!("{text}# a remark\n")).expect("ours");
