@@ -8,9 +8,6 @@ use super::schema::Family;
 use super::writer::{FolderState, HOLDER_FILE, folder_state, remove_folder, rename_durably, unfinished_folder};
 use super::{IndexError, Reader, Result, Step, View};
 
-/// Bytes per batch.
-const BATCH_BYTES: usize = 4 << 20;
-
 /// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder; returns the rows.
 ///
 /// # Errors
@@ -42,9 +39,7 @@ fn fill(reader: &Reader, folder: &Path) -> Result<u64> {
             let (key, value) = row?;
             step.raw_put(family, &key, &value);
             rows += 1;
-            if step.bytes() >= BATCH_BYTES {
-                std::mem::replace(&mut step, Step::of(&copy)).commit(false)?;
-            }
+            step.flush_if_full()?;
         }
     }
     step.commit(true)?;

@@ -16,7 +16,7 @@ use super::bytes::Malformed;
 use super::entries::EntryRow;
 use super::keys::{CoinKey, TxPosition, outpoint_key, txid_from_key};
 use super::read::{RawRow, RawRows};
-use super::rows::{IndexKey, IndexRow, byte_range, typed, typed_key};
+use super::rows::{IndexRow, byte_range, typed, typed_key};
 use super::schema::Family;
 use super::sweeps::{Sweep, Sweeps};
 use super::values::{Coin, Record, Spender, header_from_value};
@@ -265,12 +265,13 @@ impl View {
         self.raw_range(R::FAMILY, &start, end).map(|row| typed::<R>(row?))
     }
 
-    /// The first key from `key` on.
+    /// The first key in a range.
     ///
     /// # Errors
     /// As all reads.
-    pub fn first_key<R: IndexRow>(&self, key: &R::Key) -> Result<Option<R::Key>> {
-        let first = self.raw_range(R::FAMILY, key.key().as_ref(), None).next();
+    pub fn first_key<R: IndexRow>(&self, range: impl RangeBounds<R::Key>) -> Result<Option<R::Key>> {
+        let (start, end) = byte_range(&range);
+        let first = self.raw_range(R::FAMILY, &start, end).next();
         first.map(|row| typed_key::<R>(&row?.0)).transpose()
     }
 

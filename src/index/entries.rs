@@ -172,7 +172,7 @@ mod tests {
         {
             let sweeps = Sweeps::from_iter([
                 (MAIN_SWEEP, Sweep::Main { next: main }),
-                (2, Sweep::Side { next: side, reads: None }),
+                (2, Sweep::Side { next: side, blocks_from: None }),
             ]);
             let entry = entry(Some(Lowered { from: 3, sweep: 2 })).joined(&sweeps);
             assert_eq!((entry.from, entry.lowered.is_none()), (from, joined), "main {main}, side {side}");

@@ -7,7 +7,7 @@ use bitcoin::{OutPoint, TxOut, Txid};
 
 use super::entries::EntryRow;
 use super::keys::{CoinKey, TxPosition};
-use super::rows::{IndexKey, IndexRow, PrefixOf, Recorded, checked, typed, typed_key};
+use super::rows::{IndexKey, IndexRow, PrefixOf, Recorded, checked, corrupt, typed, typed_key};
 use super::schema::Family;
 use super::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
 use super::values::{Coin, Record, Spender};
@@ -131,6 +131,14 @@ pub trait ReadRows: RawRows {
         let key = at.key();
         let Some(value) = self.raw_get(Record::FAMILY, &key)? else { return Ok(None) };
         checked(Record::FAMILY, &key, Record::output(&value, outpoint.vout))
+    }
+
+    /// An output whose transaction must be recorded.
+    ///
+    /// # Errors
+    /// [`IndexError::Corrupt`] where it is not; as all reads.
+    fn known_output(&self, outpoint: &OutPoint) -> Result<TxOut> {
+        self.output(outpoint)?.ok_or_else(|| corrupt(Recorded::FAMILY, outpoint.txid.prefix().as_ref()))
     }
 
     /// The coin with this key.

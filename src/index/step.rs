@@ -14,6 +14,9 @@ use super::schema::Family;
 use super::values::Record;
 use super::{Result, View, synced};
 
+/// A batch is written when it holds this many bytes.
+const BATCH_BYTES: usize = 4 << 20;
+
 /// Rows to come, by family: a value, or that there will be none.
 #[derive(Default)]
 struct Changes([BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()]);
@@ -107,12 +110,25 @@ impl<'a> Step<'a> {
         Ok(rows.into_iter().collect())
     }
 
-    /// Writes what was gathered and begins anew, if it has come to `bytes`: for what need not be written as one.
+    /// Whether enough was gathered for a batch.
+    pub fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES
+    }
+
+    /// Writes what was gathered and begins anew, if it is enough for a batch: for what need not be written as one.
     ///
     /// # Errors
     /// As [`Self::commit`].
-    pub fn flush_if_over(&mut self, bytes: usize) -> Result<()> {
-        if self.bytes >= bytes { self.take().commit(false) } else { Ok(()) }
+    pub fn flush_if_full(&mut self) -> Result<()> {
+        self.flush_if_over(BATCH_BYTES)
+    }
+
+    /// As [`Self::flush_if_full`], with another limit.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn flush_if_over(&mut self, limit: usize) -> Result<()> {
+        if self.bytes >= limit { self.take().commit(false) } else { Ok(()) }
     }
 
     /// What was gathered, to be written; what comes from here on is a step of its own.

@@ -27,8 +27,9 @@ pub enum Sweep {
     Side {
         /// The next height it will look at.
         next: Height,
-        /// The height from which it reads blocks, also where none of its entries needs them: a coin that wasn't followed before is.
-        reads: Option<Height>,
+        /// The height from which it reads blocks for the sake of coins alone: of some coin that is followed now, and was not before,
+        /// the spend has to be found. `None` where only its entries need blocks.
+        blocks_from: Option<Height>,
     },
     /// One that met another.
     Joined {
@@ -38,7 +39,7 @@ pub enum Sweep {
 }
 
 impl Sweep {
-    /// next height\[4\] kind\[1\]; of a side sweep then reads\[4\], all ones for none; of a joined one the other's id\[4\] and kind.
+    /// next height\[4\] kind\[1\]; of a side sweep then blocks_from\[4\], all ones for none; of a joined one the other's id\[4\] and kind.
     pub fn value(self) -> Vec<u8> {
         let (number, kind) = match self {
             Self::Main { next } => (next, MAIN),
@@ -47,8 +48,8 @@ impl Sweep {
         };
         let mut row = number.to_be_bytes().to_vec();
         row.push(kind);
-        if let Self::Side { reads, .. } = self {
-            row.extend_from_slice(&reads.unwrap_or(Height::MAX).to_be_bytes());
+        if let Self::Side { blocks_from, .. } = self {
+            row.extend_from_slice(&blocks_from.unwrap_or(Height::MAX).to_be_bytes());
         }
         row
     }
@@ -63,13 +64,31 @@ impl Sweep {
         let sweep = match cursor.u8()? {
             MAIN => Self::Main { next: number },
             SIDE => {
-                let reads = Some(cursor.u32()?).filter(|reads| *reads != Height::MAX);
-                Self::Side { next: number, reads }
+                let blocks_from = Some(cursor.u32()?).filter(|height| *height != Height::MAX);
+                Self::Side { next: number, blocks_from }
             }
             JOINED => Self::Joined { into: number },
             _ => return Err(Malformed),
         };
         cursor.end(sweep)
+    }
+}
+
+/// A sweep below the main one, with its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SideSweep {
+    /// The key of its row.
+    pub id: u32,
+    /// The next height it will look at.
+    pub next: Height,
+    /// The height from which it reads blocks for the sake of coins alone, as in [`Sweep::Side`].
+    pub blocks_from: Option<Height>,
+}
+
+impl SideSweep {
+    /// Its row.
+    pub fn row(self) -> Sweep {
+        Sweep::Side { next: self.next, blocks_from: self.blocks_from }
     }
 }
 
@@ -110,20 +129,20 @@ impl Sweeps {
         self.next(MAIN_SWEEP)
     }
 
-    /// The sweeps below the main one: id, next height, height of the first block to read for coins alone; lowest first, then by id.
-    pub fn sides(&self) -> Vec<(u32, Height, Option<Height>)> {
-        let side = |(id, sweep): (&u32, &Sweep)| match sweep {
-            Sweep::Side { next, reads } => Some((*id, *next, *reads)),
-            _ => None,
-        };
-        let mut sides: Vec<_> = self.0.iter().filter_map(side).collect();
-        sides.sort_by_key(|(id, next, _)| (*next, *id));
+    /// The sweeps below the main one, lowest first, then by id.
+    pub fn sides(&self) -> Vec<SideSweep> {
+        let sides = self.iter().filter_map(|(id, sweep)| match sweep {
+            Sweep::Side { next, blocks_from } => Some(SideSweep { id, next, blocks_from }),
+            Sweep::Main { .. } | Sweep::Joined { .. } => None,
+        });
+        let mut sides: Vec<_> = sides.collect();
+        sides.sort_by_key(|side| (side.next, side.id));
         sides
     }
 
     /// Everything below this height is settled: no sweep has yet to look at it.
     pub fn settled(&self) -> Height {
-        self.sides().first().map_or(Height::MAX, |(_, next, _)| *next).min(self.main())
+        self.sides().first().map_or(Height::MAX, |side| side.next).min(self.main())
     }
 
     /// An id that no row and no entry has.
@@ -150,8 +169,8 @@ mod tests {
     fn rows_are_laid_out_as_the_schema_says_and_read_back() {
         for (sweep, expected) in [
             (Sweep::Main { next: 600 }, "0000025800"),
-            (Sweep::Side { next: 600, reads: None }, "0000025801ffffffff"),
-            (Sweep::Side { next: 600, reads: Some(9) }, "000002580100000009"),
+            (Sweep::Side { next: 600, blocks_from: None }, "0000025801ffffffff"),
+            (Sweep::Side { next: 600, blocks_from: Some(9) }, "000002580100000009"),
             (Sweep::Joined { into: 0 }, "0000000002"),
         ] {
             assert_eq!(const_hex::encode(sweep.value()), expected);
@@ -167,13 +186,14 @@ mod tests {
         let rows = [
             (0, Sweep::Main { next: 900 }),
             (1, Sweep::Joined { into: 3 }),
-            (2, Sweep::Side { next: 40, reads: None }),
+            (2, Sweep::Side { next: 40, blocks_from: None }),
             (3, Sweep::Joined { into: 0 }),
-            (4, Sweep::Side { next: 30, reads: Some(7) }),
+            (4, Sweep::Side { next: 30, blocks_from: Some(7) }),
         ];
         let sweeps = Sweeps::from_iter(rows);
         assert_eq!([0, 1, 2, 3, 4].map(|id| sweeps.next(id)), [900, 900, 40, 900, 30]);
-        assert_eq!(sweeps.sides(), [(4, 30, Some(7)), (2, 40, None)]);
+        let lowest = SideSweep { id: 4, next: 30, blocks_from: Some(7) };
+        assert_eq!(sweeps.sides(), [lowest, SideSweep { id: 2, next: 40, blocks_from: None }]);
         assert_eq!((sweeps.settled(), sweeps.fresh()), (30, 5));
         let damaged = Sweeps::from_iter([
             (0, Sweep::Main { next: 9 }),

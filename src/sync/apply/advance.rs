@@ -18,16 +18,13 @@ use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::meta::TraceParameters;
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::values::{Coin, Record};
-use crate::index::{Family, IndexError, ReadRows, Step, Writer};
+use crate::index::{IndexError, ReadRows, Step, Writer};
 use crate::scan::Matcher;
 use crate::sync::SyncError;
 use crate::sync::fetch::filter::RuledOut;
 use crate::sync::fetch::interest::{Interest, LiveCoins};
 use crate::sync::fetch::pipeline::{self, Arrived, ConnectionPool, Order, Shown};
 use crate::sync::fetch::sought::Needed;
-
-/// A batch is written when it holds this many bytes, however few its blocks.
-const BATCH_BYTES: usize = 4 << 20;
 
 /// What was done since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,8 +57,8 @@ pub struct Course {
     pub durable: bool,
     /// What its messages say of who saw it.
     pub seen: Seen,
-    /// Of a side sweep, the height from which it reads blocks for coins alone.
-    pub reads: Option<Height>,
+    /// Of a side sweep, the height from which it reads blocks for the sake of coins alone.
+    pub blocks_from: Option<Height>,
 }
 
 /// What came of a block.
@@ -207,7 +204,7 @@ impl<'a> Advance<'a> {
         self.tally.blocks += 1;
         self.last = Some(height);
         self.blocks_in_step += 1;
-        if self.blocks_in_step >= self.course.batch_blocks || self.step.bytes() >= BATCH_BYTES {
+        if self.blocks_in_step >= self.course.batch_blocks || self.step.is_full() {
             self.commit(self.course.durable)?;
         }
         Ok(())
@@ -220,13 +217,13 @@ impl<'a> Advance<'a> {
     pub fn commit(&mut self, durable: bool) -> Result<(), SyncError> {
         // Taken, so that no later batch moves the position past rows that this one fails to write.
         let Some(last) = self.last.take() else { return Ok(()) };
-        let mut step = std::mem::replace(&mut self.step, self.writer.step());
+        let mut step = self.step.take();
         let next = last + 1;
         let row = match self.course.id {
             MAIN_SWEEP => Sweep::Main { next },
-            _ => Sweep::Side { next, reads: self.course.reads },
+            _ => Sweep::Side { next, blocks_from: self.course.blocks_from },
         };
-        step.raw_put(Family::Sweeps, &self.course.id.to_be_bytes(), &row.value());
+        step.put(&self.course.id, &row);
         step.commit(durable)?;
         self.blocks_in_step = 0;
         Ok(())
@@ -236,8 +233,7 @@ impl<'a> Advance<'a> {
         let height = arrived.id.height;
         let mut known = BTreeMap::new();
         if self.course.id == MAIN_SWEEP {
-            let header = bitcoin::consensus::serialize(&arrived.header);
-            self.step.raw_put(Family::Headers, &height.to_be_bytes(), &header);
+            self.step.put(&height, &arrived.header);
         } else {
             // The node's chain may have left ours below the tip; that is for the main sweep to settle.
             if self.writer.known_header(height)? != arrived.header {

@@ -4,16 +4,16 @@
 //! them is taken back in the same batch.
 
 use super::events;
+use bitcoin::block::Header;
+
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
 use crate::index::events::{Event, Fact, Place, Reason, Seen};
 use crate::index::keys::TxPosition;
 use crate::index::sweeps::Sweep;
-use crate::index::{Family, ReadRows, Result, Step, Writer};
+use crate::index::{ReadRows, Result, Step, Writer};
 
-/// A batch is written when it holds this many bytes.
-const BATCH_BYTES: usize = 4 << 20;
-/// Or this many blocks.
+/// A batch is written when it is full, or holds this many blocks.
 const BATCH_BLOCKS: u32 = 500;
 
 /// Removes every block above `fork`, tip first, in atomic batches: between any two of them the index is that of a valid chain.
@@ -31,8 +31,8 @@ pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Re
     for height in (fork + 1..=tip.height).rev() {
         disconnect_block(writer, &mut step, height, seen)?;
         blocks += 1;
-        if blocks >= BATCH_BLOCKS || step.bytes() >= BATCH_BYTES || height == fork + 1 {
-            let mut full = std::mem::replace(&mut step, writer.step());
+        if blocks >= BATCH_BLOCKS || step.is_full() || height == fork + 1 {
+            let mut full = step.take();
             lower_sweeps(writer, &mut full, height)?;
             full.commit(true)?;
             blocks = 0;
@@ -55,7 +55,7 @@ fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: 
             step.raw_delete(family, &key);
         }
     }
-    step.raw_delete(Family::Headers, &height.to_be_bytes());
+    step.delete::<Header>(&height);
     Ok(())
 }
 
@@ -64,10 +64,10 @@ fn lower_sweeps(writer: &Writer, step: &mut Step<'_>, to: Height) -> Result<()> 
     for (id, sweep) in writer.sweeps()?.iter() {
         let lowered = match sweep {
             Sweep::Main { next } if next > to => Sweep::Main { next: to },
-            Sweep::Side { next, reads } if next > to => Sweep::Side { next: to, reads },
+            Sweep::Side { next, blocks_from } if next > to => Sweep::Side { next: to, blocks_from },
             _ => continue,
         };
-        step.raw_put(Family::Sweeps, &id.to_be_bytes(), &lowered.value());
+        step.put(&id, &lowered);
     }
     Ok(())
 }

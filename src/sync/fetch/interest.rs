@@ -14,7 +14,7 @@ use crate::chain::Height;
 use crate::index::derive::Marks;
 use crate::index::entries::EntryRow;
 use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
-use crate::index::{Family, Result, View};
+use crate::index::{ReadRows, Result, View};
 use crate::scan::is_left_out;
 use crate::scan::{CoinSet, Fingerprints, OutPointHasher, ScriptMap, ScriptMapBuilder};
 use crate::sync::plan::change::Entries;
@@ -134,16 +134,16 @@ impl Interest {
             );
         }
         for outpoint in &live.coins {
-            let output = view.output(outpoint)?.ok_or_else(|| View::corrupt(Family::Txids, &outpoint.txid[..]))?;
+            let output = view.known_output(outpoint)?;
             sought.add(&output.script_pubkey);
         }
         self.sought = Some(sought);
         Ok(())
     }
 
-    /// The height of the first block to read, also for coins alone, which need them from `reads` on.
-    pub fn blocks_from(&self, reads: Option<Height>) -> Option<Height> {
-        self.needs.blocks_from.into_iter().chain(reads).min()
+    /// The height of the first block to read, also for the sake of coins alone, which need blocks from `coins_from` on.
+    pub fn blocks_from(&self, coins_from: Option<Height>) -> Option<Height> {
+        self.needs.blocks_from.into_iter().chain(coins_from).min()
     }
 
     /// The coins as last published.
@@ -187,8 +187,8 @@ impl Needs {
                 needs.add(from, from.max(sweeps.next(sweep)));
             }
         }
-        let reads = sweeps.sides().into_iter().filter_map(|(_, next, reads)| reads.map(|reads| reads.max(next)));
-        needs.blocks_from = needs.blocks_from.into_iter().chain(reads).min();
+        let of_coins = sweeps.sides().into_iter().filter_map(|side| Some(side.blocks_from?.max(side.next)));
+        needs.blocks_from = needs.blocks_from.into_iter().chain(of_coins).min();
         Ok(needs)
     }
 

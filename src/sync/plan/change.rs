@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use crate::chain::{Height, ScriptHash};
 use crate::index::entries::{EntryRow, Lowered};
-use crate::index::keys::{ScriptKey, TouchKey, TxPosition};
+use crate::index::keys::TxPosition;
 use crate::index::meta::{self, TakenLists, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
-use crate::index::{Family, IndexError, Result, View, Writer};
+use crate::index::values::Record;
+use crate::index::{IndexError, ReadRows, Result, ScriptCoin, Touch, View, Writer};
 use crate::sync::SyncError;
 use crate::trace::Rule;
 use crate::watchlist::entries::Entry;
@@ -151,13 +152,13 @@ impl Plan {
         let mut step = writer.step();
         for changed in &self.changed {
             match (changed.write, changed.delete) {
-                (_, true) => step.raw_delete(Family::Entries, &changed.script.0),
-                (true, false) => step.raw_put(Family::Entries, &changed.script.0, &changed.entry.value()),
+                (_, true) => step.delete::<EntryRow>(&changed.script),
+                (true, false) => step.put(&changed.script, &changed.entry),
                 (false, false) => {}
             }
         }
         if let Some(next) = self.start {
-            step.raw_put(Family::Sweeps, &self.id.to_be_bytes(), &Sweep::Side { next, reads: None }.value());
+            step.put(&self.id, &Sweep::Side { next, blocks_from: None });
         }
         if self.parameters_changed {
             meta::put_trace(&mut step, &self.parameters);
@@ -207,10 +208,8 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
         taken = (lists != before).then_some(lists);
     }
     let parameters_changed = parameters != known;
-    if parameters_changed && let Some(first) = view.raw_range(Family::Records, &[], None).next() {
-        let (key, _) = first?;
-        let at = TxPosition::from_key(&key).map_err(|_| View::corrupt(Family::Records, &key))?;
-        planner.recompute(at.height);
+    if parameters_changed && let Some(first) = view.first_key::<Record>(TxPosition::first(0)..)? {
+        planner.recompute(first.height);
     }
     let id = planner.sweeps.fresh();
     Ok(Plan { changed: planner.changed, parameters, parameters_changed, taken, start: planner.start, id })
@@ -270,7 +269,7 @@ impl Planner<'_> {
     /// The sweep that something which matters from `height` on can be left to: of those that are not above it yet, the one that has
     /// come furthest; else a new one, which begins no higher.
     fn assign(&mut self, height: Height) -> u32 {
-        let sides = self.sweeps.sides().into_iter().map(|(id, next, _)| (next, id));
+        let sides = self.sweeps.sides().into_iter().map(|side| (side.next, side.id));
         let candidates = sides.chain([(self.sweeps.main(), MAIN_SWEEP)]).filter(|(next, _)| *next <= height);
         if let Some((_, id)) = candidates.max_by_key(|(next, id)| (*next, *id == MAIN_SWEEP)) {
             return id;
@@ -378,19 +377,17 @@ impl Planner<'_> {
 
     /// From the first coin on, for a script that begins or ceases to be a service's.
     fn recompute_coins_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
-        let Some(first) = self.view.raw_prefix(Family::Scripts, &script.0).next() else { return Ok(()) };
-        let (key, _) = first?;
-        let first = ScriptKey::from_key(&key).map_err(|_| View::corrupt(Family::Scripts, &key))?;
-        self.recompute(first.at.height);
+        if let Some(first) = self.view.keys::<ScriptCoin>(script).next() {
+            self.recompute(first?.at.height);
+        }
         Ok(())
     }
 
     /// From the first touch on, for a script that is flagged no more.
     fn recompute_touches_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
-        let Some(first) = self.view.raw_prefix(Family::Touches, &script.0).next() else { return Ok(()) };
-        let (key, _) = first?;
-        let first = TouchKey::from_key(&key).map_err(|_| View::corrupt(Family::Touches, &key))?;
-        self.recompute(first.at.height);
+        if let Some(first) = self.view.keys::<Touch>(script).next() {
+            self.recompute(first?.at.height);
+        }
         Ok(())
     }
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::change::{self, Plan, Wanted, row};
+use crate::index::entries::EntryRow;
 use crate::index::meta::{self, Identity, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
 use crate::index::writer::{FolderState, folder_state};
-use crate::index::{Family, IndexError, Writer};
+use crate::index::{IndexError, Writer};
 use crate::sync::SyncError;
 
 /// Bytes of entries written at a time into an index that nobody sees before it is whole: for the sake of memory.
@@ -21,7 +22,7 @@ pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer
     if folder_state(path)? == FolderState::Absent {
         let writer = Writer::create(path, identity, |writer| {
             let mut step = writer.step();
-            step.raw_put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: 0 }.value());
+            step.put(&MAIN_SWEEP, &Sweep::Main { next: 0 });
             step.commit(false)?;
             take_afresh(writer, wanted, PART_BYTES)
         })?;
@@ -60,14 +61,12 @@ fn take_afresh(writer: &Writer, wanted: &Wanted, at_once: usize) -> Result<(), I
         for known in writer.entry_heads() {
             let (script, _) = known?;
             if !entries.contains_key(&script) {
-                step.raw_delete(Family::Entries, &script.0);
+                step.delete::<EntryRow>(&script);
             }
         }
         for (script, entry) in entries {
-            if step.bytes() > at_once {
-                std::mem::replace(&mut step, writer.step()).commit(false)?;
-            }
-            step.raw_put(Family::Entries, &script.0, &row(entry).value());
+            step.flush_if_over(at_once)?;
+            step.put(script, &row(entry));
         }
         meta::put_lists(&mut step, taken);
     }

@@ -1,7 +1,7 @@
 //! Which sweep goes on next, and how far: decided from where all of them stand, without doing anything.
 
 use crate::chain::Height;
-use crate::index::sweeps::Sweeps;
+use crate::index::sweeps::{SideSweep, Sweeps};
 
 /// A main sweep that lacks no more than this comes before the sweeps below it: its blocks are new, theirs are not.
 const NEAR: Height = 100;
@@ -16,14 +16,10 @@ pub enum Task {
     },
     /// The lowest sweep, to where it meets the next or is to stop.
     Side {
-        /// Which.
-        id: u32,
-        /// Its first height.
-        next: Height,
+        /// The sweep as it stands.
+        side: SideSweep,
         /// The last height.
         last: Height,
-        /// The height from which it reads blocks for coins alone.
-        reads: Option<Height>,
     },
 }
 
@@ -32,10 +28,10 @@ pub fn next_task(sweeps: &Sweeps, last: Height) -> Option<Task> {
     let main = sweeps.main();
     let missing = (last + 1).saturating_sub(main);
     let sides = sweeps.sides();
-    let side = sides.first().and_then(|(id, next, reads)| {
-        let meets = sides.get(1).map_or(main, |(_, above, _)| *above);
+    let side = sides.first().and_then(|side| {
+        let meets = sides.get(1).map_or(main, |above| above.next);
         let last = meets.checked_sub(1)?.min(last);
-        (*next <= last).then_some(Task::Side { id: *id, next: *next, last, reads: *reads })
+        (side.next <= last).then_some(Task::Side { side: *side, last })
     });
     match side {
         Some(side) if missing == 0 || missing > NEAR => Some(side),
@@ -50,7 +46,7 @@ mod tests {
 
     #[test]
     fn new_blocks_come_first_unless_there_are_many_and_else_the_lowest_sweep_goes_up_to_the_next() {
-        let side = |id, next, last| Some(Task::Side { id, next, last, reads: None });
+        let side = |id, next, last| Some(Task::Side { side: SideSweep { id, next, blocks_from: None }, last });
         let main = |last| Some(Task::Main { last });
         type Case = (Height, &'static [Height], Height, Option<Task>);
         let cases: [Case; 10] = [
@@ -66,7 +62,7 @@ mod tests {
             (600, &[300], 599, side(1, 300, 599)),
         ];
         for (next, sides, last, expected) in cases {
-            let sides = (1..).zip(sides).map(|(id, next)| (id, Sweep::Side { next: *next, reads: None }));
+            let sides = (1..).zip(sides).map(|(id, next)| (id, Sweep::Side { next: *next, blocks_from: None }));
             let sweeps = Sweeps::from_iter([(0, Sweep::Main { next })].into_iter().chain(sides));
             assert_eq!(next_task(&sweeps, last), expected, "main {next}, {sweeps:?}, to {last}");
         }

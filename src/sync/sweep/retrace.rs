@@ -15,9 +15,6 @@ use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::fetch::source::{Connection, Source};
 
-/// A batch is written when it holds this many bytes.
-const BATCH_BYTES: usize = 4 << 20;
-
 /// What came of it.
 pub struct Retraced {
     /// As of a sweep.
@@ -38,12 +35,11 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
     let sweeps = writer.sweeps()?;
     if sweeps.settled() > 0 {
         let mut step = writer.step();
-        let sweep = Sweep::Side { next: 0, reads: None };
-        step.raw_put(Family::Sweeps, &sweeps.fresh().to_be_bytes(), &sweep.value());
+        step.put(&sweeps.fresh(), &Sweep::Side { next: 0, blocks_from: None });
         step.commit(true)?;
     }
     let outcome = Sweeper::new(writer, Arc::new(Nowhere), pace, stop).over_records(observer)?;
-    let left = writer.sweeps()?.sides().first().map(|(_, next, _)| *next);
+    let left = writer.sweeps()?.sides().first().map(|side| side.next);
     let needs_blocks_from = left.filter(|_| !outcome.stopped);
     Ok(Retraced { outcome, orphans, needs_blocks_from })
 }
@@ -60,11 +56,9 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
         if writer.raw_get(Family::Txids, &txid)?.is_none() {
             step.raw_put(Family::Txids, &txid, &[]);
         }
-        if step.bytes() >= BATCH_BYTES {
-            std::mem::replace(&mut step, writer.step()).commit(false)?;
-        }
+        step.flush_if_full()?;
     }
-    std::mem::replace(&mut step, writer.step()).commit(false)?;
+    step.take().commit(false)?;
     let (mut orphans, mut last) = (0, None);
     for family in Family::DERIVED {
         for row in writer.raw_range(family, &[], None) {
@@ -74,9 +68,7 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
             }
             step.raw_delete(family, &key);
             orphans += 1;
-            if step.bytes() >= BATCH_BYTES {
-                std::mem::replace(&mut step, writer.step()).commit(false)?;
-            }
+            step.flush_if_full()?;
         }
     }
     step.commit(true)?;

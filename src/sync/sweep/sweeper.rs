@@ -10,7 +10,7 @@ use super::tip;
 use super::walk::Walk;
 use crate::chain::Height;
 use crate::index::events::Seen;
-use crate::index::sweeps::{MAIN_SWEEP, Sweeps};
+use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
 use crate::index::{IndexError, Writer};
 use crate::stop::Stop;
 use crate::sync::SyncError;
@@ -191,13 +191,12 @@ impl<'a> Sweeper<'a> {
         loop {
             let (sweeps, _) = tip::join(writer)?;
             let tip = sweeps.main().checked_sub(1);
-            let Some(Task::Side { id, next, last, reads }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
-            let interest = Interest::load(writer, &sweeps, id)?;
-            if interest.blocks_from(reads).is_some_and(|from| from <= next) {
+            let Some(Task::Side { side, last }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
+            let interest = Interest::load(writer, &sweeps, side.id)?;
+            if interest.blocks_from(side.blocks_from).is_some_and(|from| from <= side.next) {
                 break;
             }
-            let course = (id, reads);
-            match self.walk.over_records(interest, course, (next, last), &|| Ok(()), observer, &mut outcome.tally) {
+            match self.walk.over_records(interest, side, last, &|| Ok(()), observer, &mut outcome.tally) {
                 Ok(()) => {}
                 Err(SyncError::Stopped) => {
                     outcome.stopped = true;
@@ -231,10 +230,9 @@ impl<'a> Sweeper<'a> {
         tip::set_goal(writer, to, last, node, sweeps.main())?;
         match next_task(&sweeps, last) {
             Some(Task::Main { last }) => self.main(&sweeps, last, observer, outcome)?,
-            Some(Task::Side { id, next, last, reads }) => {
+            Some(Task::Side { side, last }) => {
                 disturb(&mut self.rested);
-                let course = (id, reads);
-                self.side(&sweeps, course, next, last, (to, node), observer, outcome)?;
+                self.side(&sweeps, side, last, (to, node), observer, outcome)?;
             }
             None => {
                 if to.is_none() {
@@ -286,12 +284,10 @@ impl<'a> Sweeper<'a> {
     }
 
     /// A sweep below the main one: over records alone while they suffice, then over blocks.
-    #[expect(clippy::too_many_arguments, reason = "where it stands, where it goes, and who listens")]
     fn side(
         &self,
         sweeps: &Sweeps,
-        (id, reads): (u32, Option<Height>),
-        next: Height,
+        side: SideSweep,
         last: Height,
         (to, node): (Option<Height>, Height),
         observer: &mut dyn Observer,
@@ -311,15 +307,16 @@ impl<'a> Sweeper<'a> {
             if rings { Err(SyncError::NewBlock) } else { Ok(()) }
         };
         let (walk, tally) = (&self.walk, &mut outcome.tally);
+        let SideSweep { id, next, .. } = side;
         let interest = Interest::load(walk.writer, sweeps, id)?;
-        let blocks_from = interest.blocks_from(reads);
+        let blocks_from = interest.blocks_from(side.blocks_from);
         if blocks_from.is_none_or(|from| from > next) {
             // Where it comes to need blocks its row says so, and it goes on from there.
-            return walk.over_records(interest, (id, reads), (next, last), &news, observer, tally);
+            return walk.over_records(interest, side, last, &news, observer, tally);
         }
         let filtering = self.source.filtering(last - next + 1);
         let (interest, live) = walk.with_coins(interest, next, filtering)?;
-        let order = walk.order(next..=last, &interest, reads, filtering)?;
+        let order = walk.order(next..=last, &interest, side.blocks_from, filtering)?;
         // What it reads blocks for may join another sweep's entries on the way: from here on its row says so itself.
         let advance = walk.advance((id, blocks_from), &interest, live)?;
         walk.over_blocks(&interest, &order, advance, &news, observer, tally)?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::fork::{self, Standing};
 use crate::chain::Height;
 use crate::index::events::{Event, Fact, Seen};
-use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
-use crate::index::{Family, IndexError, Writer, meta};
+use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep, Sweeps};
+use crate::index::{IndexError, Writer, meta};
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::apply::disconnect::disconnect;
@@ -66,16 +66,17 @@ pub fn join(writer: &Writer) -> Result<(Sweeps, bool), IndexError> {
     loop {
         let sweeps = writer.sweeps()?;
         let sides = sweeps.sides();
-        let above = sides.iter().skip(1).map(|(id, next, reads)| (*id, *next, *reads));
-        let above = above.chain([(MAIN_SWEEP, sweeps.main(), None)]);
-        let met = sides.iter().zip(above).find(|((_, next, _), (_, above, _))| next >= above);
-        let Some((&(id, _, reads), (into, next, also))) = met else { return Ok((sweeps, grew)) };
+        let main = SideSweep { id: MAIN_SWEEP, next: sweeps.main(), blocks_from: None };
+        let above = sides.iter().skip(1).chain([&main]);
+        let Some((lower, upper)) = sides.iter().zip(above).find(|(lower, upper)| lower.next >= upper.next) else {
+            return Ok((sweeps, grew));
+        };
         let mut step = writer.step();
-        step.raw_put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Joined { into }.value());
-        grew |= into == MAIN_SWEEP;
-        if into != MAIN_SWEEP {
-            let reads = reads.into_iter().chain(also).min();
-            step.raw_put(Family::Sweeps, &into.to_be_bytes(), &Sweep::Side { next, reads }.value());
+        step.put(&lower.id, &Sweep::Joined { into: upper.id });
+        grew |= upper.id == MAIN_SWEEP;
+        if upper.id != MAIN_SWEEP {
+            let blocks_from = lower.blocks_from.into_iter().chain(upper.blocks_from).min();
+            step.put(&upper.id, &Sweep::Side { next: upper.next, blocks_from });
         }
         step.commit(false)?;
     }

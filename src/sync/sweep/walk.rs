@@ -7,8 +7,9 @@ use super::sweeper::{Observer, Pace};
 use crate::chain::Height;
 use crate::index::events::Seen;
 use crate::index::keys::TxPosition;
-use crate::index::sweeps::{MAIN_SWEEP, Sweep};
-use crate::index::{Family, IndexError, View, Writer, meta};
+use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep};
+use crate::index::values::Record;
+use crate::index::{IndexError, Writer, meta};
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::apply::advance::{Advance, Course, Passed, Tally};
@@ -32,13 +33,13 @@ pub struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Ready for a sweep's next block, before which `live` are its coins; `reads` as its row is to say.
+    /// Ready for a sweep's next block, before which `live` are its coins; `blocks_from` as its row is to say.
     ///
     /// # Errors
     /// What the index reports.
     pub fn advance(
         &self,
-        (id, reads): (u32, Option<Height>),
+        (id, blocks_from): (u32, Option<Height>),
         interest: &Arc<Interest>,
         live: LiveCoins,
     ) -> Result<Advance<'_>, IndexError> {
@@ -50,7 +51,7 @@ impl Walk<'_> {
             batch_blocks: self.pace.batch_blocks,
             durable: main && self.seen == Seen::Tip,
             seen: if main { self.seen } else { Seen::Sweep },
-            reads,
+            blocks_from,
         };
         Ok(Advance::new(self.writer, course, live, Arc::clone(&self.pool)))
     }
@@ -70,7 +71,7 @@ impl Walk<'_> {
         Ok((Arc::new(interest), live))
     }
 
-    /// What to read of these heights; `reads` as in a side sweep's row.
+    /// What to read of these heights; `blocks_from` as in a side sweep's row.
     ///
     /// # Errors
     /// What the index reports.
@@ -78,18 +79,18 @@ impl Walk<'_> {
         &self,
         heights: RangeInclusive<Height>,
         interest: &Interest,
-        reads: Option<Height>,
+        blocks_from: Option<Height>,
         filtering: Filtering,
     ) -> Result<Order, IndexError> {
         let previous = match heights.start().checked_sub(1) {
             Some(below) => self.writer.known_header(below)?.block_hash(),
             None => bitcoin::hashes::Hash::all_zeros(),
         };
-        let blocks_from = interest.blocks_from(reads).unwrap_or(Height::MAX);
+        let blocks_from = interest.blocks_from(blocks_from).unwrap_or(Height::MAX);
         Ok(Order { heights, previous, blocks_from, spent_from: interest.needs.spent_from, filtering })
     }
 
-    /// A side sweep over the records of the heights from `next` on, through `last` or to where it needs blocks. Where a coin turns out
+    /// A side sweep over the records of its next height and those above it, through `last` or to where it needs blocks. Where a coin turns out
     /// to need them earlier, its row says so.
     ///
     /// # Errors
@@ -97,14 +98,15 @@ impl Walk<'_> {
     pub fn over_records(
         &self,
         interest: Interest,
-        (id, reads): (u32, Option<Height>),
-        (next, last): (Height, Height),
+        side: SideSweep,
+        last: Height,
         news: &dyn Fn() -> Result<(), SyncError>,
         observer: &mut dyn Observer,
         tally: &mut Tally,
     ) -> Result<(), SyncError> {
-        let last = interest.blocks_from(reads).map_or(last, |from| last.min(from - 1));
-        let mut advance = self.advance((id, reads), &Arc::new(interest), LiveCoins::default())?;
+        let SideSweep { id, next, blocks_from } = side;
+        let last = interest.blocks_from(blocks_from).map_or(last, |from| last.min(from - 1));
+        let mut advance = self.advance((id, blocks_from), &Arc::new(interest), LiveCoins::default())?;
         advance.tally = *tally;
         observer.begin(next, last, tally);
         let mut at = next;
@@ -133,9 +135,9 @@ impl Walk<'_> {
         let needed = walked?;
         if let Some(height) = needed {
             let next = self.writer.sweeps()?.next(id);
-            let reads = Some(reads.map_or(height, |reads| reads.min(height)));
+            let blocks_from = blocks_from.into_iter().chain([height]).min();
             let mut step = self.writer.step();
-            step.raw_put(Family::Sweeps, &id.to_be_bytes(), &Sweep::Side { next, reads }.value());
+            step.put(&id, &Sweep::Side { next, blocks_from });
             step.commit(true)?;
         }
         Ok(())
@@ -143,11 +145,7 @@ impl Walk<'_> {
 
     /// The first height from `at` on that has a record.
     fn next_record(&self, at: Height) -> Result<Option<Height>, IndexError> {
-        let Some(first) = self.writer.raw_range(Family::Records, &at.to_be_bytes(), None).next() else {
-            return Ok(None);
-        };
-        let (key, _) = first?;
-        TxPosition::from_key(&key).map(|at| Some(at.height)).map_err(|_| View::corrupt(Family::Records, &key))
+        Ok(self.writer.first_key::<Record>(TxPosition::first(at)..)?.map(|at| at.height))
     }
 
     /// A sweep over the blocks of these heights; returns the coins that are live after the last.
