@@ -7,9 +7,9 @@ use bitcoin::{Amount, Block, Network, OutPoint, ScriptBuf, Transaction, TxIn, Tx
 use serde_json::{Value, json};
 
 use crate::oracle::touches::{Model, SpendState, Touch, TouchKind};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::{MATURITY, RegtestChain, Template, outputs, subsidy};
-use crate::support::cli::{Program, RunningProgram};
-use crate::support::node::Bitcoind;
+use crate::support::program::{Program, RunningProgram};
 use crate::support::random::{self, Rng};
 use crate::support::records::{mainnet, read_records};
 use crate::support::scripts::{MAX_SCRIPT_SIZE, Shape};
@@ -576,12 +576,12 @@ fn records_are_read_to_their_end() {
 #[test]
 fn the_binary_runs_in_an_environment_of_its_own() {
     let node = Bitcoind::regtest();
-    let cli = Program::new(&node, node.datadir().join("index"));
-    let out = cli.run(&["--help"]);
+    let program = Program::new(&node, node.datadir().join("index"));
+    let out = program.run(&["--help"]);
     assert_eq!(out.code, 0, "{out:?}");
     let chain = RegtestChain::regtest(0);
     let [one, none] = [chain.script(Shape::Witness(2), 1), chain.script(Shape::Empty, 0)];
-    let path = cli.watchlist(&[(&one, "a label of words"), (&none, "nothing")]);
+    let path = program.watchlist(&[(&one, "a label of words"), (&none, "nothing")]);
     let text = std::fs::read_to_string(path).unwrap();
     assert_eq!(text, format!("script:{} a label of words\nscript: nothing\n", one.to_hex_string()));
 }
@@ -589,7 +589,7 @@ fn the_binary_runs_in_an_environment_of_its_own() {
 #[test]
 fn runs_are_read_as_text_and_as_json_and_are_told_to_stop() {
     let node = Bitcoind::regtest();
-    let cli = Program::new(&node, "/nowhere/index").with_env("COINHOUND_LOG_LEVEL", "debug").with_script(
+    let program = Program::new(&node, "/nowhere/index").with_env("COINHOUND_LOG_LEVEL", "debug").with_script(
         // One command, in the background and waited for: dash drops a signal that comes while it starts one.
         r#"for last; do :; done
         case $last in
@@ -603,17 +603,17 @@ fn runs_are_read_as_text_and_as_json_and_are_told_to_stop() {
     let (datadir, url) = (node.datadir().display(), node.rpc_url());
     let settings = format!("--chain regtest --bitcoin-datadir {datadir} --rpc-url {url} --index /nowhere/index");
     let answer = json!({"arguments": format!("{settings} --format json backfill do-answer")});
-    assert_eq!(cli.json(&["backfill", "do-answer"]), (0, answer));
-    assert_eq!(cli.json(&["do-fail"]), (2, json!({"error": {"message": "no", "causes": []}})));
-    assert_eq!(cli.jsonl(&["do-lines"]), (3, vec![json!({"n": 1}), json!({"n": 2})]));
-    let variables = cli.run(&["do-env"]).stdout;
+    assert_eq!(program.json(&["backfill", "do-answer"]), (0, answer));
+    assert_eq!(program.json(&["do-fail"]), (2, json!({"error": {"message": "no", "causes": []}})));
+    assert_eq!(program.jsonl(&["do-lines"]), (3, vec![json!({"n": 1}), json!({"n": 2})]));
+    let variables = program.run(&["do-env"]).stdout;
     assert!(variables.contains("COINHOUND_LOG_LEVEL=debug\n"));
-    assert!(variables.contains(&format!("HOME={}\n", cli.home().display())));
+    assert!(variables.contains(&format!("HOME={}\n", program.home().display())));
     assert!(!variables.contains("CARGO"), "nothing of the test's own: {variables}");
 
     let patience = Duration::from_secs(20);
     for stop in [RunningProgram::term as fn(&RunningProgram), RunningProgram::int] {
-        let mut running = cli.spawn(&["do-follow"]);
+        let mut running = program.spawn(&["do-follow"]);
         assert_eq!(running.line(patience).as_deref(), Some("started"));
         assert_eq!(running.line(Duration::from_millis(50)), None);
         assert!(running.is_running());
@@ -621,7 +621,7 @@ fn runs_are_read_as_text_and_as_json_and_are_told_to_stop() {
         let out = running.wait(patience);
         assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (0, "started\nstopped\n", "log\n"));
     }
-    let running = cli.spawn(&["do-follow"]);
+    let running = program.spawn(&["do-follow"]);
     running.kill();
     assert_eq!(running.wait(patience).code, -9);
 }

@@ -15,8 +15,8 @@ use coinhound::stop::Stop;
 use coinhound::trace::{Fate, Rule, RuleTaint, Taint};
 
 use crate::oracle::answers::List;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
 use crate::support::swept::SweptIndex;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::support::small::{PAYER, SERVICE, SmallIndex, UNLISTED};
+use crate::support::small_index::{PAYER, SERVICE, SmallIndex, UNLISTED};
 use serde_json::{Value, json};
 
 const HEIGHT: u32 = 250;
@@ -11,21 +11,21 @@ const HEIGHT: u32 = 250;
 const PAID: &str = "pk(04ae1a62fe09c5f51b13905f07f06b99a2f7159b2225f374cd378d71302fa28414e7aab37397f554a7df5f142c21c1b7303b8a0626f1baded5c72a704f7e6cd84c)";
 
 fn digest(small: &SmallIndex) -> String {
-    let (code, answer) = small.cli.json(&["digest"]);
+    let (code, answer) = small.program.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
 /// The digest of an index that had these lists from the start.
 fn fresh(small: &SmallIndex, options: &[&str]) -> String {
-    let cli = small.cli.elsewhere().with(options);
-    let (code, answer) = cli.json(&["backfill"]);
+    let program = small.program.elsewhere().with(options);
+    let (code, answer) = program.json(&["backfill"]);
     assert_eq!(code, 0, "{answer}");
-    cli.json(&["digest"]).1["digest"].as_str().expect("a digest").to_owned()
+    program.json(&["digest"]).1["digest"].as_str().expect("a digest").to_owned()
 }
 
 fn backfill(small: &SmallIndex, options: &[&str]) -> (i32, Value) {
-    small.cli.json(&[&["backfill"], options].concat())
+    small.program.json(&[&["backfill"], options].concat())
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn what_a_list_gains_is_swept_for_and_the_index_is_then_as_if_it_had_always_been
         format!("{first}{PAID},paid\n{UNLISTED},nobody\n{SERVICE},both\n"),
     ] {
         fs::write(&small.list, &text).expect("ours");
-        let (code, before) = small.cli.json(&["balance", PAYER]);
+        let (code, before) = small.program.json(&["balance", PAYER]);
         assert_eq!((code, &before["coverage"]["lists_changed"]), (3, &json!(true)));
         let (code, dry) = backfill(&small, &["--dry-run"]);
         assert_eq!(
@@ -46,18 +46,18 @@ fn what_a_list_gains_is_swept_for_and_the_index_is_then_as_if_it_had_always_been
             (0, &json!(1), &json!(0), &json!(0)),
             "{dry}"
         );
-        let (_, diff) = small.cli.json(&["watch", "diff"]);
+        let (_, diff) = small.program.json(&["watch", "diff"]);
         assert_eq!(diff["rows"].as_array().map(Vec::len), Some(1), "{diff}");
         assert_eq!(diff["rows"][0]["change"], "new", "{diff}");
         let (code, answer) = backfill(&small, &[]);
         assert_eq!((code, &answer["blocks_read"]), (0, &json!(HEIGHT + 1)), "{answer}");
         assert_eq!(digest(&small), fresh(&small, &[]), "{text}");
-        assert_eq!(small.cli.json(&["watch", "diff"]).1["rows"], json!([]));
+        assert_eq!(small.program.json(&["watch", "diff"]).1["rows"], json!([]));
         assert_eq!(backfill(&small, &[]).1["blocks"], 0, "a repeated run is a no-op");
-        assert_eq!(small.cli.json(&["verify", "--node"]).0, 0);
+        assert_eq!(small.program.json(&["verify", "--node"]).0, 0);
     }
     // A height for what is known from genesis on changes nothing, and says so.
-    let (code, out) = (small.cli.run(&["backfill", "--from", "7"]).code, digest(&small));
+    let (code, out) = (small.program.run(&["backfill", "--from", "7"]).code, digest(&small));
     assert_eq!((code, out), (0, fresh(&small, &[])));
 }
 
@@ -71,21 +71,21 @@ fn what_a_list_loses_is_kept_until_it_is_to_be_forgotten() {
     assert_eq!(backfill(&small, &[]).0, 0);
     let both = digest(&small);
     fs::write(&small.list, format!("{first}{many}")).expect("ours");
-    let out = small.cli.run(&["backfill"]);
+    let out = small.program.run(&["backfill"]);
     assert!(out.code == 0 && out.stderr.contains("entries that are on no list, but kept: 1"), "{out:#?}");
     assert_eq!(digest(&small), both);
-    assert_eq!(small.cli.json(&["watch", "diff"]).1["rows"][0]["change"], "gone");
+    assert_eq!(small.program.json(&["watch", "diff"]).1["rows"][0]["change"], "gone");
     fs::write(&small.list, &first).expect("ours");
-    let out = small.cli.run(&["backfill", "--forget"]);
+    let out = small.program.run(&["backfill", "--forget"]);
     assert_eq!((out.code, out.stdout.as_str()), (1, ""), "most rows are gone: {out:#?}");
     assert!(out.stderr.contains("--accept-shrink"), "{out:#?}");
     assert_eq!(digest(&small), both, "nothing happened");
     let (code, answer) = backfill(&small, &["--forget", "--accept-shrink"]);
     assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "no block is needed to forget: {answer}");
     assert_eq!(digest(&small), alone);
-    let (_, events) = small.cli.jsonl(&["events"]);
+    let (_, events) = small.program.jsonl(&["events"]);
     assert!(events.iter().any(|event| event["kind"] == "retracted" && event["reason"] == "retrace"), "{events:?}");
-    assert_eq!(small.cli.json(&["verify", "--node"]).0, 0);
+    assert_eq!(small.program.json(&["verify", "--node"]).0, 0);
 }
 
 #[test]
@@ -93,24 +93,24 @@ fn wider_gates_are_swept_for_and_tighter_ones_are_no_accident() {
     let small = SmallIndex::at(HEIGHT);
     let usual = digest(&small);
     // 10 BTC are followed from block 170 on; with at most no hop, they aren't.
-    let (code, answer) = small.cli.json(&["--max-hops", "0", "backfill"]);
+    let (code, answer) = small.program.json(&["--max-hops", "0", "backfill"]);
     assert_eq!((code, answer["error"].is_object()), (1, true), "refused: {answer}");
     assert_eq!(digest(&small), usual);
-    let (code, answer) = small.cli.json(&["--max-hops", "0", "backfill", "--accept-shrink"]);
+    let (code, answer) = small.program.json(&["--max-hops", "0", "backfill", "--accept-shrink"]);
     assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "{answer}");
     let narrow = digest(&small);
     assert_ne!(narrow, usual);
     assert_eq!(narrow, fresh(&small, &["--max-hops", "0"]));
-    let (code, answer) = small.cli.json(&["--max-hops", "none", "backfill"]);
+    let (code, answer) = small.program.json(&["--max-hops", "none", "backfill"]);
     assert_eq!(code, 0, "{answer}");
     let read = answer["blocks_read"].as_u64().expect("a number");
     assert!(read > 0 && read < u64::from(HEIGHT), "from the first coin on that is followed now: {answer}");
     assert_eq!(digest(&small), usual);
-    let (code, answer) = small.cli.json(&["--track", "fifo,haircut,lifo", "--min-taint", "1", "backfill"]);
+    let (code, answer) = small.program.json(&["--track", "fifo,haircut,lifo", "--min-taint", "1", "backfill"]);
     assert_eq!(code, 0, "{answer}");
     assert_eq!(answer["coverage"]["trace"]["rules"], json!(["haircut", "fifo", "lifo"]));
     assert_eq!(digest(&small), fresh(&small, &["--track", "fifo,haircut,lifo", "--min-taint", "1"]));
-    let (code, answer) = small.cli.json(&["backfill"]);
+    let (code, answer) = small.program.json(&["backfill"]);
     assert_eq!((code, &answer["blocks"]), (0, &json!(0)), "what nobody says stays");
 }
 
@@ -118,9 +118,9 @@ fn wider_gates_are_swept_for_and_tighter_ones_are_no_accident() {
 fn a_lower_height_is_swept_for_and_what_was_covered_stays_so() {
     let small = SmallIndex::with_options(HEIGHT, ",from=180");
     small.backfill();
-    let (code, answer) = small.cli.json(&["history", PAYER]);
+    let (code, answer) = small.program.json(&["history", PAYER]);
     assert_eq!((code, &answer["coverage"]["from"]), (0, &json!(180)));
-    let lower = small.cli.replaced(",from=180", ",from=100");
+    let lower = small.program.replaced(",from=180", ",from=100");
     let (code, answer) = lower.json(&["backfill", "--to", "150"]);
     assert_eq!(code, 3, "{answer}");
     let (code, answer) = lower.json(&["history", PAYER]);
@@ -143,9 +143,9 @@ fn a_lower_height_is_swept_for_and_what_was_covered_stays_so() {
 fn a_retrace_makes_everything_anew_from_the_records() {
     let small = SmallIndex::at(HEIGHT);
     let before = digest(&small);
-    let (code, answer) = small.cli.json(&["retrace"]);
+    let (code, answer) = small.program.json(&["retrace"]);
     assert_eq!((code, &answer["through"], &answer["orphans"]), (0, &json!(HEIGHT), &json!(0)), "{answer}");
     assert_eq!(digest(&small), before);
-    let (code, answer) = small.cli.json(&["verify"]);
+    let (code, answer) = small.program.json(&["verify"]);
     assert_eq!((code, &answer["ok"], &answer["headers"]), (0, &json!(true), &json!(HEIGHT + 1)), "{answer}");
 }

@@ -1,6 +1,6 @@
 //! What CLI.md fixes for scripts: every field of every answer, where coverage stands in each format, and safe text.
 
-use crate::support::small::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, SmallIndex, UNLISTED};
+use crate::support::small_index::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, SmallIndex, UNLISTED};
 use serde_json::{Value, json};
 
 /// Whether `value` has every field of `shape`, each of the kind that the shape names; more fields are fine.
@@ -122,17 +122,18 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
 #[test]
 fn every_answer_has_every_field_of_the_contract() {
     let small = SmallIndex::without_index(200);
-    let (code, answer) = small.cli.json(&["backfill"]);
+    let (code, answer) = small.program.json(&["backfill"]);
     assert_eq!(code, 0, "{answer}");
     let shape = json!({"coverage": coverage(), "from": 0, "through": 200, "blocks": 201, "blocks_read": 201,
         "lanes": ["text"], "touches": "number", "seconds": "seconds"});
     assert_shape(&answer, &shape, "backfill");
     for (arguments, shape) in questions() {
-        let (_, answer) = small.cli.json(&arguments);
+        let (_, answer) = small.program.json(&arguments);
         assert_shape(&answer, &shape, &arguments.join(" "));
     }
-    std::fs::write(small.cli.home().join("bad.txt"), format!("{UNLISTED} x\n{UNLISTED} x\nrubbish\n")).expect("ours");
-    let (_, answer) = small.cli.json(&["watch", "check", "bad.txt"]);
+    std::fs::write(small.program.home().join("bad.txt"), format!("{UNLISTED} x\n{UNLISTED} x\nrubbish\n"))
+        .expect("ours");
+    let (_, answer) = small.program.json(&["watch", "check", "bad.txt"]);
     let row = json!({"line": 3, "text": "text", "reason": "text"});
     let shape = json!({"files": [{"path": "text", "format": "text", "sha256": "hash", "accepted": 1, "duplicates": 1,
         "other_chain": 0, "quarantined": [row]}]});
@@ -143,7 +144,7 @@ fn every_answer_has_every_field_of_the_contract() {
 #[test]
 fn a_missing_range_is_a_gap_with_its_lists() {
     let small = SmallIndex::at(50);
-    let (code, answer) = small.cli.json(&["history", PAYER, "--at", "60"]);
+    let (code, answer) = small.program.json(&["history", PAYER, "--at", "60"]);
     assert_eq!(code, 3);
     assert_eq!(
         answer["coverage"]["gaps"],
@@ -155,7 +156,7 @@ fn a_missing_range_is_a_gap_with_its_lists() {
 #[test]
 fn the_first_payment_reads_as_everybody_knows_it() {
     let small = SmallIndex::at(200);
-    let (_, tx) = small.cli.json(&["tx", FIRST_PAYMENT]);
+    let (_, tx) = small.program.json(&["tx", FIRST_PAYMENT]);
     assert_eq!(
         (&tx["txid"], &tx["block"], &tx["time"]),
         (&json!(FIRST_PAYMENT), &json!(BLOCK_170), &json!(1_231_731_025))
@@ -164,7 +165,7 @@ fn the_first_payment_reads_as_everybody_knows_it() {
     assert_eq!(values, [json!(1_000_000_000u64), json!(4_000_000_000u64)]);
     let coinbase = "0437cd7f8525ceed2324359c2d0ba26006d92d856a9c20fa0241106ee5a597c9:0";
     assert_eq!(tx["inputs"][0]["outpoint"], coinbase);
-    let (_, history) = small.cli.json(&["history", PAYER, "--limit", "3"]);
+    let (_, history) = small.program.json(&["history", PAYER, "--limit", "3"]);
     let rows = history["rows"].as_array().expect("rows");
     let told: Vec<_> =
         rows.iter().map(|row| (row["height"].as_u64(), row["kind"].as_str(), row["vin"].clone())).collect();
@@ -177,7 +178,7 @@ fn the_first_payment_reads_as_everybody_knows_it() {
     assert_eq!(told, expected);
     assert_eq!((&rows[0]["outpoint"], &rows[1]["outpoint"]), (&json!(coinbase), &json!(coinbase)));
     assert_eq!(rows[2]["balance_sat"], 4_000_000_000u64);
-    let (_, coins) = small.cli.json(&["coins", PAYER, "--limit", "1"]);
+    let (_, coins) = small.program.json(&["coins", PAYER, "--limit", "1"]);
     let spent_by = json!({"txid": FIRST_PAYMENT, "vin": 0, "height": 170});
     assert_eq!((&coins["rows"][0]["state"], &coins["rows"][0]["spent_by"]), (&json!("spent"), &spent_by));
 }
@@ -186,14 +187,14 @@ fn the_first_payment_reads_as_everybody_knows_it() {
 fn pages_put_together_are_the_whole_answer() {
     let small = SmallIndex::at(200);
     for question in ["history", "coins"] {
-        let (_, whole) = small.cli.json(&[question, "all"]);
+        let (_, whole) = small.program.json(&[question, "all"]);
         let whole = whole["rows"].as_array().expect("rows").clone();
         for size in ["1", "2", "3"] {
             let (mut rows, mut next) = (Vec::new(), None::<String>);
             loop {
                 let after = next.iter().flat_map(|cursor| ["--after", cursor]);
                 let arguments: Vec<_> = [question, "all", "--limit", size].into_iter().chain(after).collect();
-                let (code, page) = small.cli.json(&arguments);
+                let (code, page) = small.program.json(&arguments);
                 assert_eq!(code, 0, "{page}");
                 rows.extend(page["rows"].as_array().expect("rows").clone());
                 match page["next"].as_str() {
@@ -210,17 +211,17 @@ fn pages_put_together_are_the_whole_answer() {
 fn coverage_is_the_first_line_of_jsonl_the_side_of_csv_and_the_foot_of_a_table() {
     let small = SmallIndex::at(200);
     for (arguments, _) in questions() {
-        let (_, json) = small.cli.json(&arguments);
-        let (_, lines) = small.cli.jsonl(&arguments);
+        let (_, json) = small.program.json(&arguments);
+        let (_, lines) = small.program.jsonl(&arguments);
         assert_eq!(lines[0]["coverage"], json["coverage"], "{arguments:?}");
         if let Some(rows) = json["rows"].as_array() {
             assert_eq!(lines[1..=rows.len()], rows[..], "{arguments:?}");
         }
-        let csv = small.cli.run(&[&["--format", "csv"], &arguments[..]].concat());
+        let csv = small.program.run(&[&["--format", "csv"], &arguments[..]].concat());
         let side = csv.stderr.lines().find_map(|line| serde_json::from_str::<Value>(line).ok());
         assert_eq!(side.expect("a line of JSON")["coverage"], json["coverage"], "{arguments:?}");
         assert!(!csv.stdout.contains("min_taint_sat"), "{arguments:?}: {}", csv.stdout);
-        let table = small.cli.run(&arguments).stdout;
+        let table = small.program.run(&arguments).stdout;
         let foot = table.lines().rfind(|line| !line.starts_with(' ')).unwrap_or_default();
         assert!(foot.starts_with("coverage: main "), "{arguments:?}: {table}");
     }
@@ -240,14 +241,14 @@ fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json
         &["trace", "all", "--tree"],
         &["screen", PAYER, FIRST_PAYMENT],
     ] {
-        let json = small.cli.json(arguments).1.to_string();
+        let json = small.program.json(arguments).1.to_string();
         assert!(json.contains(&json!(NASTY).to_string()), "{arguments:?}: {json}");
-        let table = small.cli.run(arguments);
+        let table = small.program.run(arguments);
         for out in [&table.stdout, &table.stderr] {
             assert!(!out.contains(['\u{1b}', '\u{202e}']), "{arguments:?}: {out:?}");
         }
         assert!(table.stdout.contains("\\u{1b}[2J\\u{202e}evil"), "{arguments:?}");
-        let csv = small.cli.run(&[&["--format", "csv"], arguments].concat()).stdout;
+        let csv = small.program.run(&[&["--format", "csv"], arguments].concat()).stdout;
         for record in csv::Reader::from_reader(csv.as_bytes()).records() {
             for cell in record.expect("CSV").iter() {
                 assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{arguments:?}: {cell}");
@@ -256,7 +257,7 @@ fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json
         }
     }
     assert!(shown >= 5, "every CSV shows the label behind an apostrophe");
-    let out = small.cli.run(&["balance", "label:\u{1b}[31mred\u{202e}"]);
+    let out = small.program.run(&["balance", "label:\u{1b}[31mred\u{202e}"]);
     assert!(out.code == 2 && !out.stderr.contains(['\u{1b}', '\u{202e}']), "{:?}", out.stderr);
 }
 
@@ -269,10 +270,10 @@ fn help_shows_only_what_works() {
     ];
     let missing = ["export", "evidence", "man", "completions"];
     let listed = |text: &str, name: &str| text.lines().any(|line| line.trim_start().starts_with(&format!("{name} ")));
-    let top = small.cli.run(&["--help"]).stdout;
+    let top = small.program.run(&["--help"]).stdout;
     for name in commands {
         assert!(listed(&top, name), "{name}: {top}");
-        let help = small.cli.run(&[name, "--help"]);
+        let help = small.program.run(&[name, "--help"]);
         assert!(help.code == 0 && help.stdout.contains("Usage: coinhound"), "{name}: {help:?}");
         for later in missing.into_iter().chain(["--as-of", "parquet"]) {
             let words = |text: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == later);
@@ -281,6 +282,6 @@ fn help_shows_only_what_works() {
     }
     for name in missing {
         assert!(!listed(&top, name), "{name}: {top}");
-        assert_eq!(small.cli.run(&[name]).code, 2, "{name}");
+        assert_eq!(small.program.run(&[name]).code, 2, "{name}");
     }
 }

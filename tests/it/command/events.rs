@@ -10,7 +10,7 @@ use coinhound::index::{Family, Writer};
 use serde_json::{Value, json};
 
 use crate::oracle::answers::List;
-use crate::support::cli::{Program, RunningProgram};
+use crate::support::program::{Program, RunningProgram};
 use crate::support::source::Branch;
 use crate::support::swept::SweptIndex;
 
@@ -35,7 +35,7 @@ fn index() -> SweptIndex {
     index
 }
 
-fn cli(index: &Path) -> Program {
+fn program(index: &Path) -> Program {
     Program::bare().with(&["--index", index.to_str().unwrap()])
 }
 
@@ -103,16 +103,16 @@ fn next_seq(running: &mut RunningProgram) -> u64 {
 #[test]
 fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
     let index = index();
-    let cli = cli(index.writer().path());
-    let (code, none) = cli.json(&["events"]);
+    let program = program(index.writer().path());
+    let (code, none) = program.json(&["events"]);
     assert_eq!((code, none), (0, json!([])));
-    assert_eq!(cli.jsonl(&["events"]), (0, vec![]));
+    assert_eq!(program.jsonl(&["events"]), (0, vec![]));
 
     let events = one_of_each();
     (1..).zip(&events).for_each(|(seq, event)| append(index.writer(), seq, event));
-    let (code, lines) = cli.jsonl(&["events"]);
+    let (code, lines) = program.jsonl(&["events"]);
     assert_eq!(code, 0);
-    assert_eq!(cli.json(&["events"]), (0, Value::Array(lines.clone())));
+    assert_eq!(program.json(&["events"]), (0, Value::Array(lines.clone())));
     assert_eq!(lines.len(), events.len());
     let address = "bcrt1pfeesnyr2tx";
     for ((seq, line), event) in (1..).zip(&lines).zip(&events) {
@@ -132,7 +132,7 @@ fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
     assert_eq!((&lines[1]["to"][0]["address"], &lines[1]["to"][1]["address"]), (&Value::Null, &json!(address)));
     assert_eq!(lines[2]["address"], Value::Null);
 
-    let table = cli.run(&["events"]);
+    let table = program.run(&["events"]);
     assert_eq!(table.code, 0);
     assert!(!table.stdout.contains(['\u{1b}', '\u{202e}']), "{}", table.stdout);
     for part in
@@ -141,7 +141,7 @@ fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
         assert!(table.stdout.contains(part), "{part}: {}", table.stdout);
     }
     assert_eq!(table.stdout.lines().count(), 1 + events.len());
-    let csv = cli.run(&["--format", "csv", "events"]);
+    let csv = program.run(&["--format", "csv", "events"]);
     let mut read = csv::Reader::from_reader(csv.stdout.as_bytes());
     let mut field = |name: &str| read.headers().unwrap().iter().position(|header| header == name).unwrap();
     let (seq, labels, stale_height) = (field("seq"), field("labels"), field("stale_height"));
@@ -155,23 +155,23 @@ fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
 #[test]
 fn since_begins_after_the_message_it_names() {
     let index = index();
-    let cli = cli(index.writer().path());
+    let program = program(index.writer().path());
     (1..=5).for_each(|seq| append_touch(index.writer(), seq));
     for (since, expected) in [("0", &[1, 2, 3, 4, 5][..]), ("3", &[4, 5]), ("5", &[]), ("18446744073709551615", &[])] {
-        let (code, lines) = cli.jsonl(&["events", "--since", since]);
+        let (code, lines) = program.jsonl(&["events", "--since", since]);
         let seqs: Vec<_> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
         assert_eq!((code, seqs.as_slice()), (0, expected), "{since}");
     }
-    assert_eq!(cli.run(&["events", "--since", "-1"]).code, 2);
+    assert_eq!(program.run(&["events", "--since", "-1"]).code, 2);
 }
 
 #[test]
 fn an_index_that_is_not_there_is_told_as_by_other_questions() {
     for arguments in [&["events"][..], &["events", "--follow"]] {
-        let cli = Program::bare();
-        let (code, answer) = cli.json(arguments);
+        let program = Program::bare();
+        let (code, answer) = program.json(arguments);
         assert_eq!(code, 1);
-        assert_eq!(answer["error"], cli.json(&["status"]).1["error"]);
+        assert_eq!(answer["error"], program.json(&["status"]).1["error"]);
     }
 }
 
@@ -181,8 +181,8 @@ fn follow_prints_what_comes_once_and_in_order_and_ends_well_when_told() {
     let writer = index.writer();
     append_touch(writer, 1);
     append_touch(writer, 2);
-    let cli = cli(writer.path());
-    let mut running = cli.spawn(&["--format", "jsonl", "events", "--follow", "--since", "1"]);
+    let program = program(writer.path());
+    let mut running = program.spawn(&["--format", "jsonl", "events", "--follow", "--since", "1"]);
     assert_eq!(next_seq(&mut running), 2);
     for seq in 3..6 {
         append_touch(writer, seq);
@@ -196,7 +196,7 @@ fn follow_prints_what_comes_once_and_in_order_and_ends_well_when_told() {
     assert_eq!((out.code, out.stderr.as_str()), (0, ""));
 
     // A whole array also where it is stopped, and from above the log's end.
-    let mut running = cli.spawn(&["--format", "json", "events", "--follow", "--since", "301"]);
+    let mut running = program.spawn(&["--format", "json", "events", "--follow", "--since", "301"]);
     assert_eq!(running.line(PATIENCE).as_deref(), Some("["));
     assert!(running.line(Duration::ZERO).is_none(), "nothing yet");
     (300..303).for_each(|seq| append_touch(writer, seq));
@@ -212,8 +212,8 @@ fn follow_ends_when_nobody_reads_any_more_though_nothing_comes() {
     let index = index();
     append_touch(index.writer(), 1);
     let line = format!("{{ '{}' \"$@\"; echo code $? >&2; }} | head -n 1\n", env!("CARGO_BIN_EXE_coinhound"));
-    let cli = cli(index.writer().path()).with_script(&line);
-    let out = cli.spawn(&["--format", "jsonl", "events", "--follow"]).wait(PATIENCE);
+    let program = program(index.writer().path()).with_script(&line);
+    let out = program.spawn(&["--format", "jsonl", "events", "--follow"]).wait(PATIENCE);
     assert_eq!((out.stdout.lines().count(), out.stderr.as_str()), (1, "code 0\n"));
 }
 
@@ -237,7 +237,7 @@ fn assert_told_of_another(length: u64, offset: u64) {
     // Nobody writes: the files are those of a whole index.
     copy(first.writer().path(), &path);
     copy(second.writer().path(), &next);
-    let mut running = cli(&path).spawn(&["--format", "jsonl", "events", "--follow"]);
+    let mut running = program(&path).spawn(&["--format", "jsonl", "events", "--follow"]);
     (1..4).for_each(|seq| assert_eq!(next_seq(&mut running), seq));
     std::fs::rename(&path, dir.path().join("old")).unwrap();
     std::fs::rename(&next, &path).unwrap();

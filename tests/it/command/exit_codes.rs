@@ -4,9 +4,9 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::cli::Program;
-use crate::support::node::Bitcoind;
-use crate::support::small::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, SmallIndex, UNLISTED};
+use crate::support::bitcoind::Bitcoind;
+use crate::support::program::Program;
+use crate::support::small_index::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, SmallIndex, UNLISTED};
 
 /// Arguments, the exit code, and a part of what is printed.
 type Case<'a> = (&'a [&'a str], i32, &'a str);
@@ -17,9 +17,9 @@ const TESTNET: &str = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx";
 const MISTYPED: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb";
 const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000007";
 
-fn check(cli: &Program, cases: &[Case<'_>]) {
+fn check(program: &Program, cases: &[Case<'_>]) {
     for (arguments, code, words) in cases {
-        let out = cli.run(arguments);
+        let out = program.run(arguments);
         let said = format!("{}{}", out.stdout, out.stderr);
         assert_eq!(out.code, *code, "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?} doesn't say '{words}': {said}");
@@ -35,7 +35,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
     let small = SmallIndex::at(200);
     let nasty = format!("label:{NASTY}");
     check(
-        &small.cli,
+        &small.program,
         &[
             // Borne.
             (&["backfill"], 0, "nothing to do"),
@@ -103,7 +103,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
 
 #[test]
 fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
-    let cli = Program::bare();
+    let program = Program::bare();
     let cases: [(&[&str], i32, &str); 5] = [
         (&["status"], 1, "there is no index"),
         (&["backfill"], 2, "--watch"),
@@ -113,7 +113,7 @@ fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
     ];
     for (arguments, code, words) in cases {
         for format in [&["--format", "json"][..], &["--format=json"], &["--format", "jsonl"]] {
-            let out = cli.run(&[format, arguments].concat());
+            let out = program.run(&[format, arguments].concat());
             assert_eq!((out.code, out.stdout.as_str()), (code, ""), "{arguments:?}");
             let error: serde_json::Value = serde_json::from_str(&out.stderr).expect("one object, nothing else");
             let error = error["error"].as_object().expect("an error object");
@@ -125,7 +125,7 @@ fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
 
 #[test]
 fn without_an_index_every_question_fails_with_the_way_out() {
-    let cli = Program::bare();
+    let program = Program::bare();
     let commands: [&[&str]; 8] = [
         &["status"],
         &["watch", "list"],
@@ -137,11 +137,11 @@ fn without_an_index_every_question_fails_with_the_way_out() {
         &["backup", "copy"],
     ];
     for arguments in commands {
-        check(&cli, &[(arguments, 1, "`coinhound backfill` makes one")]);
-        let made: Vec<_> = std::fs::read_dir(cli.home()).expect("it is there").collect();
+        check(&program, &[(arguments, 1, "`coinhound backfill` makes one")]);
+        let made: Vec<_> = std::fs::read_dir(program.home()).expect("it is there").collect();
         assert!(made.is_empty(), "{arguments:?} made {made:?}");
     }
-    check(&cli, &[(&["watch", "check"], 2, "no list is named"), (&[], 2, "Usage"), (&["--help"], 0, "Usage")]);
+    check(&program, &[(&["watch", "check"], 2, "no list is named"), (&[], 2, "Usage"), (&["--help"], 0, "Usage")]);
 }
 
 #[test]
@@ -149,25 +149,25 @@ fn a_balance_without_the_history_before_from_is_answered_but_not_borne() {
     let small = SmallIndex::with_options(200, ",from=100");
     small.backfill();
     for (command, code) in [("balance", 3), ("coins", 3), ("history", 0)] {
-        let (found, answer) = small.cli.json(&[command, PAYER]);
+        let (found, answer) = small.program.json(&[command, PAYER]);
         assert_eq!((found, &answer["coverage"]["from"]), (code, &100.into()), "{command}: {answer}");
     }
-    let (_, answer) = small.cli.json(&["balance", PAYER]);
+    let (_, answer) = small.program.json(&["balance", PAYER]);
     assert!(answer["total_sat"].is_null() && answer["rows"][0]["balance_sat"].is_null(), "{answer}");
-    let (_, answer) = small.cli.json(&["history", PAYER]);
+    let (_, answer) = small.program.json(&["history", PAYER]);
     assert!(answer["rows"].as_array().is_some_and(|rows| rows.iter().all(|row| row["balance_sat"].is_null())));
 }
 
 #[test]
 fn rows_that_cannot_be_read_fail_a_strict_check_and_a_list_of_nothing_else_fails_any() {
-    let cli = Program::bare();
-    let write = |name: &str, text: &str| std::fs::write(cli.home().join(name), text).expect("the folder is ours");
+    let program = Program::bare();
+    let write = |name: &str, text: &str| std::fs::write(program.home().join(name), text).expect("the folder is ours");
     write("mixed.txt", &format!("{UNLISTED} good\nrubbish\n"));
     write("rubbish.txt", "rubbish\n");
     write("empty.txt", "");
     write("foreign.txt", &format!("{TRON} tron\n{UNLISTED} good\n"));
     check(
-        &cli,
+        &program,
         &[
             (&["watch", "check", "mixed.txt"], 0, "line 2"),
             (&["watch", "check", "mixed.txt", "--strict"], 1, "line 2"),
@@ -186,8 +186,8 @@ fn a_closed_pipe_is_no_failure() {
     for format in ["table", "json", "jsonl", "csv"] {
         for question in [&["history", "all"][..], &["status"], &["watch", "list"], &["watch", "check"]] {
             let mut child = Command::new(env!("CARGO_BIN_EXE_coinhound"))
-                .env("HOME", small.cli.home())
-                .args(["--index", small.cli.index().to_str().expect("tests use plain paths"), "--format", format])
+                .env("HOME", small.program.home())
+                .args(["--index", small.program.index().to_str().expect("tests use plain paths"), "--format", format])
                 .args(["--watch", small.list.to_str().expect("tests use plain paths")])
                 .args(["--rpc-url", &small.node.rpc_url()])
                 .args(question)
@@ -211,7 +211,7 @@ fn a_backfill_stopped_early_is_not_borne_and_says_how_to_go_on() {
     let mut small = SmallIndex::without_index(20);
     small.node.stop();
     let out = |small: &SmallIndex| {
-        let running = small.cli.spawn(&["backfill"]);
+        let running = small.program.spawn(&["backfill"]);
         // It waits for the node; there is nothing else to see it by.
         std::thread::sleep(Duration::from_millis(700));
         running.int();
@@ -232,10 +232,10 @@ fn a_backfill_stopped_early_is_not_borne_and_says_how_to_go_on() {
 fn a_node_that_is_down_is_an_answer_of_status_and_a_problem_of_check() {
     let mut small = SmallIndex::at(20);
     small.node.stop();
-    let (code, status) = small.cli.json(&["status"]);
+    let (code, status) = small.program.json(&["status"]);
     assert_eq!((code, &status["node"], &status["lag"]), (0, &serde_json::Value::Null, &serde_json::Value::Null));
     assert_eq!(status["tip"]["height"], 20);
-    let (code, answer) = small.cli.json(&["check"]);
+    let (code, answer) = small.program.json(&["check"]);
     assert_eq!((code, &answer["ready"]), (1, &false.into()), "{answer}");
     assert!(answer["problems"][0].as_str().is_some_and(|text| text.contains("no answer")), "{answer}");
 }
@@ -247,9 +247,9 @@ fn a_node_of_another_chain_or_without_rest_is_refused_with_advice() {
     std::fs::write(home.home().join("list.txt"), format!("{UNLISTED}\nscript:51\n")).expect("the folder is ours");
     let list = home.home().join("list.txt");
     let list = list.to_str().expect("tests use plain paths");
-    let cli = Program::new(&node, home.home().join("index"));
+    let program = Program::new(&node, home.home().join("index"));
     check(
-        &cli,
+        &program,
         &[
             (&["--watch", list, "--lane", "rest", "backfill"], 2, "rest=1"),
             (&["--watch", list, "--lane", "rpc", "backfill"], 0, "over rpc"),
@@ -280,15 +280,15 @@ fn a_pruned_node_stops_a_backfill_at_once_with_the_lowest_height_it_has() {
     assert!(height.as_u64().is_some_and(|height| height > 0), "{height}");
     let lowest = node.rpc("getblockchaininfo", serde_json::json!([]))["pruneheight"].clone();
     let home = Program::bare();
-    let cli = Program::new(&node, home.home().join("index"));
-    std::fs::write(cli.home().join("list.txt"), address).expect("the folder is ours");
+    let program = Program::new(&node, home.home().join("index"));
+    std::fs::write(program.home().join("list.txt"), address).expect("the folder is ours");
     let said = format!("it has blocks from {lowest} on");
-    check(&cli, &[(&["--watch", "list.txt", "backfill"], 1, &said), (&["--watch", "list.txt", "check"], 1, &said)]);
+    check(&program, &[(&["--watch", "list.txt", "backfill"], 1, &said), (&["--watch", "list.txt", "check"], 1, &said)]);
     let from = lowest.as_u64().expect("a height").to_string();
-    assert!(!cli.index().exists(), "a refused backfill made an index");
+    assert!(!program.index().exists(), "a refused backfill made an index");
     let late = format!("list.txt,from={from}");
     check(
-        &cli,
+        &program,
         &[
             (&["--watch", &late, "check"], 0, "ready"),
             (&["--watch", &late, "backfill"], 0, "touches"),

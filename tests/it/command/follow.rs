@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::cli::{Program, RunningProgram};
-use crate::support::node::Bitcoind;
+use crate::support::bitcoind::Bitcoind;
+use crate::support::program::{Program, RunningProgram};
 use bitcoin::ScriptBuf;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A regtest node whose miner's script is on the list, and the program at its tip.
 struct Followed {
     node: Bitcoind,
-    cli: Program,
+    program: Program,
     list: std::path::PathBuf,
 }
 
@@ -25,28 +25,28 @@ impl Followed {
     fn new() -> Self {
         let node = Bitcoind::regtest();
         mine(&node, 5, 1);
-        let cli = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
-        let list = cli.watchlist(&[(script(1), "miner")]);
-        let cli = cli.with(&["--watch", list.to_str().expect("plain")]);
-        Self { node, cli, list }
+        let program = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
+        let list = program.watchlist(&[(script(1), "miner")]);
+        let program = program.with(&["--watch", list.to_str().expect("plain")]);
+        Self { node, program, list }
     }
 
     fn start(&self) -> RunningProgram {
-        self.cli.spawn(&["--format", "jsonl", "follow"])
+        self.program.spawn(&["--format", "jsonl", "follow"])
     }
 
     /// The digest of an index made now, and that of the one that was followed with.
     fn assert_fresh(&self) {
-        let fresh = self.cli.elsewhere();
+        let fresh = self.program.elsewhere();
         assert_eq!(fresh.json(&["backfill"]).0, 0);
-        assert_eq!(self.cli.json(&["digest"]).1["digest"], fresh.json(&["digest"]).1["digest"]);
-        assert_eq!(self.cli.json(&["verify", "--node"]).0, 0);
+        assert_eq!(self.program.json(&["digest"]).1["digest"], fresh.json(&["digest"]).1["digest"]);
+        assert_eq!(self.program.json(&["verify", "--node"]).0, 0);
     }
 }
 
 impl Drop for Followed {
     fn drop(&mut self) {
-        self.cli.index().parent().map(|folder| fs::remove_dir_all(folder).ok());
+        self.program.index().parent().map(|folder| fs::remove_dir_all(folder).ok());
     }
 }
 
@@ -110,7 +110,7 @@ fn blocks_reorgs_restarts_and_outages_are_followed_and_told() {
     end(running);
     followed.assert_fresh();
     // What was told lies in the log, numbered one by one, and is told once.
-    let (code, events) = followed.cli.jsonl(&["events"]);
+    let (code, events) = followed.program.jsonl(&["events"]);
     assert_eq!(code, 0);
     let seqs: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
@@ -134,7 +134,7 @@ fn lists_are_read_again_when_they_change_and_keep_their_last_good_state() {
     fs::write(&followed.list, format!("{first}{}", &line[..20])).expect("ours");
     let mined = mine(&followed.node, 1, 1);
     await_event(&mut running, "with half a list", |event| is_touch(event, &mined[0]));
-    let (code, answer) = followed.cli.json(&["balance", "all"]);
+    let (code, answer) = followed.program.json(&["balance", "all"]);
     assert_eq!((code, &answer["coverage"]["lists_changed"]), (3, &true.into()), "{answer}");
     fs::write(&followed.list, format!("{first}{line}")).expect("ours");
     let hex = script(2).to_hex_string();
@@ -150,7 +150,7 @@ fn lists_are_read_again_when_they_change_and_keep_their_last_good_state() {
     await_event(&mut running, "an entry that no list names", |event| is_touch(event, &mined[0]));
     end(running);
     fs::write(&followed.list, format!("{first}{line}")).expect("ours");
-    let (code, answer) = followed.cli.json(&["backfill"]);
+    let (code, answer) = followed.program.json(&["backfill"]);
     assert_eq!((code, &answer["blocks"]), (0, &0.into()), "{answer}");
     followed.assert_fresh();
 }

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::oracle::answers::write_list;
 use crate::oracle::taint::{self, ListedScript, Question};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::cli::Program;
-use crate::support::node::Bitcoind;
+use crate::support::program::Program;
 use crate::support::records::mainnet;
 use crate::support::scripts::Shape;
-use crate::support::small::{FIRST_PAYMENT, PAYER, SERVICE, SmallIndex, UNLISTED};
+use crate::support::small_index::{FIRST_PAYMENT, PAYER, SERVICE, SmallIndex, UNLISTED};
 
 const BTC: u64 = 100_000_000;
 /// Nobody's transaction.
@@ -39,7 +39,7 @@ fn naive(ask: &Question, listed: &[ListedScript]) -> (Vec<Value>, u64, u64) {
 #[test]
 fn block_nines_fifty_bitcoins_are_followed_to_where_they_are() {
     let small = SmallIndex::at(599);
-    let (code, answer) = small.cli.json(&["trace", PAYER, "--rule", "poison,haircut,fifo", "--rule", "lifo,tiho"]);
+    let (code, answer) = small.program.json(&["trace", PAYER, "--rule", "poison,haircut,fifo", "--rule", "lifo,tiho"]);
     assert_eq!((code, &answer["coverage"]["complete"], &answer["at"]), (0, &json!(true), &json!(599)), "{answer}");
     assert_eq!(answer["source"]["coins_sat"], 195 * BTC, "with all the change that came back");
     let service = mainnet()[0].txdata[0].output[0].script_pubkey.clone();
@@ -89,18 +89,18 @@ fn block_nines_fifty_bitcoins_are_followed_to_where_they_are() {
 
     // Hal Finney's ten bitcoins, a coin that no list has.
     let hal = format!("{FIRST_PAYMENT}:0");
-    let (code, answer) = small.cli.json(&["trace", &hal, "--rule", "fifo"]);
+    let (code, answer) = small.program.json(&["trace", &hal, "--rule", "fifo"]);
     assert_eq!(
         (code, &answer["source"]["coins"], &answer["source"]["coins_sat"]),
         (0, &json!([hal]), &json!(10 * BTC)),
         "{answer}"
     );
-    let (code, answer) = small.cli.json(&["trace", FIRST_PAYMENT, "--rule", "fifo", "--at", "175"]);
+    let (code, answer) = small.program.json(&["trace", FIRST_PAYMENT, "--rule", "fifo", "--at", "175"]);
     assert_eq!((code, &answer["source"]["coins_sat"], &answer["at"]), (0, &json!(50 * BTC), &json!(175)), "{answer}");
     assert_eq!(answer["rules"][0]["sum"]["unspent_sat"], 50 * BTC, "{answer}");
 
     // Tighter gates than the index's, wider ones, and a stop.
-    let (_, answer) = small.cli.json(&["--max-hops", "0", "trace", PAYER, "--rule", "fifo"]);
+    let (_, answer) = small.program.json(&["--max-hops", "0", "trace", PAYER, "--rule", "fifo"]);
     let sum = &answer["rules"][0]["sum"];
     assert_eq!((&answer["gates"]["max_hops"], &sum["source_sat"]), (&json!(0), &json!(50 * BTC)), "{answer}");
     assert_eq!(answer["rules"][0]["frontier"]["max_hops_sat"], sum["frontier_sat"], "{answer}");
@@ -110,7 +110,7 @@ fn block_nines_fifty_bitcoins_are_followed_to_where_they_are() {
 #[test]
 fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
     let small = SmallIndex::at(200);
-    let (cli, coin) = (&small.cli, format!("{FIRST_PAYMENT}:0"));
+    let (program, coin) = (&small.program, format!("{FIRST_PAYMENT}:0"));
     let cases: [(&[&str], i32, &str); 16] = [
         (&["trace", PAYER], 0, "unspent"),
         (&["trace", PAYER, "--tree"], 0, "└"),
@@ -130,13 +130,13 @@ fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
         (&["trace"], 2, "TARGET"),
     ];
     for (arguments, code, words) in cases {
-        let out = cli.run(arguments);
+        let out = program.run(arguments);
         let said = format!("{}{}", out.stdout, out.stderr);
         assert_eq!(out.code, code, "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?} doesn't say '{words}': {said}");
     }
-    let (_, json) = cli.json(&["trace", PAYER]);
-    let (_, lines) = cli.jsonl(&["trace", PAYER]);
+    let (_, json) = program.json(&["trace", PAYER]);
+    let (_, lines) = program.jsonl(&["trace", PAYER]);
     let coins: Vec<&Value> = json["rules"]
         .as_array()
         .expect("rules")
@@ -149,12 +149,12 @@ fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
         assert_eq!((&line["outpoint"], &line["taint_sat"]), (&coin["outpoint"], &coin["taint_sat"]));
     }
     assert_eq!(lines[coins.len() + 1]["rules"][1]["sum"], json["rules"][1]["sum"]);
-    let csv = cli.run(&["--format", "csv", "trace", PAYER]);
+    let csv = program.run(&["--format", "csv", "trace", PAYER]);
     assert_eq!(csv.stdout.lines().count(), coins.len() + 1, "{}", csv.stdout);
     assert!(csv.stdout.starts_with("rule,outpoint,height,"), "{}", csv.stdout);
     assert!(csv.stderr.contains("\"coverage\""), "{}", csv.stderr);
     for (format, begins) in [("dot", "digraph"), ("graphml", "<?xml"), ("html", "<!doctype html>")] {
-        let out = cli.run(&["--format", format, "trace", PAYER]);
+        let out = program.run(&["--format", format, "trace", PAYER]);
         let begin: String = out.stdout.chars().take(200).collect::<String>().to_lowercase();
         assert!(out.code == 0 && begin.contains(begins), "{format}: {} {begin}", out.stderr);
         assert!(out.stdout.contains(&FIRST_PAYMENT[..8]), "{format} shows where it went");
@@ -164,11 +164,11 @@ fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
 #[test]
 fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
     let small = SmallIndex::at(200);
-    let cli = &small.cli;
+    let program = &small.program;
     let (hal, change) = (format!("{FIRST_PAYMENT}:0"), format!("{FIRST_PAYMENT}:1"));
     let untouched = format!("{UNTOUCHED}:0");
     let (code, answer) =
-        cli.json(&["screen", PAYER, &hal, &change, FIRST_PAYMENT, &untouched, UNTOUCHED, UNLISTED, NOBODY]);
+        program.json(&["screen", PAYER, &hal, &change, FIRST_PAYMENT, &untouched, UNTOUCHED, UNLISTED, NOBODY]);
     let column = |name: &str| -> Vec<Value> {
         answer["rows"].as_array().expect("rows").iter().map(|row| row[name].clone()).collect()
     };
@@ -192,13 +192,13 @@ fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
     assert!(answer["frontier_sat"]["haircut"].is_u64(), "{answer}");
 
     let nasty = "not a target \u{1b}[2J";
-    let file = cli.home().join("targets.txt");
+    let file = program.home().join("targets.txt");
     let text = format!(
         "# deposits\n\n{hal}\n  {UNTOUCHED}\n{UNTOUCHED}:0 5\n{UNTOUCHED}:0,9999\n{nasty}\nlabel:nope\n{NOBODY}:1\n"
     );
     std::fs::write(&file, text).expect("the folder is ours");
     let file = file.to_str().expect("a plain path");
-    let (code, answer) = cli.json(&["screen", "--file", file]);
+    let (code, answer) = program.json(&["screen", "--file", file]);
     let rows = answer["rows"].as_array().expect("rows");
     let verdicts: Vec<&str> = rows.iter().filter_map(|row| row["verdict"].as_str()).collect();
     assert_eq!(
@@ -207,12 +207,12 @@ fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
         "{answer}"
     );
     assert!(rows[5]["why"].as_str().is_some_and(|why| why.contains("no flagged entry has the label")), "{answer}");
-    let table = cli.run(&["screen", "--file", file]);
+    let table = program.run(&["screen", "--file", file]);
     assert!(!table.stdout.contains('\u{1b}') && table.stdout.contains("7 rows"), "{}", table.stdout);
     assert!(table.stdout.contains("\nfrontier: haircut 0.00000000 BTC, fifo 0.00000000 BTC\n"), "{}", table.stdout);
-    let csv = cli.run(&["--format", "csv", "screen", "--file", file]);
+    let csv = program.run(&["--format", "csv", "screen", "--file", file]);
     assert_eq!(csv.stdout.lines().count(), 8, "{}", csv.stdout);
-    let (_, lines) = cli.jsonl(&["screen", "--file", file]);
+    let (_, lines) = program.jsonl(&["screen", "--file", file]);
     assert_eq!(lines[1..8], rows[..], "jsonl has the same rows");
 
     let raw = serialize_hex(&mainnet()[170].txdata[1]);
@@ -236,7 +236,7 @@ fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
         (&["screen"], 2, "TARGET"),
     ];
     for (arguments, code, words) in cases {
-        let out = cli.run(arguments);
+        let out = program.run(arguments);
         let said = format!("{}{}", out.stdout, out.stderr);
         assert_eq!(out.code, code, "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?} doesn't say '{words}': {said}");
@@ -247,15 +247,15 @@ fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
 fn what_is_in_the_index_needs_no_node_and_the_rest_is_unknown_without_one() {
     let mut small = SmallIndex::at(200);
     small.node.stop();
-    let cli = &small.cli;
+    let program = &small.program;
     let (hal, untouched) = (format!("{FIRST_PAYMENT}:0"), format!("{UNTOUCHED}:0"));
-    let (code, answer) = cli.json(&["screen", &hal, PAYER, UNLISTED, FIRST_PAYMENT, &untouched, UNTOUCHED]);
+    let (code, answer) = program.json(&["screen", &hal, PAYER, UNLISTED, FIRST_PAYMENT, &untouched, UNTOUCHED]);
     let verdicts: Vec<&str> =
         answer["rows"].as_array().expect("rows").iter().filter_map(|row| row["verdict"].as_str()).collect();
     assert_eq!((code, verdicts), (4, vec!["derived", "flagged", "none", "flagged", "unknown", "unknown"]), "{answer}");
     let why = answer["rows"][4]["why"].as_str().expect("a reason");
     assert!(why.contains("the node tells nothing"), "{why}");
-    let (code, answer) = cli.json(&["screen", &untouched, "--height", "5"]);
+    let (code, answer) = program.json(&["screen", &untouched, "--height", "5"]);
     assert_eq!((code, &answer["rows"][0]["verdict"]), (0, &json!("none")), "{answer}");
 }
 
@@ -274,10 +274,10 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
         let node = Bitcoind::regtest_with(arguments);
         chain.submit_to(&node);
         let folder = tempfile::tempdir().expect("a folder for the index");
-        let cli = Program::new(&node, folder.path().join("index"));
-        let list = write_list(&cli, &[(flagged.clone(), 0)]);
-        let cli = cli.with(&["--watch", &list]);
-        let (code, answer) = cli.json(&["backfill"]);
+        let program = Program::new(&node, folder.path().join("index"));
+        let list = write_list(&program, &[(flagged.clone(), 0)]);
+        let program = program.with(&["--watch", &list]);
+        let (code, answer) = program.json(&["backfill"]);
         assert_eq!(code, 0, "{answer}");
         let send =
             |transaction: &bitcoin::Transaction| node.rpc("sendrawtransaction", json!([serialize_hex(transaction), 0]));
@@ -291,8 +291,13 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
             send(transaction);
         }
         let id = |transaction: &bitcoin::Transaction| transaction.compute_txid().to_string();
-        let (code, answer) =
-            cli.json(&["screen", &id(&mixed), &id(&clean), &format!("{}:0", id(&first)), &format!("{}:1", id(&clean))]);
+        let (code, answer) = program.json(&[
+            "screen",
+            &id(&mixed),
+            &id(&clean),
+            &format!("{}:0", id(&first)),
+            &format!("{}:1", id(&clean)),
+        ]);
         let rows = answer["rows"].as_array().expect("rows");
         let verdicts: Vec<&str> = rows.iter().filter_map(|row| row["verdict"].as_str()).collect();
         assert_eq!((code, verdicts), (4, vec!["derived", "none", "derived", "unknown"]), "{arguments:?}: {answer}");
@@ -304,7 +309,7 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
         );
         assert_eq!((&rows[0]["hops"], &rows[0]["flagged_inputs"]), (&json!(2), &json!(0)), "{arguments:?}: {answer}");
         assert!(rows[1]["why"].as_str().is_some_and(|why| why.contains("not confirmed yet")), "{answer}");
-        let (code, answer) = cli.json(&["screen", "--raw-tx", &serialize_hex(&lonely)]);
+        let (code, answer) = program.json(&["screen", "--raw-tx", &serialize_hex(&lonely)]);
         assert_eq!((code, &answer["rows"][0]["verdict"]), (3, &json!("unknown")), "{arguments:?}: {answer}");
         // Confirmed above what is settled: nothing more is proven than before.
         let waiting = [first, mixed.clone(), clean.clone()];
@@ -316,13 +321,13 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
         while !node.rpc("getindexinfo", json!([])).as_object().expect("indexes").values().all(follows) {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        let (code, answer) = cli.json(&["screen", &format!("{}:0", id(&mixed)), &format!("{}:0", id(&clean))]);
+        let (code, answer) = program.json(&["screen", &format!("{}:0", id(&mixed)), &format!("{}:0", id(&clean))]);
         let rows = answer["rows"].as_array().expect("rows");
         let found = if arguments.is_empty() { ("unknown", 3) } else { ("derived", 4) };
         assert_eq!((rows[0]["verdict"].as_str(), code), (Some(found.0), found.1), "{arguments:?}: {answer}");
         assert_eq!(rows[1]["verdict"], "unknown", "{arguments:?}: {answer}");
-        assert_eq!(cli.json(&["backfill"]).0, 0);
-        let (_, answer) = cli.json(&["screen", &format!("{}:0", id(&mixed)), &format!("{}:0", id(&clean))]);
+        assert_eq!(program.json(&["backfill"]).0, 0);
+        let (_, answer) = program.json(&["screen", &format!("{}:0", id(&mixed)), &format!("{}:0", id(&clean))]);
         let verdicts: Vec<&str> =
             answer["rows"].as_array().expect("rows").iter().filter_map(|row| row["verdict"].as_str()).collect();
         assert_eq!(verdicts, ["derived", "none"], "{arguments:?}: {answer}");

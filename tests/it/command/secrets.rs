@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::cli::{Program, ProgramOutput};
-use crate::support::small::{FIRST_PAYMENT, PAYER, SmallIndex, UNLISTED};
+use crate::support::program::{Program, ProgramOutput};
+use crate::support::small_index::{FIRST_PAYMENT, PAYER, SmallIndex, UNLISTED};
 
 /// Private keys in every usual dress, all of them of test vectors.
 const KEYS: [&str; 5] = [
@@ -49,23 +49,23 @@ fn private_keys_in_lists_and_targets_are_refused_and_never_repeated() {
     let small = SmallIndex::without_index(20);
     let secrets: Vec<&str> = KEYS.into_iter().chain([HEX_KEY]).collect();
     let plain: String = secrets.iter().map(|key| format!("{key} my key\n{UNLISTED} {key}\n")).collect();
-    fs::write(small.cli.home().join("keys.txt"), format!("script:51 good\n{plain}")).expect("ours");
+    fs::write(small.program.home().join("keys.txt"), format!("script:51 good\n{plain}")).expect("ours");
     let csv: String = secrets.iter().map(|key| format!("{UNLISTED},\"note {key}\"\n{key},x\n")).collect();
-    fs::write(small.cli.home().join("keys.csv"), format!("address,note\n{csv}{UNLISTED},good\n")).expect("ours");
-    fs::write(small.cli.home().join("only.txt"), KEYS.join("\n")).expect("ours");
+    fs::write(small.program.home().join("keys.csv"), format!("address,note\n{csv}{UNLISTED},good\n")).expect("ours");
+    fs::write(small.program.home().join("only.txt"), KEYS.join("\n")).expect("ours");
     let lists = ["-vv", "--watch", "keys.txt", "--watch", "keys.csv"];
     for format in ["table", "json", "jsonl", "csv"] {
         for command in
             [&["watch", "check"][..], &["watch", "check", "only.txt"], &["check"], &["backfill"], &["watch", "list"]]
         {
-            let out = small.cli.run(&[&["--format", format], &lists[..], command].concat());
+            let out = small.program.run(&[&["--format", format], &lists[..], command].concat());
             assert_silent(&out, &secrets, &format!("{command:?} as {format}"));
         }
-        let out = small.cli.run(&["-vv", "--format", format, "--watch", "only.txt", "backfill"]);
+        let out = small.program.run(&["-vv", "--format", format, "--watch", "only.txt", "backfill"]);
         assert_eq!(out.code, 1, "{out:#?}");
         assert_silent(&out, &secrets, "a list of nothing but keys");
     }
-    assert_not_stored(small.cli.index(), &secrets);
+    assert_not_stored(small.program.index(), &secrets);
     for key in &secrets {
         let mut targets = vec![(*key).to_owned(), format!("wpkh({key})"), format!("label {key}"), format!(" {key},x")];
         if *key != HEX_KEY {
@@ -78,7 +78,7 @@ fn private_keys_in_lists_and_targets_are_refused_and_never_repeated() {
                 if command == "tx" && target == HEX_KEY {
                     continue;
                 }
-                let out = small.cli.run(&["-vv", command, &target]);
+                let out = small.program.run(&["-vv", command, &target]);
                 assert_eq!(out.code, 2, "{command} {target}: {out:#?}");
                 assert_silent(&out, &[key], &format!("{command} {target}"));
             }
@@ -91,7 +91,7 @@ fn password_and_cookie_never_show_whatever_fails() {
     let small = SmallIndex::at(20);
     let cookie = fs::read_to_string(small.node.cookie_file()).expect("the node is up");
     let cookie_secret = cookie.split_once(':').expect("user and password").1.trim().to_owned();
-    let password = small.cli.home().join("password");
+    let password = small.program.home().join("password");
     fs::write(&password, format!("{PASSWORD}\n")).expect("ours");
     let password = password.to_str().expect("tests use plain paths");
     let secrets = [PASSWORD, cookie_secret.as_str()];
@@ -105,35 +105,35 @@ fn password_and_cookie_never_show_whatever_fails() {
         &["digest"],
     ];
     for command in commands {
-        let out = small.cli.run(&[&["-vv"], command].concat());
+        let out = small.program.run(&[&["-vv"], command].concat());
         assert_silent(&out, &secrets, &format!("{command:?} with the cookie"));
         let wrong = ["-vv", "--format", "json", "--rpc-user", "ann", "--rpc-password-file", password];
-        let out = small.cli.run(&[&wrong[..], command].concat());
+        let out = small.program.run(&[&wrong[..], command].concat());
         assert_silent(&out, &secrets, &format!("{command:?} with a password that is refused"));
         let url = format!("http://ann:{PASSWORD}@127.0.0.1:1");
-        let cli = Program::bare().with(&["-vv", "--rpc-url", &url, "--watch", small.list.to_str().expect("plain")]);
-        assert_silent(&cli.run(command), &secrets, &format!("{command:?} with a password in the URL"));
+        let program = Program::bare().with(&["-vv", "--rpc-url", &url, "--watch", small.list.to_str().expect("plain")]);
+        assert_silent(&program.run(command), &secrets, &format!("{command:?} with a password in the URL"));
     }
-    let out = small.cli.run(&["--rpc-user", "ann", "--rpc-password-file", password, "backfill"]);
+    let out = small.program.run(&["--rpc-user", "ann", "--rpc-password-file", password, "backfill"]);
     assert!(out.code == 1 && out.stderr.contains("refuses"), "{out:#?}");
     for flag in [format!("--rpc-password={PASSWORD}"), format!("--rpcpassword={PASSWORD}")] {
-        let out = small.cli.run(&[&flag, "status"]);
+        let out = small.program.run(&[&flag, "status"]);
         assert_eq!(out.code, 2, "there is no such flag: a password is never an argument");
         assert_silent(&out, &secrets, &flag);
     }
-    assert_not_stored(small.cli.index(), &secrets);
+    assert_not_stored(small.program.index(), &secrets);
 }
 
 #[test]
 fn index_and_backup_are_their_owner_s_only() {
     let small = SmallIndex::without_index(20);
     // Whatever the umask of this test, that of the runs is everybody's.
-    let shell = Program::new(&small.node, small.cli.index())
+    let shell = Program::new(&small.node, small.program.index())
         .with(&["--watch", small.list.to_str().expect("tests use plain paths")])
         .with_script(&format!("umask 022; exec {} \"$@\"", env!("CARGO_BIN_EXE_coinhound")));
     assert_eq!(shell.run(&["backfill"]).code, 0);
     assert_eq!(shell.run(&["backfill"]).code, 0);
-    let folder = small.cli.index().parent().expect("a folder");
+    let folder = small.program.index().parent().expect("a folder");
     let copy = folder.join("above/copy");
     assert_eq!(shell.run(&["backup", copy.to_str().expect("tests use plain paths")]).code, 0);
     let (mut seen, all) = (0, files(folder));

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::support::cli::Program;
-use crate::support::node::Bitcoind;
-use crate::support::small::{PAYER, SmallIndex, UNLISTED};
+use crate::support::bitcoind::Bitcoind;
+use crate::support::program::Program;
+use crate::support::small_index::{PAYER, SmallIndex, UNLISTED};
 use coinhound::config::{ConfigError, Flags, LIST_SETTINGS, SETTINGS, Settings};
 use tempfile::TempDir;
 
@@ -125,11 +125,12 @@ fn the_flags_and_variables_of_the_contract_arrive_under_their_keys() {
     ];
     let variable = |key: &str| format!("COINHOUND_{}", key.replace('.', "_").to_uppercase());
     for by_flag in cases.map(|(flag, ..)| flag) {
-        let mut cli = Program::bare();
+        let mut program = Program::bare();
         for (flag, key, value) in cases {
-            cli = if flag == by_flag { cli.with(&[flag, value]) } else { cli.with_env(&variable(key), value) };
+            program =
+                if flag == by_flag { program.with(&[flag, value]) } else { program.with_env(&variable(key), value) };
         }
-        let (_, answer) = cli.json(&["check"]);
+        let (_, answer) = program.json(&["check"]);
         assert_eq!(answer["lane"], "rpc", "{answer}");
         let settings = answer["settings"].as_array().expect("settings");
         for (flag, key, value) in cases {
@@ -158,13 +159,13 @@ fn the_file_is_found_in_the_xdg_folder_or_by_name_and_never_in_the_working_direc
     ] {
         assert_eq!(home.load(&flags, &environment).expect("it reads").threads, threads);
     }
-    let cli = Program::bare();
+    let program = Program::bare();
     for name in ["config.toml", "coinhound.toml", "coinhound/config.toml", ".config/config.toml"] {
-        let path = cli.home().join(name);
+        let path = program.home().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is ours");
         std::fs::write(path, "a stranger's file, which isn't even TOML").expect("the folder is ours");
     }
-    let out = cli.run(&["status"]);
+    let out = program.run(&["status"]);
     assert!(out.stderr.contains("no index") && out.stderr.contains("data/coinhound/main"), "{out:?}");
 }
 
@@ -225,31 +226,31 @@ fn wrong_files_are_refused_with_the_place_and_the_nearest_name() {
         let said = home.error(file);
         assert!(said.contains(words) && said.contains("bad.toml"), "{file}: {said}");
     }
-    let cli = Program::bare();
-    std::fs::write(cli.home().join("bad.toml"), "[node]\nnonsense").expect("the folder is ours");
-    let out = cli.run(&["--config", "bad.toml", "status"]);
+    let program = Program::bare();
+    std::fs::write(program.home().join("bad.toml"), "[node]\nnonsense").expect("the folder is ours");
+    let out = program.run(&["--config", "bad.toml", "status"]);
     assert!(out.code == 2 && out.stderr.contains("line 2") && !out.stderr.contains("\\u{a}"), "{out:?}");
 }
 
 #[test]
 fn lists_are_named_with_options_after_commas_and_add_to_those_of_the_file() {
     let small = SmallIndex::without_index(20);
-    let odd = small.cli.home().join("odd, name=1,x.csv");
+    let odd = small.program.home().join("odd, name=1,x.csv");
     std::fs::write(&odd, format!("{UNLISTED}\n")).expect("the folder is ours");
     let typed = format!("{},label=From a, b,from=5,format=plain,role=flagged", odd.display());
-    let file = small.cli.home().join("config/coinhound/config.toml");
+    let file = small.program.home().join("config/coinhound/config.toml");
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("the folder is ours");
-    std::fs::write(small.cli.home().join("config/coinhound/more.txt"), "script:51 by file\n").expect("ours");
+    std::fs::write(small.program.home().join("config/coinhound/more.txt"), "script:51 by file\n").expect("ours");
     std::fs::write(&file, "[[watchlist]]\npath = \"more.txt\"\n").expect("the folder is ours");
-    let out = small.cli.run(&["--watch", &typed, "backfill"]);
+    let out = small.program.run(&["--watch", &typed, "backfill"]);
     assert_eq!(out.code, 0, "{out:?}");
-    let (_, list) = small.cli.json(&["--watch", &typed, "watch", "list"]);
+    let (_, list) = small.program.json(&["--watch", &typed, "watch", "list"]);
     let rows = list["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 4, "{list}");
     let row = rows.iter().find(|row| row["address"] == UNLISTED).expect("the odd file's");
     assert_eq!((&row["from"], &row["label_texts"]), (&5.into(), &serde_json::json!(["From a, b"])));
     assert!(rows.iter().any(|row| row["script"] == "51"), "{list}");
-    assert_eq!(small.cli.run(&["--watch", &typed, "history", PAYER]).code, 0);
+    assert_eq!(small.program.run(&["--watch", &typed, "history", PAYER]).code, 0);
 }
 
 #[test]

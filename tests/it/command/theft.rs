@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::taint::{self, Question};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::browser::Browser;
-use crate::support::cli::Program;
 use crate::support::crowd::Crowd;
 use crate::support::library::Library;
-use crate::support::node::Bitcoind;
+use crate::support::program::Program;
 use crate::support::taint_cases::assert_traced;
 use crate::support::theft::{EXCHANGES, LABEL, MIN_TAINT, STOLEN, Theft};
 
@@ -36,7 +36,7 @@ fn target() -> String {
 struct Investigation {
     theft: Theft,
     node: Bitcoind,
-    cli: Program,
+    program: Program,
     _folder: TempDir,
 }
 
@@ -48,27 +48,27 @@ impl Investigation {
         let node = Bitcoind::regtest();
         theft.stale.submit_to(&node);
         let folder = tempfile::tempdir().expect("a folder for the index");
-        let cli = Program::new(&node, folder.path().join("index"));
+        let program = Program::new(&node, folder.path().join("index"));
         // The notice names addresses; services are known by their scripts.
-        let notice = cli.home().join("notice.csv");
+        let notice = program.home().join("notice.csv");
         let rows: String = theft.addresses().iter().map(|address| format!("{address},\"{LABEL}\"\n")).collect();
         fs::write(&notice, format!("address,label\n{rows}")).expect("ours");
-        let services = cli.watchlist(&theft.services());
+        let services = program.watchlist(&theft.services());
         let [notice, services] = [&notice, &services].map(|path| path.to_str().expect("plain").to_owned());
-        let cli = cli.with(&["--watch", &notice, "--watch", &format!("{services},role=service")]);
-        Self { theft, node, cli, _folder: folder }
+        let program = program.with(&["--watch", &notice, "--watch", &format!("{services},role=service")]);
+        Self { theft, node, program, _folder: folder }
     }
 
     /// Indexes the branch that is left, follows while the node leaves it, stops in the midst and catches up.
     fn index_through_the_reorg(&self) {
-        let (code, answer) = self.cli.json(&["backfill"]);
+        let (code, answer) = self.program.json(&["backfill"]);
         assert_eq!((code, &answer["coverage"]["through"]), (0, &json!(self.theft.stale.height())), "{answer}");
         let lost = self.theft.lost.at.to_string();
-        let (_, before) = self.cli.jsonl(&["events"]);
+        let (_, before) = self.program.jsonl(&["events"]);
         let cashed_out = |event: &&Value| event["kind"] == "service" && event["outpoint"] == lost;
         let told = before.iter().find(cashed_out).expect("money that reaches a service is told");
         assert_eq!((&told["value_sat"], &told["labels"]), (&json!(40 * 100_000_000_u64), &json!(["Exchange Two"])));
-        let mut running = self.cli.spawn(&["--format", "jsonl", "follow"]);
+        let mut running = self.program.spawn(&["--format", "jsonl", "follow"]);
         self.theft.chain.submit_to(&self.node);
         let mut seen = BTreeSet::new();
         while !(seen.contains("reorg") && seen.contains("moved")) {
@@ -89,8 +89,8 @@ impl Investigation {
         }
         running.term();
         assert_eq!(running.wait(PATIENCE).code, 0);
-        assert_eq!(self.cli.json(&["backfill"]).0, 0);
-        let (_, after) = self.cli.jsonl(&["events"]);
+        assert_eq!(self.program.json(&["backfill"]).0, 0);
+        let (_, after) = self.program.jsonl(&["events"]);
         assert!(!held(&after).contains_key(told["id"].as_str().expect("an id")), "what was undone holds no more");
         let moved = |events: &[Value]| {
             let again = self.theft.again.compute_txid().to_string();
@@ -104,17 +104,17 @@ impl Investigation {
 
     /// P5 and P9: the index and what its log says in the end are those of an index made now.
     fn assert_as_fresh(&self) {
-        let fresh = self.cli.elsewhere();
+        let fresh = self.program.elsewhere();
         assert_eq!(fresh.json(&["backfill"]).0, 0);
-        let digests = [&self.cli, &fresh].map(|cli| cli.json(&["digest"]));
+        let digests = [&self.program, &fresh].map(|program| program.json(&["digest"]));
         assert_eq!(digests[0].0, 0);
         assert_eq!(digests[0].1["digest"], digests[1].1["digest"]);
-        let [found, expected] = [&self.cli, &fresh].map(|cli| held(&cli.jsonl(&["events"]).1));
+        let [found, expected] = [&self.program, &fresh].map(|program| held(&program.jsonl(&["events"]).1));
         for (id, event) in &expected {
             assert_eq!(found.get(id), Some(event), "{id}");
         }
         assert_eq!(found.len(), expected.len(), "nothing else holds");
-        assert_eq!(self.cli.json(&["verify"]).0, 0);
+        assert_eq!(self.program.json(&["verify"]).0, 0);
     }
 
     /// Under every rule what the naive tracer says, and every satoshi of the 1,580 BTC is somewhere.
@@ -124,7 +124,7 @@ impl Investigation {
         let parameters =
             TraceParameters { rules: vec![Rule::Haircut, Rule::Fifo], min_taint_sat: MIN_TAINT, max_hops: None };
         let followed = taint::followed(blocks, &theft.listed, &parameters);
-        let snapshot = Library::open(self.cli.index()).0;
+        let snapshot = Library::open(self.program.index()).0;
         for stop_flagged in [false, true] {
             let asked = trace::Ask { rules: Rule::ALL.to_vec(), stop_flagged, ..trace::Ask::default() };
             let at = theft.chain.height();
@@ -151,11 +151,11 @@ impl Investigation {
 
     /// What the command prints: the sums, and what services got where the making tells it.
     fn assert_told(&self) {
-        let (code, answer) = self.cli.json(&["trace", &target(), "--rule", "haircut", "--rule", "fifo"]);
+        let (code, answer) = self.program.json(&["trace", &target(), "--rule", "haircut", "--rule", "fifo"]);
         assert_eq!((code, &answer["coverage"]["complete"]), (0, &json!(true)), "{}", answer["coverage"]);
         // Five of the six addresses got one coin, one two.
         assert_eq!(answer["source"]["coins"].as_array().map(Vec::len), Some(7));
-        let (code, others) = self.cli.json(&["trace", &target(), "--rule", "lifo", "--rule", "tiho"]);
+        let (code, others) = self.program.json(&["trace", &target(), "--rule", "lifo", "--rule", "tiho"]);
         let lost_sight = |rule: &Value| rule["frontier"]["not_followed_sat"] != 0;
         assert_eq!(code, if others["rules"].as_array().expect("rules").iter().any(lost_sight) { 3 } else { 0 });
         for rule in [&answer, &others].into_iter().flat_map(|answer| answer["rules"].as_array().expect("rules")) {
@@ -185,7 +185,7 @@ impl Investigation {
     }
 
     fn screened(&self, target: &str) -> (i32, Value) {
-        let (code, answer) = self.cli.json(&["screen", target]);
+        let (code, answer) = self.program.json(&["screen", target]);
         let rows = answer["rows"].as_array().unwrap_or_else(|| panic!("{target}: {answer}"));
         assert_eq!(rows.len(), 1, "{answer}");
         let mut row = rows[0].clone();
@@ -221,9 +221,9 @@ impl Investigation {
 
     /// The page in a browser; COINHOUND_PICTURES keeps what it looks like.
     fn assert_drawn(&self) {
-        let out = self.cli.run(&["--format", "html", "trace", &target()]);
+        let out = self.program.run(&["--format", "html", "trace", &target()]);
         assert_eq!(out.code, 0, "{}", out.stderr);
-        let page = self.cli.home().join("theft.html");
+        let page = self.program.home().join("theft.html");
         fs::write(&page, &out.stdout).expect("ours");
         let mut browser = Browser::start();
         browser.open(&page);
@@ -284,8 +284,8 @@ fn a_theft_is_followed_through_a_reorg_and_every_satoshi_of_it_is_somewhere() {
 }
 
 /// Runs a backfill; gives the most memory that it had until just before its end, in kB, as the kernel counts it.
-fn backfill_watched(cli: &Program) -> u64 {
-    let mut running = cli.spawn(&["backfill"]);
+fn backfill_watched(program: &Program) -> u64 {
+    let mut running = program.spawn(&["backfill"]);
     let status = format!("/proc/{}/status", running.pid());
     let mut most = 0;
     while running.is_running() {
@@ -324,29 +324,29 @@ fn a_crowd_of_coins_is_followed_traced_and_screened() {
     let node = Bitcoind::regtest();
     crowd.chain.submit_to(&node);
     let followed = crowd.coins.len();
-    let cli = Program::new(&node, node.datadir().join("crowd"));
+    let program = Program::new(&node, node.datadir().join("crowd"));
     let none = Program::new(&node, node.datadir().join("none"));
-    let list = |cli: Program, script: &bitcoin::ScriptBuf| {
-        let list = cli.watchlist(&[(script, "crowd")]);
-        cli.with(&["--watch", list.to_str().expect("plain")])
+    let list = |program: Program, script: &bitcoin::ScriptBuf| {
+        let list = program.watchlist(&[(script, "crowd")]);
+        program.with(&["--watch", list.to_str().expect("plain")])
     };
     let none = list(none, &bitcoin::ScriptBuf::from_bytes(vec![0x51; 40]));
-    let cli = list(cli, &crowd.flagged);
+    let program = list(program, &crowd.flagged);
     let start = Instant::now();
     let without = backfill_watched(&none);
     let between = Instant::now();
-    let with = backfill_watched(&cli);
+    let with = backfill_watched(&program);
     say(&format!(
         "backfill: {:?} following nothing, {:?} following {followed} coins",
         between - start,
         between.elapsed()
     ));
     say(&format!("peak memory: {without} kB following nothing, {with} kB following {followed} coins"));
-    say(&format!("index: {} and {} bytes", bytes(none.index()), bytes(cli.index())));
+    say(&format!("index: {} and {} bytes", bytes(none.index()), bytes(program.index())));
 
-    let (code, status) = cli.json(&["status"]);
+    let (code, status) = program.json(&["status"]);
     assert_eq!((code, &status["followed"], &status["live"]), (0, &json!(followed), &json!(crowd.live)), "{status}");
-    let snapshot = Library::open(cli.index()).0;
+    let snapshot = Library::open(program.index()).0;
     for rule in Rule::ALL {
         let asked = trace::Ask { rules: vec![rule], ..trace::Ask::default() };
         let (start, cpu) = (Instant::now(), cpu_seconds());
@@ -362,15 +362,15 @@ fn a_crowd_of_coins_is_followed_traced_and_screened() {
     }
     for format in ["table", "json", "jsonl", "html"] {
         let start = Instant::now();
-        let out = cli.run(&["--format", format, "trace", "label:crowd"]);
+        let out = program.run(&["--format", format, "trace", "label:crowd"]);
         assert_eq!(out.code, 0, "{}", out.stderr);
         say(&format!("coinhound trace, two rules, {format}: {:?}, {} bytes", start.elapsed(), out.stdout.len()));
     }
-    let file = cli.home().join("outpoints.txt");
+    let file = program.home().join("outpoints.txt");
     let lines: String = crowd.coins.iter().map(|at| format!("{at}\n")).collect();
     fs::write(&file, lines).expect("ours");
     let start = Instant::now();
-    let (code, lines) = cli.jsonl(&["screen", "--file", file.to_str().expect("plain")]);
+    let (code, lines) = program.jsonl(&["screen", "--file", file.to_str().expect("plain")]);
     say(&format!("coinhound screen --file: {} outpoints in {:?}", lines.len() - 1, start.elapsed()));
     assert_eq!((code, lines.len()), (4, 1 + followed), "coverage, then a line each");
     for (at, row) in crowd.coins.iter().zip(&lines[1..]) {

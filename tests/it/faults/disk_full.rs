@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::cli::ProgramOutput;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::crash::{CrashRig, PreparedScenario, Run, Scenario, side_by_side};
-use crate::support::node::Bitcoind;
+use crate::support::program::ProgramOutput;
 use crate::support::random::{self, Rng};
 use crate::support::settled_index::copy;
 use crate::support::strace;
@@ -120,7 +120,7 @@ fn run_with(disk: &SmallDisk, prepared: &PreparedScenario<'_>, bytes: u64) -> (P
     fs::create_dir(&folder).expect("there is space");
     copy(&prepared.start, &folder);
     disk.leave(bytes);
-    let out = prepared.cli(&folder).run(&prepared.arguments());
+    let out = prepared.program(&folder).run(&prepared.arguments());
     (folder, out)
 }
 
@@ -172,7 +172,8 @@ fn fail_writes(field: &CrashRig, count: usize) {
         side_by_side(&points, |nth| {
             let folder = prepared.fresh();
             let what = format!("{}, full from write {nth} of {writes}", scenario.name);
-            let out = strace::full_from(&prepared.cli(&folder), &prepared.arguments(), *nth, &prepared.trace, &folder);
+            let out =
+                strace::full_from(&prepared.program(&folder), &prepared.arguments(), *nth, &prepared.trace, &folder);
             assert_stopped_and_goes_on(&prepared, &folder, &out, || (), &what);
         });
     }

@@ -23,10 +23,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, rows};
-use crate::support::cli::Program;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::crash::{is_long, side_by_side};
 use crate::support::fake_node::FakeNode;
-use crate::support::node::Bitcoind;
+use crate::support::program::Program;
 use crate::support::random::{self, Rng};
 use crate::support::settled_index::copy;
 use crate::support::swept::{UNTRACKED, entries, identity};
@@ -268,9 +268,9 @@ fn the_program_says_what_is_damaged_and_never_dies_of_it() {
     }
     side_by_side(&flips, |flip| {
         let (_dir, index) = rest.damaged(flip);
-        let cli = Program::new(&node, index);
+        let program = Program::new(&node, index);
         for question in [&["history", "all"][..], &["digest"], &["status"], &["backfill"], &["history", "all"]] {
-            let out = cli.run(&[&["--format", "json"], question].concat());
+            let out = program.run(&[&["--format", "json"], question].concat());
             let what = format!("{flip:?}: {question:?}: {out:#?}");
             assert!([0, 1, 3].contains(&out.code) && !out.stderr.contains("panicked"), "{what}");
             let answer: Option<Value> = serde_json::from_str(&out.stdout).ok();

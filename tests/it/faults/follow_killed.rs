@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::oracle::answers::write_list;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::cli::{Program, RunningProgram};
 use crate::support::crash::is_long;
-use crate::support::node::Bitcoind;
+use crate::support::program::{Program, RunningProgram};
 use crate::support::random::{self, Rng};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ struct Story {
     rng: Rng,
     node: Bitcoind,
     chain: RegtestChain,
-    cli: Program,
+    program: Program,
     /// The log as it was read last.
     log: Vec<Value>,
     reorgs: usize,
@@ -32,10 +32,10 @@ impl Story {
         random::grow(&mut chain, &mut rng, 2);
         chain.submit_to(&node);
         let list = random::watchlist(&chain, &mut rng, 60);
-        let cli = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
-        let watch = write_list(&cli, &list);
-        let cli = cli.with(&["--watch", &watch, "--min-taint", "1"]);
-        Self { seed, rng, node, chain, cli, log: Vec::new(), reorgs: 0 }
+        let program = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
+        let watch = write_list(&program, &list);
+        let program = program.with(&["--watch", &watch, "--min-taint", "1"]);
+        Self { seed, rng, node, chain, program, log: Vec::new(), reorgs: 0 }
     }
 
     /// The node's chain goes on, or is left for another.
@@ -57,7 +57,7 @@ impl Story {
 
     /// Follows, and kills that somewhere while the chain goes on; what it printed is in the log.
     fn follow_and_kill(&mut self) {
-        let mut running = self.cli.spawn(&["--format", "jsonl", "follow"]);
+        let mut running = self.program.spawn(&["--format", "jsonl", "follow"]);
         let end = Instant::now() + Duration::from_millis(self.rng.below(700));
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             if self.rng.once_in(2) {
@@ -78,11 +78,11 @@ impl Story {
     /// Reads the log: what was in it stays, and each line that was printed is one of its own, and new.
     fn look(&mut self, printed: &[Value]) {
         let seed = self.seed;
-        if !self.cli.index().exists() {
+        if !self.program.index().exists() {
             assert!(printed.is_empty(), "seed {seed}: something was told before there was an index: {printed:?}");
             return;
         }
-        let (code, log) = self.cli.jsonl(&["events"]);
+        let (code, log) = self.program.jsonl(&["events"]);
         if code == 1 {
             assert!(self.log.is_empty() && printed.is_empty(), "seed {seed}: the index can't be read any more");
             return;
@@ -107,17 +107,17 @@ impl Story {
     /// Lets it come to its end without a kill, and compares with an index that was made in one go.
     fn end(mut self) -> usize {
         self.go_on();
-        let mut running = self.cli.spawn(&["--format", "jsonl", "follow"]);
+        let mut running = self.program.spawn(&["--format", "jsonl", "follow"]);
         let printed = self.await_tip(&mut running);
         running.term();
         let out = running.wait(PATIENCE);
         assert_eq!(out.code, 0, "seed {}: {out:#?}", self.seed);
         self.look(&printed);
-        let fresh = self.cli.elsewhere();
+        let fresh = self.program.elsewhere();
         assert_eq!(fresh.json(&["backfill"]).0, 0);
-        let digest = |cli: &Program| cli.json(&["digest"]).1["digest"].as_str().expect("a digest").to_owned();
-        assert_eq!(digest(&self.cli), digest(&fresh), "seed {}", self.seed);
-        assert_eq!(self.cli.json(&["verify"]).0, 0, "seed {}", self.seed);
+        let digest = |program: &Program| program.json(&["digest"]).1["digest"].as_str().expect("a digest").to_owned();
+        assert_eq!(digest(&self.program), digest(&fresh), "seed {}", self.seed);
+        assert_eq!(self.program.json(&["verify"]).0, 0, "seed {}", self.seed);
         let (found, expected) = (holds(&self.log), holds(&fresh.jsonl(&["events"]).1));
         assert!(!expected.is_empty(), "seed {}: nothing was to be found", self.seed);
         for (id, fact) in &expected {
@@ -136,7 +136,7 @@ impl Story {
                 printed.push(serde_json::from_str(&line).expect("a whole line"));
             }
             assert!(running.is_running(), "seed {}: it ended", self.seed);
-            if self.cli.json(&["status"]).1["tip"]["hash"] == *tip {
+            if self.program.json(&["status"]).1["tip"]["hash"] == *tip {
                 return printed;
             }
         }
@@ -146,7 +146,7 @@ impl Story {
 
 impl Drop for Story {
     fn drop(&mut self) {
-        self.cli.index().parent().map(|folder| std::fs::remove_dir_all(folder).ok());
+        self.program.index().parent().map(|folder| std::fs::remove_dir_all(folder).ok());
     }
 }
 

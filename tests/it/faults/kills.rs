@@ -6,9 +6,9 @@ use std::io::Write;
 use bitcoin::ScriptBuf;
 
 use crate::oracle::answers::List;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
 use crate::support::crash::{CrashRig, KillCounts, PreparedScenario, Run, Scenario, Stage, is_long, side_by_side};
-use crate::support::node::Bitcoind;
 use crate::support::random::{self, Rng};
 use crate::support::strace::KillPoint;
 

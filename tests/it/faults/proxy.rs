@@ -12,11 +12,11 @@ use bitcoin::{Block, BlockHash};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, write_list};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain_facts::ChainFacts;
-use crate::support::cli::{Program, ProgramOutput};
+use crate::support::faults::{Consequence, Fault};
 use crate::support::library::Library;
-use crate::support::lies::{Consequence, Fault};
-use crate::support::node::Bitcoind;
+use crate::support::program::{Program, ProgramOutput};
 use crate::support::proxy::{CANARY, InjectedFault, Proxy};
 use crate::support::random::{self, Rng};
 
@@ -74,15 +74,15 @@ impl Scene {
             (list, Arc::new(chain_facts))
         });
         let indexes = |node: &Bitcoind, name: &str, arguments: &[&str]| {
-            let cli = |(number, (list, _)): (usize, &(List, _))| {
-                let cli = Program::new(node, dir.path().join(format!("{name}-{number}")));
-                let watch = write_list(&cli, list);
-                let cli = cli.with(&["--watch", &watch]);
-                let out = cli.run(arguments);
+            let program = |(number, (list, _)): (usize, &(List, _))| {
+                let program = Program::new(node, dir.path().join(format!("{name}-{number}")));
+                let watch = write_list(&program, list);
+                let program = program.with(&["--watch", &watch]);
+                let out = program.run(arguments);
                 assert_eq!(out.code, 0, "{name}: {out:?}");
-                cli
+                program
             };
-            lists.iter().enumerate().map(cli).collect::<Vec<_>>()
+            lists.iter().enumerate().map(program).collect::<Vec<_>>()
         };
         let (ours, theirs) = if invalid { (&long, &short) } else { (&short, &long) };
         let nodes = [(); 2].map(|()| Bitcoind::regtest());
@@ -128,17 +128,17 @@ impl Scene {
         let number = rng.index(self.lists.len());
         let (list, chain_facts) = &self.lists[number];
         let folder = self.dir.path().join(format!("seed-{seed}"));
-        let cli = Program::through(&self.theirs.node, proxy.url(), folder.join("index"));
-        let watch = write_list(&cli, list);
+        let program = Program::through(&self.theirs.node, proxy.url(), folder.join("index"));
+        let watch = write_list(&program, list);
         let (cookie, threads) = (proxy.cookie_file(), (1 + rng.below(4)).to_string());
         let cookie = cookie.to_str().expect("tests use plain paths");
         let batch = *rng.pick(&["1", "7", "500"]);
-        let cli = cli
+        let program = program
             .with(&["--rpc-cookie-file", cookie, "--watch", &watch, "--lane", lane, "--threads", &threads])
             .with_env("COINHOUND_SCAN_BATCH_BLOCKS", batch);
         let begin = |from_stale: bool| {
             if from_stale {
-                copy(self.stale[number].index(), cli.index());
+                copy(self.stale[number].index(), program.index());
             }
         };
         begin(from_stale);
@@ -147,27 +147,27 @@ impl Scene {
         let mut happened = Vec::new();
         for run in 0.. {
             assert!(run < RUNS, "{scene}: what is left never happens");
-            let out = cli.spawn(&["backfill"]).wait(PATIENCE);
+            let out = program.spawn(&["backfill"]).wait(PATIENCE);
             let done = proxy.done();
             let named: Vec<_> = done.iter().map(ToString::to_string).collect();
             let what = format!("{scene}, run {run}, {named:?}");
             judge(&out, &done, &what);
-            self.assert_valid_prefix(cli.index(), number, &what);
+            self.assert_valid_prefix(program.index(), number, &what);
             happened.extend(done);
             if out.code == 0 {
                 if proxy.hurry() == 0 {
                     break;
                 }
                 // There is nothing left to do in it for a fault to happen to.
-                std::fs::remove_dir_all(cli.index()).expect("the folder is ours");
+                std::fs::remove_dir_all(program.index()).expect("the folder is ours");
                 begin(from_stale && run % 2 == 0);
             }
         }
         // Without the proxy, the node as it is.
-        let direct = Program::new(&self.theirs.node, cli.index()).with(&["--watch", &watch]);
+        let direct = Program::new(&self.theirs.node, program.index()).with(&["--watch", &watch]);
         let out = direct.run(&["backfill"]);
         assert_eq!(out.code, 0, "{scene}, at last: {out:?}");
-        let through = self.assert_valid_prefix(cli.index(), number, &scene);
+        let through = self.assert_valid_prefix(program.index(), number, &scene);
         assert_eq!(through.map(|through| through as usize + 1), Some(self.theirs.hashes.len()), "{scene}, at last");
         std::fs::remove_dir_all(folder).expect("the folder is ours");
         happened

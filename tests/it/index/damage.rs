@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::cli::{Program, ProgramOutput};
-use crate::support::node::Bitcoind;
-use crate::support::small::{PAYER, SmallIndex};
+use crate::support::bitcoind::Bitcoind;
+use crate::support::program::{Program, ProgramOutput};
+use crate::support::small_index::{PAYER, SmallIndex};
 use coinhound::index::{Family, Writer};
 
 /// The files of a folder with their bytes.
@@ -16,7 +16,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Each command that opens an index, with what it prints.
-fn all_commands(cli: &Program) -> Vec<(Vec<&'static str>, ProgramOutput)> {
+fn all_commands(program: &Program) -> Vec<(Vec<&'static str>, ProgramOutput)> {
     let commands: [&[&str]; 7] = [
         &["backfill"],
         &["status"],
@@ -28,21 +28,21 @@ fn all_commands(cli: &Program) -> Vec<(Vec<&'static str>, ProgramOutput)> {
     ];
     // At once, since some of them wait for a writer that might be at work.
     std::thread::scope(|scope| {
-        let running = commands.map(|arguments| (arguments, scope.spawn(move || cli.run(arguments))));
+        let running = commands.map(|arguments| (arguments, scope.spawn(move || program.run(arguments))));
         running.map(|(arguments, run)| (arguments.to_vec(), run.join().expect("it ran"))).into_iter().collect()
     })
 }
 
-fn assert_refused(cli: &Program, words: &[&str]) {
-    let before = files(cli.index());
-    for (arguments, out) in all_commands(cli) {
+fn assert_refused(program: &Program, words: &[&str]) {
+    let before = files(program.index());
+    for (arguments, out) in all_commands(program) {
         assert_eq!(out.code, 1, "{arguments:?}: {out:#?}");
         assert_eq!(out.stdout, "", "{arguments:?}");
         for word in words {
             assert!(out.stderr.contains(word), "{arguments:?} doesn't say '{word}': {}", out.stderr);
         }
     }
-    let after = files(cli.index());
+    let after = files(program.index());
     // RocksDB has files of its own for each open; tables are where the rows are.
     for (path, bytes) in before.iter().filter(|(path, _)| path.extension().is_some_and(|name| name == "sst")) {
         assert_eq!(after.get(path), Some(bytes), "{} was changed or removed", path.display());
@@ -52,35 +52,35 @@ fn assert_refused(cli: &Program, words: &[&str]) {
 #[test]
 fn a_folder_that_holds_something_else_is_left_untouched() {
     let small = SmallIndex::without_index(10);
-    fs::create_dir_all(small.cli.index()).expect("ours");
-    fs::write(small.cli.index().join("thesis.doc"), "two years of work").expect("ours");
-    let before = files(small.cli.index());
-    assert_refused(&small.cli, &["is not a coinhound index", "--index DIR"]);
-    assert_eq!(files(small.cli.index()), before);
-    let folder = small.cli.index().parent().expect("a folder");
+    fs::create_dir_all(small.program.index()).expect("ours");
+    fs::write(small.program.index().join("thesis.doc"), "two years of work").expect("ours");
+    let before = files(small.program.index());
+    assert_refused(&small.program, &["is not a coinhound index", "--index DIR"]);
+    assert_eq!(files(small.program.index()), before);
+    let folder = small.program.index().parent().expect("a folder");
     let names: Vec<_> = fs::read_dir(folder).expect("ours").map(|entry| entry.expect("ours").file_name()).collect();
     assert_eq!(names, ["index"], "nothing is made beside it");
-    let out = small.cli.run(&["check"]);
+    let out = small.program.run(&["check"]);
     assert!(out.code == 1 && out.stdout.contains("is not a coinhound index"), "{out:#?}");
 }
 
 #[test]
 fn a_file_in_the_index_s_place_is_refused() {
     let small = SmallIndex::without_index(10);
-    fs::write(small.cli.index(), "a file").expect("ours");
-    for (arguments, out) in all_commands(&small.cli) {
+    fs::write(small.program.index(), "a file").expect("ours");
+    for (arguments, out) in all_commands(&small.program) {
         assert!(out.code == 1 && out.stderr.contains("index"), "{arguments:?}: {out:#?}");
     }
-    assert_eq!(fs::read(small.cli.index()).expect("ours"), b"a file");
+    assert_eq!(fs::read(small.program.index()).expect("ours"), b"a file");
 }
 
 #[test]
 fn another_chain_s_index_is_refused_by_every_command() {
     let small = SmallIndex::at(10);
     let node = Bitcoind::regtest();
-    let cli = Program::new(&node, small.cli.index());
-    fs::write(cli.home().join("list.txt"), "script:51\n").expect("ours");
-    assert_refused(&cli.with(&["--watch", "list.txt"]), &["is of main, not of regtest", "--chain"]);
+    let program = Program::new(&node, small.program.index());
+    fs::write(program.home().join("list.txt"), "script:51\n").expect("ours");
+    assert_refused(&program.with(&["--watch", "list.txt"]), &["is of main, not of regtest", "--chain"]);
 }
 
 #[test]
@@ -88,12 +88,12 @@ fn another_format_is_refused_by_every_command() {
     for (bytes, shown) in [(&2u32.to_be_bytes()[..], "has format 2"), (b"new!", "has format"), (b"", "format unknown")]
     {
         let small = SmallIndex::at(10);
-        let writer = Writer::open(small.cli.index()).expect("it is whole");
+        let writer = Writer::open(small.program.index()).expect("it is whole");
         let mut step = writer.step();
         step.raw_put(Family::Meta, b"format", bytes);
         step.commit(true).expect("there is space");
         drop(writer);
-        assert_refused(&small.cli, &[shown, "reads format 1", "use the version that wrote it"]);
+        assert_refused(&small.program, &[shown, "reads format 1", "use the version that wrote it"]);
     }
 }
 
@@ -116,13 +116,13 @@ fn lost_or_cut_files_are_damage_and_nothing_is_made_anew() {
     let small = SmallIndex::at(30);
     // A second run writes what the first left in its log into tables.
     small.backfill();
-    let whole = files(small.cli.index());
+    let whole = files(small.program.index());
     for (what, harm) in harms {
-        fs::remove_dir_all(small.cli.index()).expect("ours");
-        fs::create_dir(small.cli.index()).expect("ours");
+        fs::remove_dir_all(small.program.index()).expect("ours");
+        fs::create_dir(small.program.index()).expect("ours");
         whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("ours"));
-        harm(small.cli.index());
-        for (arguments, out) in all_commands(&small.cli) {
+        harm(small.program.index());
+        for (arguments, out) in all_commands(&small.program) {
             assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{what}: {arguments:?}: {out:#?}");
             assert!(out.stderr.contains("is damaged"), "{what}: {arguments:?}: {}", out.stderr);
             assert!(out.stderr.contains("estore a backup"), "{what}: {arguments:?}: {}", out.stderr);
@@ -139,10 +139,10 @@ fn a_flipped_byte_is_noticed_or_changes_no_answer() {
     let small = SmallIndex::at(200);
     small.backfill();
     let questions = [&["history", PAYER][..], &["coins", PAYER], &["digest"]];
-    let ask = |question: &[&str]| small.cli.run(&[&["--format", "json"], question].concat());
+    let ask = |question: &[&str]| small.program.run(&[&["--format", "json"], question].concat());
     let right: Vec<_> = questions.iter().map(|question| ask(question)).collect();
     let mut noticed = 0;
-    for (path, bytes) in files(small.cli.index()) {
+    for (path, bytes) in files(small.program.index()) {
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
         if !(name.ends_with(".sst") || name.starts_with("MANIFEST")) {
             continue;
@@ -173,12 +173,12 @@ fn a_flipped_byte_is_noticed_or_changes_no_answer() {
 #[test]
 fn an_index_in_use_names_the_process_and_still_answers_questions() {
     let small = SmallIndex::at(30);
-    let writer = Writer::open(small.cli.index()).expect("it is whole");
-    let out = small.cli.run(&["backfill"]);
+    let writer = Writer::open(small.program.index()).expect("it is whole");
+    let out = small.program.run(&["backfill"]);
     assert_eq!(out.code, 1, "{out:#?}");
     let holder = format!("in use by process {}", std::process::id());
     assert!(out.stderr.contains(&holder), "{}", out.stderr);
-    for (arguments, out) in all_commands(&small.cli).into_iter().skip(1) {
+    for (arguments, out) in all_commands(&small.program).into_iter().skip(1) {
         assert_eq!(out.code, 0, "{arguments:?}: {out:#?}");
     }
     drop(writer);
@@ -188,20 +188,22 @@ fn an_index_in_use_names_the_process_and_still_answers_questions() {
 #[test]
 fn a_backup_is_whole_and_never_put_over_anything() {
     let small = SmallIndex::at(200);
-    let folder = small.cli.index().parent().expect("a folder");
+    let folder = small.program.index().parent().expect("a folder");
     let copy = folder.join("deep/copy");
     let path = copy.to_str().expect("tests use plain paths");
-    assert_eq!(small.cli.run(&["backup", path]).code, 0);
+    assert_eq!(small.program.run(&["backup", path]).code, 0);
     let moved = Program::new(&small.node, &copy);
     for question in [&["history", "all"][..], &["digest"]] {
-        let (ours, theirs) = (small.cli.json(question), moved.json(question));
+        let (ours, theirs) = (small.program.json(question), moved.json(question));
         assert_eq!((ours.0, &ours.1["rows"], &ours.1["digest"]), (theirs.0, &theirs.1["rows"], &theirs.1["digest"]));
     }
     let before = files(&copy);
-    for target in
-        [path, small.cli.index().to_str().expect("tests use plain paths"), small.cli.home().to_str().expect("plain")]
-    {
-        let out = small.cli.run(&["backup", target]);
+    for target in [
+        path,
+        small.program.index().to_str().expect("tests use plain paths"),
+        small.program.home().to_str().expect("plain"),
+    ] {
+        let out = small.program.run(&["backup", target]);
         assert!(out.code == 1 && out.stderr.contains("is not empty"), "{target}: {out:#?}");
     }
     assert_eq!(files(&copy), before);

@@ -17,10 +17,10 @@ use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, write_list};
 use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};
-use crate::support::cli::{Program, RunningProgram};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::gate::Gate;
 use crate::support::library::Library;
-use crate::support::node::Bitcoind;
+use crate::support::program::{Program, RunningProgram};
 use crate::support::random;
 use crate::support::random::Rng;
 use crate::support::records::mainnet;
@@ -47,17 +47,17 @@ impl Scene {
         let node = Bitcoind::mainnet_offline();
         node.feed_mainnet(TIP);
         let dir = tempfile::tempdir().expect("a folder for indexes");
-        let cli = Program::new(&node, dir.path().join("done"));
-        let watch = write_list(&cli, &list);
-        assert_eq!(cli.with(&["--watch", &watch]).json(&["backfill"]).0, 0);
+        let program = Program::new(&node, dir.path().join("done"));
+        let watch = write_list(&program, &list);
+        assert_eq!(program.with(&["--watch", &watch]).json(&["backfill"]).0, 0);
         let (gate, done) = (Gate::before(node.rpc_port()), Library::open(&dir.path().join("done")));
         Self { blocks, list, node, gate, done, dir }
     }
 
-    fn cli(&self, name: &str) -> Program {
-        let cli = Program::through(&self.node, self.gate.url(), self.dir.path().join(name));
-        let watch = write_list(&cli, &self.list);
-        cli.with(&["--watch", &watch]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
+    fn program(&self, name: &str) -> Program {
+        let program = Program::through(&self.node, self.gate.url(), self.dir.path().join(name));
+        let watch = write_list(&program, &self.list);
+        program.with(&["--watch", &watch]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
     }
 
     fn scripts(&self) -> Vec<ScriptBuf> {
@@ -69,9 +69,9 @@ impl Scene {
     }
 }
 
-fn start(cli: &Program) -> RunningProgram {
-    let running = cli.spawn(&["--format", "json", "backfill"]);
-    while !cli.index().exists() {
+fn start(program: &Program) -> RunningProgram {
+    let running = program.spawn(&["--format", "json", "backfill"]);
+    while !program.index().exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
     running
@@ -98,12 +98,12 @@ fn every_open_beside_a_running_backfill_is_whole() {
     let all = scene.scripts();
     let (mut opened, mut partial, mut busy) = (0, 0, 0);
     for round in 0..4 {
-        let cli = scene.cli(&format!("index-{round}"));
+        let program = scene.program(&format!("index-{round}"));
         // As fast as it goes, and at last so slowly that there is time for enough.
         scene.gate.slow(Duration::from_millis([0, 1, 2, 40][round]));
-        let mut running = start(&cli);
+        let mut running = start(&program);
         while running.is_running() {
-            let library = match Library::try_open(cli.index()) {
+            let library = match Library::try_open(program.index()) {
                 Ok(library) => library,
                 Err(IndexError::Busy { .. }) => {
                     busy += 1;
@@ -137,9 +137,9 @@ fn every_open_beside_a_running_backfill_is_whole() {
 fn commands_beside_a_running_backfill_answer_as_of_their_own_coverage() {
     let scene = Scene::new();
     let all = scene.scripts();
-    let cli = scene.cli("index");
+    let program = scene.program("index");
     scene.gate.slow(Duration::from_millis(40));
-    let mut running = start(&cli);
+    let mut running = start(&program);
     let (mut answers, mut partial, mut busy, mut turn) = (0, 0, 0, 0);
     while running.is_running() {
         turn += 1;
@@ -147,7 +147,7 @@ fn commands_beside_a_running_backfill_answer_as_of_their_own_coverage() {
         let target: &[&str] = if command == "digest" { &[] } else { &["all"] };
         // Every second time about a height that is surely there, or not yet.
         let at: &[&str] = if turn % 2 == 0 { &[] } else { &["--at", "120"] };
-        let (code, answer) = cli.json(&[&[command], target, at].concat());
+        let (code, answer) = program.json(&[&[command], target, at].concat());
         if !is_answer(code, &answer, &mut busy) {
             continue;
         }
@@ -190,13 +190,13 @@ fn commands_beside_a_running_backfill_answer_as_of_their_own_coverage() {
 #[test]
 fn a_backup_beside_a_running_backfill_is_an_index_of_its_own() {
     let scene = Scene::new();
-    let cli = scene.cli("index");
+    let program = scene.program("index");
     scene.gate.slow(Duration::from_millis(40));
-    let mut running = start(&cli);
+    let mut running = start(&program);
     let (mut copies, mut busy) = (Vec::new(), 0);
     while running.is_running() && copies.len() < 4 {
         let folder = scene.dir.path().join(format!("copy-{}", copies.len()));
-        let (code, answer) = cli.json(&["backup", folder.to_str().expect("tests use plain paths")]);
+        let (code, answer) = program.json(&["backup", folder.to_str().expect("tests use plain paths")]);
         if is_answer(code, &answer, &mut busy) {
             assert_eq!(code, 0, "{answer}");
             copies.push((folder, answer["coverage"]["through"].clone()));
@@ -220,7 +220,7 @@ fn a_backup_beside_a_running_backfill_is_an_index_of_its_own() {
     }
     // What is there is never overwritten.
     let taken = scene.dir.path().join("copy-0");
-    let (code, answer) = cli.json(&["backup", taken.to_str().expect("tests use plain paths")]);
+    let (code, answer) = program.json(&["backup", taken.to_str().expect("tests use plain paths")]);
     assert_eq!(code, 1, "{answer}");
 }
 

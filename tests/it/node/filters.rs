@@ -13,8 +13,8 @@ use coinhound::stop::Stop;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain;
-use crate::support::node::Bitcoind;
 use crate::support::random::Rng;
 
 /// A handle to the node that believes the node's folder to be `folder`.

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, csv};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::cli::{Program, ProgramOutput, RunningProgram};
 use crate::support::gate::Gate;
-use crate::support::node::Bitcoind;
+use crate::support::program::{Program, ProgramOutput, RunningProgram};
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
 use crate::support::swept::{RowMap, assert_same_rows, rows};
@@ -43,58 +43,58 @@ impl Scene {
     }
 
     /// The binary on this node and the index of this name.
-    fn cli(&self, node: &Bitcoind, name: &str) -> Program {
+    fn program(&self, node: &Bitcoind, name: &str) -> Program {
         self.listed(Program::new(node, self.dir.path().join(name)))
     }
 
     /// The same through a gate, a block a batch.
     fn held(&self, node: &Bitcoind, gate: &Gate, name: &str, lane: &str) -> Program {
-        let cli = self.listed(Program::through(node, gate.url(), self.dir.path().join(name)));
-        cli.with(&["--lane", lane]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
+        let program = self.listed(Program::through(node, gate.url(), self.dir.path().join(name)));
+        program.with(&["--lane", lane]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
     }
 
     /// With the list, of which there is one file: entries remember where they are from.
-    fn listed(&self, cli: Program) -> Program {
+    fn listed(&self, program: Program) -> Program {
         let list = self.dir.path().join("list.csv");
         if !list.exists() {
             std::fs::write(&list, csv(&self.list)).expect("the folder is ours");
         }
-        cli.with(&["--watch", list.to_str().expect("tests use plain paths")])
+        program.with(&["--watch", list.to_str().expect("tests use plain paths")])
     }
 
     /// Panics unless the index is what a run makes afresh of this node as it is now.
-    fn assert_fresh(&self, node: &Bitcoind, cli: &Program, what: &str) {
-        let fresh = self.cli(node, &format!("fresh, {what}"));
+    fn assert_fresh(&self, node: &Bitcoind, program: &Program, what: &str) {
+        let fresh = self.program(node, &format!("fresh, {what}"));
         assert!(!fresh.index().exists(), "{what}: it isn't fresh");
         backfill(&fresh, what);
-        assert_same_rows(&read(cli), &read(&fresh), what);
-        assert_eq!(digest(cli), digest(&fresh), "{what}");
+        assert_same_rows(&read(program), &read(&fresh), what);
+        assert_eq!(digest(program), digest(&fresh), "{what}");
     }
 }
 
-fn backfill(cli: &Program, what: &str) -> Value {
-    let (code, answer) = cli.json(&["backfill"]);
+fn backfill(program: &Program, what: &str) -> Value {
+    let (code, answer) = program.json(&["backfill"]);
     assert_eq!((code, &answer["coverage"]["complete"]), (0, &json!(true)), "{what}: {answer}");
     answer
 }
 
-fn digest(cli: &Program) -> String {
-    let (code, answer) = cli.json(&["digest"]);
+fn digest(program: &Program) -> String {
+    let (code, answer) = program.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
 /// All rows but those that tell how it came to the state it is in.
-fn read(cli: &Program) -> RowMap {
-    let mut rows = rows(&Reader::open(cli.index()).expect("the index opens"));
+fn read(program: &Program) -> RowMap {
+    let mut rows = rows(&Reader::open(program.index()).expect("the index opens"));
     rows.retain(|(family, _), _| *family != Family::Events.name());
     rows
 }
 
 /// Starts a backfill and waits until the gate holds it back, after so many pieces.
-fn start_held(cli: &Program, gate: &Gate, pieces: u64) -> RunningProgram {
+fn start_held(program: &Program, gate: &Gate, pieces: u64) -> RunningProgram {
     gate.shut_after(pieces);
-    let mut running = cli.spawn(&["backfill"]);
+    let mut running = program.spawn(&["backfill"]);
     let end = Instant::now() + PATIENCE;
     while !gate.is_shut() {
         assert!(running.is_running() && Instant::now() < end, "the run ended before the gate was shut");
@@ -137,8 +137,8 @@ fn a_queue_of_one_that_others_fill_is_read_through_whole() {
         let runs = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for lane in LANES {
                 let before = refused.load(Ordering::SeqCst);
-                let cli = scene.cli(&node, lane).with(&["--lane", lane, "--threads", "4"]);
-                backfill(&cli, lane);
+                let program = scene.program(&node, lane).with(&["--lane", lane, "--threads", "4"]);
+                backfill(&program, lane);
                 assert!(refused.load(Ordering::SeqCst) > before, "{lane}: nobody was ever refused");
             }
         }));
@@ -147,7 +147,7 @@ fn a_queue_of_one_that_others_fill_is_read_through_whole() {
         runs.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     });
     for lane in LANES {
-        scene.assert_fresh(&node, &scene.cli(&node, lane), &format!("over {lane}"));
+        scene.assert_fresh(&node, &scene.program(&node, lane), &format!("over {lane}"));
     }
 }
 
@@ -158,12 +158,12 @@ fn a_range_pruned_since_the_last_run_is_refused_with_the_lowest_height_and_the_i
     chain.mine_empty(780);
     chain.submit_to(&node);
     let scene = Scene::of(&chain, 402, 800);
-    let whole = scene.cli(&node, "whole");
+    let whole = scene.program(&node, "whole");
     backfill(&whole, "whole");
     let [low, high] = [100, 600].map(|to| {
-        let cli = scene.cli(&node, &format!("to {to}"));
-        assert_eq!(cli.json(&["backfill", "--to", &to.to_string()]).0, 0);
-        cli
+        let program = scene.program(&node, &format!("to {to}"));
+        assert_eq!(program.json(&["backfill", "--to", &to.to_string()]).0, 0);
+        program
     });
     let gate = Gate::before(node.rpc_port());
     // More than are read ahead.
@@ -187,10 +187,10 @@ fn a_range_pruned_since_the_last_run_is_refused_with_the_lowest_height_and_the_i
     assert_eq!(digest(&high), digest(&whole));
     // Both others are whole parts.
     let through =
-        |cli: &Program| cli.json(&["status"]).1["coverage"]["through"].as_u64().expect("a height").to_string();
-    for cli in [&low, &held] {
-        let at = through(cli);
-        let digests = [cli, &whole].map(|cli| cli.json(&["digest", "--at", &at]).1["digest"].clone());
+        |program: &Program| program.json(&["status"]).1["coverage"]["through"].as_u64().expect("a height").to_string();
+    for program in [&low, &held] {
+        let at = through(program);
+        let digests = [program, &whole].map(|program| program.json(&["digest", "--at", &at]).1["digest"].clone());
         assert!(digests[0].is_string() && digests[0] == digests[1], "through {at}: {digests:?}");
     }
 }
@@ -217,9 +217,9 @@ fn blocks_that_vanish_in_a_reindex_are_waited_for_and_nothing_is_undone() {
     let mut node = Bitcoind::regtest_with(&["-fastprune"]);
     chain.submit_to(&node);
     let scene = Scene::of(&chain, 403, 0);
-    let cli = scene.cli(&node, "index");
-    backfill(&cli, "before");
-    let before = read(&cli);
+    let program = scene.program(&node, "index");
+    backfill(&program, "before");
+    let before = read(&program);
     node.stop();
     let (blocks, away) = (node.chain_dir().join("blocks"), scene.dir.path().join("away"));
     std::fs::create_dir(&away).expect("ours");
@@ -227,10 +227,10 @@ fn blocks_that_vanish_in_a_reindex_are_waited_for_and_nothing_is_undone() {
     node.start_with(&["-reindex"]);
     let lower = node.height();
     assert!(lower < chain.height(), "{lower}");
-    let mut running = cli.spawn(&["backfill"]);
+    let mut running = program.spawn(&["backfill"]);
     std::thread::sleep(Duration::from_millis(1500));
     assert!(running.is_running(), "it has to wait");
-    assert_same_rows(&read(&cli), &before, "a node that lacks our tip");
+    assert_same_rows(&read(&program), &before, "a node that lacks our tip");
     node.stop();
     move_blocks(&blocks, &away, 0);
     assert!(move_blocks(&away, &blocks, 0) > 0);
@@ -239,8 +239,8 @@ fn blocks_that_vanish_in_a_reindex_are_waited_for_and_nothing_is_undone() {
     chain.submit_to(&node);
     let out = assert_done(running, "reindexed");
     assert!(out.stderr.contains("waiting for it") && !out.stderr.contains("undoing"), "{out:?}");
-    backfill(&cli, "what came while it ended");
-    scene.assert_fresh(&node, &cli, "reindexed");
+    backfill(&program, "what came while it ended");
+    scene.assert_fresh(&node, &program, "reindexed");
 }
 
 #[test]
@@ -252,8 +252,8 @@ fn a_run_outlives_the_node_s_restart_and_its_death() {
     let gate = Gate::before(node.rpc_port());
     for (number, lane) in LANES.into_iter().cycle().take(4).enumerate() {
         let what = format!("{lane}, {number}");
-        let cli = scene.held(&node, &gate, &what, lane);
-        let running = start_held(&cli, &gate, 40 + 20 * number as u64);
+        let program = scene.held(&node, &gate, &what, lane);
+        let running = start_held(&program, &gate, 40 + 20 * number as u64);
         let cookie = std::fs::read_to_string(node.cookie_file()).expect("a cookie");
         if number < 2 {
             node.stop();
@@ -270,8 +270,8 @@ fn a_run_outlives_the_node_s_restart_and_its_death() {
         assert_ne!(std::fs::read_to_string(node.cookie_file()).expect("a cookie"), cookie, "{what}");
         let out = assert_done(running, &what);
         assert!(!out.stderr.contains("undoing"), "{what}: {out:?}");
-        backfill(&cli, &what);
-        scene.assert_fresh(&node, &cli, &what);
+        backfill(&program, &what);
+        scene.assert_fresh(&node, &program, &what);
     }
 }
 
@@ -289,26 +289,28 @@ fn a_node_in_its_initial_download_is_read_as_far_as_it_has_blocks() {
     let list = blocks.iter().map(|block| (block.txdata[0].output[0].script_pubkey.clone(), 0)).collect();
     let scene = Scene { list, dir: tempfile::tempdir().expect("a folder for indexes") };
     for lane in LANES {
-        let cli = scene.cli(&node, lane).with(&["--lane", lane]);
-        let out = cli.run(&["backfill"]);
+        let program = scene.program(&node, lane).with(&["--lane", lane]);
+        let out = program.run(&["backfill"]);
         assert_eq!(out.code, 0, "{lane}: {out:?}");
         let words = "blocks through height 200 and headers through 599";
         assert!(out.stderr.contains("initial block download") && out.stderr.contains(words), "{lane}: {out:?}");
-        let (_, status) = cli.json(&["status"]);
+        let (_, status) = program.json(&["status"]);
         assert_eq!((&status["tip"]["height"], &status["lag"]), (&json!(200), &json!(0)), "{lane}: {status}");
     }
     // Blocks come in while it is read, also after the run began.
     let gate = Gate::before(node.rpc_port());
-    let cli = scene.held(&node, &gate, "held", "rest");
-    let running = start_held(&cli, &gate, 60);
+    let program = scene.held(&node, &gate, "held", "rest");
+    let running = start_held(&program, &gate, 60);
     node.feed_mainnet(450);
     gate.open();
     assert_done(running, "while blocks come");
-    assert_eq!(cli.json(&["status"]).1["tip"]["height"], 450, "a run goes on to the tip as it is then");
+    assert_eq!(program.json(&["status"]).1["tip"]["height"], 450, "a run goes on to the tip as it is then");
     node.feed_mainnet(599);
-    for (name, cli) in [("held", &cli), ("rest", &scene.cli(&node, "rest")), ("rpc", &scene.cli(&node, "rpc"))] {
-        backfill(cli, name);
-        scene.assert_fresh(&node, cli, &format!("{name}, all blocks"));
+    for (name, program) in
+        [("held", &program), ("rest", &scene.program(&node, "rest")), ("rpc", &scene.program(&node, "rpc"))]
+    {
+        backfill(program, name);
+        scene.assert_fresh(&node, program, &format!("{name}, all blocks"));
     }
 }
 
@@ -334,11 +336,11 @@ fn a_node_that_comes_back_with_another_s_folder_is_followed_from_the_fork_on() {
     let (mut node, mut other) = (Bitcoind::regtest(), Bitcoind::regtest());
     ours.submit_to(&node);
     theirs.submit_to(&other);
-    let cli = scene.cli(&node, "index");
-    backfill(&cli, "ours");
+    let program = scene.program(&node, "index");
+    backfill(&program, "ours");
     node.stop();
     other.stop();
-    let mut running = cli.spawn(&["backfill"]);
+    let mut running = program.spawn(&["backfill"]);
     std::thread::sleep(Duration::from_millis(300));
     assert!(running.is_running(), "it waits for a node that is down");
     for part in ["blocks", "chainstate"] {
@@ -349,7 +351,7 @@ fn a_node_that_comes_back_with_another_s_folder_is_followed_from_the_fork_on() {
     assert_eq!(node.best(), theirs.tip());
     let out = assert_done(running, "theirs");
     assert!(out.stderr.contains("undoing 15 blocks"), "{out:?}");
-    scene.assert_fresh(&node, &cli, "theirs");
+    scene.assert_fresh(&node, &program, "theirs");
 }
 
 #[test]
@@ -363,18 +365,18 @@ fn a_tip_that_gets_shorter_under_way_is_the_end_of_the_run() {
     // Below what is written by then, and above it.
     for (lane, pieces, height) in [("rest", 100, 30), ("rest", 60, 100), ("rpc", 150, 25), ("rpc", 60, 110)] {
         let what = format!("{lane}, {pieces} pieces, down to {height}");
-        let cli = scene.held(&node, &gate, &what, lane);
-        let running = start_held(&cli, &gate, pieces);
+        let program = scene.held(&node, &gate, &what, lane);
+        let running = start_held(&program, &gate, pieces);
         let gone = chain.blocks()[height as usize + 1].block_hash();
         node.invalidate(gone);
         assert_eq!(node.height(), height);
         gate.open();
         assert_done(running, &what);
-        assert_eq!(cli.json(&["status"]).1["tip"]["height"], height, "{what}");
-        scene.assert_fresh(&node, &cli, &what);
+        assert_eq!(program.json(&["status"]).1["tip"]["height"], height, "{what}");
+        scene.assert_fresh(&node, &program, &what);
         node.reconsider(gone);
-        backfill(&cli, &what);
-        scene.assert_fresh(&node, &cli, &format!("{what}, up again"));
+        backfill(&program, &what);
+        scene.assert_fresh(&node, &program, &format!("{what}, up again"));
     }
 }
 
@@ -387,7 +389,7 @@ fn a_chain_that_flips_again_and_again_while_it_is_read_leaves_no_row_behind() {
     ours.submit_to(&node);
     theirs.submit_to(&node);
     let first = theirs.blocks()[(ours.height() - 10) as usize + 1].block_hash();
-    let cli = scene.cli(&node, "index");
+    let program = scene.program(&node, "index");
     let (flips, ended) = (if long() { 100 } else { 12 }, AtomicBool::new(false));
     let unsteady = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -404,7 +406,7 @@ fn a_chain_that_flips_again_and_again_while_it_is_read_leaves_no_row_behind() {
         });
         let mut unsteady = 0;
         while !ended.load(Ordering::SeqCst) {
-            let out = cli.run(&["backfill"]);
+            let out = program.run(&["backfill"]);
             match out.code {
                 0 => {}
                 1 if out.stderr.contains("don't fit together") => unsteady += 1,
@@ -415,17 +417,17 @@ fn a_chain_that_flips_again_and_again_while_it_is_read_leaves_no_row_behind() {
     });
     assert!(unsteady <= flips / 4, "{unsteady} runs of {flips} flips gave up");
     assert_eq!(node.best(), theirs.tip());
-    backfill(&cli, "theirs");
-    scene.assert_fresh(&node, &cli, "theirs");
+    backfill(&program, "theirs");
+    scene.assert_fresh(&node, &program, "theirs");
     node.invalidate(first);
-    backfill(&cli, "ours");
-    scene.assert_fresh(&node, &cli, "ours");
+    backfill(&program, "ours");
+    scene.assert_fresh(&node, &program, "ours");
 }
 
 /// Waits until the index that is followed with has the node's tip.
-fn await_tip(cli: &Program, node: &Bitcoind, running: &mut RunningProgram, what: &str) {
+fn await_tip(program: &Program, node: &Bitcoind, running: &mut RunningProgram, what: &str) {
     let (best, end) = (node.best().to_string(), Instant::now() + PATIENCE);
-    while !cli.index().exists() || cli.json(&["status"]).1["tip"]["hash"] != best.as_str() {
+    while !program.index().exists() || program.json(&["status"]).1["tip"]["hash"] != best.as_str() {
         assert!(running.is_running(), "{what}: it ended");
         assert!(Instant::now() < end, "{what}: it doesn't come to the node's tip");
         std::thread::sleep(Duration::from_millis(50));
@@ -433,8 +435,8 @@ fn await_tip(cli: &Program, node: &Bitcoind, running: &mut RunningProgram, what:
 }
 
 /// The forks of all reorgs that were told of.
-fn reorgs(cli: &Program) -> Vec<u64> {
-    let (code, events) = cli.jsonl(&["events"]);
+fn reorgs(program: &Program) -> Vec<u64> {
+    let (code, events) = program.jsonl(&["events"]);
     assert_eq!(code, 0);
     let reorgs = events.iter().filter(|event| event["kind"] == "reorg");
     reorgs.map(|event| event["fork"].as_u64().expect("a height")).collect()
@@ -447,14 +449,14 @@ fn follow_through_all_states(lane: &str) {
     scene.list.iter_mut().for_each(|(_, from)| *from = (*from).min(100));
     let mut node = Bitcoind::regtest_with(&["-fastprune"]);
     chain.submit_to(&node);
-    let cli = scene.cli(&node, "index").with(&["--lane", lane]);
-    let mut running = cli.spawn(&["--format", "jsonl", "follow"]);
+    let program = scene.program(&node, "index").with(&["--lane", lane]);
+    let mut running = program.spawn(&["--format", "jsonl", "follow"]);
     let mut grow = |chain: &mut RegtestChain, node: &Bitcoind, running: &mut RunningProgram, what: &str| {
         random::grow(chain, &mut rng, 2);
         chain.submit_to(node);
-        await_tip(&cli, node, running, &format!("{lane}, {what}"));
+        await_tip(&program, node, running, &format!("{lane}, {what}"));
     };
-    await_tip(&cli, &node, &mut running, "catching up");
+    await_tip(&program, &node, &mut running, "catching up");
     grow(&mut chain, &node, &mut running, "new blocks");
 
     let cookie = std::fs::read_to_string(node.cookie_file()).expect("a cookie");
@@ -474,23 +476,23 @@ fn follow_through_all_states(lane: &str) {
     let (blocks, away) = (node.chain_dir().join("blocks"), scene.dir.path().join("away"));
     std::fs::create_dir(&away).expect("ours");
     assert!(move_blocks(&blocks, &away, 0) > 0, "the chain has one file only");
-    let before = read(&cli);
+    let before = read(&program);
     node.start_with(&["-reindex"]);
     assert!(node.height() < chain.height());
     std::thread::sleep(Duration::from_millis(1500));
-    assert_same_rows(&read(&cli), &before, "blocks that vanished");
+    assert_same_rows(&read(&program), &before, "blocks that vanished");
     node.stop();
     move_blocks(&blocks, &away, 0);
     move_blocks(&away, &blocks, 0);
     node.start_with(&["-reindex"]);
     grow(&mut chain, &node, &mut running, "after a reindex");
-    assert_eq!(reorgs(&cli), [0; 0], "{lane}: none of this was a reorg");
+    assert_eq!(reorgs(&program), [0; 0], "{lane}: none of this was a reorg");
 
     let fork = chain.height() - 6;
     let theirs = random::fork(&mut chain, &mut Rng::new(411), 6, 1);
     theirs.submit_to(&node);
-    await_tip(&cli, &node, &mut running, "a better branch");
-    assert_eq!(reorgs(&cli), [u64::from(fork)], "{lane}");
+    await_tip(&program, &node, &mut running, "a better branch");
+    assert_eq!(reorgs(&program), [u64::from(fork)], "{lane}");
     // Shorter, and back; the last turn is to ours.
     let first = theirs.blocks()[fork as usize + 1].block_hash();
     let turns = if long() { 101 } else { 11 };
@@ -502,14 +504,14 @@ fn follow_through_all_states(lane: &str) {
             node.reconsider(first)
         }
         if turn % 3 == 0 {
-            await_tip(&cli, &node, &mut running, &format!("turn {turn}"));
+            await_tip(&program, &node, &mut running, &format!("turn {turn}"));
         } else {
             std::thread::sleep(Duration::from_millis(pause.below(200)));
         }
     }
     assert_eq!(node.best(), chain.tip());
-    await_tip(&cli, &node, &mut running, "ours again");
-    let told = reorgs(&cli);
+    await_tip(&program, &node, &mut running, "ours again");
+    let told = reorgs(&program);
     assert!(told.len() > turns / 3 && told.len() <= turns + 1, "{lane}: {} for {turns} turns", told.len());
     assert!(told.iter().all(|at| *at == u64::from(fork)), "{lane}: all are at {fork}: {told:?}");
 
@@ -523,11 +525,11 @@ fn follow_through_all_states(lane: &str) {
         copy(&other.chain_dir().join(part), &node.chain_dir().join(part));
     }
     node.start();
-    await_tip(&cli, &node, &mut running, "a node that never saw ours");
+    await_tip(&program, &node, &mut running, "a node that never saw ours");
     running.term();
     let out = running.wait(PATIENCE);
     assert_eq!(out.code, 0, "{lane}: {}", out.stderr);
-    scene.assert_fresh(&node, &scene.cli(&node, "index"), &format!("{lane}, at last"));
+    scene.assert_fresh(&node, &scene.program(&node, "index"), &format!("{lane}, at last"));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use coinhound::node::{Connection, Given, Node as Asked, NodeError, Origin, Setti
 use coinhound::stop::Stop;
 use serde_json::json;
 
+use crate::support::bitcoind::Bitcoind;
 use crate::support::gate::Gate;
-use crate::support::node::Bitcoind;
 
 /// Longer than any test may take: whoever waits it out has missed something.
 const LONG: Duration = Duration::from_secs(600);

@@ -7,7 +7,7 @@ use bitcoin::{Address, Block, Network, OutPoint, Script, ScriptBuf, Transaction,
 use serde_json::{Value, json};
 
 use crate::oracle::touches::{Model, ModelCoin, SpendState, Spender, TouchKind};
-use crate::support::cli::Program;
+use crate::support::program::Program;
 
 /// A watchlist: scripts, each with the height it is flagged from.
 pub type List = Vec<(ScriptBuf, u32)>;
@@ -26,8 +26,8 @@ pub fn csv(list: &[(ScriptBuf, u32)]) -> String {
 }
 
 /// Writes a list as CSV; gives the value of `--watch`.
-pub fn write_list(cli: &Program, list: &[(ScriptBuf, u32)]) -> String {
-    let folder = cli.home();
+pub fn write_list(program: &Program, list: &[(ScriptBuf, u32)]) -> String {
+    let folder = program.home();
     let named = tempfile::Builder::new().prefix("list-").suffix(".csv").tempfile_in(folder);
     let (_, path) = named.expect("a file for the list").keep().expect("the file is ours");
     std::fs::write(&path, csv(list)).expect("the file is ours");

@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, assert_rows, rows, scripts, write_list};
-use crate::support::cli::Program;
-use crate::support::node::Bitcoind;
+use crate::support::bitcoind::Bitcoind;
+use crate::support::program::Program;
 use crate::support::random::{self, Rng};
 
 const TIP: u32 = 130;
 
 /// A chain in an index, with coins older than the lists' heights too; the rows it must answer with.
 struct Scene {
-    cli: Program,
+    program: Program,
     history: Vec<Value>,
     coins: Vec<Value>,
     _node: Bitcoind,
@@ -29,15 +29,15 @@ impl Scene {
         let node = Bitcoind::regtest();
         chain.submit_to(&node);
         let dir = tempfile::tempdir().expect("a folder for the index");
-        let cli = Program::new(&node, dir.path().join("index"));
-        let watch = write_list(&cli, &list);
-        let cli = cli.with(&["--watch", &watch]);
-        assert_eq!(cli.json(&["backfill"]).0, 0);
+        let program = Program::new(&node, dir.path().join("index"));
+        let watch = write_list(&program, &list);
+        let program = program.with(&["--watch", &watch]);
+        assert_eq!(program.json(&["backfill"]).0, 0);
         let expected = Answers::at(chain.blocks(), Network::Regtest, &list, TIP);
         let all = scripts(&list);
         let (history, coins) = (expected.history(&all), expected.coins(&all));
         assert!(coins.iter().any(|coin| coin["height"].is_null()) && history.len() > 60, "a chain worth the name");
-        Self { cli, history, coins, _node: node, _dir: dir }
+        Self { program, history, coins, _node: node, _dir: dir }
     }
 
     fn rows_of(&self, command: &str) -> &[Value] {
@@ -58,7 +58,7 @@ fn pages_of_any_size_hold_every_row_once() {
             while found.len() < wanted {
                 let mut arguments = vec![command, "all", "--limit", &size];
                 arguments.extend(cursor.iter().flat_map(|cursor: &String| ["--after", cursor]));
-                let (_, answer) = scene.cli.json(&arguments);
+                let (_, answer) = scene.program.json(&arguments);
                 let page = rows(&answer);
                 assert!(!page.is_empty() && page.len() <= limit, "{command} by {limit}");
                 found.extend_from_slice(page);
@@ -72,7 +72,7 @@ fn pages_of_any_size_hold_every_row_once() {
             assert_rows(&found, &expected[..found.len()], &format!("{command} by {limit}"));
         }
         // A page of nothing has no cursor, and would look like the end.
-        assert_eq!(scene.cli.json(&[command, "all", "--limit", "0"]).0, 2, "{command} by 0");
+        assert_eq!(scene.program.json(&[command, "all", "--limit", "0"]).0, 2, "{command} by 0");
     }
 }
 
@@ -84,7 +84,7 @@ fn unspent_coins_are_paged_alike() {
     while found.len() < unspent.len() {
         let mut arguments = vec!["coins", "all", "--unspent", "--limit", "5"];
         arguments.extend(cursor.iter().flat_map(|cursor: &String| ["--after", cursor]));
-        let (_, answer) = scene.cli.json(&arguments);
+        let (_, answer) = scene.program.json(&arguments);
         found.extend_from_slice(rows(&answer));
         cursor = answer["next"].as_str().map(str::to_owned);
         assert_eq!(cursor.is_some(), found.len() < unspent.len());
@@ -96,19 +96,19 @@ fn unspent_coins_are_paged_alike() {
 fn every_format_has_the_same_rows() {
     let scene = Scene::new();
     for command in ["history", "coins", "balance"] {
-        let (code, answer) = scene.cli.json(&[command, "all"]);
+        let (code, answer) = scene.program.json(&[command, "all"]);
         let expected = rows(&answer);
         if command != "balance" {
             assert_rows(expected, scene.rows_of(command), command);
         }
-        let (jsonl_code, lines) = scene.cli.jsonl(&[command, "all"]);
+        let (jsonl_code, lines) = scene.program.jsonl(&[command, "all"]);
         assert_eq!(jsonl_code, code, "{command}");
         assert_eq!(lines[0]["coverage"], answer["coverage"], "{command}: the coverage comes first");
         let end = 1 + expected.len();
         assert_rows(&lines[1..end], expected, &format!("{command} as jsonl"));
         assert!(lines[end..].iter().all(|line| line.get("txid").or(line.get("script")).is_none()), "{command}");
 
-        let out = scene.cli.run(&["--format", "csv", command, "all"]);
+        let out = scene.program.run(&["--format", "csv", command, "all"]);
         assert_eq!(out.code, code, "{command}: {}", out.stderr);
         let mut csv = csv::Reader::from_reader(out.stdout.as_bytes());
         let header = csv.headers().expect("a header").clone();
@@ -132,7 +132,7 @@ fn every_format_has_the_same_rows() {
         let side: Value = out.stderr.lines().rev().find_map(|line| serde_json::from_str(line).ok()).expect("coverage");
         assert_eq!(side["coverage"], answer["coverage"], "{command}: CSV's coverage goes to stderr");
 
-        let table = scene.cli.run(&[command, "all"]);
+        let table = scene.program.run(&[command, "all"]);
         assert_eq!(table.code, code, "{command}");
         assert!(table.stdout.contains(&format!("\n{} rows\n", expected.len())), "{command}: {}", table.stdout);
     }
@@ -143,10 +143,10 @@ fn a_cursor_that_is_none_is_wrong_usage() {
     let scene = Scene::new();
     for cursor in ["", "1", "1.2.3", "1.2.3.4.5", "a.b.c.d", "1.2.300.4", "-1.0.0.0"] {
         for command in ["history", "coins"] {
-            let (code, answer) = scene.cli.json(&[command, "all", &format!("--after={cursor}")]);
+            let (code, answer) = scene.program.json(&[command, "all", &format!("--after={cursor}")]);
             assert_eq!(code, 2, "{command} '{cursor}': {answer}");
         }
     }
-    let (code, answer) = scene.cli.json(&["history", "all", "--after", "4294967295.0.0.0"]);
+    let (code, answer) = scene.program.json(&["history", "all", "--after", "4294967295.0.0.0"]);
     assert_eq!((code, rows(&answer).len(), &answer["next"]), (0, 0, &json!(null)), "past the end");
 }

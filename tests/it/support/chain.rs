@@ -13,7 +13,7 @@ use bitcoin::{
     Witness, transaction,
 };
 
-use crate::support::node::Bitcoind;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::scripts::{MAX_SCRIPT_SIZE, Shape, Wallet, push};
 
 /// Blocks that must pass before a coinbase is spent (`COINBASE_MATURITY` in Core's `consensus.h`).

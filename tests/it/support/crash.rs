@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{List, csv};
-use crate::support::cli::{Program, ProgramOutput};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::library::Library;
-use crate::support::node::Bitcoind;
+use crate::support::program::{Program, ProgramOutput};
 use crate::support::random::Rng;
 use crate::support::settled_index::{SettledIndex, assert_messages, copy, derived};
 use crate::support::strace::{self, KillPoint, SyscallTrace};
@@ -114,27 +114,27 @@ impl CrashRig {
     }
 
     /// The binary as an act has it, on the index in `folder`.
-    pub fn cli(&self, act: &Run, folder: &Path) -> Program {
-        let cli = Program::new(&self.nodes[act.node], folder.join("index"));
-        let cli = cli.with(&["--watch", &self.lists[act.list], "--threads", "2", "--lane", "rest"]);
-        cli.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &self.batch)
+    pub fn program(&self, act: &Run, folder: &Path) -> Program {
+        let program = Program::new(&self.nodes[act.node], folder.join("index"));
+        let program = program.with(&["--watch", &self.lists[act.list], "--threads", "2", "--lane", "rest"]);
+        program.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &self.batch)
     }
 
     /// Makes a scenario ready.
     pub fn prepare(&self, scenario: Scenario) -> PreparedScenario<'_> {
         let (start, end) = (self.folder(), self.folder());
         for act in scenario.before {
-            assert_done(&self.cli(act, &start).run(&arguments(act)), scenario.name);
+            assert_done(&self.program(act, &start).run(&arguments(act)), scenario.name);
         }
         let before = start.join("index").exists().then(|| SettledIndex::open(&start.join("index")));
         copy(&start, &end);
         let begun = Instant::now();
-        assert_done(&self.cli(&scenario.act, &end).run(&arguments(&scenario.act)), scenario.name);
+        assert_done(&self.program(&scenario.act, &end).run(&arguments(&scenario.act)), scenario.name);
         let takes = begun.elapsed();
         let after = SettledIndex::open(&end.join("index"));
         let counted = self.folder();
         copy(&start, &counted);
-        let (out, trace) = strace::trace(&self.cli(&scenario.act, &counted), &arguments(&scenario.act), &counted);
+        let (out, trace) = strace::trace(&self.program(&scenario.act, &counted), &arguments(&scenario.act), &counted);
         assert_done(&out, scenario.name);
         let again = SettledIndex::open(&counted.join("index"));
         assert_eq!(again.last(), after.last(), "{}: two undisturbed runs differ", scenario.name);
@@ -181,8 +181,8 @@ impl PreparedScenario<'_> {
     }
 
     /// The victim, on the index in `folder`.
-    pub fn cli(&self, folder: &Path) -> Program {
-        self.field.cli(&self.scenario.act, folder)
+    pub fn program(&self, folder: &Path) -> Program {
+        self.field.program(&self.scenario.act, folder)
     }
 
     /// The victim's words.
@@ -197,7 +197,7 @@ impl PreparedScenario<'_> {
         let what = format!("{}, killed at {}", self.scenario.name, named.join(", then at "));
         let folder = self.fresh();
         for (number, point) in points.iter().enumerate() {
-            let out = strace::kill_at(&self.cli(&folder), &self.arguments(), point);
+            let out = strace::kill_at(&self.program(&folder), &self.arguments(), point);
             if !self.assert_left(&folder, &out, number > 0, tally, &what) {
                 break;
             }
@@ -211,10 +211,10 @@ impl PreparedScenario<'_> {
         let what = format!("{}, killed by chance{}", self.scenario.name, if aimed { " as it undoes" } else { "" });
         let folder = self.fresh();
         for number in 0..=more {
-            let cli = self.cli(&folder);
-            let log = cli.home().join("stderr.txt");
+            let program = self.program(&folder);
+            let log = program.home().join("stderr.txt");
             let line = format!("exec \"$0\" \"$@\" 2>'{}'", log.display());
-            let mut running = cli.spawn_under(&["sh".to_owned(), "-c".to_owned(), line], &self.arguments());
+            let mut running = program.spawn_under(&["sh".to_owned(), "-c".to_owned(), line], &self.arguments());
             let undoes = || fs::read_to_string(&log).is_ok_and(|text| text.contains("undoing"));
             let end = Instant::now() + PATIENCE;
             while aimed && running.is_running() && !undoes() && Instant::now() < end {
@@ -286,13 +286,13 @@ impl PreparedScenario<'_> {
 
     /// Runs the victim undisturbed, and panics unless it comes to what it must; gives its answer. Removes the folder.
     pub fn assert_goes_on(&self, folder: &Path, what: &str) -> Value {
-        let (code, answer) = self.cli(folder).json(self.scenario.act.arguments);
+        let (code, answer) = self.program(folder).json(self.scenario.act.arguments);
         assert_eq!((code, &answer["coverage"]["complete"]), (0, &json!(true)), "{what}: {answer}");
         let tip = self.assert_valid(folder, what).expect("there is a block");
         let found = (tip, Library::open(&folder.join("index")).digest(tip.height).expect("it was there a moment ago"));
         assert_eq!(found, self.after.last(), "{what}: as if nothing had happened");
         assert_messages(&Library::open(&folder.join("index")), &self.after.library, what);
-        let (code, status) = self.cli(folder).json(&["status"]);
+        let (code, status) = self.program(folder).json(&["status"]);
         let expected = json!({"height": tip.height, "hash": tip.hash.to_string(), "time": status["tip"]["time"]});
         let found = (code, &status["coverage"]["complete"], &status["tip"], &status["lag"]);
         assert_eq!(found, (0, &json!(true), &expected, &json!(0)), "{what}: {status}");

@@ -20,20 +20,20 @@
 //! sample_traces, hand_traces ── made-up answers of `trace`
 //! ```
 
+pub mod bitcoind;
 pub mod browser;
 pub mod chain;
 pub mod chain_facts;
-pub mod cli;
 pub mod crash;
 pub mod crowd;
 pub mod dot;
 pub mod fake_node;
+pub mod faults;
 pub mod gate;
 pub mod hand_traces;
 pub mod library;
-pub mod lies;
-pub mod node;
 pub mod node_call;
+pub mod program;
 pub mod proxy;
 pub mod random;
 pub mod records;
@@ -41,7 +41,7 @@ pub mod sample_traces;
 pub mod scripts;
 pub mod settled_index;
 pub mod sign;
-pub mod small;
+pub mod small_index;
 pub mod source;
 pub mod strace;
 pub mod swept;

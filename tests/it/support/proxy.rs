@@ -13,9 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain_facts::ChainFacts;
-use crate::support::lies::Fault;
-use crate::support::node::Bitcoind;
+use crate::support::faults::Fault;
 use crate::support::node_call::{Delivery, NodeAnswer, NodeCall};
 use crate::support::random::Rng;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use crate::support::cli::{Program, ProgramOutput};
+use crate::support::program::{Program, ProgramOutput};
 
 /// The calls that change what a crash leaves. `openat` isn't among them, since most of its calls only read: a file that it makes
 /// is there, empty, at the next of these.
@@ -52,12 +52,12 @@ pub struct SyscallTrace {
 }
 
 /// Runs a command to its end and tells what it did in `folder`, which no other run may be at work in.
-pub fn trace(cli: &Program, arguments: &[&str], folder: &Path) -> (ProgramOutput, SyscallTrace) {
-    let log = cli.home().join("strace.log");
+pub fn trace(program: &Program, arguments: &[&str], folder: &Path) -> (ProgramOutput, SyscallTrace) {
+    let log = program.home().join("strace.log");
     let path = log.to_str().expect("tests use plain paths");
     let wrapper =
         words(&["strace", "-f", "-y", "-s0", "-qq", "-o", path, "-e", &format!("trace={}", WRITING.join(","))]);
-    let out = cli.run_under(&wrapper, arguments);
+    let out = program.run_under(&wrapper, arguments);
     let text = std::fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace made no log: {error}: {out:#?}"));
     let folder = folder.to_str().expect("tests use plain paths");
     (out, parse(&text, folder))
@@ -97,20 +97,26 @@ fn path_in<'a>(arguments: &'a str, folder: &str) -> Option<&'a str> {
 }
 
 /// Runs a command that is killed as it is about to make this call; it ends by itself where it never gets there.
-pub fn kill_at(cli: &Program, arguments: &[&str], point: &KillPoint) -> ProgramOutput {
+pub fn kill_at(program: &Program, arguments: &[&str], point: &KillPoint) -> ProgramOutput {
     let KillPoint { call, nth } = point;
     // Without `--seccomp-bpf`, under which strace 6.1 injects nothing.
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
-    cli.run_under(&words(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]), arguments)
+    program.run_under(&words(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]), arguments)
 }
 
 /// Runs a command for which the disk is full from a thread's `nth` write into one of the traced files on, here below `folder`.
-pub fn full_from(cli: &Program, arguments: &[&str], nth: usize, trace: &SyscallTrace, folder: &Path) -> ProgramOutput {
+pub fn full_from(
+    program: &Program,
+    arguments: &[&str],
+    nth: usize,
+    trace: &SyscallTrace,
+    folder: &Path,
+) -> ProgramOutput {
     let inject = format!("inject=write:error=ENOSPC:when={nth}+");
     let mut wrapper = words(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e", &inject]);
     // Only these: else the message couldn't be written either.
     wrapper.extend(trace.files.iter().flat_map(|file| ["-P".to_owned(), format!("{}{file}", folder.display())]));
-    cli.run_under(&wrapper, arguments)
+    program.run_under(&wrapper, arguments)
 }
 
 fn words(words: &[&str]) -> Vec<String> {

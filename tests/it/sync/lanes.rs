@@ -8,9 +8,9 @@ use bitcoin::{Block, ScriptBuf};
 use serde_json::{Value, json};
 
 use crate::oracle::answers::{List, write_list};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::cli::Program;
-use crate::support::node::Bitcoind;
+use crate::support::program::Program;
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
 
@@ -19,22 +19,22 @@ const WAYS: [(&str, bool); 5] =
     [("rpc", false), ("rest", false), ("filters", false), ("filters", true), ("auto", false)];
 
 /// An index of its own by this lane; `empty` is a folder in the place of the node's, if that is out of reach.
-fn cli(node: &Bitcoind, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Program {
+fn program(node: &Bitcoind, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Program {
     let text = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
-    let cli = Program::new(node, index.to_owned());
-    let list = write_list(&cli, list);
-    let cli = cli.with(&["--watch", &list, "--lane", lane, "--rpc-cookie-file", &text(&node.cookie_file())]);
+    let program = Program::new(node, index.to_owned());
+    let list = write_list(&program, list);
+    let program = program.with(&["--watch", &list, "--lane", lane, "--rpc-cookie-file", &text(&node.cookie_file())]);
     match empty {
-        None => cli,
-        Some(empty) => cli.with_datadir(empty),
+        None => program,
+        Some(empty) => program.with_datadir(empty),
     }
 }
 
 /// Backfills; gives the answer and the digest.
-fn backfill(cli: &Program, what: &str) -> (Value, String) {
-    let (code, answer) = cli.json(&["backfill"]);
+fn backfill(program: &Program, what: &str) -> (Value, String) {
+    let (code, answer) = program.json(&["backfill"]);
     assert_eq!(code, 0, "{what}: {answer}");
-    let (code, digest) = cli.json(&["digest"]);
+    let (code, digest) = program.json(&["digest"]);
     assert_eq!(code, 0, "{what}: {digest}");
     (answer, digest["digest"].as_str().expect("a digest").to_owned())
 }
@@ -57,14 +57,14 @@ fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
     for (number, (lane, apart)) in WAYS.into_iter().enumerate() {
         let what = format!("{lane}, {apart}");
         let index = dir.path().join(format!("index-{number}"));
-        let cli = cli(&node, &index, &list, lane, apart.then_some(empty.as_path()));
-        let (answer, digest) = backfill(&cli, &what);
+        let program = program(&node, &index, &list, lane, apart.then_some(empty.as_path()));
+        let (answer, digest) = backfill(&program, &what);
         digests.insert(digest);
         assert_eq!(digests.len(), 1, "{what}");
         let expected = if lane == "auto" { "filters" } else { lane };
         assert_eq!((&answer["lanes"], &answer["blocks"]), (&json!([expected]), &json!(600)), "{what}: {answer}");
         assert!(if expected == "filters" { read(&answer) < 60 } else { read(&answer) == 600 }, "{what}: {answer}");
-        let (code, check) = cli.json(&["check"]);
+        let (code, check) = program.json(&["check"]);
         assert_eq!((code, &check["lane"]), (0, &json!(expected)), "{what}: {check}");
         let filters = &check["lanes"][0];
         let source = if apart { "over REST" } else { "from the node's files" };
@@ -94,16 +94,16 @@ fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
     let list = rare(&chain, random::watchlist(&chain, &mut rng, 60));
     let empty = dir.path().join("empty");
     std::fs::create_dir(&empty).expect("the folder is ours");
-    let clis = WAYS.map(|(lane, apart)| {
+    let programs = WAYS.map(|(lane, apart)| {
         let index = dir.path().join(format!("{lane}-{apart}"));
-        cli(&node, &index, &list, lane, apart.then_some(empty.as_path()))
+        program(&node, &index, &list, lane, apart.then_some(empty.as_path()))
     });
     for round in 0..3 {
         node.await_filters();
         let mut digests = BTreeSet::new();
-        for (way, cli) in WAYS.into_iter().zip(&clis) {
+        for (way, program) in WAYS.into_iter().zip(&programs) {
             let what = format!("round {round}, {way:?}");
-            let (answer, digest) = backfill(cli, &what);
+            let (answer, digest) = backfill(program, &what);
             digests.insert(digest);
             assert_eq!(digests.len(), 1, "{what}");
             if way.0 == "filters" {
@@ -121,10 +121,10 @@ fn filters_that_a_node_lacks_are_asked_for_in_vain_with_the_way_out() {
     let node = Bitcoind::regtest();
     let dir = tempfile::tempdir().expect("a folder");
     let list = vec![(ScriptBuf::from_bytes(vec![0x51]), 0)];
-    let cli = cli(&node, &dir.path().join("index"), &list, "filters", None);
-    let (code, answer) = cli.json(&["backfill"]);
+    let program = program(&node, &dir.path().join("index"), &list, "filters", None);
+    let (code, answer) = program.json(&["backfill"]);
     assert_eq!(code, 2, "{answer}");
-    let (code, answer) = cli.json(&["check"]);
+    let (code, answer) = program.json(&["check"]);
     assert_eq!(code, 1, "{answer}");
     let filters = &answer["lanes"][0];
     assert_eq!((&filters["lane"], &filters["open"]), (&json!("filters"), &json!(false)));

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, without_taint, write_list};
-use crate::support::cli::Program;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::library::Library;
-use crate::support::node::Bitcoind;
+use crate::support::program::Program;
 use crate::support::records::mainnet;
 
 const TIP: u32 = 599;
@@ -38,10 +38,10 @@ impl Scene {
         Self { blocks, list, node, dir: tempfile::tempdir().expect("a folder for indexes") }
     }
 
-    fn cli(&self, name: &str) -> Program {
-        let cli = Program::new(&self.node, self.dir.path().join(name));
-        let list = write_list(&cli, &self.list);
-        cli.with(&["--watch", &list])
+    fn program(&self, name: &str) -> Program {
+        let program = Program::new(&self.node, self.dir.path().join(name));
+        let list = write_list(&program, &self.list);
+        program.with(&["--watch", &list])
     }
 
     fn at(&self, height: u32) -> Answers<'_> {
@@ -56,10 +56,10 @@ fn target(script: &ScriptBuf) -> String {
 #[test]
 fn every_script_of_the_first_600_blocks_is_answered_as_the_model_does() {
     let scene = Scene::new();
-    let cli = scene.cli("index");
+    let program = scene.program("index");
     let expected = scene.at(TIP);
     let all = scripts(&scene.list);
-    let (code, answer) = cli.json(&["backfill"]);
+    let (code, answer) = program.json(&["backfill"]);
     assert_eq!(code, 0, "{answer}");
     let counts = ["from", "through", "blocks", "blocks_read", "touches", "stopped"].map(|name| answer[name].clone());
     let touches = expected.model.touches.len();
@@ -68,7 +68,7 @@ fn every_script_of_the_first_600_blocks_is_answered_as_the_model_does() {
 
     // Through the binary: all of it, and some scripts by themselves.
     let ask = |command: &str, target: &str| {
-        let (code, answer) = cli.json(&[command, target]);
+        let (code, answer) = program.json(&[command, target]);
         assert_eq!(code, 0, "{command} {target}: {answer}");
         let coverage = &answer["coverage"];
         let tip = scene.blocks[TIP as usize].block_hash();
@@ -104,7 +104,7 @@ fn every_script_of_the_first_600_blocks_is_answered_as_the_model_does() {
     }
 
     // Through the library: each script and each transaction.
-    let library = Library::open(cli.index());
+    let library = Library::open(program.index());
     for script in &all {
         let (one, target) = (std::slice::from_ref(script), target(script));
         assert_rows(&library.history(&target, TIP), &expected.history(one), &target);
@@ -129,10 +129,10 @@ fn every_script_of_the_first_600_blocks_is_answered_as_the_model_does() {
 #[test]
 fn the_state_after_every_height_is_the_models() {
     let scene = Scene::new();
-    let cli = scene.cli("index");
-    assert_eq!(cli.json(&["backfill"]).0, 0);
+    let program = scene.program("index");
+    assert_eq!(program.json(&["backfill"]).0, 0);
     let all = scripts(&scene.list);
-    let library = Library::open(cli.index());
+    let library = Library::open(program.index());
     // The first payments, chains of spends within a block, and quiet stretches between.
     let by_command = [0, 1, 9, 170, 171, 248, 546, 598, TIP];
     for height in 0..=TIP {
@@ -145,7 +145,7 @@ fn the_state_after_every_height_is_the_models() {
         if by_command.contains(&height) {
             let at = height.to_string();
             for (command, expected) in [("history", history), ("coins", coins), ("balance", expected.balances(&all))] {
-                let (code, answer) = cli.json(&[command, "all", "--at", &at]);
+                let (code, answer) = program.json(&[command, "all", "--at", &at]);
                 assert_eq!((code, &answer["coverage"]["complete"]), (0, &json!(true)), "{command} {what}");
                 assert_rows(rows(&answer), &expected, &format!("{command} {what}"));
             }
@@ -158,7 +158,7 @@ fn the_state_after_every_height_is_the_models() {
     for command in ["history", "coins", "balance", "digest"] {
         let target = if command == "digest" { None } else { Some("all") };
         let arguments: Vec<&str> = [command].into_iter().chain(target).chain(["--at", "600"]).collect();
-        let (code, answer) = cli.json(&arguments);
+        let (code, answer) = program.json(&arguments);
         assert_eq!((code, &answer["coverage"]["complete"]), (3, &json!(false)), "{command}: {answer}");
     }
 }
@@ -170,12 +170,12 @@ fn both_lanes_any_threads_and_any_batch_give_one_digest() {
     for (number, (lane, threads, batch)) in
         [("rest", 1, 500), ("rest", 2, 7), ("rest", 8, 1), ("rpc", 1, 7), ("rpc", 8, 500)].into_iter().enumerate()
     {
-        let cli = scene.cli(&format!("index-{number}"));
-        let cli = cli.with(&["--lane", lane, "--threads", &threads.to_string()]);
-        let cli = cli.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &batch.to_string());
-        let (code, answer) = cli.json(&["backfill"]);
+        let program = scene.program(&format!("index-{number}"));
+        let program = program.with(&["--lane", lane, "--threads", &threads.to_string()]);
+        let program = program.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &batch.to_string());
+        let (code, answer) = program.json(&["backfill"]);
         assert_eq!((code, &answer["lanes"]), (0, &json!([lane])), "{answer}");
-        let (code, answer) = cli.json(&["digest"]);
+        let (code, answer) = program.json(&["digest"]);
         assert_eq!((code, &answer["at"]), (0, &json!(TIP)));
         digests.insert(answer["digest"].to_string());
     }

@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, write_list};
 use crate::oracle::touches::TouchKind;
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::{RegtestChain, Template, outputs};
-use crate::support::cli::Program;
 use crate::support::library::Library;
-use crate::support::node::Bitcoind;
+use crate::support::program::Program;
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 
@@ -32,13 +32,13 @@ impl Scene {
         Self { chain, node, dir: tempfile::tempdir().expect("a folder for indexes") }
     }
 
-    fn cli(&self, name: &str, list: &[(ScriptBuf, u32)], (lane, threads, batch): Pace) -> Program {
-        let cli = Program::new(&self.node, self.dir.path().join(name));
-        let list = write_list(&cli, list);
+    fn program(&self, name: &str, list: &[(ScriptBuf, u32)], (lane, threads, batch): Pace) -> Program {
+        let program = Program::new(&self.node, self.dir.path().join(name));
+        let list = write_list(&program, list);
         // The model knows touches only: no coin holds so much taint that it would be followed beyond them.
-        let cli = cli.with(&["--watch", &list, "--lane", lane, "--threads", &threads.to_string()]);
-        let cli = cli.with(&["--min-taint", "2100000000000001"]);
-        cli.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &batch.to_string())
+        let program = program.with(&["--watch", &list, "--lane", lane, "--threads", &threads.to_string()]);
+        let program = program.with(&["--min-taint", "2100000000000001"]);
+        program.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &batch.to_string())
     }
 
     fn at(&self, list: &[(ScriptBuf, u32)], height: u32) -> Answers<'_> {
@@ -54,17 +54,17 @@ fn every_pace() -> Vec<Pace> {
     ["rest", "rpc"].into_iter().flat_map(of_lane).collect()
 }
 
-fn digest(cli: &Program) -> String {
-    let (code, answer) = cli.json(&["digest"]);
+fn digest(program: &Program) -> String {
+    let (code, answer) = program.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
 /// Backfills, compares everything with the model as of the tip and of some heights; gives the digest.
-fn check(scene: &Scene, cli: &Program, list: &[(ScriptBuf, u32)], what: &str) -> String {
+fn check(scene: &Scene, program: &Program, list: &[(ScriptBuf, u32)], what: &str) -> String {
     let tip = scene.chain.height();
     let expected = scene.at(list, tip);
-    let (code, answer) = cli.json(&["backfill"]);
+    let (code, answer) = program.json(&["backfill"]);
     assert_eq!(code, 0, "{what}: {answer}");
     let least = list.iter().map(|(_, from)| *from).min().expect("a list isn't empty");
     let counts = ["through", "blocks", "blocks_read", "touches"].map(|name| answer[name].clone());
@@ -72,7 +72,7 @@ fn check(scene: &Scene, cli: &Program, list: &[(ScriptBuf, u32)], what: &str) ->
     let touches = expected.model.touches.len();
     assert_eq!(counts, [json!(tip), json!(tip + 1), json!(read), json!(touches)], "{what}");
     let all = scripts(list);
-    let library = Library::open(cli.index());
+    let library = Library::open(program.index());
     for script in &all {
         let (one, target) = (std::slice::from_ref(script), format!("script:{}", script.to_hex_string()));
         assert_rows(&library.history(&target, tip), &expected.history(one), &format!("{what}: {target}"));
@@ -87,7 +87,7 @@ fn check(scene: &Scene, cli: &Program, list: &[(ScriptBuf, u32)], what: &str) ->
         assert_rows(&library.coins("all", height), &expected.coins(&all), &what);
         assert_rows(&library.balances("all", height), &expected.balances(&all), &what);
     }
-    digest(cli)
+    digest(program)
 }
 
 fn from_start(list: &[(ScriptBuf, u32)]) -> List {
@@ -102,13 +102,13 @@ fn every_lane_thread_count_and_batch_size_gives_one_digest() {
     for (list, kind) in [(from_start(&mixed), "from-0"), (mixed, "mixed")] {
         let mut digests = BTreeSet::new();
         for (number, pace) in every_pace().into_iter().enumerate() {
-            let cli = scene.cli(&format!("{kind}-{number}"), &list, pace);
+            let program = scene.program(&format!("{kind}-{number}"), &list, pace);
             // One is compared with the model, and the others with it.
             digests.insert(if number == 0 {
-                check(&scene, &cli, &list, kind)
+                check(&scene, &program, &list, kind)
             } else {
-                assert_eq!(cli.json(&["backfill"]).0, 0, "{kind} {pace:?}");
-                digest(&cli)
+                assert_eq!(program.json(&["backfill"]).0, 0, "{kind} {pace:?}");
+                digest(&program)
             });
             assert_eq!(digests.len(), 1, "{kind} {pace:?}");
         }
@@ -125,8 +125,8 @@ fn random_chains_and_lists_are_answered_as_the_model_does() {
         let list = random::watchlist(&scene.chain, &mut rng, count);
         let list = if seed % 2 == 0 { from_start(&list) } else { list };
         let pace = *rng.pick(&paces);
-        let cli = scene.cli("index", &list, pace);
-        check(&scene, &cli, &list, &format!("seed {seed}, {count} scripts, {pace:?}"));
+        let program = scene.program("index", &list, pace);
+        check(&scene, &program, &list, &format!("seed {seed}, {count} scripts, {pace:?}"));
     }
 }
 
@@ -149,10 +149,10 @@ fn a_script_listed_from_a_height_misses_what_was_before_and_says_so() {
     let tip = scene.chain.height();
     let mut digests = BTreeSet::new();
     for (number, pace) in [("rest", 2, 500), ("rpc", 2, 1)].into_iter().enumerate() {
-        let cli = scene.cli(&format!("index-{number}"), &list, pace);
-        digests.insert(check(&scene, &cli, &list, &format!("{pace:?}")));
+        let program = scene.program(&format!("index-{number}"), &list, pace);
+        digests.insert(check(&scene, &program, &list, &format!("{pace:?}")));
         let ask = |command: &str, script: &ScriptBuf, code: i32| {
-            let (found, answer) = cli.json(&[command, &format!("script:{}", script.to_hex_string())]);
+            let (found, answer) = program.json(&[command, &format!("script:{}", script.to_hex_string())]);
             assert_eq!(found, code, "{command}: {answer}");
             answer
         };
@@ -178,7 +178,7 @@ fn a_script_listed_from_a_height_misses_what_was_before_and_says_so() {
             assert_eq!(ask(command, &new, code)["coverage"]["from"], 0);
         }
         // A list that starts above the tip was never looked for there.
-        let (code, answer) = cli.json(&["history", "all"]);
+        let (code, answer) = program.json(&["history", "all"]);
         let expected = if from + 50 <= tip { 0 } else { 3 };
         assert_eq!((code, &answer["coverage"]["from"]), (expected, &json!(from + 50)), "through {tip}");
     }
@@ -193,24 +193,24 @@ fn a_height_comes_from_the_row_or_the_flag_or_the_command() {
     let at = |from: u32| scripts.iter().map(|script| (script.clone(), from)).collect::<List>();
     let mut digests = Vec::new();
     for way in ["row", "flag", "command"] {
-        let cli = Program::new(&scene.node, scene.dir.path().join(way));
+        let program = Program::new(&scene.node, scene.dir.path().join(way));
         let named: Vec<_> = scripts.iter().map(|script| (script, "")).collect();
-        let plain = cli.watchlist(&named).to_str().expect("tests use plain paths").to_owned();
+        let plain = program.watchlist(&named).to_str().expect("tests use plain paths").to_owned();
         let (watch, from) = match way {
-            "row" => (write_list(&cli, &at(105)), None),
+            "row" => (write_list(&program, &at(105)), None),
             "flag" => (format!("{plain},from=105"), None),
             _ => (plain, Some(["--from", "105"])),
         };
-        let cli = cli.with(&["--watch", &watch]);
+        let program = program.with(&["--watch", &watch]);
         let arguments: Vec<&str> = ["backfill"].into_iter().chain(from.into_iter().flatten()).collect();
-        assert_eq!(cli.json(&arguments).0, 0, "{way}");
-        digests.push(digest(&cli));
+        assert_eq!(program.json(&arguments).0, 0, "{way}");
+        digests.push(digest(&program));
         let touches = scene.at(&at(105), 120).model.touches;
-        let answer = cli.json(&["history", "all"]).1;
+        let answer = program.json(&["history", "all"]).1;
         assert_eq!(rows(&answer).len(), touches.len(), "{way}");
         assert!(touches.iter().any(|touch| touch.kind == TouchKind::Spending));
         // Run again without its wish, the command's entries stay where they were.
-        let (code, again) = cli.json(&["backfill"]);
+        let (code, again) = program.json(&["backfill"]);
         assert_eq!((code, &again["blocks"]), (0, &json!(0)), "{way}: {again}");
     }
     assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
@@ -241,14 +241,14 @@ fn one_block_with_everything_in_it() {
     let expected = scene.at(&list, scene.chain.height());
     assert_eq!((expected.model.touches.len(), expected.model.records.len()), (3 + 3 + 6 + 3, 4), "by hand");
     for (number, pace) in [("rest", 1, 1), ("rpc", 8, 500)].into_iter().enumerate() {
-        let cli = scene.cli(&format!("index-{number}"), &list, pace);
-        check(&scene, &cli, &list, &format!("{pace:?}"));
+        let program = scene.program(&format!("index-{number}"), &list, pace);
+        check(&scene, &program, &list, &format!("{pace:?}"));
     }
     // Listed from that block on, and from the one after: nothing of it.
     for (from, touches) in [(scene.chain.height() - 1, 15), (scene.chain.height(), 0)] {
         let later: List = list.iter().map(|(script, _)| (script.clone(), from)).collect();
-        let cli = scene.cli(&format!("from-{from}"), &later, ("rest", 2, 7));
-        check(&scene, &cli, &later, "later");
-        assert_eq!(Library::open(cli.index()).history("all", scene.chain.height()).len(), touches);
+        let program = scene.program(&format!("from-{from}"), &later, ("rest", 2, 7));
+        check(&scene, &program, &later, "later");
+        assert_eq!(Library::open(program.index()).history("all", scene.chain.height()).len(), touches);
     }
 }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::oracle::answers::{Answers, List, assert_rows, scripts, write_list};
+use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::cli::{Program, RunningProgram};
 use crate::support::library::Library;
-use crate::support::node::Bitcoind;
+use crate::support::program::{Program, RunningProgram};
 use crate::support::random::{self, Rng};
 use crate::support::swept::{RowMap, assert_same_rows, rows};
 
@@ -38,26 +38,26 @@ impl Scene {
     }
 
     /// The binary on this node and the index of this name.
-    fn cli(&self, node: &Bitcoind, name: &str) -> Program {
-        let cli = Program::new(node, self.dir.path().join(name));
+    fn program(&self, node: &Bitcoind, name: &str) -> Program {
+        let program = Program::new(node, self.dir.path().join(name));
         let list = self.dir.path().join("list.csv");
         if !list.exists() {
-            std::fs::copy(write_list(&cli, &self.list), &list).expect("the folder is ours");
+            std::fs::copy(write_list(&program, &self.list), &list).expect("the folder is ours");
         }
-        cli.with(&["--watch", list.to_str().expect("tests use plain paths")])
+        program.with(&["--watch", list.to_str().expect("tests use plain paths")])
     }
 
     /// Panics unless the index is one made afresh from this node, and the model's for this chain.
-    fn assert_fresh(&self, node: &Bitcoind, cli: &Program, blocks: &[bitcoin::Block], what: &str) {
+    fn assert_fresh(&self, node: &Bitcoind, program: &Program, blocks: &[bitcoin::Block], what: &str) {
         let name = format!("fresh {what}");
-        let fresh = self.cli(node, &name);
+        let fresh = self.program(node, &name);
         backfill(&fresh, what);
-        assert_same_rows(&read(cli), &read(&fresh), what);
-        assert_eq!(digest(cli), digest(&fresh), "{what}");
+        assert_same_rows(&read(program), &read(&fresh), what);
+        assert_eq!(digest(program), digest(&fresh), "{what}");
         let height = u32::try_from(blocks.len() - 1).expect("a short chain");
         let all: Vec<ScriptBuf> = scripts(&self.list);
         let (library, expected) =
-            (Library::open(cli.index()), Answers::at(blocks, bitcoin::Network::Regtest, &self.list, height));
+            (Library::open(program.index()), Answers::at(blocks, bitcoin::Network::Regtest, &self.list, height));
         assert_eq!(library.through(), Some(height), "{what}");
         assert_rows(&library.history("all", height), &expected.history(&all), what);
         assert_rows(&library.coins("all", height), &expected.coins(&all), what);
@@ -65,21 +65,21 @@ impl Scene {
     }
 }
 
-fn backfill(cli: &Program, what: &str) -> Value {
-    let (code, answer) = cli.json(&["backfill"]);
+fn backfill(program: &Program, what: &str) -> Value {
+    let (code, answer) = program.json(&["backfill"]);
     assert_eq!(code, 0, "{what}: {answer}");
     assert_eq!(answer["coverage"]["complete"], true, "{what}: {answer}");
     answer
 }
 
-fn digest(cli: &Program) -> String {
-    let (code, answer) = cli.json(&["digest"]);
+fn digest(program: &Program) -> String {
+    let (code, answer) = program.json(&["digest"]);
     assert_eq!(code, 0, "{answer}");
     answer["digest"].as_str().expect("a digest").to_owned()
 }
 
-fn read(cli: &Program) -> RowMap {
-    rows(&Reader::open(cli.index()).expect("the index opens"))
+fn read(program: &Program) -> RowMap {
+    rows(&Reader::open(program.index()).expect("the index opens"))
 }
 
 #[test]
@@ -88,24 +88,24 @@ fn branches_that_come_and_go_between_two_runs_are_followed() {
         let scene = Scene::new(seed, depth, 1);
         let node = Bitcoind::regtest();
         scene.ours.submit_to(&node);
-        let cli = scene.cli(&node, "index");
-        backfill(&cli, "ours");
-        let before = read(&cli);
+        let program = scene.program(&node, "index");
+        backfill(&program, "ours");
+        let before = read(&program);
         // A better branch.
         scene.theirs.submit_to(&node);
-        let answer = backfill(&cli, "theirs");
+        let answer = backfill(&program, "theirs");
         let fork = scene.ours.height() - depth;
         assert_eq!((&answer["from"], &answer["through"]), (&json!(fork + 1), &json!(scene.theirs.height())));
-        scene.assert_fresh(&node, &cli, scene.theirs.blocks(), "theirs");
+        scene.assert_fresh(&node, &program, scene.theirs.blocks(), "theirs");
         // Its first block is called invalid: back to a branch of less work.
         let first = scene.theirs.blocks()[fork as usize + 1].block_hash();
         node.invalidate(first);
         assert_eq!(node.best(), scene.ours.tip());
-        backfill(&cli, "ours again");
-        assert_same_rows(&read(&cli), &before, "there and back");
+        backfill(&program, "ours again");
+        assert_same_rows(&read(&program), &before, "there and back");
         node.reconsider(first);
-        backfill(&cli, "theirs again");
-        assert_eq!(digest(&cli), digest(&scene.cli(&node, "fresh theirs")), "depth {depth}");
+        backfill(&program, "theirs again");
+        assert_eq!(digest(&program), digest(&scene.program(&node, "fresh theirs")), "depth {depth}");
     }
 }
 
@@ -115,20 +115,20 @@ fn a_tip_that_gets_shorter_is_undone_though_no_block_came() {
     scene.list.iter_mut().for_each(|(_, from)| *from = (*from).min(3));
     let (node, chain) = (Bitcoind::regtest(), &scene.ours);
     chain.submit_to(&node);
-    let cli = scene.cli(&node, "index");
-    backfill(&cli, "all");
-    let before = read(&cli);
+    let program = scene.program(&node, "index");
+    backfill(&program, "all");
+    let before = read(&program);
     for height in [chain.height() - 1, 100, 3] {
         let gone = chain.blocks()[height as usize + 1].block_hash();
         node.invalidate(gone);
         assert_eq!(node.height(), height);
-        let answer = backfill(&cli, &format!("down to {height}"));
+        let answer = backfill(&program, &format!("down to {height}"));
         assert_eq!((&answer["blocks"], &answer["through"]), (&json!(0), &json!(height)));
         assert_eq!(answer["coverage"]["gaps"], json!([]), "{answer}");
-        scene.assert_fresh(&node, &cli, &chain.blocks()[..=height as usize], &format!("down to {height}"));
+        scene.assert_fresh(&node, &program, &chain.blocks()[..=height as usize], &format!("down to {height}"));
         node.reconsider(gone);
-        backfill(&cli, "up again");
-        assert_same_rows(&read(&cli), &before, "up again");
+        backfill(&program, "up again");
+        assert_same_rows(&read(&program), &before, "up again");
     }
 }
 
@@ -138,19 +138,19 @@ fn a_node_that_never_saw_the_stale_branch_is_followed() {
     let (first, second) = (Bitcoind::regtest(), Bitcoind::regtest());
     scene.ours.submit_to(&first);
     scene.theirs.submit_to(&second);
-    backfill(&scene.cli(&first, "index"), "ours");
-    let cli = scene.cli(&second, "index");
-    backfill(&cli, "theirs");
-    scene.assert_fresh(&second, &cli, scene.theirs.blocks(), "theirs");
+    backfill(&scene.program(&first, "index"), "ours");
+    let program = scene.program(&second, "index");
+    backfill(&program, "theirs");
+    scene.assert_fresh(&second, &program, scene.theirs.blocks(), "theirs");
 }
 
 /// Starts a backfill that has to wait; it does, and leaves the index alone.
-fn waiting(cli: &Program, before: &RowMap, what: &str) -> RunningProgram {
-    let mut running = cli.spawn(&["backfill"]);
+fn waiting(program: &Program, before: &RowMap, what: &str) -> RunningProgram {
+    let mut running = program.spawn(&["backfill"]);
     // Time for a look or two at the node.
     std::thread::sleep(Duration::from_millis(1500));
     assert!(running.is_running(), "{what}");
-    assert_same_rows(&read(cli), before, what);
+    assert_same_rows(&read(program), before, what);
     running
 }
 
@@ -159,21 +159,21 @@ fn a_node_without_our_tip_and_without_more_work_is_waited_for_until_a_signal() {
     let scene = Scene::new(86, 5, 0);
     let [node, equal, fewer, genesis] = [(); 4].map(|()| Bitcoind::regtest());
     scene.ours.submit_to(&node);
-    let cli = scene.cli(&node, "index");
-    backfill(&cli, "ours");
+    let program = scene.program(&node, "index");
+    backfill(&program, "ours");
     scene.theirs.submit_to(&equal);
     assert_eq!(equal.best(), scene.theirs.tip());
-    let (before, whole) = (read(&cli), digest(&cli));
+    let (before, whole) = (read(&program), digest(&program));
     scene.ours.blocks()[1..60].iter().for_each(|block| fewer.submit(block));
     for (what, node) in [("equal work", &equal), ("fewer blocks", &fewer), ("genesis", &genesis)] {
-        let cli = scene.cli(node, "index");
-        let running = waiting(&cli, &before, what);
+        let program = scene.program(node, "index");
+        let running = waiting(&program, &before, what);
         running.term();
         let out = running.wait(PATIENCE);
         assert_eq!(out.code, 3, "{what}: {out:?}");
         assert!(out.stderr.contains("waiting for it"), "{what}: {out:?}");
-        assert_same_rows(&read(&cli), &before, what);
-        assert_eq!(digest(&cli), whole, "{what}");
+        assert_same_rows(&read(&program), &before, what);
+        assert_eq!(digest(&program), whole, "{what}");
     }
 }
 
@@ -182,19 +182,19 @@ fn a_node_that_catches_up_is_gone_on_with() {
     let mut scene = Scene::new(87, 4, 2);
     let node = Bitcoind::regtest();
     scene.ours.submit_to(&node);
-    backfill(&scene.cli(&node, "index"), "ours");
+    backfill(&scene.program(&node, "index"), "ours");
     random::grow(&mut scene.ours, &mut Rng::new(88), 3);
     for (what, chain) in [("the same chain", &scene.ours), ("a better branch", &scene.theirs)] {
         let fresh = Bitcoind::regtest();
         chain.blocks()[1..60].iter().for_each(|block| fresh.submit(block));
-        let cli = scene.cli(&fresh, &format!("index of {what}"));
-        let from = scene.cli(&node, &format!("index of {what}"));
+        let program = scene.program(&fresh, &format!("index of {what}"));
+        let from = scene.program(&node, &format!("index of {what}"));
         backfill(&from, what);
-        let running = waiting(&cli, &read(&from), what);
+        let running = waiting(&program, &read(&from), what);
         chain.submit_to(&fresh);
         let out = running.wait(PATIENCE);
         assert_eq!(out.code, 0, "{what}: {out:?}");
-        scene.assert_fresh(&fresh, &cli, chain.blocks(), what);
+        scene.assert_fresh(&fresh, &program, chain.blocks(), what);
     }
 }
 
@@ -203,12 +203,12 @@ fn twenty_changes_of_branch_leave_no_row_behind() {
     let scene = Scene::new(89, 12, 1);
     let node = Bitcoind::regtest();
     scene.ours.submit_to(&node);
-    let cli = scene.cli(&node, "index");
-    backfill(&cli, "ours");
-    let ours = read(&cli);
+    let program = scene.program(&node, "index");
+    backfill(&program, "ours");
+    let ours = read(&program);
     scene.theirs.submit_to(&node);
-    backfill(&cli, "theirs");
-    let theirs = read(&cli);
+    backfill(&program, "theirs");
+    let theirs = read(&program);
     let first = scene.theirs.blocks()[(scene.ours.height() - 12) as usize + 1].block_hash();
     for turn in 0..20 {
         let expected = if turn % 2 == 0 { &ours } else { &theirs };
@@ -217,7 +217,7 @@ fn twenty_changes_of_branch_leave_no_row_behind() {
         } else {
             node.reconsider(first)
         }
-        backfill(&cli, &format!("turn {turn}"));
-        assert_same_rows(&read(&cli), expected, &format!("turn {turn}"));
+        backfill(&program, &format!("turn {turn}"));
+        assert_same_rows(&read(&program), expected, &format!("turn {turn}"));
     }
 }

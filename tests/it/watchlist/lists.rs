@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use crate::support::small::{PAYER, SERVICE, SmallIndex};
+use crate::support::small_index::{PAYER, SERVICE, SmallIndex};
 use serde_json::{Value, json};
 
 /// The answer to `watch list`, with these lists.
 fn entries(small: &SmallIndex) -> Vec<Value> {
-    let (code, answer) = small.cli.json(&["watch", "list"]);
+    let (code, answer) = small.program.json(&["watch", "list"]);
     assert_eq!(code, 0, "{answer}");
     answer["rows"].as_array().expect("rows").clone()
 }
@@ -21,7 +21,7 @@ fn labels(small: &SmallIndex, script: &str) -> Value {
 #[test]
 fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
     let small = SmallIndex::at(50);
-    let digest = small.cli.json(&["digest"]).1["digest"].clone();
+    let digest = small.program.json(&["digest"]).1["digest"].clone();
     let versions = [
         format!("descriptor,label\n{PAYER},Renamed\n"),
         format!("\ndescriptor,label\n\n{PAYER},Renamed\n"),
@@ -29,24 +29,24 @@ fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
     ];
     for text in versions {
         fs::write(&small.list, &text).expect("ours");
-        assert_eq!(small.cli.run(&["history", PAYER]).code, 3, "until it is taken in: {text}");
-        let (code, answer) = small.cli.json(&["backfill"]);
+        assert_eq!(small.program.run(&["history", PAYER]).code, 3, "until it is taken in: {text}");
+        let (code, answer) = small.program.json(&["backfill"]);
         assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "{text}: {answer}");
         let label = if text.contains("Moved") { "Moved" } else { "Renamed" };
-        let (code, answer) = small.cli.json(&["balance", &format!("label:{label}")]);
+        let (code, answer) = small.program.json(&["balance", &format!("label:{label}")]);
         assert_eq!((code, &answer["rows"][0]["labels"]), (0, &json!([label])), "{text}");
-        assert_eq!(small.cli.json(&["digest"]).1["digest"], digest, "labels are no part of the digest");
+        assert_eq!(small.program.json(&["digest"]).1["digest"], digest, "labels are no part of the digest");
     }
 }
 
 #[test]
 fn a_list_that_moved_is_the_same_list() {
     let small = SmallIndex::at(20);
-    let elsewhere = small.cli.home().join("moved.csv");
+    let elsewhere = small.program.home().join("moved.csv");
     fs::rename(&small.list, &elsewhere).expect("ours");
     std::os::unix::fs::symlink(&elsewhere, &small.list).expect("ours");
-    assert_eq!(small.cli.run(&["history", PAYER]).code, 0, "the same content");
-    let (code, answer) = small.cli.json(&["backfill"]);
+    assert_eq!(small.program.run(&["history", PAYER]).code, 0, "the same content");
+    let (code, answer) = small.program.json(&["backfill"]);
     assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "{answer}");
     let rows = entries(&small);
     let lists: Vec<_> = rows.iter().map(|row| row["labels"][0]["list"].as_str().unwrap_or_default()).collect();
@@ -56,13 +56,13 @@ fn a_list_that_moved_is_the_same_list() {
 #[test]
 fn a_script_on_several_lists_keeps_every_label_once() {
     let small = SmallIndex::without_index(20);
-    let home = small.cli.home();
+    let home = small.program.home();
     fs::write(home.join("b.txt"), format!("{PAYER} From B\n{PAYER} From B\n{PAYER} Also B\n")).expect("ours");
     fs::write(home.join("c.txt"), format!("{PAYER}\n{SERVICE} Seized\n")).expect("ours");
     let lists = ["--watch", "b.txt", "--watch", "c.txt"];
-    let (_, checked) = small.cli.json(&["watch", "check", "b.txt"]);
+    let (_, checked) = small.program.json(&["watch", "check", "b.txt"]);
     assert_eq!((&checked["files"][0]["accepted"], &checked["files"][0]["duplicates"]), (&json!(2), &json!(1)));
-    assert_eq!(small.cli.run(&[&lists[..], &["backfill"]].concat()).code, 0);
+    assert_eq!(small.program.run(&[&lists[..], &["backfill"]].concat()).code, 0);
     let rows = entries(&small);
     assert_eq!(rows.len(), 2, "{rows:?}");
     let payer = rows.iter().find(|row| row["address"].is_null()).expect("a bare key has no address");
@@ -76,7 +76,7 @@ fn a_script_on_several_lists_keeps_every_label_once() {
     assert_eq!(labels(&small, SERVICE).as_array().map(Vec::len), Some(2));
     // Flagged too, so its history is known; overlapping targets count once.
     let arguments = [&lists[..], &["balance", SERVICE, "label:Seized", "label:An exchange"]].concat();
-    let (code, answer) = small.cli.json(&arguments);
+    let (code, answer) = small.program.json(&arguments);
     assert_eq!((code, answer["rows"].as_array().map(Vec::len)), (0, Some(1)), "{answer}");
     assert_eq!(answer["rows"][0]["known"], true, "{answer}");
 }
@@ -86,10 +86,10 @@ fn rows_that_cannot_be_read_make_all_incomplete_until_they_are_accepted() {
     let small = SmallIndex::without_index(20);
     let text = fs::read_to_string(&small.list).expect("ours");
     fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyZ,mistyped\n")).expect("ours");
-    let out = small.cli.run(&["backfill"]);
+    let out = small.program.run(&["backfill"]);
     assert!(out.code == 0 && out.stderr.contains("1 rows could not be read"), "{out:#?}");
     let state = |arguments: &[&str]| {
-        let (code, answer) = small.cli.json(arguments);
+        let (code, answer) = small.program.json(arguments);
         let coverage = &answer["coverage"];
         (code, coverage["complete"].as_bool().expect("a bool"), coverage["quarantined"].as_u64().expect("a count"))
     };
@@ -98,22 +98,22 @@ fn rows_that_cannot_be_read_make_all_incomplete_until_they_are_accepted() {
         assert_eq!(state(&[command, PAYER]), (0, true, 1), "{command}: the row is none of this target's business");
     }
     assert_eq!(state(&["status"]), (0, false, 1));
-    assert_eq!(small.cli.run(&["backfill"]).code, 0);
+    assert_eq!(small.program.run(&["backfill"]).code, 0);
     assert_eq!(state(&["balance", "all"]), (3, false, 1), "another run accepts nothing");
-    assert_eq!(small.cli.run(&["backfill", "--accept-quarantined"]).code, 0);
+    assert_eq!(small.program.run(&["backfill", "--accept-quarantined"]).code, 0);
     assert_eq!(state(&["balance", "all"]), (0, true, 1));
     assert_eq!(state(&["status"]), (0, true, 1));
-    assert_eq!(small.cli.run(&["backfill"]).code, 0);
+    assert_eq!(small.program.run(&["backfill"]).code, 0);
     assert_eq!(state(&["balance", "all"]), (0, true, 1), "it is remembered with the list");
     fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyQ,another\n")).expect("ours");
-    assert_eq!(small.cli.run(&["backfill"]).code, 0);
+    assert_eq!(small.program.run(&["backfill"]).code, 0);
     assert_eq!(state(&["balance", "all"]), (3, false, 1), "what was accepted was another list");
 }
 
 #[test]
 fn questions_without_configured_lists_go_by_the_files_that_were_taken_in() {
     let small = SmallIndex::at(20);
-    let bare = crate::support::cli::Program::new(&small.node, small.cli.index());
+    let bare = crate::support::program::Program::new(&small.node, small.program.index());
     assert_eq!(bare.run(&["history", PAYER]).code, 0);
     let text = fs::read_to_string(&small.list).expect("ours");
     fs::write(&small.list, format!("{text}# a remark\n")).expect("ours");
@@ -125,5 +125,5 @@ fn questions_without_configured_lists_go_by_the_files_that_were_taken_in() {
     assert_eq!(bare.run(&["history", PAYER]).code, 0, "a file that has gone says nothing");
     let out = bare.run(&["backfill"]);
     assert!(out.code == 0 && out.stderr.contains("going on with the entries"), "{out:#?}");
-    assert_eq!(small.cli.run(&["backfill"]).code, 1, "a configured list that has gone stops the run");
+    assert_eq!(small.program.run(&["backfill"]).code, 1, "a configured list that has gone stops the run");
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::support::cli::Program;
-use crate::support::node::Bitcoind;
+use crate::support::bitcoind::Bitcoind;
+use crate::support::program::Program;
 
 /// Block 9's key: it got 50 BTC at height 9, paid others 10, 10, 1 and 1 of them at 170, 181, 182 and 183, and got the rest back.
 pub const PAYER: &str = "pk(0411db93e1dcdb8a016b49840f8c53bc1eb68a382e97b1482ecad7b148a6909a5cb2e0eaddfb84ccf9744464f82e160bfa9b8b64f9d4c03f999b8643f656b412a3)";
@@ -23,7 +23,7 @@ pub struct SmallIndex {
     /// At the height it was made with.
     pub node: Bitcoind,
     /// With `--watch` for both lists.
-    pub cli: Program,
+    pub program: Program,
     /// The list of flagged scripts.
     pub list: PathBuf,
 }
@@ -39,14 +39,14 @@ impl SmallIndex {
         let node = Bitcoind::mainnet_offline_with(&["-maxtipage=10000000000"]);
         node.feed_mainnet(height);
         let folder = tempfile::Builder::new().prefix("coinhound-small-").tempdir().expect("a folder").keep();
-        let cli = Program::new(&node, folder.join("index"));
-        let (list, services) = (cli.home().join("flagged.csv"), cli.home().join("services.txt"));
+        let program = Program::new(&node, folder.join("index"));
+        let (list, services) = (program.home().join("flagged.csv"), program.home().join("services.txt"));
         let quoted = NASTY.replace('"', "\"\"");
         std::fs::write(&list, format!("descriptor,label\n{PAYER},\"{quoted}\"\n")).expect("the folder is ours");
         std::fs::write(&services, format!("{SERVICE} An exchange\n")).expect("the folder is ours");
         let flagged = format!("{}{options}", list.display());
         let services = format!("{},role=service", services.display());
-        Self { node, cli: cli.with(&["--watch", &flagged, "--watch", &services]), list }
+        Self { node, program: program.with(&["--watch", &flagged, "--watch", &services]), list }
     }
 
     /// With an index up to the node's tip.
@@ -58,7 +58,7 @@ impl SmallIndex {
 
     /// Runs a backfill that must succeed.
     pub fn backfill(&self) {
-        let out = self.cli.run(&["backfill"]);
+        let out = self.program.run(&["backfill"]);
         assert_eq!(out.code, 0, "{out:#?}");
     }
 }
@@ -66,7 +66,7 @@ impl SmallIndex {
 impl Drop for SmallIndex {
     fn drop(&mut self) {
         // The index lies beside the home, so that tests see what is made around it.
-        if let Some(folder) = self.cli.index().parent() {
+        if let Some(folder) = self.program.index().parent() {
             std::fs::remove_dir_all(folder).ok();
         }
     }

@@ -13,7 +13,7 @@ use bitcoin::Script;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::node::Bitcoind;
+use crate::support::bitcoind::Bitcoind;
 
 /// What a run printed and how it ended.
 #[derive(Clone, Debug)]
