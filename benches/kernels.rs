@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bitcoin::bip158::{BlockFilter, FilterHash, GcsFilterWriter};
 use bitcoin::block::Header;
-use bitcoin::consensus::{deserialize, serialize};
+use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use coinhound::chain::{Chain, Height};
@@ -27,7 +27,7 @@ use coinhound::index::keys::TxPosition;
 use coinhound::index::meta::{Identity, TraceParameters};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::values::Record;
-use coinhound::index::{Family, ReadRows, Writer};
+use coinhound::index::{ReadRows, Writer};
 use coinhound::scan::{CoinSet, Matcher, Needles, OutPointHasher, ScriptMap, scan};
 use coinhound::sync::apply::events;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -161,7 +161,7 @@ fn commit_block(
 ) {
     let parameters = TraceParameters::default();
     let mut step = writer.step();
-    step.raw_put(Family::Headers, &height.to_be_bytes(), &serialize(header));
+    step.put(&height, header);
     for (tx_index, (txid, record)) in (1..).zip(records) {
         let at = TxPosition { height, tx_index };
         let derived = derive(
@@ -181,9 +181,9 @@ fn commit_block(
                 step.tell(&event).unwrap();
             }
         }
-        derived.rows.iter().for_each(|((family, key), value)| step.raw_put(*family, key, value));
+        step.put_all(&derived.rows);
     }
-    step.raw_put(Family::Sweeps, &MAIN_SWEEP.to_be_bytes(), &Sweep::Main { next: height + 1 }.value());
+    step.put(&MAIN_SWEEP, &Sweep::Main { next: height + 1 });
     step.commit(tells).unwrap();
 }
 

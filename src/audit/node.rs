@@ -15,11 +15,11 @@ use super::{AuditError, Result};
 use crate::chain::{BlockId, Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
-use crate::index::{IndexError, View};
+use crate::index::{IndexError, ReadRows, View};
 use crate::node::{Node, NodeError, ToldTransaction, Unspent};
 
 pub use difference::{Difference, Why};
-use select::{can_be_scanned, is_flagged, records};
+use select::{can_be_scanned, is_flagged};
 pub use select::{sample, unspent};
 
 /// Coins asked for in one request.
@@ -236,7 +236,7 @@ impl<'a> Comparison<'a> {
             block => block?,
         };
         self.compared.blocks += 1;
-        let mut records = records(self.view, height)?;
+        let mut records = self.view.records(height)?;
         for (tx_index, told) in (0..).zip(&block.transactions) {
             let at = TxPosition { height, tx_index };
             let recorded = records.remove(&tx_index);
@@ -296,9 +296,7 @@ impl<'a> Comparison<'a> {
             }
         }
         for (outpoint, _) in &told.inputs {
-            let made = self.view.coin_heights(outpoint)?.into_iter().rfind(|made| *made <= height);
-            let coin = made.map(|made| self.view.coin(&CoinKey { outpoint: *outpoint, height: made })).transpose()?;
-            if coin.flatten().is_some_and(|coin| coin.is_followed()) {
+            if self.view.coin_at(outpoint, height)?.is_some_and(|(_, coin)| coin.is_followed()) {
                 return Ok(Some(Why::Spends(*outpoint)));
             }
         }

@@ -4,16 +4,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint, Script, Txid};
 
 use crate::chain::header::{self, HeaderError};
 use crate::chain::{Height, ScriptHash, merkle};
 use crate::index::derive::{self, Derived, Marks};
-use crate::index::keys::{CoinKey, TxPosition};
+use crate::index::keys::TxPosition;
 use crate::index::meta::{self, TraceParameters};
-use crate::index::values::{Coin, Record, Spender};
-use crate::index::{Family, IndexError, Result, View};
+use crate::index::values::Record;
+use crate::index::{DerivedFamily, IndexError, KeySet, ReadRows, Result, RowMismatch, View};
 
 /// What was found to be right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,20 +118,17 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
     let settled = view.sweeps()?.settled();
     verified.through = settled.checked_sub(1);
     let audit = Audit { view, marks: Entries::read(view)?, parameters: meta::trace(view)?, settled };
-    let mut counted: BTreeMap<Family, u64> = BTreeMap::new();
-    for row in view.raw_range(Family::Records, &[], Some(settled.to_be_bytes().to_vec())) {
-        let (key, value) = row?;
-        let corrupt = |_| View::corrupt(Family::Records, &key);
-        let at = TxPosition::from_key(&key).map_err(corrupt)?;
-        let record = Record::from_value(&value).map_err(corrupt)?;
+    let mut counted = BTreeMap::new();
+    for row in view.range::<Record>(..TxPosition::first(settled)) {
+        let (at, record) = row?;
         if let Some(flaw) = audit.record(at, &record, &mut counted)? {
             return Ok(Err(flaw));
         }
         verified.records += 1;
     }
     verified.rows = counted.values().sum();
-    for family in Family::DERIVED {
-        if let Some(flaw) = audit.extra(family, counted.get(&family).copied().unwrap_or(0))? {
+    for family in view.derived_families() {
+        if let Some(flaw) = audit.extra(family, counted.get(family.name()).copied().unwrap_or(0))? {
             return Ok(Err(flaw));
         }
     }
@@ -139,11 +137,8 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
 
 fn headers(view: &View, verified: &mut Verified) -> Result<Result<(), Flaw>> {
     let mut previous = BlockHash::all_zeros();
-    for (expected, row) in (0..).zip(view.raw_range(Family::Headers, &[], None)) {
-        let (key, value) = row?;
-        let corrupt = || View::corrupt(Family::Headers, &key);
-        let height = Height::from_be_bytes((&*key).try_into().map_err(|_| corrupt())?);
-        let found = crate::index::values::header_from_value(&value).map_err(|_| corrupt())?;
+    for (expected, row) in (0..).zip(view.range::<Header>(..)) {
+        let (height, found) = row?;
         if height != expected {
             return Ok(Err(Flaw::NoHeader { height: expected }));
         }
@@ -165,18 +160,16 @@ struct Audit<'a> {
 
 impl Audit<'_> {
     fn derived(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
-        let coin = |outpoint: &OutPoint| self.coin(outpoint, at.height);
+        let coin = |outpoint: &OutPoint| Ok(self.view.coin_at(outpoint, at.height)?.map(|(_, coin)| coin));
         derive::derive(coin, &self.parameters, &self.marks, at, txid, record)
     }
 
-    /// The coin that a transaction at `height` spends by this outpoint.
-    fn coin(&self, outpoint: &OutPoint, height: Height) -> Result<Option<Coin>> {
-        let heights = self.view.coin_heights(outpoint)?;
-        let Some(made) = heights.into_iter().rfind(|made| *made <= height) else { return Ok(None) };
-        self.view.coin(&CoinKey { outpoint: *outpoint, height: made })
-    }
-
-    fn record(&self, at: TxPosition, record: &Record, counted: &mut BTreeMap<Family, u64>) -> Result<Option<Flaw>> {
+    fn record(
+        &self,
+        at: TxPosition,
+        record: &Record,
+        counted: &mut BTreeMap<&'static str, u64>,
+    ) -> Result<Option<Flaw>> {
         let txid = record.txid();
         let root = merkle::root_from_branch(txid, at.tx_index, &record.branch);
         if self.view.header(at.height)?.map(|header| header.merkle_root) != Some(root) {
@@ -195,65 +188,43 @@ impl Audit<'_> {
         if !derived.is_record {
             return Ok(Some(Flaw::Needless { at, txid }));
         }
-        for ((family, key), expected) in &derived.rows {
-            let hex = const_hex::encode(key);
-            match self.view.raw_get(*family, key)? {
-                Some(found) if found == *expected => *counted.entry(*family).or_default() += 1,
-                // Of a BIP30 twin the later spend.
-                Some(found) if *family == Family::Spends && spent_later(&found, at) => {}
-                Some(found) => {
-                    let (found, expected) = (const_hex::encode(found), const_hex::encode(expected));
-                    return Ok(Some(Flaw::Differs { family: family.name(), key: hex, found, expected, at }));
-                }
-                None => return Ok(Some(Flaw::Missing { family: family.name(), key: hex, at })),
-            }
-        }
-        Ok(None)
+        let mismatch = derived.rows.mismatch(self.view, at, counted)?;
+        Ok(mismatch.map(|RowMismatch { family, key, expected, found }| match found {
+            Some(found) => Flaw::Differs { family, key, found, expected, at },
+            None => Flaw::Missing { family, key, at },
+        }))
     }
 
     /// A row of settled heights that no record brings, if a family has more than the `known` ones.
-    fn extra(&self, family: Family, known: u64) -> Result<Option<Flaw>> {
+    fn extra(&self, family: DerivedFamily<'_>, known: u64) -> Result<Option<Flaw>> {
         let mut found = 0;
-        for row in self.view.raw_range(family, &[], None) {
-            let (key, value) = row?;
-            found += u64::from(self.height(family, &key, &value)? < self.settled);
+        for row in family.rows() {
+            found += u64::from(row?.height()? < self.settled);
         }
         if found == known {
             return Ok(None);
         }
-        let mut of_record: BTreeMap<TxPosition, derive::Rows> = BTreeMap::new();
-        for row in self.view.raw_range(family, &[], None) {
-            let (key, value) = row?;
-            if self.height(family, &key, &value)? >= self.settled {
+        // The rows of one record: that is as good as many where such rows lie together, and bounded where they don't.
+        let mut last: Option<(TxPosition, KeySet)> = None;
+        for row in family.rows() {
+            let row = row?;
+            if row.height()? >= self.settled {
                 continue;
             }
-            let extra = || Flaw::Extra { family: family.name(), key: const_hex::encode(&key) };
             let mut brought = false;
-            let origins = derive::origins(self.view, family, &key, &value)?;
-            for at in origins.ok_or_else(|| View::corrupt(family, &key))? {
-                if !of_record.contains_key(&at) {
+            for at in row.known_origins(self.view)? {
+                if last.as_ref().is_none_or(|(known, _)| *known != at) {
                     let Some(record) = self.view.record(at)? else { continue };
-                    // One is as good as many where rows of one record lie together, and bounded where they don't.
-                    of_record.clear();
-                    of_record.insert(at, self.derived(at, record.txid(), &record)?.rows);
+                    last = Some((at, self.derived(at, record.txid(), &record)?.rows.into_keys()));
                 }
-                brought |= of_record.get(&at).is_some_and(|rows| rows.contains_key(&(family, key.to_vec())));
+                brought |= last.as_ref().is_some_and(|(_, keys)| row.is_in(keys));
             }
             if !brought {
-                return Ok(Some(extra()));
+                return Ok(Some(Flaw::Extra { family: family.name(), key: row.key_hex() }));
             }
         }
         Ok(None)
     }
-
-    fn height(&self, family: Family, key: &[u8], value: &[u8]) -> Result<Height> {
-        let height = crate::index::digest::row_height(family, key, value);
-        height.ok_or_else(|| View::corrupt(family, key))
-    }
-}
-
-fn spent_later(found: &[u8], at: TxPosition) -> bool {
-    Spender::from_value(found).is_ok_and(|spender| spender.at > at)
 }
 
 /// What the entries say of scripts, below where the index is settled: what is wanted of them is there.

@@ -1,14 +1,13 @@
 //! From a record to every row it brings: the one place that says so, for doing, undoing and checking alike.
 
-use std::collections::BTreeMap;
-
 use bitcoin::{OutPoint, Script, Txid};
 
-use super::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, outpoint_key, txid_key};
+use super::Result;
+use super::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, TxidKey};
 use super::meta::TraceParameters;
-use super::schema::Family;
+use super::row_set::{KeySet, RowSet};
+use super::rows::{Recorded, ScriptCoin, Touch};
 use super::values::{Brought, Coin, Record, Spender};
-use super::{Result, View};
 use crate::chain::{Height, ScriptHash};
 use crate::trace::{self, Gates, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput};
 
@@ -26,15 +25,12 @@ pub trait Marks {
     }
 }
 
-/// Rows: value by family and key.
-pub type Rows = BTreeMap<(Family, Vec<u8>), Vec<u8>>;
-
 /// What a transaction is to the index.
 pub struct Derived {
     /// Whether it is a record: it touches, or spends a coin that some tracked rule follows.
     pub is_record: bool,
     /// The record's own row and all that are computed from it.
-    pub rows: Rows,
+    pub rows: RowSet,
     /// What each output holds, by rule; empty where it holds nothing.
     pub made: Vec<Vec<RuleTaint>>,
 }
@@ -122,21 +118,18 @@ fn rows(
     marks: &impl Marks,
     brought: &[Vec<Brought>],
     made: &[Vec<RuleTaint>],
-) -> Rows {
-    let mut rows = Rows::new();
-    rows.insert((Family::Records, at.key().to_vec()), record.value());
-    rows.insert((Family::Txids, txid_key(txid, at).to_vec()), Vec::new());
+) -> RowSet {
+    let mut rows = RowSet::default();
+    rows.insert(&at, record);
+    rows.insert(&TxidKey { txid, at }, &Recorded);
     let coinbase = record.transaction.is_coinbase();
-    let touch = |script: ScriptHash, kind, io_index, value: u64| {
-        let key = TouchKey { script, at, kind, io_index };
-        ((Family::Touches, key.key().to_vec()), value.to_be_bytes().to_vec())
-    };
     for (((vin, input), spent), brought) in (0..).zip(&record.transaction.input).zip(&record.spent).zip(brought) {
         let spender = Spender { at, vin, brought: brought.clone() };
-        rows.insert((Family::Spends, outpoint_key(&input.previous_output).to_vec()), spender.value());
+        rows.insert(&input.previous_output, &spender);
         if marks.is_flagged(&spent.script_pubkey, at.height) {
             let script = ScriptHash::of(&spent.script_pubkey);
-            rows.extend([touch(script, TouchKind::Spending, vin, spent.value.to_sat())]);
+            let key = TouchKey { script, at, kind: TouchKind::Spending, io_index: vin };
+            rows.insert(&key, &Touch { value: spent.value.to_sat() });
         }
     }
     for ((vout, output), made) in (0..).zip(&record.transaction.output).zip(made) {
@@ -147,40 +140,21 @@ fn rows(
         let script = ScriptHash::of(&output.script_pubkey);
         let value = output.value.to_sat();
         if flagged {
-            rows.extend([touch(script, TouchKind::Funding, vout, value)]);
+            rows.insert(&TouchKey { script, at, kind: TouchKind::Funding, io_index: vout }, &Touch { value });
         }
         let key = CoinKey { outpoint: OutPoint { txid, vout }, height: at.height };
         let coin = Coin { value, script, coinbase, columns: made.clone() };
-        rows.insert((Family::Coins, key.key().to_vec()), coin.value());
-        rows.insert((Family::Scripts, ScriptKey { script, at, vout }.key().to_vec()), Vec::new());
+        rows.insert(&key, &coin);
+        rows.insert(&ScriptKey { script, at, vout }, &ScriptCoin);
     }
     rows
 }
 
 /// The keys of all rows that a record may have brought, whatever the entries were.
-pub fn keys(at: TxPosition, txid: Txid, record: &Record) -> impl Iterator<Item = (Family, Vec<u8>)> {
+pub fn keys(at: TxPosition, txid: Txid, record: &Record) -> KeySet {
     let brought = vec![Vec::new(); record.spent.len()];
     let made = vec![Vec::new(); record.transaction.output.len()];
     rows(at, txid, record, &Everything, &brought, &made).into_keys()
-}
-
-/// Where the records are that a row of [`Family::DERIVED`] may come from, by what it says; `None` for one that says nothing.
-///
-/// # Errors
-/// What reading reports.
-pub fn origins(view: &View, family: Family, key: &[u8], value: &[u8]) -> Result<Option<Vec<TxPosition>>> {
-    let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok()).map(|at| vec![at]);
-    Ok(match family {
-        Family::Spends => at(value.get(..8)),
-        Family::Coins => match CoinKey::from_key(key) {
-            Ok(coin) => {
-                let made = view.positions(coin.outpoint.txid)?;
-                Some(made.into_iter().filter(|at| at.height == coin.height).collect())
-            }
-            Err(_) => None,
-        },
-        _ => at(key.get(32..40)),
-    })
 }
 
 /// As if every script were flagged from the first block on.

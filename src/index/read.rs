@@ -42,6 +42,14 @@ pub trait ReadRows: RawRows {
         checked(R::FAMILY, key.as_ref(), R::from_value(&value)).map(Some)
     }
 
+    /// Whether there is a row, whatever its value.
+    ///
+    /// # Errors
+    /// As all reads.
+    fn has<R: IndexRow>(&self, key: &R::Key) -> Result<bool> {
+        Ok(self.raw_get(R::FAMILY, key.key().as_ref())?.is_some())
+    }
+
     /// A row that must exist, since another one speaks of it.
     ///
     /// # Errors

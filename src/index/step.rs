@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use bitcoin::Txid;
 use rocksdb::{WriteBatch, WriteOptions};
 
-use super::derive::{self, Rows};
+use super::derive;
 use super::events::{self, Event};
 use super::keys::TxPosition;
 use super::read::{RawRow, RawRows};
+use super::row_set::RowSet;
 use super::rows::{IndexKey, IndexRow};
 use super::schema::Family;
 use super::values::Record;
@@ -137,18 +138,18 @@ impl<'a> Step<'a> {
         std::mem::replace(self, Self::of(self.view))
     }
 
-    /// The rows that a record brought, as they are. A `spends` row that tells of another transaction is not its own: of BIP30's twins
-    /// the later one.
+    /// The rows that a record brought, as they are. A `spends` row that names another transaction is not its own: of BIP30's twins the
+    /// later one.
     ///
     /// # Errors
-    /// What reading reports.
-    pub fn brought(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Rows> {
-        let mut rows = Rows::new();
-        for (family, key) in derive::keys(at, txid, record) {
-            if let Some(value) = self.raw_get(family, &key)?
+    /// As all reads.
+    pub fn brought(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<RowSet> {
+        let mut rows = RowSet::default();
+        for (family, key) in derive::keys(at, txid, record).iter() {
+            if let Some(value) = self.raw_get(family, key)?
                 && (family != Family::Spends || value.get(..8) == Some(&at.key()[..]))
             {
-                rows.insert((family, key), value);
+                rows.insert_raw(family, key.clone(), value);
             }
         }
         Ok(rows)

@@ -1,6 +1,6 @@
 //! Which coins, records and heights of an index a comparison with the node is about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use bitcoin::ScriptBuf;
@@ -8,7 +8,7 @@ use bitcoin::ScriptBuf;
 use crate::chain::{Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
-use crate::index::{Family, IndexError, View};
+use crate::index::{IndexError, View};
 use crate::trace::flow::MAX_SCRIPT_BYTES;
 
 /// The coins that an index has unspent and that the node's set must hold: those on flagged scripts and those that some tracked rule
@@ -46,17 +46,6 @@ pub(super) fn can_be_scanned(script: &ScriptBuf) -> bool {
     !script.is_empty() && !is_unspendable(script)
 }
 
-pub(super) fn records(view: &View, height: Height) -> Result<BTreeMap<u32, Record>, IndexError> {
-    let mut records = BTreeMap::new();
-    for row in view.raw_prefix(Family::Records, &height.to_be_bytes()) {
-        let (key, value) = row?;
-        let corrupt = |_| View::corrupt(Family::Records, &key);
-        let at = TxPosition::from_key(&key).map_err(corrupt)?;
-        records.insert(at.tx_index, Record::from_value(&value).map_err(corrupt)?);
-    }
-    Ok(records)
-}
-
 /// Up to `count` of these heights, drawn from `seed`: one half from all of them, the other from those with records.
 ///
 /// # Errors
@@ -88,9 +77,7 @@ pub fn sample(
 
 /// The first height from `first` on that has a record.
 fn with_record(view: &View, first: Height) -> Result<Option<Height>, IndexError> {
-    let Some(row) = view.raw_range(Family::Records, &first.to_be_bytes(), None).next() else { return Ok(None) };
-    let (key, _) = row?;
-    Ok(Some(TxPosition::from_key(&key).map_err(|_| View::corrupt(Family::Records, &key))?.height))
+    Ok(view.first_key::<Record>(TxPosition::first(first)..)?.map(|at| at.height))
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).

@@ -51,9 +51,7 @@ fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: 
         for event in events::changes(&facts, &events::Facts::new(), seen, Reason::Reorg) {
             step.tell(&event)?;
         }
-        for (family, key) in derive::keys(at, txid, &record) {
-            step.raw_delete(family, &key);
-        }
+        step.delete_all(&derive::keys(at, txid, &record));
     }
     step.delete::<Header>(&height);
     Ok(())

@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 use bitcoin::OutPoint;
 
 use crate::chain::ScriptHash;
-use crate::index::derive::Rows;
 use crate::index::events::{Event, Fact, Held, Place, Reason, Seen, TAKEN_AT_MOST, Taken};
 use crate::index::keys::{CoinKey, TouchKey, TouchKind};
-use crate::index::values::{Brought, Coin, Record, Spender, amount_from_value};
-use crate::index::{Family, Result, View};
+use crate::index::values::{Brought, Coin, Record, Spender};
+use crate::index::{IndexError, Result, RowSet, Touch, View};
 use crate::trace::{Fate, RuleTaint};
 
 /// Facts by their ids.
@@ -22,24 +21,18 @@ pub type Facts = BTreeMap<String, Fact>;
 ///
 /// # Errors
 /// What reading the entries reports; [`crate::index::IndexError::Corrupt`] for a row that isn't one.
-pub fn facts(view: &View, place: Place, record: &Record, rows: &Rows) -> Result<Facts> {
+pub fn facts(view: &View, place: Place, record: &Record, rows: &RowSet) -> Result<Facts> {
     let mut facts = Facts::new();
-    let coins = coins(rows)?;
-    for ((family, key), value) in rows {
-        let corrupt = |_| View::corrupt(*family, key);
-        let told = match family {
-            Family::Touches => {
-                let key = TouchKey::from_key(key).map_err(corrupt)?;
-                let value = amount_from_value(value).map_err(corrupt)?;
-                Some(touch(view, place, record, &key, value)?)
-            }
-            Family::Spends => {
-                let spender = Spender::from_value(value).map_err(corrupt)?;
-                (!spender.brought.is_empty()).then(|| moved(place, record, &spender, &coins))
-            }
-            _ => None,
-        };
-        facts.extend(told);
+    let coins = rows.rows::<Coin>().collect::<Result<Vec<_>>>()?;
+    for row in rows.rows::<Touch>() {
+        let (key, Touch { value }) = row?;
+        facts.extend([touch(view, place, record, &key, value)?]);
+    }
+    for row in rows.rows::<Spender>() {
+        let (_, spender) = row?;
+        if !spender.brought.is_empty() {
+            facts.extend([moved(place, record, &spender, &coins)]);
+        }
     }
     for (key, coin) in &coins {
         if coin.columns.iter().any(reached) {
@@ -61,15 +54,6 @@ pub fn changes(old: &Facts, new: &Facts, seen: Seen, reason: Reason) -> Vec<Even
     gone.chain(told).collect()
 }
 
-fn coins(rows: &Rows) -> Result<Vec<(CoinKey, Coin)>> {
-    let of_coins = rows.iter().filter(|((family, _), _)| *family == Family::Coins);
-    let read = of_coins.map(|((_, key), value)| {
-        let corrupt = |_| View::corrupt(Family::Coins, key);
-        Ok((CoinKey::from_key(key).map_err(corrupt)?, Coin::from_value(value).map_err(corrupt)?))
-    });
-    read.collect()
-}
-
 fn reached(column: &RuleTaint) -> bool {
     matches!(column.fate, Fate::Service | Fate::FlaggedService)
 }
@@ -83,7 +67,7 @@ fn labels(view: &View, script: ScriptHash) -> Result<Vec<String>> {
 }
 
 fn touch(view: &View, at: Place, record: &Record, key: &TouchKey, value_sat: u64) -> Result<(String, Fact)> {
-    let corrupt = || View::corrupt(Family::Touches, &key.key());
+    let corrupt = || IndexError::corrupt::<Touch>(key);
     let index = key.io_index as usize;
     let (script, outpoint, vin, io) = match key.kind {
         TouchKind::Spending => {

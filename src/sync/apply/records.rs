@@ -5,11 +5,11 @@ use bitcoin::block::Header;
 
 use super::events;
 use crate::chain::BlockId;
-use crate::index::derive::{Derived, Rows};
+use crate::index::derive::Derived;
 use crate::index::events::{Place, Reason, Seen};
 use crate::index::keys::TxPosition;
 use crate::index::values::Record;
-use crate::index::{Family, IndexError, Result, Step, View};
+use crate::index::{IndexError, Result, RowSet, Step, Touch, View};
 
 /// Where a record stands.
 pub fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Place {
@@ -32,12 +32,8 @@ pub fn put(
     for event in events::changes(&events::Facts::new(), &facts, seen, Reason::Retrace) {
         step.tell(&event)?;
     }
-    let mut touches = 0;
-    for ((family, key), value) in &derived.rows {
-        touches += u64::from(*family == Family::Touches);
-        step.raw_put(*family, key, value);
-    }
-    Ok(touches)
+    step.put_all(&derived.rows);
+    Ok(derived.rows.count::<Touch>())
 }
 
 /// Puts what changed of the rows of a record that was known, which may be none any more; returns how many touches are among it.
@@ -54,7 +50,7 @@ pub fn again(
 ) -> Result<u64> {
     let at = TxPosition { height: place.height, tx_index: place.tx_index };
     let old = step.brought(at, place.txid, record)?;
-    let new = if derived.is_record { derived.rows } else { Rows::new() };
+    let new = if derived.is_record { derived.rows } else { RowSet::default() };
     if old == new {
         return Ok(0);
     }
@@ -67,13 +63,7 @@ pub fn again(
     for event in events::changes(&before, &after, seen, Reason::Retrace) {
         step.tell(&event)?;
     }
-    for (family, key) in old.keys().filter(|row| !new.contains_key(*row)) {
-        step.raw_delete(*family, key);
-    }
-    let mut touches = 0;
-    for (row, value) in new.iter().filter(|(row, value)| old.get(*row) != Some(value)) {
-        touches += u64::from(row.0 == Family::Touches);
-        step.raw_put(row.0, &row.1, value);
-    }
-    Ok(touches)
+    let changes = old.changes_to(&new);
+    step.change_all(&changes);
+    Ok(changes.count_put::<Touch>())
 }

@@ -1,15 +1,14 @@
 //! Derives everything again from the records, without a node: what nothing bears goes, what is damaged is made anew.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::sweeper::{Observer, Outcome, Pace, Sweeper};
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
-use crate::index::keys::{TxPosition, txid_key};
+use crate::index::keys::{TxPosition, TxidKey};
 use crate::index::sweeps::Sweep;
 use crate::index::values::Record;
-use crate::index::{Family, Result, View, Writer};
+use crate::index::{DerivedRow, KeySet, ReadRows, Recorded, Result, View, Writer};
 use crate::node::NodeError;
 use crate::stop::Stop;
 use crate::sync::SyncError;
@@ -47,26 +46,24 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
 /// Removes rows that no record can have brought; those that one can have are compared with it one by one.
 fn remove_orphans(writer: &Writer) -> Result<u64> {
     let mut step = writer.step();
-    for row in writer.raw_range(Family::Records, &[], None) {
-        let (key, value) = row?;
-        let corrupt = |_| View::corrupt(Family::Records, &key);
-        let at = TxPosition::from_key(&key).map_err(corrupt)?;
+    for row in writer.range::<Record>(..) {
+        let (at, record) = row?;
         // By these the rows of coins are told from orphans.
-        let txid = txid_key(Record::from_value(&value).map_err(corrupt)?.txid(), at);
-        if writer.raw_get(Family::Txids, &txid)?.is_none() {
-            step.raw_put(Family::Txids, &txid, &[]);
+        let key = TxidKey { txid: record.txid(), at };
+        if !writer.has::<Recorded>(&key)? {
+            step.put(&key, &Recorded);
         }
         step.flush_if_full()?;
     }
     step.take().commit(false)?;
     let (mut orphans, mut last) = (0, None);
-    for family in Family::DERIVED {
-        for row in writer.raw_range(family, &[], None) {
-            let (key, value) = row?;
-            if has_record(writer, &mut last, family, &key, &value)? {
+    for family in writer.derived_families() {
+        for row in family.rows() {
+            let row = row?;
+            if has_record(writer, &mut last, &row)? {
                 continue;
             }
-            step.raw_delete(family, &key);
+            step.delete_derived(&row);
             orphans += 1;
             step.flush_if_full()?;
         }
@@ -75,23 +72,14 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
     Ok(orphans)
 }
 
-/// Keys of rows.
-type Keys = BTreeSet<(Family, Vec<u8>)>;
-
 /// Whether a record can have brought a row; the last record looked at is kept, since rows of one often lie together.
-fn has_record(
-    view: &View,
-    last: &mut Option<(TxPosition, Keys)>,
-    family: Family,
-    key: &[u8],
-    value: &[u8],
-) -> Result<bool> {
-    for at in derive::origins(view, family, key, value)?.unwrap_or_default() {
+fn has_record(view: &View, last: &mut Option<(TxPosition, KeySet)>, row: &DerivedRow) -> Result<bool> {
+    for at in row.origins(view)?.unwrap_or_default() {
         if last.as_ref().is_none_or(|(known, _)| *known != at) {
             let Some(record) = view.record(at)? else { continue };
-            *last = Some((at, derive::keys(at, record.txid(), &record).collect()));
+            *last = Some((at, derive::keys(at, record.txid(), &record)));
         }
-        if last.as_ref().is_some_and(|(_, keys)| keys.contains(&(family, key.to_vec()))) {
+        if last.as_ref().is_some_and(|(_, keys)| row.is_in(keys)) {
             return Ok(true);
         }
     }

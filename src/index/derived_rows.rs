@@ -1,0 +1,151 @@
+//! The rows that are computed from records, as they lie in the index: which record each comes from, and whether it is the one that the
+//! record makes.
+
+use std::collections::BTreeMap;
+
+use super::keys::{CoinKey, TxPosition};
+use super::row_set::{KeySet, RowSet};
+use super::rows::corrupt;
+use super::schema::Family;
+use super::values::Spender;
+use super::{Result, Step, View};
+use crate::chain::Height;
+
+/// A family whose rows are computed from records.
+#[derive(Clone, Copy)]
+pub struct DerivedFamily<'a> {
+    view: &'a View,
+    family: Family,
+}
+
+/// A row of such a family.
+pub struct DerivedRow {
+    family: Family,
+    key: Box<[u8]>,
+    value: Box<[u8]>,
+}
+
+/// A row that a record makes, and that the index lacks or has otherwise; keys and values in hex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowMismatch {
+    /// Its family.
+    pub family: &'static str,
+    /// Its key.
+    pub key: String,
+    /// The value that the record makes.
+    pub expected: String,
+    /// The value in the index; `None` where there is no such row.
+    pub found: Option<String>,
+}
+
+impl View {
+    /// The families whose rows are computed from records.
+    pub fn derived_families(&self) -> [DerivedFamily<'_>; Family::DERIVED.len()] {
+        Family::DERIVED.map(|family| DerivedFamily { view: self, family })
+    }
+}
+
+impl DerivedFamily<'_> {
+    /// Its name in the database.
+    pub fn name(&self) -> &'static str {
+        self.family.name()
+    }
+
+    /// Its rows, in key order.
+    pub fn rows(&self) -> impl Iterator<Item = Result<DerivedRow>> {
+        let family = self.family;
+        self.view.raw_range(family, &[], None).map(move |row| {
+            let (key, value) = row?;
+            Ok(DerivedRow { family, key, value })
+        })
+    }
+}
+
+impl DerivedRow {
+    /// Its key, in hex.
+    pub fn key_hex(&self) -> String {
+        const_hex::encode(&self.key)
+    }
+
+    /// The height of the block that it comes from.
+    ///
+    /// # Errors
+    /// [`super::IndexError::Corrupt`] for a row that is too short.
+    pub fn height(&self) -> Result<Height> {
+        super::digest::row_height(self.family, &self.key, &self.value).ok_or_else(|| corrupt(self.family, &self.key))
+    }
+
+    /// The positions of the records that it may come from, by its own bytes; `None` where these do not tell.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn origins(&self, view: &View) -> Result<Option<Vec<TxPosition>>> {
+        let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok()).map(|at| vec![at]);
+        Ok(match self.family {
+            Family::Spends => at(self.value.get(..8)),
+            Family::Coins => match CoinKey::from_key(&self.key) {
+                Ok(coin) => {
+                    let made = view.positions(coin.outpoint.txid)?;
+                    Some(made.into_iter().filter(|at| at.height == coin.height).collect())
+                }
+                Err(_) => None,
+            },
+            _ => at(self.key.get(32..40)),
+        })
+    }
+
+    /// As [`Self::origins`].
+    ///
+    /// # Errors
+    /// [`super::IndexError::Corrupt`] where its bytes do not tell; as all reads.
+    pub fn known_origins(&self, view: &View) -> Result<Vec<TxPosition>> {
+        self.origins(view)?.ok_or_else(|| corrupt(self.family, &self.key))
+    }
+
+    /// Whether its key is among these.
+    pub fn is_in(&self, keys: &KeySet) -> bool {
+        keys.contains(self.family, &self.key)
+    }
+}
+
+impl Step<'_> {
+    /// Removes a row.
+    pub fn delete_derived(&mut self, row: &DerivedRow) {
+        self.raw_delete(row.family, &row.key);
+    }
+}
+
+impl RowSet {
+    /// The first of these rows, made by the record at `at`, that the index has otherwise or lacks. `counted` counts those it has, by
+    /// family.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn mismatch(
+        &self,
+        view: &View,
+        at: TxPosition,
+        counted: &mut BTreeMap<&'static str, u64>,
+    ) -> Result<Option<RowMismatch>> {
+        for (family, key, expected) in self.raw() {
+            let found = view.raw_get(family, key)?;
+            match &found {
+                Some(found) if found == expected => {
+                    *counted.entry(family.name()).or_default() += 1;
+                    continue;
+                }
+                // Of BIP30's twins, the spend of the later one.
+                Some(found) if family == Family::Spends && is_spent_later(found, at) => continue,
+                _ => {}
+            }
+            let [key, expected] = [key, expected].map(const_hex::encode);
+            let found = found.map(const_hex::encode);
+            return Ok(Some(RowMismatch { family: family.name(), key, expected, found }));
+        }
+        Ok(None)
+    }
+}
+
+fn is_spent_later(found: &[u8], at: TxPosition) -> bool {
+    Spender::from_value(found).is_ok_and(|spender| spender.at > at)
+}
