@@ -9,13 +9,6 @@ stop_node() {
     node=
 }
 
-free_port() {
-    local port
-    while port=$((20000 + RANDOM % 20000)); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-    done
-}
-
 # start_node DATADIR [SETTING…]: returns when it answers.
 start_node() {
     local datadir=$1 i; shift
