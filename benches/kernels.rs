@@ -1,13 +1,13 @@
 //! The kernels of a scan, each by itself: `cargo bench --bench kernels -- parse` (or match, spends, filters, proof,
 //! commit).
 //!
-//! `filters` goes through a thousand different filters of the size of a full block's, again and again: with one filter, the
-//! processor learns its bits by heart, and everything looks several times faster than it is. Its peer is the `bitcoin` crate's
-//! matcher. Each figure is the time per block, or per filter. `match` and `spends` go through one block, whose lookups a processor's
-//! caches come to hold: how a large list does beside a small one, only `scripts/bench/run --growth` tells.
+//! `filters` cycles through a thousand different filters of a full block's size: with a single filter, the processor's branch predictor
+//! learns its bits, and every figure is several times too good. Its peer is the `bitcoin` crate's matcher. Each figure is the time per
+//! block, or per filter. `match` and `spends` scan one block over and over, so that its lookups stay in the processor's caches: to
+//! compare a large list with a small one, run `scripts/bench/run --growth`.
 //!
-//! `commit` derives the rows of a block's records and commits them to an index that is fresh at first: with the sync of the disk that
-//! every batch with messages gets, and without it, which no block with records has and which is there to tell the two apart.
+//! `commit` derives the rows of a block's records and commits them to an index that is empty at first: with the sync to disk that every
+//! batch with events gets, and without it. No block with records goes without; the difference is the cost of the sync.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![expect(clippy::unwrap_used, reason = "a bench that can't go on ends")]
 
@@ -34,13 +34,14 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 
 /// A real block of 2,500 transactions.
 const BLOCK: &[u8] = include_bytes!("../tests/data/blocks/mainnet-702861.bin");
-/// Different filters.
+/// Filters in the cycle, each different.
 const FILTERS: u32 = 1024;
-/// Values in each: as many as recent full blocks have.
+/// Values in each filter: about as many as in those of recent full blocks.
 const VALUES: u32 = 8460;
+/// Lengths of the lists.
 const LISTS: [u32; 4] = [6, 1_000, 100_000, 1_000_000];
 
-/// Scripts that differ in `n`, of the usual lengths in the usual proportions.
+/// A script that differs with `n`, of the lengths and in the proportions that are usual on the chain.
 fn script(purpose: u8, n: u32) -> ScriptBuf {
     let mut bytes = vec![purpose; [22, 22, 22, 25, 23, 34, 34][n as usize % 7]];
     bytes[2..6].copy_from_slice(&n.to_be_bytes());
@@ -51,35 +52,41 @@ fn list(length: u32) -> Vec<ScriptBuf> {
     (0..length).map(|n| script(0x51, n)).collect()
 }
 
-#[expect(clippy::little_endian_bytes, reason = "SipHash reads its key so")]
+#[expect(clippy::little_endian_bytes, reason = "SipHash's key is little-endian")]
 fn filter(number: u32) -> (BlockHash, Vec<u8>) {
     let block = BlockHash::hash(&number.to_be_bytes());
     let bytes = block.to_byte_array();
-    let key = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let [key_0, key_1] = [0, 8].map(|at| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()));
     let mut filter = Vec::new();
-    let mut writer = GcsFilterWriter::new(&mut filter, key(0), key(8), 784_931, 19);
+    let mut writer = GcsFilterWriter::new(&mut filter, key_0, key_1, 784_931, 19);
     (0..VALUES).for_each(|n| writer.add_element(script(0x52, number * VALUES + n).as_bytes()));
     writer.finish().unwrap();
     (block, filter)
+}
+
+/// Scans [`BLOCK`] for these scripts and coins; gives the number of transactions that may touch them.
+fn scan_block(header: &Header, scripts: &ScriptMap<()>, coins: &CoinSet, hasher: &OutPointHasher) -> usize {
+    scan(BLOCK.to_vec(), header, None, scripts, coins, hasher).unwrap().candidates().len()
 }
 
 fn blocks(criterion: &mut Criterion) {
     let header: Header = deserialize(&BLOCK[..Header::SIZE]).unwrap();
     let hasher = OutPointHasher::default();
     let none = CoinSet::default();
-    let look = |scripts: &ScriptMap<()>, coins: &CoinSet| {
-        scan(BLOCK.to_vec(), &header, None, scripts, coins, &hasher).unwrap().candidates().len()
-    };
     let mut group = criterion.benchmark_group("parse");
     group.throughput(Throughput::Bytes(BLOCK.len() as u64));
-    group.bench_function("nothing looked for", |bench| bench.iter(|| look(&ScriptMap::default(), &none)));
+    group.bench_function("no scripts, no coins", |bench| {
+        bench.iter(|| scan_block(&header, &ScriptMap::default(), &none, &hasher))
+    });
     group.finish();
 
     let mut group = criterion.benchmark_group("match");
     group.throughput(Throughput::Bytes(BLOCK.len() as u64));
     for length in LISTS {
         let scripts: ScriptMap<_> = list(length).iter().map(|script| script.as_script()).collect();
-        group.bench_function(BenchmarkId::new("scripts", length), |bench| bench.iter(|| look(&scripts, &none)));
+        group.bench_function(BenchmarkId::new("scripts", length), |bench| {
+            bench.iter(|| scan_block(&header, &scripts, &none, &hasher))
+        });
     }
     group.finish();
 
@@ -89,7 +96,7 @@ fn blocks(criterion: &mut Criterion) {
         let txid = Txid::all_zeros();
         let coins = CoinSet::new((0..length).map(|vout| hasher.of(&OutPoint { txid, vout })).collect());
         group.bench_function(BenchmarkId::new("coins", length), |bench| {
-            bench.iter(|| look(&ScriptMap::default(), &coins));
+            bench.iter(|| scan_block(&header, &ScriptMap::default(), &coins, &hasher));
         });
     }
     group.finish();
@@ -126,7 +133,7 @@ fn filters(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Scripts that are flagged from the start.
+/// Scripts that are flagged from genesis on.
 struct Listed(HashSet<ScriptBuf>);
 
 impl Marks for Listed {
@@ -139,25 +146,25 @@ impl Marks for Listed {
     }
 }
 
-/// A transaction as a record: its inputs spend what its outputs take, and a little more.
+/// A transaction as a record, whose inputs spend the value of its outputs and a fee.
 fn record(number: u32, transaction: Transaction) -> (Txid, Record) {
     let out: Amount = transaction.output.iter().map(|output| output.value).sum();
     let spent =
         |vin: u32| TxOut { value: out + Amount::from_sat(500), script_pubkey: script(0x53, number * 1000 + vin) };
     let spent = (0..).zip(&transaction.input).map(|(vin, _)| spent(vin)).collect();
-    // As many as prove one of 2,500 transactions.
+    // The hashes that prove one of 2,500 transactions.
     let branch = (0..12).map(|level| [level; 32]).collect();
     (transaction.compute_txid(), Record { transaction, spent, branch })
 }
 
-/// A block's step: the header, the rows of so many records, their messages if `tells`, the sweep's position.
+/// Commits a block's step: its header, the rows of its records, their events if `with_events`, the position of the sweep.
 fn commit_block(
     writer: &Writer,
     listed: &Listed,
     header: &Header,
     height: Height,
     records: &[(Txid, Record)],
-    tells: bool,
+    with_events: bool,
 ) {
     let parameters = TraceParameters::default();
     let mut step = writer.step();
@@ -174,7 +181,7 @@ fn commit_block(
         )
         .unwrap();
         assert!(derived.is_record);
-        if tells {
+        if with_events {
             let place = Place { height, block: header.block_hash(), time: header.time, txid: *txid, tx_index };
             let facts = events::facts(writer, place, record, &derived.rows).unwrap();
             for event in events::changes(&events::Facts::new(), &facts, Seen::Tip, Reason::Retrace) {
@@ -184,27 +191,27 @@ fn commit_block(
         step.put_all(&derived.rows);
     }
     step.put(&MAIN_SWEEP, &Sweep::Main { next: height + 1 });
-    step.commit(tells).unwrap();
+    step.commit(with_events).unwrap();
 }
 
 fn commit(criterion: &mut Criterion) {
     let block: Block = deserialize(BLOCK).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut group = criterion.benchmark_group("commit");
-    for (records, tells) in [(0, false), (20, false), (20, true), (500, false), (500, true)] {
+    for (records, with_events) in [(0, false), (20, false), (20, true), (500, false), (500, true)] {
         let chosen: Vec<_> =
             (0..).zip(block.txdata[1..=records].iter().cloned()).map(|(n, tx)| record(n, tx)).collect();
         let listed =
             Listed(chosen.iter().map(|(_, record)| record.transaction.output[0].script_pubkey.clone()).collect());
         let identity = Identity { chain: Chain::Main, genesis: Chain::Main.genesis_hash(), challenge: None };
-        let path = folder.path().join(format!("index-{records}-{tells}"));
+        let path = folder.path().join(format!("index-{records}-{with_events}"));
         let writer = Writer::create(&path, &identity, |_| Ok(())).unwrap();
         let mut height = 0;
-        let name = format!("{records} records{}", if tells { ", messages, synced" } else { "" });
+        let name = format!("{records} records{}", if with_events { ", events, synced" } else { "" });
         group.bench_function(name, |bench| {
             bench.iter(|| {
                 height += 1;
-                commit_block(&writer, &listed, &block.header, height, &chosen, tells);
+                commit_block(&writer, &listed, &block.header, height, &chosen, with_events);
             });
         });
     }

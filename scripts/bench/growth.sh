@@ -1,71 +1,100 @@
-# Sourced by `run` for --growth: what a backfill takes against chain length, list size, touches, followed coins and threads, each
-# with all else unchanged. Takes what contest.sh takes, $huge, $grown.
+# shellcheck shell=bash
+# Sourced by `run` for --growth: the cost of a backfill against chain length, list size, touches, followed coins and threads, each
+# with all else unchanged. Reads what contest.sh reads.
 
-# long_list SIZE: that of six scripts, with others that never occur.
-long_list() {
-    mkdir -p "$grown"
-    [ -e "$grown/list-$1.txt" ] || { say "making a list of $1 scripts"; "$peers/lists" decoys "$chain/list-6.txt" "$1" "$grown/list-$1.txt"; }
+# list_sizes: the sizes of the lists to measure with.
+list_sizes() { echo 10 1000 10000 100000 1000000 ${option[huge]:+10000000}; }
+
+# make_list SIZE: the list of six scripts, and others that the chain does not have, up to SIZE.
+make_list() {
+    local list=${bench[lists]}/list-$1.txt
+    mkdir -p "${bench[lists]}"
+    [ -e "$list" ] || { say "making a list of $1 scripts"; "${bench[peers]}/lists" decoys "${bench[chain]}/list-6.txt" "$1" "$list"; }
 }
 
-growth_lists() {
+make_growth_lists() {
     local size
-    sizes=(10 1000 10000 100000 1000000)
-    [ -z "$huge" ] || sizes+=(10000000)
-    for size in "${sizes[@]}"; do long_list "$size"; done
-    if [ ! -e "$grown/shares.json" ]; then
-        say "making lists of the chain's own scripts: it is read once"
-        "$peers/lists" shares "http://$address" "$chain/node" "$tip" "$grown"
+    for size in $(list_sizes); do make_list "$size"; done
+    if [ ! -e "${bench[lists]}/shares.json" ]; then
+        say "making lists of the chain's own scripts, which reads the chain once"
+        "${bench[peers]}/lists" shares "http://$address" "${bench[chain]}/node" "${bench[tip]}" "${bench[lists]}"
     fi
 }
 
-# grow NAME THING UNIT X LANE LIST TO TOUCHES [FLAG…]: one run of one line, into a fresh index. X may be followed, which is told by the
-# index afterwards.
+# grow NAME FIELDS LIST TO TOUCHES [FLAG…]: one backfill by the rest lane into a new index. FIELDS is a JSON object with what grows
+# (grows), its unit and its size (x).
 grow() {
-    local name=$1 thing=$2 unit=$3 x=$4 lane=$5 list=$6 to=$7 touches=$8 fields; shift 8
-    wanted "$name" || return 0
-    rm -rf "$work/index"
-    hound "$lane" "$list" "$to" "$@"
-    fields=$(jq -nc --arg thing "$thing" --arg unit "$unit" --argjson x "$x" --arg lane "$lane" \
-        '{grows: $thing, $unit, $x, role: "coinhound", $lane}')
-    contest "$name" growth "$to" "$fields" "{\"through\": $to, \"touches\": $touches}" "${command[@]}"
+    local name=$1 fields=$2 list=$3 to=$4 touches=$5; shift 5
+    is_wanted "$name" || return 0
+    remove_index
+    backfill_command rest "$list" "$to" "$@"
+    contest "$name" growth "$to" "$(jq -c '. + {role: "coinhound", lane: "rest"}' <<<"$fields")" \
+        "{\"through\": $to, \"touches\": $touches}" "${command[@]}"
 }
 
-# The followed coins and the records of the index at hand, into the last result, as what grows.
-growth_followed() {
-    local status
-    status=$(env "XDG_CONFIG_HOME=$work/config" "$coinhound" --chain regtest --bitcoin-datadir "$chain/node" --rpc-url "http://$address" \
-        --index "$work/index" --format json status 8>&-)
-    jq -c --argjson status "$status" '.x = $status.followed | .answer.records = $status.records' <(tail -n 1 "$results") >"$work/last"
-    sed -i '$d' "$results"
-    cat "$work/last" >>"$results"
-}
+# fields THING UNIT X: the fields that `grow` takes.
+fields() { jq -nc --arg grows "$1" --arg unit "$2" --argjson x "$3" '{$grows, $unit, $x}'; }
 
-# One round. What takes minutes runs in the first one only.
-growth() {
-    local quarter to mb size share hops threads few
-    for quarter in 1 2 3 4; do
-        to=$((first_full + (tip - first_full) * quarter / 4))
-        mb=$(jq --argjson to "$to" '.block_bytes[:$to + 1] | add / 1e6' "$chain/manifest.json")
-        grow "growth: chain to height $to" "Chain length, 6 scripts, rest lane (x: MB)" MB "$mb" rest "$chain/list-6.txt" "$to" "$(touches 6 "$to")"
-    done
+# share SHARE FIELD: a fact about the list of SHARE in a thousand of the chain's scripts.
+share() { jq ".[\"$1\"].$2" "${bench[lists]}/shares.json"; }
+
+# One round. What takes minutes runs in the first round only.
+growth_round() {
+    local size threads few tip=${bench[tip]} six=${bench[chain]}/list-6.txt
     few=$(touches 6 "$tip")
-    for size in "${sizes[@]}"; do
-        [ "$round" = 1 ] || [ "$size" -lt 1000000 ] || continue
-        grow "growth: $size scripts" "List size, rest lane; all but 6 scripts never occur" script "$size" rest "$grown/list-$size.txt" "$tip" "$few"
+    grow_chain
+    for size in $(list_sizes); do
+        [ "${bench[round]}" = 1 ] || [ "$size" -lt 1000000 ] || continue
+        grow "growth: $size scripts" "$(fields "List size, rest lane; all but 6 scripts never occur" script "$size")" \
+            "${bench[lists]}/list-$size.txt" "$tip" "$few"
     done
-    for share in 1 10 100; do
-        [ "$round" = 1 ] || [ "$share" -lt 100 ] || continue
-        size=$(jq ".[\"$share\"].touches" "$grown/shares.json")
-        grow "growth: $size touches" "Touches, rest lane, nothing followed beyond the list: $(jq -r '[.[] | .scripts] | join(", ")' "$grown/shares.json") scripts of the chain" \
-            touch "$size" rest "$grown/share-$share.txt" "$tip" "$size" --max-hops 0
-    done
-    for hops in 0 1 2 3 4; do
-        wanted "growth: followed, $hops hops" || continue
-        grow "growth: followed, $hops hops" "Followed coins, rest lane, $(jq '.["1"].scripts' "$grown/shares.json") scripts of the chain, 1,000 sat of taint, 0 to 4 hops" \
-            coin 0 rest "$grown/share-1.txt" "$tip" "$(jq '.["1"].touches' "$grown/shares.json")" --min-taint 1000 --max-hops "$hops"
-        growth_followed
-    done
+    grow_touches
+    grow_followed
     for ((threads = 1; threads <= $(nproc); threads *= 2)); do
-        grow "growth: $threads thread(s)" "Threads, rest lane, 6 scripts" thread "$threads" rest "$chain/list-6.txt" "$tip" "$few" --threads "$threads"
+        grow "growth: $threads thread(s)" "$(fields "Threads, rest lane, 6 scripts" thread "$threads")" "$six" "$tip" "$few" --threads "$threads"
     done
+}
+
+grow_chain() {
+    local quarter to mb first_full=${bench[first_full]}
+    for quarter in 1 2 3 4; do
+        to=$((first_full + (bench[tip] - first_full) * quarter / 4))
+        mb=$(jq -n "$(bytes_to "$to") / 1e6")
+        grow "growth: chain to height $to" "$(fields "Chain length, 6 scripts, rest lane (x: MB)" MB "$mb")" \
+            "${bench[chain]}/list-6.txt" "$to" "$(touches 6 "$to")"
+    done
+}
+
+grow_touches() {
+    local share size scripts
+    scripts=$(jq -r '[.[] | .scripts] | join(", ")' "${bench[lists]}/shares.json")
+    for share in 1 10 100; do
+        [ "${bench[round]}" = 1 ] || [ "$share" -lt 100 ] || continue
+        size=$(share "$share" touches)
+        grow "growth: $size touches" \
+            "$(fields "Touches, rest lane, nothing followed beyond the list: $scripts scripts of the chain" touch "$size")" \
+            "${bench[lists]}/share-$share.txt" "${bench[tip]}" "$size" --max-hops 0
+    done
+}
+
+grow_followed() {
+    local hops name
+    for hops in 0 1 2 3 4; do
+        name="growth: followed, $hops hops"
+        is_wanted "$name" || continue
+        grow "$name" \
+            "$(fields "Followed coins, rest lane, $(share 1 scripts) scripts of the chain, 1,000 sat of taint, 0 to 4 hops" coin 0)" \
+            "${bench[lists]}/share-1.txt" "${bench[tip]}" "$(share 1 touches)" --min-taint 1000 --max-hops "$hops"
+        count_followed
+    done
+}
+
+# Puts the followed coins and the records of the index into the last result; the coins are what grows.
+count_followed() {
+    local status
+    coinhound_command status
+    status=$("${command[@]}" 8>&-)
+    jq -c --argjson status "$status" '.x = $status.followed | .answer.records = $status.records' <(tail -n 1 "${bench[results]}") >"${bench[work]}/last"
+    sed -i '$d' "${bench[results]}"
+    cat "${bench[work]}/last" >>"${bench[results]}"
 }

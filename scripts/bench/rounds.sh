@@ -1,80 +1,85 @@
-# Sourced by `run`: who takes part in what. A new contestant is one more `contest` line.
-# Takes what contest.sh takes, and $slow_to, $fast_to, $filters, $large, $small, $grown.
+# shellcheck shell=bash
+# Sourced by `run`: which contestants take part in which table. A new contestant is one more `contest` line. Reads what contest.sh reads.
 
-# scan TABLE LANE SCRIPTS TO: a backfill into a fresh index.
+# scan TABLE LANE SCRIPTS TO: a backfill into a new index, with the list of SCRIPTS scripts.
 scan() {
-    rm -rf "$work/index"
-    hound "$2" "$chain/list-$3.txt" "$4"
+    remove_index
+    backfill_command "$2" "${bench[chain]}/list-$3.txt" "$4"
     contest "coinhound $2, $3 scripts" "$1" "$4" "{\"role\": \"coinhound\", \"lane\": \"$2\", \"list\": $3}" \
         "{\"through\": $4, \"touches\": $(touches "$3" "$4")}" "${command[@]}"
 }
 
-# One round of those that read every block.
+# One round of the contestants that read every block.
 blocks_round() {
-    local connections entries bytes
-    bytes=$(jq ".block_bytes[:$slow_to + 1] | add" "$chain/manifest.json")
-    contest "loop: get_block, 2 threads, 6 scripts" blocks "$slow_to" '{"role": "naive", "list": 6}' \
-        "{\"bytes\": $bytes, \"touches\": $(touches 6 "$slow_to")}" \
-        "$peers/naive" "http://$address" "$chain/node" "$chain/list-6.txt" 0 "$slow_to"
-    bytes=$(jq ".block_bytes[:$fast_to + 1] | add" "$chain/manifest.json")
+    local connections scripts slow=${bench[slow_to]} fast=${bench[fast_to]} list=${bench[chain]}/list-6.txt
+    contest "loop: get_block, 2 threads, 6 scripts" blocks "$slow" '{"role": "naive", "list": 6}' \
+        "{\"bytes\": $(bytes_to "$slow"), \"touches\": $(touches 6 "$slow")}" \
+        "${bench[peers]}/naive" "http://$address" "${bench[chain]}/node" "$list" 0 "$slow"
     for connections in 1 2 4; do
-        contest "reader: REST, $connections connection(s), discard" blocks "$fast_to" '{"role": "discard"}' "{\"bytes\": $bytes}" \
-            "$peers/discard" "$address" "$connections" 0 "$fast_to"
+        contest "reader: REST, $connections connection(s), discard" blocks "$fast" '{"role": "discard"}' \
+            "{\"bytes\": $(bytes_to "$fast")}" "${bench[peers]}/discard" "$address" "$connections" 0 "$fast"
     done
-    for entries in 6 1000 100000; do scan blocks rest "$entries" "$fast_to"; done
-    rm -rf "$work/index"
-    hound rest "$grown/list-1000000.txt" "$fast_to"
-    contest "coinhound rest, 1000000 scripts" blocks "$fast_to" '{"role": "coinhound", "lane": "rest", "list": 1000000}' \
-        "{\"through\": $fast_to, \"touches\": $(touches 6 "$fast_to")}" "${command[@]}"
-    scan blocks rpc 6 "$slow_to"
+    for scripts in 6 1000 100000; do scan blocks rest "$scripts" "$fast"; done
+    remove_index
+    backfill_command rest "${bench[lists]}/list-1000000.txt" "$fast"
+    contest "coinhound rest, 1000000 scripts" blocks "$fast" '{"role": "coinhound", "lane": "rest", "list": 1000000}' \
+        "{\"through\": $fast, \"touches\": $(touches 6 "$fast")}" "${command[@]}"
+    scan blocks rpc 6 "$slow"
 }
 
-# One round of those that look at filters first.
+# One round of the contestants that match filters first.
 filters_round() {
-    local entries lane peer name
-    for entries in 6 1000 100000; do
-        for lane in filters auto; do scan filters "$lane" "$entries" "$fast_to"; done
-        # Over the index at hand: there is nothing to do but to start, to ask the node where it is, to read the list, to answer.
-        name="fixed: coinhound auto, $entries scripts, nothing to do"
-        if wanted "$name"; then
-            hound auto "$chain/list-$entries.txt" "$fast_to"
-            wanted "coinhound auto, $entries scripts" || { rm -rf "$work/index"; "${command[@]}" >/dev/null 2>&1 8>&-; }
-            contest "$name" filters "$fast_to" "{\"role\": \"fixed\", \"list\": $entries}" "{\"through\": $fast_to, \"blocks\": 0}" \
-                "${command[@]}"
-        fi
-        # A new index, and the genesis block alone.
-        rm -rf "$work/index"
-        hound auto "$chain/list-$entries.txt" 0
-        contest "fixed: coinhound auto, $entries scripts, one block" filters 0 "{\"role\": \"fixed\", \"list\": $entries}" \
-            '{"through": 0, "touches": 0}' "${command[@]}"
+    local scripts lane peer name fast=${bench[fast_to]}
+    for scripts in 6 1000 100000; do
+        for lane in filters auto; do scan filters "$lane" "$scripts" "$fast"; done
+        fixed_cost "$scripts"
     done
     for peer in scanblocks bdk; do
         name="node: scanblocks, getdescriptoractivity"
         [ "$peer" = scanblocks ] || name="bdk_bitcoind_rpc: FilterIter"
-        for entries in 6 1000; do
-            contest "$name, $entries scripts" filters "$fast_to" "{\"role\": \"$peer\", \"list\": $entries}" \
-                "{\"touches\": $(touches "$entries" "$fast_to")}" \
-                "$peers/$peer" "http://$address" "$chain/node" "$chain/list-$entries.txt" "$fast_to"
+        for scripts in 6 1000; do
+            contest "$name, $scripts scripts" filters "$fast" "{\"role\": \"$peer\", \"list\": $scripts}" \
+                "{\"touches\": $(touches "$scripts" "$fast")}" \
+                "${bench[peers]}/$peer" "http://$address" "${bench[chain]}/node" "${bench[chain]}/list-$scripts.txt" "$fast"
         done
     done
 }
 
-# Many filters in one process: contestants take turns within.
+# fixed_cost SCRIPTS: what a backfill costs before it scans anything.
+fixed_cost() {
+    local scripts=$1 fast=${bench[fast_to]} list=${bench[chain]}/list-$1.txt
+    local name="fixed: coinhound auto, $scripts scripts, nothing to do"
+    # Over the index that the last contestant left: it starts, asks the node for its tip, reads the list, answers.
+    if is_wanted "$name"; then
+        backfill_command auto "$list" "$fast"
+        is_wanted "coinhound auto, $scripts scripts" || { remove_index; "${command[@]}" >/dev/null 2>&1 8>&-; }
+        contest "$name" filters "$fast" "{\"role\": \"fixed\", \"list\": $scripts}" "{\"through\": $fast, \"blocks\": 0}" "${command[@]}"
+    fi
+    # A new index, and the genesis block alone.
+    remove_index
+    backfill_command auto "$list" 0
+    contest "fixed: coinhound auto, $scripts scripts, one block" filters 0 "{\"role\": \"fixed\", \"list\": $scripts}" \
+        '{"through": 0, "touches": 0}' "${command[@]}"
+}
+
+# Many filters in one process, in which the contestants take turns.
 matching() {
-    local entries
-    for entries in 6 1000; do
-        wanted "matching, $entries scripts" || continue
-        say "$filters filters, $entries scripts"
-        keep "$("$peers/filters" "http://$address" "$chain/node" "$node" "$chain/list-$entries.txt" "$filters" "$fast_to" 8>&-)"
+    local scripts
+    for scripts in 6 1000; do
+        is_wanted "matching, $scripts scripts" || continue
+        say "${bench[filters]} filters, $scripts scripts"
+        add_results "$("${bench[peers]}/filters" "http://$address" "${bench[chain]}/node" "$node" "${bench[chain]}/list-$scripts.txt" \
+            "${bench[filters]}" "${bench[fast_to]}" 8>&-)"
     done
 }
 
 # On an empty node of its own.
 tip_latency() {
-    wanted tip || return 0
-    say "the tip: $large large and $small small blocks"
-    mkdir "$work/tip-node"
-    start_node "$work/tip-node" -logtimemicros=1
-    keep "$("$peers/tip" "http://$address" "$work/tip-node" "$coinhound" "$work" "$large" "$small" 8>&-)"
+    local datadir=${bench[work]}/tip-node
+    is_wanted tip || return 0
+    say "the tip: ${bench[large]} large and ${bench[small]} small blocks"
+    mkdir "$datadir"
+    start_node "$datadir" -logtimemicros=1
+    add_results "$("${bench[peers]}/tip" "http://$address" "$datadir" "${bench[coinhound]}" "${bench[work]}" "${bench[large]}" "${bench[small]}" 8>&-)"
     stop_node
 }

@@ -1,4 +1,4 @@
-//! From transactions to a block that a regtest node accepts: coinbase, witness commitment, proof of work.
+//! Makes a block that a regtest node accepts out of transactions: coinbase, witness commitment, proof of work.
 
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version};
@@ -12,12 +12,12 @@ use bitcoin::{
 
 /// The time of regtest's genesis block; each later block is ten minutes after the one before.
 const GENESIS_TIME: u32 = 1_296_688_602;
-/// Regtest's target: every other hash meets it.
+/// Regtest's target, which every other hash meets.
 const BITS: u32 = 0x207f_ffff;
-/// Regtest halves the subsidy every 150 blocks.
+/// Blocks between two halvings of the subsidy on regtest.
 const HALVING: u32 = 150;
 
-/// The new coins of a block at `height`, in satoshis.
+/// The subsidy of a block at `height`, in satoshis.
 pub fn subsidy_sat(height: u32) -> u64 {
     5_000_000_000_u64.checked_shr(height / HALVING).unwrap_or(0)
 }

@@ -7,21 +7,21 @@ use bitcoin::OutPoint;
 use crate::lock::Lock;
 use crate::rng::Rng;
 
-/// How many blocks a coin counts as recent.
+/// Blocks during which a coin counts as recent.
 const RECENT_BLOCKS: usize = 6;
-/// Of a hundred inputs, how many spend a coin of their own block.
+/// Inputs in a hundred that spend a coin of their own block.
 const SAME_BLOCK_PERCENT: usize = 15;
-/// Of a hundred inputs, how many spend a coin of the last few blocks. The rest spend old ones.
+/// Inputs in a hundred that spend a coin of the recent blocks. The rest spend old coins.
 const RECENT_PERCENT: usize = 45;
 
 /// An unspent output that the generator can spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Coin {
-    /// Where it is.
+    /// The output.
     pub outpoint: OutPoint,
-    /// Satoshis.
+    /// Its value in satoshis.
     pub value_sat: u64,
-    /// What opens it.
+    /// Its script.
     pub lock: Lock,
 }
 
@@ -39,7 +39,7 @@ impl Coins {
         self.same_block.push(coin);
     }
 
-    /// The block under construction is done: its coins are recent now, and those of the oldest recent block are old.
+    /// Ends the block under construction: its coins become recent, and those of the oldest recent block old.
     pub fn end_block(&mut self) {
         self.recent.push_back(std::mem::take(&mut self.same_block));
         while self.recent.len() > RECENT_BLOCKS {
@@ -47,7 +47,7 @@ impl Coins {
         }
     }
 
-    /// Takes a coin out: some of this block, many of the last few, the others old. `None` when there is none at all.
+    /// Takes a coin out: some of this block, many of the recent ones, the others old. `None` if no coin is left.
     pub fn take(&mut self, rng: &mut Rng) -> Option<Coin> {
         let age = rng.below(100);
         if age < SAME_BLOCK_PERCENT
@@ -67,7 +67,7 @@ impl Coins {
         self.recent.iter_mut().find_map(|block| rng.take(block)).or_else(|| rng.take(&mut self.same_block))
     }
 
-    /// How many old coins are left.
+    /// Old coins that are left.
     pub fn old(&self) -> usize {
         self.old.len()
     }

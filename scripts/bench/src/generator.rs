@@ -1,5 +1,5 @@
 //! The generated chain, block by block: a hundred empty blocks, some that split the first coins, then the full ones that
-//! look like the main chain's recent blocks in what a scanner feels.
+//! cost a scanner about as much as the main chain's recent blocks.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,30 +14,30 @@ use crate::assemble::{assemble, subsidy_sat};
 use crate::coins::{Coin, Coins};
 use crate::lock::{Kind, Lock};
 use crate::rng::Rng;
-use crate::watch::{Deed, Order, SHAPES, Shape, Watch};
+use crate::watch::{Order, SHAPES, Shape, Touch, Watch};
 
 /// A coinbase can be spent in the hundredth block after its own.
 const MATURITY: u32 = 100;
-/// Scripts that are paid again and again, as those of exchanges are.
+/// Scripts that are paid often, like those of exchanges.
 const BUSY_SCRIPTS: usize = 300;
-/// A fan-out block splits one coinbase in so many transactions, of so many outputs each.
+/// A fan-out block splits one coinbase: the number of transactions, and of outputs in each.
 const FAN_OUT: (usize, usize) = (10, 2_000);
 
-/// What full blocks look like.
+/// The composition of full blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// Transactions: least and most.
     pub transactions: (usize, usize),
-    /// Of a thousand inputs that can carry an inscription, how many do.
+    /// Inputs with an inscription, in a thousand that can carry one.
     pub inscriptions_per_mille: usize,
-    /// Bytes of inscriptions, at most; keeps the largest block below the weight limit.
+    /// Most bytes of inscriptions in a block; keeps the largest block below the weight limit.
     pub inscribed_bytes: usize,
 }
 
 impl Look {
-    /// As the main chain's recent ones: some 1.4 MB.
+    /// Like recent blocks of the main chain: some 1.4 MB.
     pub const RECENT: Self = Self { transactions: (2_200, 2_900), inscriptions_per_mille: 9, inscribed_bytes: 350_000 };
-    /// As large as they get with many inscriptions: some 2 MB.
+    /// With many inscriptions: some 2 MB.
     pub const LARGE: Self =
         Self { transactions: (2_000, 2_100), inscriptions_per_mille: 100, inscribed_bytes: 1_150_000 };
 }
@@ -56,13 +56,13 @@ pub struct Totals {
 /// Makes the chain of one seed; each call of [`Generator::next_block`] gives the next block.
 #[derive(Debug)]
 pub struct Generator {
-    /// The watchlists, with what has been touched so far.
+    /// The watchlists, with their touches so far.
     pub watches: Vec<Watch>,
     /// Sums so far.
     pub totals: Totals,
     /// Height of the first full block.
     pub first_full: u32,
-    /// Height of the last block there will be.
+    /// Height of the last block.
     pub last: u32,
     look: Look,
     rng: Rng,
@@ -80,10 +80,10 @@ impl Generator {
         Self::with(seed, full, Look::RECENT, &SHAPES)
     }
 
-    /// A chain whose full blocks look and are touched otherwise.
+    /// A chain with another composition of full blocks and other watchlists.
     pub fn with(seed: u64, full: u32, look: Look, shapes: &[Shape]) -> Self {
         let mut rng = Rng::new(seed);
-        // A full block spends some 600 coins more than it makes that can be spent; two blocks' worth is kept in reserve.
+        // A full block spends some 600 spendable coins more than it makes; two blocks' worth is kept in reserve.
         let first_full = MATURITY + 1 + 2 + full / 30;
         let busy = (0..BUSY_SCRIPTS).map(|_| Lock::new(Kind::alive(&mut rng), &mut rng)).collect();
         let watches = shapes.iter().map(|shape| Watch::new(*shape, first_full, full, &mut rng)).collect();
@@ -103,8 +103,8 @@ impl Generator {
         }
     }
 
-    /// The next block, or `None` when the chain is complete. Errors: the coins ran out, or a block grew too heavy; both
-    /// mean that the constants above don't suit each other.
+    /// The next block, or `None` when the chain is complete. Errors: the coins ran out, or a block is too heavy; both mean that the
+    /// constants above don't fit together.
     pub fn next_block(&mut self) -> Result<Option<Block>> {
         if self.height == self.last {
             return Ok(None);
@@ -134,7 +134,7 @@ impl Generator {
         Ok(Some(block))
     }
 
-    /// How many coins older than the last few blocks are left to spend: at 0 the mix of ages is no longer the main chain's.
+    /// Coins older than the recent blocks that are left to spend. At 0 the mix of ages is no longer that of the main chain.
     pub fn old_coins(&self) -> usize {
         self.coins.old()
     }
@@ -182,19 +182,19 @@ impl Generator {
         Ok((transactions, fees_sat))
     }
 
-    /// One transaction of a full block that does as `orders` say, and its fee in satoshis.
+    /// One transaction of a full block that makes the touches in `orders`, and its fee in satoshis.
     fn transaction(&mut self, orders: &[Order]) -> Result<(Transaction, u64)> {
         let mut inputs = Vec::new();
         let mut flagged = Vec::new();
         for order in orders {
             let watch = &mut self.watches[order.list];
             let weight = 1 + self.rng.below(400);
-            match order.deed {
-                Deed::Pay { twice } => {
+            match order.touch {
+                Touch::Pay { twice } => {
                     let lock = *self.rng.pick(&watch.active);
                     flagged.extend(std::iter::repeat_n((order.list, lock, weight), 1 + usize::from(twice)));
                 }
-                Deed::Spend { back } => {
+                Touch::Spend { back } => {
                     if let Some(coin) = self.rng.take(&mut watch.coins) {
                         watch.count_spending(self.height);
                         inputs.push(coin);
@@ -203,8 +203,8 @@ impl Generator {
                 }
             }
         }
-        // What is paid on from flagged coins goes where nobody can spend it: so a trace from a list is one hop long, and
-        // which blocks matter to a list stays known.
+        // The outputs of a transaction that spends flagged coins can't be spent: so a trace from a list is one hop long, and the
+        // blocks that matter to a list stay known.
         let ends_here = !inputs.is_empty();
         let enough = 2 + usize::from(self.rng.chance(15));
         while inputs.len() < enough {
@@ -235,7 +235,7 @@ impl Generator {
         Ok((transaction, fee_sat))
     }
 
-    /// The lock of an output that no list is interested in.
+    /// The lock of an output that is on no list.
     fn other_lock(&mut self, ends_here: bool, last: bool) -> Lock {
         let rng = &mut self.rng;
         if last && rng.chance(14) {
@@ -250,7 +250,7 @@ impl Generator {
         Lock::new(Kind::alive(rng), rng)
     }
 
-    /// Spends `inputs` to `outputs`, by weight; gives the transaction, its fee in satoshis and its outputs, in order.
+    /// Splits the value of `inputs` among `outputs` by their weights; gives the transaction, its fee in satoshis and its outputs, in order.
     fn pay(&mut self, inputs: &[Coin], outputs: Vec<(Lock, usize)>) -> (Transaction, u64, Vec<Coin>) {
         let total: u64 = inputs.iter().map(|coin| coin.value_sat).sum();
         let to_split = total - (total / 10).min(self.rng.between(400, 4_000) as u64);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counted_touches_are_those_that_a_slow_look_at_every_block_finds() {
+    fn the_counted_touches_are_those_that_a_plain_search_of_every_block_finds() {
         let (generator, blocks) = chain(7, 12);
         for watch in &generator.watches {
             let listed: HashSet<ScriptBuf> = watch.entries.iter().map(|lock| lock.script_pubkey()).collect();

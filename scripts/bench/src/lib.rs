@@ -1,5 +1,5 @@
-//! What the bench's programs share: the generated chain (`rng`, `lock`, `coins`, `watch`, `generator`, `assemble`), its
-//! `manifest`, watchlists (`list`), the connection to the node (`node`), what is measured (`results`) and how it is shown (`table`,
+//! Shared by the bench's programs: the generated chain (`rng`, `lock`, `coins`, `watch`, `generator`, `assemble`), its
+//! `manifest`, watchlists (`list`), the connection to the node (`node`), the measurements (`results`) and their tables (`table`,
 //! `report`). The programs are in `bin/`.
 
 pub mod assemble;

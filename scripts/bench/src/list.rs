@@ -1,4 +1,4 @@
-//! Watchlist files of the bench: one `script:HEX LABEL` a line.
+//! Watchlist files of the bench, with one `script:HEX LABEL` a line; and a plain count of a list's touches.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -8,24 +8,25 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bitcoin::{OutPoint, Script, ScriptBuf, Transaction};
 
-use crate::lock::{Kind, Lock};
+use crate::lock::Lock;
 use crate::rng::Rng;
 
-/// Of a hundred decoys, how many are of the shapes that real lists hold most.
+/// Decoys in a hundred that have the shapes most frequent in real lists.
 const DEAD_PERCENT: usize = 80;
 
-/// The scripts of the list at `path`, in its order.
+/// The scripts of the list at `path`, in its order. Errors: a line is not of that form.
 pub fn read(path: &Path) -> Result<Vec<ScriptBuf>> {
     let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-    let script = |line: &str| -> Option<ScriptBuf> {
-        ScriptBuf::from_hex(line.strip_prefix("script:")?.split(' ').next()?).ok()
-    };
     (1..)
         .zip(text.lines())
         .map(|(number, line)| {
-            script(line).with_context(|| format!("line {number} of {} isn't a script", path.display()))
+            parse(line).with_context(|| format!("line {number} of {} isn't a script", path.display()))
         })
         .collect()
+}
+
+fn parse(line: &str) -> Option<ScriptBuf> {
+    ScriptBuf::from_hex(line.strip_prefix("script:")?.split(' ').next()?).ok()
 }
 
 /// One line of a list.
@@ -36,46 +37,45 @@ pub fn line(script: &Script, label: &str) -> String {
 /// Writes `scripts` to `path`, whole or not at all.
 pub fn write(path: &Path, label: &str, scripts: impl IntoIterator<Item = ScriptBuf>) -> Result<()> {
     let unfinished = path.with_extension("new");
-    let fill = || -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(&unfinished)?);
-        for script in scripts {
-            file.write_all(line(&script, label).as_bytes())?;
-        }
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    fill().with_context(|| format!("could not write {}", path.display()))
+    fill(&unfinished, label, scripts)
+        .and_then(|()| fs::rename(&unfinished, path))
+        .with_context(|| format!("could not write {}", path.display()))
 }
 
-/// Scripts that no chain of this bench has, always the same ones: for lists that grow while what they touch stays.
+fn fill(path: &Path, label: &str, scripts: impl IntoIterator<Item = ScriptBuf>) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for script in scripts {
+        file.write_all(line(&script, label).as_bytes())?;
+    }
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Scripts that no chain of this bench has, the same for the same seed: for lists that grow while their touches stay the same.
 pub fn decoys(seed: u64) -> impl Iterator<Item = ScriptBuf> {
     let mut rng = Rng::new(seed);
-    std::iter::repeat_with(move || {
-        let kind = if rng.chance(DEAD_PERCENT) { Kind::dead(&mut rng) } else { Kind::alive(&mut rng) };
-        Lock::new(kind, &mut rng).script_pubkey()
-    })
+    std::iter::repeat_with(move || Lock::mixed(DEAD_PERCENT, &mut rng).script_pubkey())
 }
 
-/// Where a chain touches a list, by a slow and plain look at each transaction in chain order: the peers' answer.
+/// Counts how a chain touches a list, by a slow and plain search of each transaction in chain order: the peers' answer.
 #[derive(Debug, Default)]
 pub struct Touched {
     /// The list's scripts.
     pub listed: HashSet<ScriptBuf>,
     found: HashSet<OutPoint>,
-    /// Inputs that spend from it.
+    /// Inputs that spend from the list.
     pub spendings: u64,
 }
 
 impl Touched {
-    /// Nothing seen yet of these scripts.
+    /// No touches yet of these scripts.
     pub fn new(listed: impl IntoIterator<Item = ScriptBuf>) -> Self {
         Self { listed: listed.into_iter().collect(), ..Self::default() }
     }
 
-    /// Looks at the next transaction.
-    pub fn look(&mut self, transaction: &Transaction) {
-        let spends = |input: &&bitcoin::TxIn| self.found.contains(&input.previous_output);
-        self.spendings += transaction.input.iter().filter(spends).count() as u64;
+    /// Counts the touches of the next transaction.
+    pub fn add(&mut self, transaction: &Transaction) {
+        self.spendings +=
+            transaction.input.iter().filter(|input| self.found.contains(&input.previous_output)).count() as u64;
         for (vout, output) in (0..).zip(&transaction.output) {
             if self.listed.contains(&output.script_pubkey) {
                 self.found.insert(OutPoint { txid: transaction.compute_txid(), vout });
@@ -83,12 +83,12 @@ impl Touched {
         }
     }
 
-    /// Outputs that pay it.
+    /// Outputs that pay the list.
     pub fn fundings(&self) -> u64 {
         self.found.len() as u64
     }
 
-    /// Both.
+    /// Outputs and inputs together.
     pub fn touches(&self) -> u64 {
         self.fundings() + self.spendings
     }
@@ -127,10 +127,9 @@ mod tests {
         }
         for watch in &generator.watches {
             let mut touched = Touched::new(watch.entries.iter().map(|lock| lock.script_pubkey()));
-            blocks.iter().flat_map(|block| &block.txdata).for_each(|transaction| touched.look(transaction));
-            let count = |part: fn(&crate::manifest::Touches) -> u64| watch.touches.values().map(part).sum::<u64>();
-            assert_eq!(touched.fundings(), count(|touches| touches.fundings));
-            assert_eq!(touched.spendings, count(|touches| touches.spendings));
+            blocks.iter().flat_map(|block| &block.txdata).for_each(|transaction| touched.add(transaction));
+            assert_eq!(touched.fundings(), watch.touches.values().map(|touches| touches.fundings).sum::<u64>());
+            assert_eq!(touched.spendings, watch.touches.values().map(|touches| touches.spendings).sum::<u64>());
             assert!(touched.spendings > 0);
         }
     }

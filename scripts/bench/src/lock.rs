@@ -1,4 +1,4 @@
-//! The scripts of the generated chain: what its outputs are locked with, and what unlocks them without a signature.
+//! The scripts of the generated chain's outputs, and the scripts and witnesses that unlock them without a signature.
 
 use bitcoin::hashes::{Hash, hash160};
 use bitcoin::opcodes::all::{OP_2DROP, OP_CHECKSIG, OP_DROP};
@@ -8,7 +8,7 @@ use bitcoin::{PubkeyHash, ScriptBuf, Witness, WitnessProgram, WitnessVersion};
 
 use crate::rng::Rng;
 
-/// The shape of an output's script. The first four can be spent by anyone who knows the `id`; the others only look alive.
+/// The shape of an output's script. The first four can be spent by anyone who knows the `id`; the others by no one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A 20-byte program of witness version 2: P2WPKH by size, in the script and in the witness that spends it.
@@ -25,14 +25,14 @@ pub enum Kind {
     Pkh,
     /// P2TR of no known key.
     Tr,
-    /// P2PK with 33 or 65 bytes that are no key of anyone.
+    /// P2PK with 33 or 65 random bytes instead of a key.
     Pk,
     /// OP_RETURN with data.
     Data,
 }
 
 impl Kind {
-    /// A shape that can be spent, in the shares that recent blocks spend them.
+    /// A shape that can be spent, as often as recent blocks spend it.
     pub fn alive(rng: &mut Rng) -> Self {
         match rng.below(100) {
             0..45 => Self::Program20,
@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// A shape that nobody can spend.
+    /// A shape that no one can spend.
     pub fn dead(rng: &mut Rng) -> Self {
         match rng.below(100) {
             0..50 => Self::Wpkh,
@@ -53,22 +53,28 @@ impl Kind {
     }
 }
 
-/// One script: its shape, and a number that its bytes are made from.
+/// One script, by its shape and by the seed of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lock {
-    /// The shape.
+    /// Its shape.
     pub kind: Kind,
-    /// What the bytes are made from; two locks of one kind differ when this does.
+    /// Seed of its bytes: locks of one kind differ if their seeds do.
     pub id: u64,
 }
 
 impl Lock {
-    /// A script of `kind` that hasn't occurred before.
+    /// A new script of `kind`.
     pub fn new(kind: Kind, rng: &mut Rng) -> Self {
         Self { kind, id: rng.next_u64() }
     }
 
-    /// Whether [`Lock::unlock`] opens it.
+    /// A new script, of a shape that no one can spend in `dead_percent` of a hundred cases.
+    pub fn mixed(dead_percent: usize, rng: &mut Rng) -> Self {
+        let kind = if rng.chance(dead_percent) { Kind::dead(rng) } else { Kind::alive(rng) };
+        Self::new(kind, rng)
+    }
+
+    /// Whether [`Lock::unlock`] unlocks it.
     pub fn is_spendable(self) -> bool {
         matches!(self.kind, Kind::Program20 | Kind::Program32 | Kind::ScriptHash | Kind::WitnessScriptHash)
     }
@@ -91,10 +97,6 @@ impl Lock {
     /// The output's script.
     pub fn script_pubkey(self) -> ScriptBuf {
         let payload = self.payload();
-        let program = |version, bytes: &[u8]| {
-            let program = WitnessProgram::new(version, bytes).expect("20 and 32 bytes suit versions 1 and 2");
-            ScriptBuf::new_witness_program(&program)
-        };
         match self.kind {
             Kind::Program20 => program(WitnessVersion::V2, &payload[..20]),
             Kind::Program32 => program(WitnessVersion::V2, &payload),
@@ -116,8 +118,8 @@ impl Lock {
         }
     }
 
-    /// What an input holds to spend it: script and witness, padded to the size that signatures and keys would have.
-    /// Nothing opens the shapes that only look alive; they get empty ones.
+    /// The script and the witness of an input that spends it, as large as with signatures and keys. Both are empty for a shape that
+    /// can't be spent.
     pub fn unlock(self, rng: &mut Rng) -> (ScriptBuf, Witness) {
         let signature = 71 + rng.below(2);
         match self.kind {
@@ -147,6 +149,11 @@ impl Lock {
     }
 }
 
+fn program(version: WitnessVersion, bytes: &[u8]) -> ScriptBuf {
+    let program = WitnessProgram::new(version, bytes).expect("20 or 32 bytes suit every version used here");
+    ScriptBuf::new_witness_program(&program)
+}
+
 fn push(bytes: Vec<u8>) -> PushBytesBuf {
     PushBytesBuf::try_from(bytes).expect("some hundred bytes are far below what a push holds")
 }
@@ -155,19 +162,22 @@ fn push(bytes: Vec<u8>) -> PushBytesBuf {
 mod tests {
     use super::*;
 
+    fn script(id: u64, kind: Kind) -> ScriptBuf {
+        Lock { kind, id }.script_pubkey()
+    }
+
     #[test]
     fn each_kind_has_the_shape_it_is_named_for() {
-        let script = |kind| Lock { kind, id: 5 }.script_pubkey();
-        assert_eq!(script(Kind::Program20).len(), 22);
-        assert_eq!(script(Kind::Program32).len(), 34);
-        assert!(script(Kind::ScriptHash).is_p2sh());
-        assert!(script(Kind::WitnessScriptHash).is_p2wsh());
-        assert!(script(Kind::Wpkh).is_p2wpkh());
-        assert!(script(Kind::Pkh).is_p2pkh());
-        assert!(script(Kind::Tr).is_p2tr());
-        assert_eq!(script(Kind::Pk).len(), 67);
-        assert_eq!(Lock { kind: Kind::Pk, id: 4 }.script_pubkey().len(), 35);
-        assert!(script(Kind::Data).is_op_return());
+        assert_eq!(script(5, Kind::Program20).len(), 22);
+        assert_eq!(script(5, Kind::Program32).len(), 34);
+        assert!(script(5, Kind::ScriptHash).is_p2sh());
+        assert!(script(5, Kind::WitnessScriptHash).is_p2wsh());
+        assert!(script(5, Kind::Wpkh).is_p2wpkh());
+        assert!(script(5, Kind::Pkh).is_p2pkh());
+        assert!(script(5, Kind::Tr).is_p2tr());
+        assert_eq!(script(5, Kind::Pk).len(), 67);
+        assert_eq!(script(4, Kind::Pk).len(), 35);
+        assert!(script(5, Kind::Data).is_op_return());
     }
 
     #[test]

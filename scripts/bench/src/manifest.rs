@@ -1,26 +1,26 @@
-//! What is true of a generated chain: the file beside it that tells the bench what a right answer is.
+//! The facts about a generated chain, in a file beside it: the bench checks answers against them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Bumped when the generator makes another chain of the same seed.
+/// Grows when the generator makes another chain of the same seed.
 pub const FORMAT: u32 = 1;
 
 /// Facts about a generated chain.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`FORMAT`] when it was made.
+    /// [`FORMAT`] when the chain was made.
     pub format: u32,
     /// Seed of the generator.
     pub seed: u64,
     /// Blocks made to look like the main chain's recent ones.
     pub full_blocks: u32,
-    /// Height of the first of them; below it are those that mint and split the first coins.
+    /// Height of the first full block; those below it mint and split the first coins.
     pub first_full_height: u32,
     /// Height of the last block.
     pub tip_height: u32,
-    /// Its hash.
+    /// Hash of the last block, in hex.
     pub tip_hash: String,
     /// Transactions of the full blocks, coinbases included.
     pub transactions: u64,
@@ -49,7 +49,7 @@ pub struct List {
     pub fundings: u64,
     /// Inputs that spend from it.
     pub spendings: u64,
-    /// The same by height; other blocks don't touch it.
+    /// The touches by height; other blocks have none.
     pub by_height: BTreeMap<u32, Touches>,
 }
 
@@ -62,10 +62,10 @@ pub struct Touches {
     pub spendings: u64,
 }
 
-/// How many scripts a block's basic filter (BIP158) holds, over a sample of the full blocks.
+/// Elements of a block's basic filter (BIP158), over a sample of the full blocks.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Filters {
-    /// Blocks looked at.
+    /// Blocks in the sample.
     pub sampled: u64,
     /// Least number of elements.
     pub least: u64,

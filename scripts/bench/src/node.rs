@@ -11,10 +11,11 @@ use bitcoincore_rpc::{Auth, Client, RpcApi};
 use coinhound::chain::{BlockId, Chain};
 use coinhound::node::{Connection, Given, LaneChoice, Node, Origin, Settings};
 use coinhound::stop::Stop;
+use nix::sys::time::TimeVal;
 use nix::unistd::{SysconfVar, sysconf};
 use serde_json::Value;
 
-/// For calls in which the node goes through the whole chain.
+/// Time limit for calls in which the node reads the whole chain.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// A client of the regtest node whose directory is `datadir`, at `url`. One per thread: a client has one socket.
@@ -24,7 +25,7 @@ pub fn connect(url: &str, datadir: &Path) -> Result<Client> {
         .with_context(|| format!("could not connect to {url} with {}", cookie.display()))
 }
 
-/// The same, for calls that take longer than the 15 seconds which `connect` waits for an answer.
+/// A client for calls that take longer than the 15 seconds for which that of [`connect`] waits.
 pub fn connect_for_long(url: &str, datadir: &Path) -> Result<Client> {
     let path = datadir.join("regtest").join(".cookie");
     let cookie = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
@@ -37,7 +38,7 @@ pub fn connect_for_long(url: &str, datadir: &Path) -> Result<Client> {
     Ok(Client::from_jsonrpc(jsonrpc::Client::with_transport(transport)))
 }
 
-/// coinhound's own handle to that node.
+/// coinhound's own connection to the regtest node.
 pub fn coinhound(url: &str, datadir: &Path) -> Result<Node> {
     let settings = Settings {
         datadir: Some(Given::new(datadir.to_owned(), Origin::Flag)),
@@ -50,10 +51,12 @@ pub fn coinhound(url: &str, datadir: &Path) -> Result<Node> {
 
 /// The active chain's blocks from genesis through height `to`.
 pub fn blocks(client: &Client, to: u32) -> Result<Vec<BlockId>> {
-    let hash = |height: u32| -> Result<BlockHash> {
-        client.get_block_hash(height.into()).with_context(|| format!("getblockhash {height} failed"))
-    };
-    (0..=to).map(|height| Ok(BlockId { height, hash: hash(height)? })).collect()
+    (0..=to)
+        .map(|height| {
+            let hash = client.get_block_hash(height.into());
+            Ok(BlockId { height, hash: hash.with_context(|| format!("getblockhash {height} failed"))? })
+        })
+        .collect()
 }
 
 /// The hash of regtest's first block.
@@ -61,12 +64,12 @@ pub fn genesis() -> BlockHash {
     bitcoin::constants::genesis_block(Network::Regtest).block_hash()
 }
 
-/// A block as `submitblock` takes it.
+/// A block in hex, as `submitblock` takes it.
 pub fn hex(block: &Block) -> String {
     const_hex::encode(consensus::serialize(block))
 }
 
-/// Hands the node a block, the one at `height`, as [`hex`] has it. Errors: it refuses the block.
+/// Submits to the node the block at `height`, which [`hex`] encoded. Errors: the node refuses it.
 pub fn submit(client: &Client, hex: &str, height: u32) -> Result<()> {
     match client.call("submitblock", &[hex.into()]).with_context(|| format!("submitblock failed at height {height}"))? {
         Value::Null => Ok(()),
@@ -74,7 +77,7 @@ pub fn submit(client: &Client, hex: &str, height: u32) -> Result<()> {
     }
 }
 
-/// Waits until the node's block filter index has reached `height`; false when the node keeps none.
+/// Waits until the node's block filter index has reached `height`; false if the node keeps none.
 pub fn wait_for_filters(client: &Client, height: u64) -> Result<bool> {
     loop {
         let info: Value =
@@ -89,7 +92,12 @@ pub fn wait_for_filters(client: &Client, height: u64) -> Result<bool> {
     }
 }
 
-/// User and system time of process `pid` so far in seconds, all threads together.
+/// A time that the system counted, in seconds.
+pub fn seconds(time: TimeVal) -> f64 {
+    time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
+}
+
+/// User and system time of process `pid` so far, in seconds, over all threads.
 pub fn cpu_seconds(pid: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}; has the node stopped?"))?;

@@ -1,4 +1,4 @@
-//! What the bench gathers: one line of JSON a measurement, each of one table.
+//! The measurements that the bench gathers: one line of JSON each, which names its table.
 
 use std::fs;
 use std::path::Path;
@@ -8,54 +8,63 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// One run of one contestant from end to end, as `run` gathers them.
+/// One run of one contestant, from its start to its end.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Run {
     /// Its name in the table.
     pub contestant: String,
-    /// What others are compared with: `naive`, `discard`, `scanblocks`, `bdk`; or `coinhound`, or `fixed`, which scans nothing.
+    /// `naive`, `discard`, `scanblocks` and `bdk` are compared with `coinhound`; `fixed` is coinhound without a scan.
     pub role: String,
     /// coinhound's lane.
     pub lane: Option<String>,
-    /// How many scripts it looked for.
+    /// Scripts on its list.
     pub list: Option<u64>,
-    /// The last height it covers.
+    /// The last height that it scans.
     pub to: u64,
-    /// Blocks up to there that hold more than a coinbase.
+    /// Blocks up to `to` that hold more than a coinbase.
     pub filled_blocks: u64,
-    /// Bytes of all blocks up to there.
+    /// Bytes of all blocks up to `to`.
     pub bytes: u64,
     /// Seconds from its start to its end.
     pub wall_s: f64,
-    /// Of them, those from the first block asked for to the last one written: coinhound's own word.
+    /// Seconds from the first block asked for to the last one written, from coinhound's log.
     pub sweep_s: Option<f64>,
-    /// User and system time of its own.
+    /// Its user and system time, in seconds.
     pub client_cpu_s: f64,
-    /// The same of the node, meanwhile.
+    /// The node's user and system time during the run, in seconds.
     pub node_cpu_s: f64,
-    /// The most memory that it held, in KiB.
+    /// Its peak memory, in KiB.
     pub client_peak_kib: f64,
-    /// The same of the node; absent where that can't be told.
+    /// The node's peak memory during the run, in KiB; absent where the system can't reset the peak.
     pub node_peak_kib: Option<f64>,
-    /// What it printed.
+    /// The JSON that it printed.
     #[serde(default)]
     pub answer: Value,
-    /// Of a line of growth: how much of what grows there was.
+    /// For the table of growth: the size of the thing that grows.
     pub x: Option<f64>,
 }
 
-/// The lines of `table` in the file at `path`, in the order they came.
+/// The lines of `table` in the file at `path`, in their order. Errors: a line is not the JSON of a result.
 pub fn read<T: DeserializeOwned>(path: &Path, table: &str) -> Result<Vec<T>> {
     let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let wrong = || format!("line {number} of {} is no result", path.display());
-        let line: Value = serde_json::from_str(line).with_context(wrong)?;
-        if line["table"] == table {
-            lines.push(serde_json::from_value(line).with_context(wrong)?);
-        }
+        let line = parse(line, table).with_context(|| format!("line {number} of {} is no result", path.display()))?;
+        lines.extend(line);
     }
     Ok(lines)
+}
+
+/// A line of `table`; nothing for one of another table.
+fn parse<T: DeserializeOwned>(line: &str, table: &str) -> serde_json::Result<Option<T>> {
+    let line: Value = serde_json::from_str(line)?;
+    if line["table"] == table { serde_json::from_value(line).map(Some) } else { Ok(None) }
+}
+
+/// Prints a measurement or an answer: one line of JSON, which `run` reads.
+#[expect(clippy::print_stdout, reason = "the output of the bench's programs")]
+pub fn print(line: &Value) {
+    println!("{line}");
 }
 
 /// The runs of each contestant, in the order of their first runs.
@@ -70,19 +79,19 @@ pub fn by_contestant(runs: &[Run]) -> Vec<Vec<&Run>> {
     groups
 }
 
-/// The median of what `value` says of each run.
+/// The median of `value` over some runs.
 pub fn median_of(runs: &[&Run], value: impl Fn(&Run) -> f64) -> f64 {
     median(runs.iter().map(|run| value(run)).collect())
 }
 
-/// Least and greatest wall time, in seconds, as a cell; nothing of a single run.
+/// Least and greatest wall time, in seconds, as a cell; nothing for a single run.
 pub fn spread(runs: &[&Run]) -> Option<String> {
-    let walls = || runs.iter().map(|run| run.wall_s);
-    let (least, most) = (walls().fold(f64::INFINITY, f64::min), walls().fold(0.0, f64::max));
+    let least = runs.iter().map(|run| run.wall_s).fold(f64::INFINITY, f64::min);
+    let most = runs.iter().map(|run| run.wall_s).fold(0.0, f64::max);
     (runs.len() > 1).then(|| format!("{least:.2}-{most:.2}"))
 }
 
-/// The middle value, the mean of the two middle ones of an even number; 0 of none.
+/// The middle value, or the mean of the two middle ones; 0 for no values.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match (values.len(), values.len() / 2) {
@@ -128,8 +137,8 @@ pub(crate) mod tests {
 
     #[test]
     fn runs_are_gathered_by_contestant_and_by_what_grows() {
-        let at = |x: f64| Run { x: Some(x), ..run("grows", "coinhound", 1.0) };
-        let runs = [run("a", "naive", 1.0), at(1.0), at(2.0), run("a", "naive", 2.0), at(1.0)];
+        let [first, second, again] = [1.0, 2.0, 1.0].map(|x| Run { x: Some(x), ..run("grows", "coinhound", 1.0) });
+        let runs = [run("a", "naive", 1.0), first, second, run("a", "naive", 2.0), again];
         let sizes: Vec<_> = by_contestant(&runs).iter().map(Vec::len).collect();
         assert_eq!(sizes, [2, 2, 1]);
         assert_eq!(spread(&by_contestant(&runs)[0]).as_deref(), Some("1.00-2.00"));

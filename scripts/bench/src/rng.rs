@@ -10,7 +10,7 @@ impl Rng {
         Self(seed)
     }
 
-    /// The next number.
+    /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -19,10 +19,10 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number in `[0, bound)`; 0 for a bound of 0.
+    /// A number in `[0, bound)`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        // The product's upper half is below `bound`, so the way back to usize loses nothing.
-        ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
+        usize::try_from((u128::from(self.next_u64()) * bound as u128) >> 64)
+            .expect("the product's upper half is below `bound`")
     }
 
     /// A number in `[low, high]`.
@@ -49,7 +49,7 @@ impl Rng {
         Some(items.swap_remove(at))
     }
 
-    /// `length` bytes.
+    /// `length` random bytes.
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(length + 8);
         while bytes.len() < length {
@@ -59,7 +59,7 @@ impl Rng {
         bytes
     }
 
-    /// 32 bytes.
+    /// 32 random bytes.
     pub fn bytes32(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for eight in bytes.chunks_exact_mut(8) {

@@ -1,35 +1,36 @@
 //! Markdown tables with aligned columns: names to the left, figures to the right.
 
-/// What a cell holds where there is nothing to say.
+/// The cell of a figure that does not exist.
 pub const NOTHING: &str = "-";
 
-/// The table of these rows under these headings. A row that is too short is filled up.
+/// The table of these rows under these headings. A short row is filled with [`NOTHING`].
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut cells = vec![head.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()];
     cells.extend(rows);
     for row in &mut cells {
         row.resize(head.len(), NOTHING.to_owned());
     }
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let padded = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
-    };
+    let widths: Vec<usize> =
+        (0..head.len()).map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     let rule = widths.iter().enumerate().map(|(column, width)| match column {
         0 => "-".repeat(width + 2),
         _ => format!("{}:", "-".repeat(width + 1)),
     });
-    let mut text = line(&cells[0]);
+    let mut text = line(&cells[0], &widths);
     text.push_str(&format!("|{}|\n", rule.collect::<Vec<_>>().join("|")));
-    cells[1..].iter().for_each(|row| text.push_str(&line(row)));
+    cells[1..].iter().for_each(|row| text.push_str(&line(row, &widths)));
     text
 }
 
-/// A figure with so many digits behind the point, or nothing.
+fn line(row: &[String], widths: &[usize]) -> String {
+    let padded = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
+        0 => format!("{cell:<width$}"),
+        _ => format!("{cell:>width$}"),
+    });
+    format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
+}
+
+/// A figure with `digits` after the decimal point; [`NOTHING`] where there is none or it is not finite.
 pub fn figure(value: Option<f64>, digits: usize) -> String {
     value.filter(|value| value.is_finite()).map_or_else(|| NOTHING.to_owned(), |value| format!("{value:.digits$}"))
 }
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_is_none_is_a_dash() {
+    fn a_missing_figure_is_a_dash() {
         let cases = [(Some(1.256), 2, "1.26"), (Some(3.0), 0, "3"), (None, 1, "-"), (Some(f64::NAN), 1, "-")];
         for (value, digits, cell) in cases {
             assert_eq!(figure(value, digits), cell);

@@ -1,54 +1,54 @@
-//! The watchlists of the generated chain: which scripts are on them, where the chain touches them, and the true counts.
+//! The watchlists of the generated chain: their scripts, the blocks that touch them, and the true counts.
 
 use std::collections::BTreeMap;
 
 use crate::coins::Coin;
-use crate::lock::{Kind, Lock};
+use crate::lock::Lock;
 use crate::manifest::Touches;
 use crate::rng::Rng;
 
-/// How large a list is, and how its touches lie on the chain.
+/// The size of a list, and how often the chain touches it.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Scripts on the list.
     pub entries: usize,
-    /// Scripts of those that the chain touches.
+    /// Scripts of the list that the chain touches.
     pub active: usize,
-    /// One block in so many is touched.
+    /// Full blocks for each block that touches the list.
     pub one_block_in: u32,
-    /// Transactions that pay the list, per touched block.
+    /// Transactions that pay the list, in each block that touches it.
     pub payments: usize,
-    /// Transactions that spend from the list, per touched block.
+    /// Transactions that spend from the list, in each block that touches it.
     pub spends: usize,
 }
 
-/// The three lists. Few blocks are touched, as on the main chain: a lane that can skip blocks must have some to skip.
+/// The three lists. Few blocks touch them, as on the main chain: a lane that can skip blocks must have some to skip.
 pub const SHAPES: [Shape; 3] = [
     Shape { entries: 6, active: 6, one_block_in: 90, payments: 20, spends: 18 },
     Shape { entries: 1_000, active: 150, one_block_in: 20, payments: 6, spends: 5 },
     Shape { entries: 100_000, active: 300, one_block_in: 10, payments: 4, spends: 3 },
 ];
 
-/// What a transaction is to do to a list.
+/// A touch that a transaction is to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
-    /// The list, by its place in [`SHAPES`].
+    /// Index of the list, from 0: its place in [`SHAPES`].
     pub list: usize,
-    /// What to do.
-    pub deed: Deed,
+    /// How the transaction touches it.
+    pub touch: Touch,
 }
 
-/// One way to touch a list.
+/// A way to touch a list.
 #[derive(Clone, Copy, Debug)]
-pub enum Deed {
-    /// Pays a flagged script; when `twice`, with two outputs of the same value.
+pub enum Touch {
+    /// Pays a script of the list.
     Pay {
-        /// Two outputs instead of one.
+        /// With two outputs of the same value instead of one.
         twice: bool,
     },
-    /// Spends a flagged coin, if there is one; when `back`, pays its script again.
+    /// Spends a coin of the list, if there is one.
     Spend {
-        /// Pays the script again.
+        /// And pays its script again.
         back: bool,
     },
 }
@@ -56,15 +56,15 @@ pub enum Deed {
 /// One list while the chain is made.
 #[derive(Debug)]
 pub struct Watch {
-    /// Its measures.
+    /// Its size, and how often it is touched.
     pub shape: Shape,
     /// Every script on it, in the file's order.
     pub entries: Vec<Lock>,
-    /// Those of them that the chain pays.
+    /// The scripts that the chain pays.
     pub active: Vec<Lock>,
-    /// Flagged coins that can be spent.
+    /// Coins of the list that can be spent.
     pub coins: Vec<Coin>,
-    /// What has been touched, by height.
+    /// Touches so far, by height.
     pub touches: BTreeMap<u32, Touches>,
     heights: Vec<u32>,
 }
@@ -72,30 +72,28 @@ pub struct Watch {
 impl Watch {
     /// A list of `shape` for a chain whose full blocks are the `full` ones from height `first` on.
     pub fn new(shape: Shape, first: u32, full: u32, rng: &mut Rng) -> Self {
-        let mut mixed = |dead_percent| {
-            let kind = if rng.chance(dead_percent) { Kind::dead(rng) } else { Kind::alive(rng) };
-            Lock::new(kind, rng)
-        };
-        let active: Vec<Lock> = (0..shape.active).map(|_| mixed(30)).collect();
+        let active: Vec<Lock> = (0..shape.active).map(|_| Lock::mixed(30, rng)).collect();
         // The rest never appear on the chain; most are of the shapes that real lists hold.
-        let mut entries: Vec<Lock> = (shape.active..shape.entries).map(|_| mixed(80)).collect();
+        let mut entries: Vec<Lock> = (shape.active..shape.entries).map(|_| Lock::mixed(80, rng)).collect();
         for lock in &active {
             entries.insert(rng.below(entries.len() + 1), *lock);
         }
         let slots = (full / shape.one_block_in).max(2).min(full);
         let slot = full / slots.max(1);
-        let heights = (0..slots).map(|i| first + i * slot + rng.below(slot as usize) as u32).collect();
+        let heights = (0..slots)
+            .map(|i| first + i * slot + u32::try_from(rng.below(slot as usize)).expect("below a u32"))
+            .collect();
         Self { shape, entries, active, coins: Vec::new(), touches: BTreeMap::new(), heights }
     }
 
-    /// What the transactions of the block at `height` are to do to this list, the `list`th; by their place in the block.
+    /// The touches of this list, whose index is `list`, that the block at `height` is to make; each with the place of its transaction.
     pub fn orders(&self, list: usize, height: u32, transactions: usize, rng: &mut Rng) -> Vec<(usize, Order)> {
         if !self.heights.contains(&height) {
             return Vec::new();
         }
-        let pays = (0..self.shape.payments).map(|i| Deed::Pay { twice: i % 7 == 3 });
-        let spends = (0..self.shape.spends).map(|i| Deed::Spend { back: i % 5 == 2 });
-        pays.chain(spends).map(|deed| (rng.below(transactions), Order { list, deed })).collect()
+        let pays = (0..self.shape.payments).map(|i| Touch::Pay { twice: i % 7 == 3 });
+        let spends = (0..self.shape.spends).map(|i| Touch::Spend { back: i % 5 == 2 });
+        pays.chain(spends).map(|touch| (rng.below(transactions), Order { list, touch })).collect()
     }
 
     /// Counts an output at `height` that pays this list.

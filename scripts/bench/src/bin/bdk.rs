@@ -1,5 +1,5 @@
-//! Peer (d), the library that wallets use: `bdk RPC_URL NODE_DATADIR LIST TO`. `bdk_bitcoind_rpc`'s `FilterIter` asks for one
-//! filter after the other by RPC and reads the blocks that match; here their touches are counted.
+//! Peer (d), the library that wallets use: `bdk RPC_URL NODE_DATADIR LIST TO`. `bdk_bitcoind_rpc`'s `FilterIter` fetches one filter
+//! after the other by RPC and reads the blocks that match; their touches are counted here.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use bdk_bitcoind_rpc::bip158::FilterIter;
 use bdk_core::{BlockId, CheckPoint};
 use bench_peers::list::{self, Touched};
 use bench_peers::node::{connect, genesis};
+use bench_peers::results::print;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +28,7 @@ fn main() -> Result<()> {
         height = event.height();
         if let Some(block) = event.block {
             blocks += 1;
-            block.txdata.iter().for_each(|transaction| touched.look(transaction));
+            block.txdata.iter().for_each(|transaction| touched.add(transaction));
         }
         if height == to {
             break;
@@ -41,6 +42,6 @@ fn main() -> Result<()> {
         "touches": touched.touches(),
         "seconds": start.elapsed().as_secs_f64(),
     });
-    println!("{answer}");
+    print(&answer);
     Ok(())
 }

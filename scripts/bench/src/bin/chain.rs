@@ -17,9 +17,9 @@ use bitcoin::{Block, Network, consensus, constants};
 use bitcoincore_rpc::{Client, RpcApi};
 use serde_json::Value;
 
-/// Changing it makes another chain: bump [`FORMAT`] and the cached folder's name in `scripts/bench/run` with it.
+/// Another seed makes another chain: bump [`FORMAT`] and the cached folder's name in `scripts/bench/run` with it.
 const SEED: u64 = 20_261_123;
-/// Filters looked at.
+/// Full blocks whose filters are counted.
 const SAMPLED_FILTERS: u32 = 40;
 
 fn main() -> Result<()> {
@@ -58,7 +58,8 @@ fn main() -> Result<()> {
     fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))
 }
 
-/// Makes every block and submits it, each on a thread of its own; gives the bytes by height, and the tip's hash.
+/// Makes every block on this thread and submits it on another one; gives the bytes by height, and the tip's hash.
+#[expect(clippy::print_stderr, reason = "progress of a program that runs for minutes")]
 fn generate(generator: &mut Generator, client: &Client) -> Result<(Vec<u64>, String)> {
     let genesis = constants::genesis_block(Network::Regtest);
     let mut block_bytes = vec![genesis.total_size() as u64];
@@ -106,7 +107,7 @@ fn write_list(out: &Path, watch: &Watch) -> Result<List> {
     })
 }
 
-/// Counts the elements of some full blocks' filters.
+/// Counts the elements in the filters of some full blocks; nothing if the node keeps none.
 fn sample_filters(client: &Client, generator: &Generator) -> Result<Option<Filters>> {
     if !wait_for_filters(client, generator.last.into())? {
         return Ok(None);

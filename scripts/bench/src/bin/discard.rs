@@ -1,5 +1,5 @@
-//! Peer (b), the floor under every lane that reads blocks over REST: `discard HOST:PORT CONNECTIONS FROM TO` reads each block
-//! once, over so many keep-alive connections, and throws it away.
+//! Peer (b), the least that a lane over REST can cost: `discard HOST:PORT CONNECTIONS FROM TO` reads each block once, over
+//! CONNECTIONS keep-alive connections, and discards it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use bench_peers::results::print;
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, consensus};
+use serde_json::json;
 
-/// The node gives no more headers than this in one answer.
+/// Most headers in one answer of the node (Bitcoin Core, `MAX_REST_HEADERS_RESULTS`).
 const HEADERS_A_CALL: u64 = 2_000;
 
 fn main() -> Result<()> {
@@ -28,10 +30,7 @@ fn main() -> Result<()> {
         let threads: Vec<_> = (0..connections).map(|_| scope.spawn(|| read(address, &hashes, &next))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a reader doesn't panic")).sum::<Result<u64>>()
     })?;
-    println!(
-        "{}",
-        serde_json::json!({"blocks": hashes.len(), "bytes": bytes, "seconds": start.elapsed().as_secs_f64()})
-    );
+    print(&json!({"blocks": hashes.len(), "bytes": bytes, "seconds": start.elapsed().as_secs_f64()}));
     Ok(())
 }
 
@@ -47,8 +46,7 @@ fn read(address: &str, hashes: &[BlockHash], next: &AtomicUsize) -> Result<u64> 
     Ok(bytes)
 }
 
-/// One keep-alive connection, with no more of HTTP than bitcoind's REST server speaks: a client library's own cost would
-/// be counted as the floor's.
+/// One keep-alive connection, with no more of HTTP than bitcoind's REST server speaks: the cost of a client library would count.
 struct Connection {
     stream: BufReader<TcpStream>,
     host: String,

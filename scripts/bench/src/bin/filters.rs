@@ -1,10 +1,10 @@
-//! The filter lane's kernel beside its peers: `filters RPC_URL NODE_DATADIR NODE_PID LIST COUNT TO` goes over the filters of heights
-//! 0 to TO again and again until COUNT of them are passed, with each contestant in turn, and prints one line of JSON a contestant.
+//! The kernel of the filter lane beside its peers: `filters RPC_URL NODE_DATADIR NODE_PID LIST COUNT TO` matches the filters of heights
+//! 0 to TO over and over, at least COUNT of them, with each contestant in turn, and prints one line of JSON for each contestant.
 //!
 //! * coinhound, on one thread and on all: reads the filters from the node's files, proves them against the node's filter headers,
-//!   matches them. Its questions to the node are in its time, as they are in a backfill.
+//!   matches them. Its time includes its calls to the node, as in a backfill.
 //! * peer (c), the node's RPC `scanblocks` over the same heights: the node reads, matches, answers.
-//! * peer (e), the `bitcoin` crate's `BlockFilterReader::match_any` over the same bytes, which lie in memory already.
+//! * peer (e), the `bitcoin` crate's `BlockFilterReader::match_any` over the same bytes, which are in memory already.
 //!
 //! All must find the same blocks.
 
@@ -25,10 +25,10 @@ use nix::sys::resource::{UsageWho, getrusage};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::{Value, json};
 
-/// So many the filter lane asks for in one go.
+/// Filters that the filter lane asks for at once.
 const AT_ONCE: usize = 512;
 
-/// What one contestant took, pass by pass.
+/// The time of one contestant, pass by pass.
 struct Clock {
     name: String,
     role: &'static str,
@@ -42,7 +42,7 @@ impl Clock {
         Self { name: name.into(), role, walls_s: Vec::new(), own_cpu_s: 0.0, node_cpu_s: 0.0 }
     }
 
-    /// Times one pass, whose answer must be `right`.
+    /// Times one pass. Errors: it finds other heights than `right`.
     fn time(&mut self, pid: &str, right: &[u32], pass: impl FnOnce() -> Result<Vec<u32>>) -> Result<()> {
         let (own, node, start) = (own_cpu()?, cpu_seconds(pid)?, Instant::now());
         let found = pass().with_context(|| format!("'{}' failed", self.name))?;
@@ -54,7 +54,7 @@ impl Clock {
     }
 
     fn line(&self, list: usize, heights: usize) -> Value {
-        let per_filter = |seconds: f64| seconds / heights as f64 * 1e9;
+        let walls_ns: Vec<f64> = self.walls_s.iter().map(|wall_s| wall_s / heights as f64 * 1e9).collect();
         let all = (heights * self.walls_s.len()) as f64;
         json!({
             "table": "matching",
@@ -62,9 +62,9 @@ impl Clock {
             "role": self.role,
             "list": list,
             "filters": heights * self.walls_s.len(),
-            "wall_ns": per_filter(results::median(self.walls_s.clone())),
-            "least_ns": per_filter(self.walls_s.iter().copied().fold(f64::INFINITY, f64::min)),
-            "most_ns": per_filter(self.walls_s.iter().copied().fold(0.0, f64::max)),
+            "least_ns": walls_ns.iter().copied().fold(f64::INFINITY, f64::min),
+            "most_ns": walls_ns.iter().copied().fold(0.0, f64::max),
+            "wall_ns": results::median(walls_ns),
             "client_cpu_ns": self.own_cpu_s / all * 1e9,
             "node_cpu_ns": self.node_cpu_s / all * 1e9,
         })
@@ -88,12 +88,10 @@ fn main() -> Result<()> {
     let needles = Needles::new(scripts.iter().map(|script| script.as_script()));
     ensure!(needles.left_out() == 0, "filters leave out a script of {list}");
 
-    let bytes = look(&filters, &blocks, || (), |(), _, filter| filter.to_vec())?;
+    let bytes = read(&filters, &blocks, || (), |(), _, filter| filter.to_vec())?;
     let query = json!(scripts.iter().map(|script| format!("raw({script:x})")).collect::<Vec<_>>());
-    let by_bitcoin = || with_bitcoin(&blocks, &bytes, &scripts);
-    let right = by_bitcoin()?;
+    let right = with_bitcoin(&blocks, &bytes, &scripts)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = |threads: usize| -> Result<ThreadPool> { Ok(ThreadPoolBuilder::new().num_threads(threads).build()?) };
     let mut pools = vec![(pool(1)?, Clock::new("coinhound: read, prove, match; 1 thread", "coinhound"))];
     if cores > 1 {
         let name = format!("coinhound: read, prove, match; {cores} threads");
@@ -106,39 +104,43 @@ fn main() -> Result<()> {
             clock.time(pid, &right, || pool.install(|| with_coinhound(&filters, &blocks, &needles)))?;
         }
         scanblocks.time(pid, &right, || with_node(&client, &blocks, &query))?;
-        bitcoin.time(pid, &right, by_bitcoin)?;
+        bitcoin.time(pid, &right, || with_bitcoin(&blocks, &bytes, &scripts))?;
     }
     for clock in pools.iter().map(|(_, clock)| clock).chain([&scanblocks, &bitcoin]) {
-        println!("{}", clock.line(scripts.len(), blocks.len()));
+        results::print(&clock.line(scripts.len(), blocks.len()));
     }
     Ok(())
 }
 
-/// What `each` says of every block's filter, in the steps of the filter lane; a filter that is missing or wrong is an error.
-fn look<S, T: Send>(
+fn pool(threads: usize) -> Result<ThreadPool> {
+    Ok(ThreadPoolBuilder::new().num_threads(threads).build()?)
+}
+
+/// The answer of `each` for every block's filter, in the steps of the filter lane. Errors: a filter is missing, or not the node's.
+fn read<S, T: Send>(
     filters: &Filters,
     blocks: &[BlockId],
     start: impl Fn() -> S + Send + Sync,
     each: impl Fn(&mut S, BlockId, &[u8]) -> T + Send + Sync,
 ) -> Result<Vec<T>> {
     let mut previous = BlockHash::all_zeros();
-    let mut told = Vec::with_capacity(blocks.len());
+    let mut answers = Vec::with_capacity(blocks.len());
     for part in blocks.chunks(AT_ONCE) {
-        for (said, id) in filters.look(previous, part, &start, &each)?.into_iter().zip(part) {
-            told.push(
-                said.with_context(|| format!("the filter of block {} isn't there, or not the node's", id.height))?,
-            );
+        for (answer, id) in filters.look(previous, part, &start, &each)?.into_iter().zip(part) {
+            let answer =
+                answer.with_context(|| format!("the filter of block {} is missing, or not the node's", id.height))?;
+            answers.push(answer);
             previous = id.hash;
         }
     }
-    Ok(told)
+    Ok(answers)
 }
 
 fn with_coinhound(filters: &Filters, blocks: &[BlockId], needles: &Needles) -> Result<Vec<u32>> {
-    let matched = |matcher: &mut Matcher, id: BlockId, filter: &[u8]| matcher.matches(filter, id.hash, needles);
-    let told = look(filters, blocks, Matcher::default, matched)?;
+    let answers =
+        read(filters, blocks, Matcher::default, |matcher, id, filter| matcher.matches(filter, id.hash, needles))?;
     let mut found = Vec::new();
-    for (matches, id) in told.into_iter().zip(blocks) {
+    for (matches, id) in answers.into_iter().zip(blocks) {
         if matches.with_context(|| format!("the filter of block {} can't be read", id.height))? {
             found.push(id.height);
         }
@@ -160,7 +162,7 @@ fn with_bitcoin(blocks: &[BlockId], bytes: &[Vec<u8>], scripts: &[ScriptBuf]) ->
     let mut found = Vec::new();
     for (id, bytes) in blocks.iter().zip(bytes) {
         let query = scripts.iter().map(|script| script.as_bytes());
-        // Not by way of `BlockFilter`, which would copy the bytes first.
+        // Not through `BlockFilter`, which would copy the bytes first.
         let reader = BlockFilterReader::new(&id.hash);
         if reader.match_any(&mut bytes.as_slice(), query).with_context(|| format!("block {}", id.height))? {
             found.push(id.height);
@@ -172,6 +174,5 @@ fn with_bitcoin(blocks: &[BlockId], bytes: &[Vec<u8>], scripts: &[ScriptBuf]) ->
 /// User and system time of this process so far, in seconds.
 fn own_cpu() -> Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).context("getrusage failed")?;
-    let time = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    Ok(time(usage.user_time()) + time(usage.system_time()))
+    Ok(node::seconds(usage.user_time()) + node::seconds(usage.system_time()))
 }

@@ -1,6 +1,6 @@
-//! The lists of the lines of growth, made from the chain and always the same: `lists decoys BASE SIZE OUT` adds scripts that the chain
-//! never has to those of the list BASE, until there are SIZE; `lists shares RPC_URL NODE_DATADIR TO OUT_DIR` makes lists of one, ten
-//! and a hundred in a thousand of the scripts that outputs through height TO are on, and counts what touches them.
+//! Makes the lists for the tables of growth; the same chain gives the same lists. `lists decoys BASE SIZE OUT` adds scripts that the
+//! chain does not have to the list BASE, up to SIZE. `lists shares RPC_URL NODE_DATADIR TO OUT_DIR` makes lists of one, ten and a
+//! hundred in a thousand of the scripts of all outputs through height TO, and counts their touches.
 
 use std::fs;
 use std::path::Path;
@@ -13,9 +13,9 @@ use bitcoin::{Script, ScriptBuf, Transaction};
 use bitcoincore_rpc::RpcApi;
 use serde_json::{Map, Value, json};
 
-/// What decoys are made from; another one makes other lists.
+/// Seed of the decoys; another one makes other lists.
 const SEED: u64 = 20_261_124;
-/// Scripts in a thousand.
+/// Scripts on a list, in a thousand of the chain's.
 const SHARES: [u64; 3] = [1, 10, 100];
 
 fn main() -> Result<()> {
@@ -61,7 +61,7 @@ fn shares(url: &str, datadir: &Path, to: u64, out: &Path) -> Result<()> {
     fs::write(&path, Value::Object(truths).to_string()).with_context(|| format!("could not write {}", path.display()))
 }
 
-/// Puts those of a transaction's scripts on the list that belong there, then counts how it touches the list.
+/// Adds those of a transaction's scripts to the list that belong there, then counts its touches.
 fn take(list: &mut Touched, share: u64, transaction: &Transaction) {
     for output in &transaction.output {
         let script = &output.script_pubkey;
@@ -69,10 +69,10 @@ fn take(list: &mut Touched, share: u64, transaction: &Transaction) {
             list.listed.insert(script.clone());
         }
     }
-    list.look(transaction);
+    list.add(transaction);
 }
 
-/// Whether a script is one of so many in a thousand: by its hash, so that it doesn't matter how often and in which order scripts come.
+/// Whether a script is one of `share` in a thousand: by its hash, so that neither the order nor the number of its outputs matters.
 fn is_in(share: u64, script: &Script) -> bool {
     if script.is_empty() || script.is_op_return() {
         return false;
@@ -87,13 +87,16 @@ mod tests {
     use super::*;
     use bench_peers::generator::Generator;
 
+    fn count(scripts: &[ScriptBuf], share: u64) -> usize {
+        scripts.iter().filter(|script| is_in(share, script)).count()
+    }
+
     #[test]
-    fn a_share_is_about_so_many_in_a_thousand_and_holds_the_smaller_ones() {
+    fn a_share_has_about_its_number_of_scripts_in_a_thousand_and_holds_the_smaller_ones() {
         let scripts: Vec<_> = list::decoys(3).take(20_000).collect();
-        let count = |share| scripts.iter().filter(|script| is_in(share, script)).count();
-        assert!((120..280).contains(&count(10)), "{}", count(10));
+        assert!((120..280).contains(&count(&scripts, 10)), "{}", count(&scripts, 10));
         assert!(scripts.iter().all(|script| !is_in(1, script) || is_in(10, script)));
-        assert_eq!((count(0), count(1_000)), (0, 20_000));
+        assert_eq!((count(&scripts, 0), count(&scripts, 1_000)), (0, 20_000));
         assert!(!is_in(1_000, Script::from_bytes(&[0x6a, 1])) && !is_in(1_000, Script::from_bytes(&[])));
     }
 
@@ -107,7 +110,7 @@ mod tests {
             blocks.push(block);
         }
         let mut known = Touched::new(growing.listed.iter().cloned());
-        blocks.iter().flat_map(|block| &block.txdata).for_each(|transaction| known.look(transaction));
+        blocks.iter().flat_map(|block| &block.txdata).for_each(|transaction| known.add(transaction));
         assert_eq!((growing.fundings(), growing.spendings), (known.fundings(), known.spendings));
         assert!(growing.spendings > 100);
     }

@@ -6,7 +6,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use bench_peers::node::cpu_seconds;
+use bench_peers::node::{cpu_seconds, seconds};
+use bench_peers::results::print;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
@@ -15,7 +16,8 @@ fn main() -> Result<ExitCode> {
     let [pid, program, rest @ ..] = args.as_slice() else {
         bail!("usage: measure NODE_PID COMMAND…");
     };
-    // Writing 5 sets the peak back to what the node holds now. Where that isn't allowed, no peak is better than a stale one.
+    // Writing 5 resets the peak to the node's present memory (proc_pid_clear_refs(5)). Where that isn't allowed, no peak is better
+    // than a stale one.
     let peak_is_fresh = fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok();
     let node_before = cpu_seconds(pid)?;
     let start = Instant::now();
@@ -26,9 +28,8 @@ fn main() -> Result<ExitCode> {
         .with_context(|| format!("could not run {program}"))?;
     let wall = start.elapsed();
     let node_cpu = cpu_seconds(pid)? - node_before;
-    // The one child of this process, and whatever it started.
+    // The one child of this process, and the children of that one.
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage failed")?;
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     let line = json!({
         "wall_s": wall.as_secs_f64(),
         "client_cpu_s": seconds(usage.user_time()) + seconds(usage.system_time()),
@@ -38,11 +39,11 @@ fn main() -> Result<ExitCode> {
         "exit": output.status.code(),
         "answer": serde_json::from_slice::<Value>(&output.stdout).unwrap_or(Value::Null),
     });
-    println!("{line}");
+    print(&line);
     Ok(if output.status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The most memory that process `pid` has held, in KiB.
+/// Peak memory of process `pid`, in KiB; null if the system does not say.
 fn peak_kib(pid: &str) -> Result<Value> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;

@@ -1,5 +1,5 @@
 //! Peer (a), the loop that a user would write: `naive RPC_URL NODE_DATADIR LIST FROM TO`. bitcoincore-rpc's `get_block` on two
-//! threads, a `HashSet<ScriptBuf>` for the outputs, and afterwards a look at every input for the coins that were found.
+//! threads, a `HashSet<ScriptBuf>` for the outputs, and at the end a search of all inputs for the coins that were found.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,15 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use bench_peers::list;
 use bench_peers::node::connect;
+use bench_peers::results::print;
 use bitcoin::{OutPoint, ScriptBuf};
 use bitcoincore_rpc::RpcApi;
 
 const THREADS: usize = 2;
 
-/// What one thread saw.
+/// The findings of one thread.
 #[derive(Default)]
-struct Seen {
+struct Findings {
     found: HashSet<OutPoint>,
     inputs: Vec<OutPoint>,
     blocks: u64,
@@ -35,7 +36,10 @@ fn main() -> Result<()> {
     let parts = std::thread::scope(|scope| {
         let threads: Vec<_> =
             (0..THREADS).map(|_| scope.spawn(|| read(url, &PathBuf::from(datadir), &scripts, &next, to))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a reader doesn't panic")).collect::<Result<Vec<Seen>>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a reader doesn't panic"))
+            .collect::<Result<Vec<Findings>>>()
     })?;
     let found: HashSet<OutPoint> = parts.iter().flat_map(|part| part.found.iter().copied()).collect();
     let spendings = parts.iter().flat_map(|part| &part.inputs).filter(|outpoint| found.contains(outpoint)).count();
@@ -47,27 +51,27 @@ fn main() -> Result<()> {
         "touches": found.len() + spendings,
         "seconds": start.elapsed().as_secs_f64(),
     });
-    println!("{answer}");
+    print(&answer);
     Ok(())
 }
 
-fn read(url: &str, datadir: &Path, scripts: &HashSet<ScriptBuf>, next: &AtomicU64, to: u64) -> Result<Seen> {
+fn read(url: &str, datadir: &Path, scripts: &HashSet<ScriptBuf>, next: &AtomicU64, to: u64) -> Result<Findings> {
     let client = connect(url, datadir)?;
-    let mut seen = Seen::default();
+    let mut findings = Findings::default();
     loop {
         let height = next.fetch_add(1, Ordering::Relaxed);
         if height > to {
-            return Ok(seen);
+            return Ok(findings);
         }
         let hash = client.get_block_hash(height).with_context(|| format!("getblockhash {height} failed"))?;
         let block = client.get_block(&hash).with_context(|| format!("getblock {hash} failed"))?;
-        seen.blocks += 1;
-        seen.bytes += block.total_size() as u64;
+        findings.blocks += 1;
+        findings.bytes += block.total_size() as u64;
         for transaction in &block.txdata {
-            seen.inputs.extend(transaction.input.iter().map(|input| input.previous_output));
+            findings.inputs.extend(transaction.input.iter().map(|input| input.previous_output));
             for (vout, output) in (0..).zip(&transaction.output) {
                 if scripts.contains(&output.script_pubkey) {
-                    seen.found.insert(OutPoint { txid: transaction.compute_txid(), vout });
+                    findings.found.insert(OutPoint { txid: transaction.compute_txid(), vout });
                 }
             }
         }

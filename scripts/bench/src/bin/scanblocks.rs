@@ -1,5 +1,5 @@
-//! Peer (c), what the node itself offers: `scanblocks RPC_URL NODE_DATADIR LIST TO`. The RPC `scanblocks` names the blocks whose
-//! filters match, `getdescriptoractivity` reads them and says what pays and what spends.
+//! Peer (c), the node's own calls: `scanblocks RPC_URL NODE_DATADIR LIST TO`. The RPC `scanblocks` names the blocks whose filters match;
+//! `getdescriptoractivity` reads them and lists the outputs that pay the scripts and the inputs that spend from them.
 
 use std::path::Path;
 use std::time::Instant;
@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use bench_peers::list;
 use bench_peers::node::connect_for_long;
+use bench_peers::results::print;
 use bitcoincore_rpc::RpcApi;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,11 +21,11 @@ struct Found {
 
 #[derive(Deserialize)]
 struct Activity {
-    activity: Vec<Deed>,
+    activity: Vec<Event>,
 }
 
 #[derive(Deserialize)]
-struct Deed {
+struct Event {
     #[serde(rename = "type")]
     kind: String,
 }
@@ -48,9 +49,9 @@ fn main() -> Result<()> {
     let activity: Activity = client
         .call("getdescriptoractivity", &[json!(found.relevant_blocks), descriptors.into(), false.into()])
         .context("getdescriptoractivity failed")?;
-    let count = |kind: &str| activity.activity.iter().filter(|deed| deed.kind == kind).count();
-    let (fundings, spendings) = (count("receive"), count("spend"));
-    ensure!(fundings + spendings == activity.activity.len(), "getdescriptoractivity tells of something else too");
+    let [fundings, spendings] =
+        ["receive", "spend"].map(|kind| activity.activity.iter().filter(|event| event.kind == kind).count());
+    ensure!(fundings + spendings == activity.activity.len(), "getdescriptoractivity lists events of an unknown kind");
     let answer = json!({
         "blocks": blocks,
         "fundings": fundings,
@@ -59,6 +60,6 @@ fn main() -> Result<()> {
         "scanned_s": scanned.as_secs_f64(),
         "seconds": start.elapsed().as_secs_f64(),
     });
-    println!("{answer}");
+    print(&answer);
     Ok(())
 }

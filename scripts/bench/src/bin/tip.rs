@@ -1,10 +1,10 @@
-//! How long from a block to its durable rows: `tip RPC_URL NODE_DATADIR COINHOUND WORK LARGE SMALL`. On an empty regtest node it makes
-//! a short chain, starts `coinhound follow`, then hands the node LARGE blocks of 2 MB and SMALL ones of a coinbase alone, each of which
-//! touches the list, one after the other while all is quiet. One line of JSON a block.
+//! The time from a block to its durable rows: `tip RPC_URL NODE_DATADIR COINHOUND WORK LARGE SMALL`. On an empty regtest node it makes
+//! a short chain, starts `coinhound follow`, then submits LARGE blocks of 2 MB and SMALL ones of a coinbase alone, each of which touches
+//! the list, with a pause between them. It prints one line of JSON for each block.
 //!
-//! The end is the block's first `touch` line from `follow`, which prints messages only when the batch that holds them, and the
-//! block's rows, is synced to disk. The start is the time at which the node's log says that the block is its tip (it needs
-//! `-logtimemicros`): `submitblock` is sent before the node has parsed and checked the block, and returns after it told everybody.
+//! The time ends with the block's first `touch` line from `follow`, which prints events only when the batch with them and the block's
+//! rows is synced to disk. It starts when the node logs the block as its tip (the node needs `-logtimemicros`): `submitblock` is sent
+//! before the node has parsed and checked the block, and returns after the node has notified all others.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,6 +20,7 @@ use bench_peers::generator::{Generator, Look};
 use bench_peers::list;
 use bench_peers::node::{connect, hex, submit, wait_for_filters};
 use bench_peers::report::tip::Line;
+use bench_peers::results::print;
 use bench_peers::watch::Shape;
 use bitcoin::Block;
 use bitcoincore_rpc::{Client, RpcApi};
@@ -34,13 +35,13 @@ const SEED: u64 = 20_261_125;
 const SHAPE: Shape = Shape { entries: 6, active: 6, one_block_in: 1, payments: 3, spends: 2 };
 /// Full blocks before the first that is measured.
 const WARM: u32 = 2;
-/// Between two blocks: both programs have come to rest.
+/// Pause between two blocks, after which both programs are idle.
 const QUIET: Duration = Duration::from_millis(300);
-/// For a line that has to come.
+/// Time limit for a line that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A block that was handed over, and when what happened. Wall clock, as the node's log has it.
-struct Seen {
+/// A submitted block, and the times of its events by the wall clock, as in the node's log.
+struct Submitted {
     kind: &'static str,
     hash: String,
     bytes: usize,
@@ -105,12 +106,12 @@ fn main() -> Result<()> {
         };
         let mut line = serde_json::to_value(line)?;
         line["table"] = "tip".into();
-        println!("{line}");
+        print(&line);
     }
     Ok(())
 }
 
-/// `coinhound follow`, and what it prints.
+/// A running `coinhound follow`, and the lines that it prints with their times.
 struct Follow {
     child: Child,
     lines: Receiver<(SystemTime, Value)>,
@@ -142,19 +143,26 @@ impl Follow {
         Ok(Self { child, lines })
     }
 
-    /// The next line that fits, and when it came.
+    /// Waits for a line that fits; gives its time.
     fn await_event(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Result<SystemTime> {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok((at, event)) if fits(&event) => return Ok(at),
                 Ok(_) => {}
-                Err(_) => bail!("follow doesn't say {what}"),
+                Err(_) => bail!("follow did not print {what}"),
             }
         }
     }
 
-    /// Hands over a block that touches the list so many times, and waits for all of these touches.
-    fn watch(&mut self, client: &Client, kind: &'static str, block: &Block, height: u32, touches: u64) -> Result<Seen> {
+    /// Submits a block that touches the list `touches` times, and waits for the lines of all its touches.
+    fn watch(
+        &mut self,
+        client: &Client,
+        kind: &'static str,
+        block: &Block,
+        height: u32,
+        touches: u64,
+    ) -> Result<Submitted> {
         let (body, hash) = (hex(block), block.block_hash().to_string());
         std::thread::sleep(QUIET);
         let sent = SystemTime::now();
@@ -165,7 +173,7 @@ impl Follow {
         for touch in 1..touches {
             self.await_event(&format!("touch {} of block {height}", touch + 1), is_touch)?;
         }
-        Ok(Seen { kind, hash, bytes: block.total_size(), sent, returned, printed })
+        Ok(Submitted { kind, hash, bytes: block.total_size(), sent, returned, printed })
     }
 
     fn end(mut self) -> Result<()> {
@@ -173,14 +181,14 @@ impl Follow {
         let status = self.child.wait().context("could not wait for follow")?;
         ensure!(status.success(), "follow ended with {status}");
         let touch = self.lines.iter().find(|(_, event)| event["kind"] == "touch");
-        ensure!(touch.is_none(), "follow tells of a touch too many: {touch:?}");
+        ensure!(touch.is_none(), "follow printed a touch too many: {touch:?}");
         Ok(())
     }
 }
 
 impl Drop for Follow {
     fn drop(&mut self) {
-        // Where something failed before its end; a child that has ended is none any more.
+        // After an error; a child that has ended is not killed again.
         let _ = self.child.kill();
     }
 }
@@ -198,7 +206,7 @@ fn new_tip(line: &str) -> Option<(String, SystemTime)> {
     Some((said.split(' ').next()?.to_owned(), SystemTime::from(time)))
 }
 
-/// Milliseconds from one to the other; below 0 where the other came first.
+/// Milliseconds from one time to the other; negative if the other came first.
 fn ms_between(from: SystemTime, to: SystemTime) -> f64 {
     match to.duration_since(from) {
         Ok(after) => after.as_secs_f64() * 1e3,
@@ -211,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_tip_is_told_by_its_line_in_the_log() {
+    fn a_new_tip_is_read_from_its_line_in_the_log() {
         let line =
             "2026-11-23T07:31:53.250000Z UpdateTip: new best=00ab height=7 version=0x20000000 log2_work=4.0 tx=8";
         let (hash, at) = new_tip(line).unwrap();
@@ -223,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_first_is_told_by_the_sign() {
+    fn the_sign_says_which_came_first() {
         let (early, late) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + Duration::from_micros(1_500));
         assert!((ms_between(early, late) - 1.5).abs() < 1e-9 && (ms_between(late, early) + 1.5).abs() < 1e-9);
     }

@@ -1,4 +1,4 @@
-//! The table of those that read every block: beside the naive loop, and beside the best reader that throws blocks away.
+//! The table of the contestants that read every block, beside the naive loop and the best reader that discards blocks.
 
 use crate::results::{Run, by_contestant, median_of, spread};
 use crate::table::{figure, table};
@@ -22,19 +22,16 @@ const HEAD: [&str; 16] = [
     "of discard",
 ];
 
-/// The table.
+/// The table of `runs`, a row for each contestant.
 pub fn page(runs: &[Run]) -> String {
     let groups = by_contestant(runs);
-    let mb_s = |runs: &[&Run]| runs[0].bytes as f64 / 1e6 / median_of(runs, |run| run.wall_s);
-    let best = |role: &str| groups.iter().filter(|runs| runs[0].role == role).map(|runs| mb_s(runs)).reduce(f64::max);
-    let (naive, discard) = (best("naive"), best("discard"));
+    let (naive, discard) = (best(&groups, "naive"), best(&groups, "discard"));
     let rows = groups.iter().map(|runs| {
         let (wall_s, mb) = (median_of(runs, |run| run.wall_s), runs[0].bytes as f64 / 1e6);
         let own = median_of(runs, |run| run.client_cpu_s);
-        let node_peak = runs.iter().all(|run| run.node_peak_kib.is_some());
-        let of_discard = |mb_s: f64| format!("{:.0} %", 100.0 * mb_s / discard.unwrap_or(f64::INFINITY));
-        let sweep = runs.iter().all(|run| run.sweep_s.is_some());
-        let sweep = sweep.then(|| mb / median_of(runs, |run| run.sweep_s.unwrap_or_default()));
+        let has_node_peak = runs.iter().all(|run| run.node_peak_kib.is_some());
+        let has_sweep = runs.iter().all(|run| run.sweep_s.is_some());
+        let sweep = has_sweep.then(|| mb / median_of(runs, |run| run.sweep_s.unwrap_or_default()));
         vec![
             runs[0].contestant.clone(),
             runs[0].to.to_string(),
@@ -47,14 +44,27 @@ pub fn page(runs: &[Run]) -> String {
             figure(Some(own * 1e3 / mb), 2),
             figure(Some(median_of(runs, |run| run.client_cpu_s + run.node_cpu_s) * 1e3 / mb), 2),
             figure(Some(median_of(runs, |run| run.client_peak_kib) / 1024.0), 0),
-            figure(node_peak.then(|| median_of(runs, |run| run.node_peak_kib.unwrap_or_default()) / 1024.0), 0),
+            figure(has_node_peak.then(|| median_of(runs, |run| run.node_peak_kib.unwrap_or_default()) / 1024.0), 0),
             figure(naive.map(|naive| mb_s(runs) / naive), 1),
-            of_discard(mb_s(runs)),
+            percent(mb_s(runs), discard),
             figure(sweep, 0),
-            sweep.map_or_else(|| figure(None, 0), of_discard),
+            sweep.map_or_else(|| figure(None, 0), |sweep| percent(sweep, discard)),
         ]
     });
     table(&HEAD, rows)
+}
+
+fn mb_s(runs: &[&Run]) -> f64 {
+    runs[0].bytes as f64 / 1e6 / median_of(runs, |run| run.wall_s)
+}
+
+/// The greatest MB/s of the contestants with this role.
+fn best(groups: &[Vec<&Run>], role: &str) -> Option<f64> {
+    groups.iter().filter(|runs| runs[0].role == role).map(|runs| mb_s(runs)).reduce(f64::max)
+}
+
+fn percent(mb_s: f64, of: Option<f64>) -> String {
+    format!("{:.0} %", 100.0 * mb_s / of.unwrap_or(f64::INFINITY))
 }
 
 #[cfg(test)]

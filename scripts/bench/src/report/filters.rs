@@ -1,5 +1,5 @@
-//! The table of those that look at filters first: beside the node's own calls, beside the wallets' library, and coinhound's choice
-//! of lane beside the best lane. What each costs before it scans anything has rows of its own.
+//! The table of the contestants that match filters first: coinhound's lanes beside the node's own calls and beside the library that
+//! wallets use, and its choice of lane beside the best lane. The cost before any scan has rows of its own.
 
 use crate::results::{Run, by_contestant, median_of, spread};
 use crate::table::{figure, table};
@@ -17,23 +17,16 @@ const HEAD: [&str; 10] = [
     "of best lane",
 ];
 
-/// The table of `runs`; `others` are those of the table of blocks, whose lanes the choice is compared with too.
+/// The table of `runs`, a row for each contestant. The lanes of `others`, the runs of the table of blocks, count for the best lane.
 pub fn page(runs: &[Run], others: &[Run]) -> String {
     let all: Vec<Run> = runs.iter().chain(others).cloned().collect();
     let (groups, all) = (by_contestant(runs), by_contestant(&all));
-    let wall_s = |runs: &[&Run]| median_of(runs, |run| run.wall_s);
-    // Only what goes over the same blocks for the same scripts compares.
-    let best = |ours: &Run, fits: &dyn Fn(&Run) -> bool| {
-        let fit = all.iter().filter(|runs| runs[0].to == ours.to && runs[0].list == ours.list && fits(runs[0]));
-        fit.map(|runs| wall_s(runs)).reduce(f64::min)
-    };
     let rows = groups.iter().map(|runs| {
         let (first, wall) = (runs[0], wall_s(runs));
         let scans = first.role != "fixed";
-        let times =
-            |role: &'static str| best(first, &|run| run.role == role).filter(|_| scans).map(|other| other / wall);
-        let is_lane = |run: &Run| run.role == "coinhound" && run.lane.as_deref().is_some_and(|lane| lane != "auto");
-        let lane = best(first, &is_lane).filter(|_| first.role == "coinhound").map(|best| wall / best);
+        let [scanblocks, bdk] = ["scanblocks", "bdk"]
+            .map(|role| best(&all, first, |run| run.role == role).filter(|_| scans).map(|other| other / wall));
+        let lane = best(&all, first, is_lane).filter(|_| first.role == "coinhound").map(|best| wall / best);
         vec![
             first.contestant.clone(),
             figure(Some(wall), 3),
@@ -42,12 +35,29 @@ pub fn page(runs: &[Run], others: &[Run]) -> String {
             figure(Some(median_of(runs, |run| run.client_cpu_s)), 2),
             figure(Some(median_of(runs, |run| run.node_cpu_s)), 2),
             figure(Some(median_of(runs, |run| run.client_peak_kib) / 1024.0), 0),
-            figure(times("scanblocks"), 1),
-            figure(times("bdk"), 1),
+            figure(scanblocks, 1),
+            figure(bdk, 1),
             figure(lane, 2),
         ]
     });
     table(&HEAD, rows)
+}
+
+fn wall_s(runs: &[&Run]) -> f64 {
+    median_of(runs, |run| run.wall_s)
+}
+
+/// The least wall time of the contestants that fit and have the range and the list of `ours`: others don't compare.
+fn best(all: &[Vec<&Run>], ours: &Run, fits: impl Fn(&Run) -> bool) -> Option<f64> {
+    all.iter()
+        .filter(|runs| runs[0].to == ours.to && runs[0].list == ours.list && fits(runs[0]))
+        .map(|runs| wall_s(runs))
+        .reduce(f64::min)
+}
+
+/// A lane of coinhound that a person chose.
+fn is_lane(run: &Run) -> bool {
+    run.role == "coinhound" && run.lane.as_deref().is_some_and(|lane| lane != "auto")
 }
 
 #[cfg(test)]
@@ -76,13 +86,13 @@ mod tests {
             listed("rest 1000", "coinhound", "rest", 1000, 0.2),
         ];
         let text = page(&runs, &others);
-        let last = |line: &str| line.split('|').map(str::trim).skip(8).take(3).map(str::to_owned).collect::<Vec<_>>();
-        let rows: Vec<_> = text.lines().skip(2).map(last).collect();
+        let rows: Vec<Vec<&str>> =
+            text.lines().skip(2).map(|line| line.split('|').map(str::trim).skip(8).take(3).collect()).collect();
         assert_eq!(rows[0], ["1.0", "2.0", "-"]);
         assert_eq!(rows[1], ["1.0", "-", "-"]);
         assert_eq!(rows[3], ["4.0", "8.0", "1.25"]);
         assert_eq!(rows[4], ["3.3", "6.7", "1.50"]);
         assert_eq!(rows[5], ["-", "-", "-"]);
-        assert_eq!(rows.len(), 6, "what it is compared with has rows elsewhere");
+        assert_eq!(rows.len(), 6, "the contestants of the other table have no rows here");
     }
 }

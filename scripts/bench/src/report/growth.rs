@@ -1,19 +1,18 @@
-//! The tables of growth: what a backfill takes against how much of one thing there is. Where cost grows in a straight line, the
-//! figures for each unit beyond the first row are the same all the way down.
+//! The tables of growth: the cost of a backfill against the size of one thing. Where cost grows in a straight line, the figures for
+//! each unit beyond the first row are equal in all rows.
 
 use serde::Deserialize;
 
 use crate::results::{Run, by_contestant, median_of, spread};
 use crate::table::{figure, table};
 
-/// One run on one line.
+/// One run against one size.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Line {
-    /// What grows, in a few words: the heading.
+    /// The thing that grows, which heads its table.
     grows: String,
-    /// One of it; nothing is divided by threads.
+    /// Its unit. Costs are given for each unit, except for each thread.
     unit: String,
-    /// The run.
     #[serde(flatten)]
     run: Run,
 }
@@ -26,21 +25,18 @@ pub fn page(lines: &[Line]) -> String {
             things.push(&line.grows);
         }
     }
-    let one = |thing: &str| {
+    let tables = things.into_iter().map(|thing| {
         let of: Vec<_> = lines.iter().filter(|line| line.grows == thing).collect();
         let unit = of.first().map_or("unit", |line| line.unit.as_str());
         let runs: Vec<Run> = of.iter().map(|line| line.run.clone()).collect();
         format!("{thing}:\n\n{}", one_table(unit, &runs))
-    };
-    things.into_iter().map(one).collect::<Vec<_>>().join("\n")
+    });
+    tables.collect::<Vec<_>>().join("\n")
 }
 
 fn one_table(unit: &str, runs: &[Run]) -> String {
-    let each = |what: &str, of: &str| format!("{what} / {of}");
-    let scan_each = each("scan us", unit);
-    let cpu_each = each("client CPU us", unit);
-    let wall_each = each("wall us", unit);
-    let bytes_each = each("bytes", unit);
+    let [scan_each, cpu_each, wall_each, bytes_each] =
+        ["scan us", "client CPU us", "wall us", "bytes"].map(|cost| format!("{cost} / {unit}"));
     let head = [
         unit,
         "touches",
@@ -60,11 +56,7 @@ fn one_table(unit: &str, runs: &[Run]) -> String {
     let points: Vec<Point> = by_contestant(runs).iter().map(|runs| Point::of(runs)).collect();
     let rows = points.iter().map(|point| {
         let first = &points[0];
-        // Of what there is beyond the first row, so that what a run costs anyhow cancels out.
-        let beyond = |value: fn(&Point) -> f64| {
-            let more = point.x - first.x;
-            (more > 0.0 && unit != "thread").then(|| (value(point) - value(first)) / more)
-        };
+        let costs = (unit != "thread").then(|| point.costs_beyond(first)).flatten();
         vec![
             figure(Some(point.x), 0),
             figure(point.touches, 0),
@@ -76,23 +68,23 @@ fn one_table(unit: &str, runs: &[Run]) -> String {
             figure(Some(point.node_s), 2),
             figure(Some(point.bytes / 1024.0 / 1024.0), 0),
             figure(Some(point.scan_s / first.scan_s), 2),
-            figure(beyond(|point| point.scan_s * 1e6), 2),
-            figure(beyond(|point| point.cpu_s * 1e6), 2),
-            figure(beyond(|point| point.wall_s * 1e6), 2),
-            figure(beyond(|point| point.bytes), 1),
+            figure(costs.map(|[scan, ..]| scan), 2),
+            figure(costs.map(|[_, cpu, ..]| cpu), 2),
+            figure(costs.map(|[_, _, wall, _]| wall), 2),
+            figure(costs.map(|[.., bytes]| bytes), 1),
         ]
     });
     table(&head, rows)
 }
 
-/// A row: medians.
+/// A row of medians.
 struct Point {
     x: f64,
     touches: Option<f64>,
     records: Option<f64>,
     wall_s: f64,
     spread: Option<String>,
-    /// Without the start, the list and the index that is made.
+    /// Without the start, reading the list and making the index.
     scan_s: f64,
     cpu_s: f64,
     node_s: f64,
@@ -101,11 +93,10 @@ struct Point {
 
 impl Point {
     fn of(runs: &[&Run]) -> Self {
-        let answered = |name: &str| runs[0].answer[name].as_f64();
         Self {
             x: runs[0].x.unwrap_or_default(),
-            touches: answered("touches"),
-            records: answered("records"),
+            touches: runs[0].answer["touches"].as_f64(),
+            records: runs[0].answer["records"].as_f64(),
             wall_s: median_of(runs, |run| run.wall_s),
             spread: spread(runs),
             scan_s: median_of(runs, |run| run.sweep_s.unwrap_or(f64::NAN)),
@@ -113,6 +104,19 @@ impl Point {
             node_s: median_of(runs, |run| run.node_cpu_s),
             bytes: median_of(runs, |run| run.client_peak_kib) * 1024.0,
         }
+    }
+
+    /// Microseconds of scan, CPU and wall, and bytes, for each unit beyond `first`: so the fixed costs of a run cancel out.
+    fn costs_beyond(&self, first: &Self) -> Option<[f64; 4]> {
+        let units = self.x - first.x;
+        (units > 0.0).then(|| {
+            [
+                (self.scan_s - first.scan_s) * 1e6 / units,
+                (self.cpu_s - first.cpu_s) * 1e6 / units,
+                (self.wall_s - first.wall_s) * 1e6 / units,
+                (self.bytes - first.bytes) / units,
+            ]
+        })
     }
 }
 
@@ -130,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_straight_line_has_the_same_figure_all_the_way_down() {
+    fn a_straight_line_has_the_same_figure_in_all_rows() {
         let lines = [10.0, 1000.0, 100_000.0].map(|x| line("list size", "script", x, 1.0 + x * 2e-6));
         let text = page(&lines);
         assert!(text.starts_with("list size:\n\n| script |"), "{text}");

@@ -1,4 +1,4 @@
-//! The bench's tables, each from the results gathered for it. Medians over the rounds.
+//! The bench's tables, each made from its own results. Figures are medians over the rounds.
 
 pub mod blocks;
 pub mod filters;
