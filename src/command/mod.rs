@@ -5,6 +5,7 @@ mod backup;
 mod balance;
 mod check;
 mod coins;
+mod context;
 mod digest;
 mod events;
 mod follow;
@@ -26,17 +27,9 @@ mod watch_list;
 use crate::cli::{Cli, Command, WatchCommand};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
-use crate::output::picture::Drawing;
-use crate::output::{AnswerFormat, Format};
+use crate::output::AnswerFormat;
 
-/// The settings and options that every command gets.
-pub(crate) struct Context {
-    settings: Settings,
-    format: Format,
-    /// The picture that `trace` was asked for instead.
-    picture: Option<Drawing>,
-    quiet: bool,
-}
+pub(crate) use context::Context;
 
 /// Runs a command.
 ///
