@@ -20,7 +20,7 @@ use crate::sync::plan::change::{Change, Wanted, plan};
 use crate::sync::sweep::sweeper::Sweeper;
 
 #[derive(Serialize)]
-struct Answer {
+struct BackfillAnswer {
     coverage: Coverage,
     from: Height,
     through: Option<Height>,
@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
         Sweeper::new(&writer, contact.source(&stop), start::pace(settings), &stop).run(args.to, &mut progress)?;
     drop(writer);
     let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
-    let answer = Answer {
+    let answer = BackfillAnswer {
         coverage: whole_coverage(&snapshot, snapshot.asked())?,
         from: outcome.from,
         through: outcome.through,
@@ -71,7 +71,7 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
 }
 
 #[derive(Serialize)]
-struct DryAnswer {
+struct DryRunAnswer {
     coverage: Option<Coverage>,
     new: usize,
     new_services: usize,
@@ -89,7 +89,7 @@ struct DryAnswer {
 /// Answers what a backfill would scan; asks no node and changes nothing.
 fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
     let settings = &context.settings;
-    let mut answer = DryAnswer {
+    let mut answer = DryRunAnswer {
         coverage: None,
         new: 0,
         new_services: 0,
@@ -124,7 +124,7 @@ fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
     Ok(Exit::Answered)
 }
 
-fn dry_page(answer: &DryAnswer) -> Page {
+fn dry_page(answer: &DryRunAnswer) -> Page {
     let mut page = Page::default();
     page.fields(&[
         ("new entries", answer.new.to_string()),
@@ -155,7 +155,7 @@ fn stopped_early(context: &Context) -> Result<Exit, Error> {
         snapshot => snapshot?,
     };
     let settled = snapshot.sweeps.settled();
-    let answer = Answer {
+    let answer = BackfillAnswer {
         coverage: whole_coverage(&snapshot, snapshot.asked())?,
         from: settled,
         through: settled.checked_sub(1),
@@ -171,7 +171,7 @@ fn stopped_early(context: &Context) -> Result<Exit, Error> {
     Ok(Exit::Uncovered)
 }
 
-fn page(answer: &Answer, to: Option<Height>) -> Page {
+fn page(answer: &BackfillAnswer, to: Option<Height>) -> Page {
     let mut page = Page::default();
     let lanes = answer.lanes.join(", ");
     if answer.undone > 0 {

@@ -12,7 +12,7 @@ use crate::query::Coverage;
 use crate::query::status::whole_coverage;
 
 #[derive(Serialize)]
-struct Answer {
+struct BackupAnswer {
     coverage: Coverage,
     path: String,
     rows: u64,
@@ -22,7 +22,7 @@ pub fn run(context: &Context, args: &cli::BackupArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let rows = copy(&snapshot.reader, &args.dir)?;
     let coverage = whole_coverage(&snapshot, snapshot.asked())?;
-    let answer = Answer { coverage, path: args.dir.display().to_string(), rows };
+    let answer = BackupAnswer { coverage, path: args.dir.display().to_string(), rows };
     output::object(context.format, &answer, || {
         let mut page = Page::default();
         page.line(format!("copied {} rows to {}; open it with `--index {}`", answer.rows, answer.path, answer.path));

@@ -28,7 +28,7 @@ const NODE_PATIENCE: Duration = Duration::from_secs(5);
 const SAMPLE: u32 = 5;
 
 #[derive(Serialize)]
-struct Answer {
+struct CheckAnswer {
     /// Coverage of the index, if there is one.
     coverage: Option<Coverage>,
     /// Whether a backfill could start.
@@ -39,13 +39,13 @@ struct Answer {
     node: Option<NodeInfo>,
     lanes: Vec<LaneReport>,
     lane: Option<&'static str>,
-    index: IndexAnswer,
+    index: IndexReport,
     lists: Vec<Report>,
     estimate: Option<Estimate>,
 }
 
 #[derive(Serialize)]
-struct IndexAnswer {
+struct IndexReport {
     path: String,
     exists: bool,
 }
@@ -67,7 +67,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let connection = Connection::resolve(&settings.node)?;
     let report = connection.report().to_vec();
     let node = Node::new(connection, Stop::default());
-    let mut answer = Answer {
+    let mut answer = CheckAnswer {
         coverage: None,
         ready: false,
         problems: Vec::new(),
@@ -75,7 +75,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         node: None,
         lanes: Vec::new(),
         lane: None,
-        index: IndexAnswer { path: settings.index.display().to_string(), exists: false },
+        index: IndexReport { path: settings.index.display().to_string(), exists: false },
         lists: Vec::new(),
         estimate: None,
     };
@@ -114,7 +114,7 @@ struct Missing {
 }
 
 /// Asks the index what a backfill with these lists would read.
-fn ask_index(context: &Context, lists: (Entries, TakenLists), answer: &mut Answer) -> Result<Missing, Error> {
+fn ask_index(context: &Context, lists: (Entries, TakenLists), answer: &mut CheckAnswer) -> Result<Missing, Error> {
     let settings = &context.settings;
     if folder_state(&settings.index)? == FolderState::Absent {
         if settings.watch.is_empty() {
@@ -139,7 +139,7 @@ fn ask_index(context: &Context, lists: (Entries, TakenLists), answer: &mut Answe
     Ok(Missing { next: snapshot.next, block })
 }
 
-fn ask_node(context: &Context, node: &Node, missing: Missing, answer: &mut Answer) -> Result<(), Error> {
+fn ask_node(context: &Context, node: &Node, missing: Missing, answer: &mut CheckAnswer) -> Result<(), Error> {
     let info = node.info_within(NODE_PATIENCE)?;
     answer.node = Some(info.clone());
     let capabilities = node.capabilities_within(&info, NODE_PATIENCE)?;
@@ -175,7 +175,7 @@ fn estimate(info: &NodeInfo, lane: &Lane, missing: Missing) -> Result<Estimate, 
     Ok(Estimate { blocks, seconds, bytes: headers * 84 })
 }
 
-fn page(answer: &Answer) -> Page {
+fn page(answer: &CheckAnswer) -> Page {
     let mut page = Page::default();
     page.line("settings");
     let rows = answer.settings.iter();

@@ -13,7 +13,7 @@ use crate::query::Coverage;
 use crate::query::status::whole_coverage;
 
 #[derive(Serialize)]
-struct Answer {
+struct DigestAnswer {
     coverage: Coverage,
     at: Option<Height>,
     digest: Option<String>,
@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &cli::DigestArgs) -> Result<Exit, Error> {
         _ => None,
     };
     let coverage = whole_coverage(&snapshot, at)?;
-    let answer = Answer { coverage, at, digest: hash.map(|hash| hash.to_string()) };
+    let answer = DigestAnswer { coverage, at, digest: hash.map(|hash| hash.to_string()) };
     output::object(context.format, &answer, || {
         let mut page = Page::default();
         match (&answer.digest, answer.at) {

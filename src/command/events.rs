@@ -13,7 +13,7 @@ use crate::index::stamp::Stamp;
 use crate::index::{IndexError, Reader, View};
 use crate::output::cell;
 use crate::output::columns::column;
-use crate::output::lines::{Lines, check_reader};
+use crate::output::lines::{RowPrinter, check_reader};
 use crate::output::{Column, Format, Kind};
 use crate::query::events::{after, last_seq};
 use crate::stop::Stop;
@@ -110,7 +110,7 @@ pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
 
 /// Prints the log of events, and remembers how far.
 pub(super) struct Log {
-    lines: Lines<'static, BufWriter<StdoutLock<'static>>>,
+    lines: RowPrinter<'static, BufWriter<StdoutLock<'static>>>,
     network: Network,
     /// Events up to this seq were printed, or were not asked for.
     printed: u64,
@@ -126,7 +126,7 @@ impl Log {
     /// [`crate::output::OutputError`], as in all that follow.
     pub(super) fn new(format: Format, network: Network, since: u64) -> Result<Self, Error> {
         let columns: &'static [Column] = if format == Format::Csv { &CSV } else { &TABLE };
-        let lines = Lines::to_stdout(format, columns)?;
+        let lines = RowPrinter::to_stdout(format, columns)?;
         Ok(Self { lines, network, printed: since, last: None, format })
     }
 

@@ -15,7 +15,7 @@ use crate::stop::Stop;
 use crate::sync::sweep::retrace::retrace;
 
 #[derive(Serialize)]
-struct Answer {
+struct RetraceAnswer {
     coverage: Coverage,
     through: Option<Height>,
     orphans: u64,
@@ -35,7 +35,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let retraced = retrace(&writer, start::pace(settings), &stop, &mut progress)?;
     drop(writer);
     let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
-    let answer = Answer {
+    let answer = RetraceAnswer {
         coverage: whole_coverage(&snapshot, snapshot.asked())?,
         through: retraced.outcome.through,
         orphans: retraced.orphans,
@@ -47,7 +47,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     Ok(Exit::of(!answer.stopped && answer.needs_blocks_from.is_none() && answer.coverage.complete))
 }
 
-fn page(answer: &Answer) -> Page {
+fn page(answer: &RetraceAnswer) -> Page {
     let mut page = Page::default();
     match (answer.stopped, answer.through) {
         (true, _) => page.line("stopped before the end; the next retrace, backfill or follow resumes it"),

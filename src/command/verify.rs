@@ -22,7 +22,7 @@ const SAMPLE: usize = 20;
 const COINS_ONE_BY_ONE: usize = 20_000;
 
 #[derive(Serialize)]
-struct Answer {
+struct VerifyAnswer {
     coverage: Coverage,
     /// Whether no difference was found.
     ok: bool,
@@ -33,11 +33,11 @@ struct Answer {
     headers: u64,
     records: u64,
     rows: u64,
-    node: Option<NodeAnswer>,
+    node: Option<NodeComparison>,
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct NodeAnswer {
+struct NodeComparison {
     coins: u64,
     scripts: u64,
     blocks: u64,
@@ -45,7 +45,7 @@ struct NodeAnswer {
 
 pub fn run(context: &Context, args: &cli::VerifyArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
-    let mut answer = Answer {
+    let mut answer = VerifyAnswer {
         coverage: whole_coverage(&snapshot, snapshot.asked())?,
         ok: true,
         difference: None,
@@ -79,7 +79,11 @@ pub fn run(context: &Context, args: &cli::VerifyArgs) -> Result<Exit, Error> {
 }
 
 /// Compares unspent coins and a sample of blocks with the node's.
-fn with_node(context: &Context, snapshot: &Snapshot, blocks: usize) -> Result<(NodeAnswer, Option<Difference>), Error> {
+fn with_node(
+    context: &Context,
+    snapshot: &Snapshot,
+    blocks: usize,
+) -> Result<(NodeComparison, Option<Difference>), Error> {
     let mut settings = context.settings.node.clone();
     settings.chain.value = snapshot.chain();
     let stop = Stop::default();
@@ -89,7 +93,7 @@ fn with_node(context: &Context, snapshot: &Snapshot, blocks: usize) -> Result<(N
     node.info()?;
     let view = &*snapshot.reader;
     let Some(mut comparison) = Comparison::new(view, &node)? else {
-        return Ok((NodeAnswer { coins: 0, scripts: 0, blocks: 0 }, None));
+        return Ok((NodeComparison { coins: 0, scripts: 0, blocks: 0 }, None));
     };
     let mut difference = match unspent(view).take(COINS_ONE_BY_ONE + 1).count() {
         few if few <= COINS_ONE_BY_ONE => comparison.coins(unspent(view))?,
@@ -115,10 +119,10 @@ fn with_node(context: &Context, snapshot: &Snapshot, blocks: usize) -> Result<(N
         }
     }
     let compared = comparison.compared();
-    Ok((NodeAnswer { coins: compared.coins, scripts: compared.scripts, blocks: compared.blocks }, difference))
+    Ok((NodeComparison { coins: compared.coins, scripts: compared.scripts, blocks: compared.blocks }, difference))
 }
 
-fn page(answer: &Answer) -> Page {
+fn page(answer: &VerifyAnswer) -> Page {
     let mut page = Page::default();
     match &answer.difference {
         Some(difference) => {

@@ -14,19 +14,19 @@ use crate::watchlist::twins::missing_twins;
 use crate::watchlist::{List, ListError, Report};
 
 #[derive(Serialize)]
-struct Answer {
-    files: Vec<FileAnswer>,
+struct WatchCheckAnswer {
+    files: Vec<ListAnswer>,
 }
 
 #[derive(Serialize)]
-struct FileAnswer {
+struct ListAnswer {
     #[serde(flatten)]
     report: Report,
     /// Addresses of listed public keys that are not listed themselves: their scripts differ, so they are not searched for.
     unlisted_addresses: Vec<String>,
 }
 
-impl FileAnswer {
+impl ListAnswer {
     fn new(list: List, chain: Chain) -> Self {
         let twins = missing_twins(&list.listings);
         let addresses = twins.iter().filter_map(|twin| Address::from_script(&twin.missing, chain.network()).ok());
@@ -48,24 +48,24 @@ pub fn run(context: &Context, args: &WatchCheckArgs) -> Result<Exit, Error> {
     let mut any_unusable = false;
     for file in files {
         match lists::read(file, chain) {
-            Ok(list) => reports.push(FileAnswer::new(list, chain)),
+            Ok(list) => reports.push(ListAnswer::new(list, chain)),
             // Here the report on each row is the answer.
             Err(Error::List(ListError::NoValidRow { report })) => {
                 any_unusable = true;
-                reports.push(FileAnswer { report: *report, unlisted_addresses: Vec::new() });
+                reports.push(ListAnswer { report: *report, unlisted_addresses: Vec::new() });
             }
             Err(error) => return Err(error),
         }
     }
-    let answer = Answer { files: reports };
+    let answer = WatchCheckAnswer { files: reports };
     output::object(context.format, &answer, || page(&answer))?;
     let quarantined = answer.files.iter().any(|file| !file.report.quarantined.is_empty());
     Ok(if any_unusable || (args.strict && quarantined) { Exit::Failed } else { Exit::Answered })
 }
 
-fn page(answer: &Answer) -> Page {
+fn page(answer: &WatchCheckAnswer) -> Page {
     let mut page = Page::default();
-    for FileAnswer { report, unlisted_addresses } in &answer.files {
+    for ListAnswer { report, unlisted_addresses } in &answer.files {
         page.line(format!(
             "{} ({}): {} accepted, {} duplicates, {} of other chains, {} quarantined",
             report.path,

@@ -21,7 +21,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 #[derive(Serialize)]
-struct Row {
+struct DiffRow {
     /// `new`, `new_service`, `lowered`, `raise_ignored`, `gone`, `relabelled`.
     change: &'static str,
     address: Option<String>,
@@ -46,7 +46,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     Ok(Exit::Answered)
 }
 
-fn diff_row(changed: &Changed, address: Option<String>) -> Row {
+fn diff_row(changed: &Changed, address: Option<String>) -> DiffRow {
     let entry = &changed.entry;
     let (change, before) = match changed.what {
         Change::New => ("new", None),
@@ -56,7 +56,7 @@ fn diff_row(changed: &Changed, address: Option<String>) -> Row {
         Change::Kept | Change::Forgotten => ("gone", None),
         Change::Relabelled => ("relabelled", None),
     };
-    Row {
+    DiffRow {
         change,
         address,
         script: entry.script.to_hex_string(),

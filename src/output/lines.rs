@@ -8,7 +8,7 @@ use super::columns::{Column, TABLE_CHUNK, csv_cells, lay_out};
 use super::{Format, OutputError};
 
 /// Prints rows one by one.
-pub struct Lines<'a, W: Write> {
+pub struct RowPrinter<'a, W: Write> {
     out: Out<W>,
     format: Format,
     columns: &'a [Column],
@@ -23,7 +23,7 @@ enum Out<W: Write> {
     Csv(Box<csv::Writer<W>>),
 }
 
-impl<'a> Lines<'a, io::BufWriter<io::StdoutLock<'static>>> {
+impl<'a> RowPrinter<'a, io::BufWriter<io::StdoutLock<'static>>> {
     /// Prints to stdout.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl<'a> Lines<'a, io::BufWriter<io::StdoutLock<'static>>> {
     }
 }
 
-impl<'a, W: Write> Lines<'a, W> {
+impl<'a, W: Write> RowPrinter<'a, W> {
     fn new(out: W, format: Format, columns: &'a [Column]) -> Result<Self, OutputError> {
         let out = match format {
             Format::Csv => {
@@ -145,7 +145,7 @@ mod tests {
 
     fn printed(format: Format, chunks: &[&[Value]]) -> String {
         let mut bytes = Vec::new();
-        let mut lines = Lines::new(&mut bytes, format, &COLUMNS).unwrap();
+        let mut lines = RowPrinter::new(&mut bytes, format, &COLUMNS).unwrap();
         for chunk in chunks {
             chunk.iter().for_each(|row| lines.row(row.clone()).unwrap());
             lines.pause().unwrap();
