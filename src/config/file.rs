@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lists::LISTS;
-use super::paths::config_home;
-use super::setting::{Environment, Setting};
+use super::error::{ConfigError, unknown_key};
+use super::lists::{self, LISTS, WatchFile};
+use super::paths::{Environment, config_home};
+use super::setting::Setting;
 use super::table::SETTINGS;
-use super::{ConfigError, WatchFile, lists};
 
 /// A configuration file that was read.
 pub(super) struct ConfigFile {
@@ -78,11 +78,4 @@ fn scalar(value: &toml::Value) -> Option<String> {
         toml::Value::Integer(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// Words for a key that is none, with the known one that is nearest to it.
-pub(super) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let nearest = known.min_by_key(|known| strsim::damerau_levenshtein(key, known));
-    let hint = nearest.map(|nearest| format!("; did you mean '{nearest}'?")).unwrap_or_default();
-    format!("unknown key '{key}'{hint}")
 }

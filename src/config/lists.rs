@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ConfigError;
-use super::file::unknown_key;
+use super::error::{ConfigError, unknown_key};
 use super::paths::{from_folder, home_expanded};
 use crate::watchlist::ListOptions;
 

@@ -3,58 +3,29 @@
 //! Each setting is one row of [`SETTINGS`]. The command line beats the environment, which beats the file, which beats the default.
 //! The working directory is never searched for a file: a stranger's folder must not redirect the node's cookie.
 
+mod error;
 #[cfg(test)]
 mod example;
 mod file;
 mod lists;
 mod paths;
 mod setting;
+mod settings;
 mod table;
 
+pub use error::ConfigError;
 pub use lists::{LIST_SETTINGS, ListSetting, WatchFile, watch_flag, watch_syntax};
-pub use setting::{Environment, Fallback, Setting};
+pub use paths::Environment;
+pub use setting::{Fallback, Setting};
+pub use settings::Settings;
 pub use table::{LOG_LEVEL, SETTINGS};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tracing::level_filters::LevelFilter;
-
 use self::file::ConfigFile;
 use self::setting::Text;
-use crate::chain::Chain;
-use crate::node::{self, Origin};
-use crate::output::log::LogFormat;
-use crate::sync::plan::change::WantedTrace;
-
-/// A setting can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A value is not one that the setting takes.
-    #[error("{key} ({given_by}): {problem}")]
-    Value {
-        /// The setting's key in the file.
-        key: &'static str,
-        /// The flag, the variable or the file that has the value.
-        given_by: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A list on the command line can't be understood.
-    #[error("the list on the command line: {0}")]
-    Watch(String),
-    /// The file can't be read.
-    #[error("the configuration file {}: {problem}", path.display())]
-    File {
-        /// The file's path.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// There is no home directory to find a default in.
-    #[error("no home directory is known (HOME is not set); name the index with `--index DIR`")]
-    NoHome,
-}
+use crate::node::Origin;
 
 /// The settings on the command line.
 #[derive(Clone, Debug, Default)]
@@ -65,27 +36,6 @@ pub struct Flags {
     pub values: BTreeMap<&'static str, String>,
     /// `--watch`, as typed.
     pub watch: Vec<String>,
-}
-
-/// The settings, resolved.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How to reach the node.
-    pub node: node::Settings,
-    /// The folder of the index.
-    pub index: PathBuf,
-    /// The lists: those of the file, then those of `--watch`.
-    pub watch: Vec<WatchFile>,
-    /// Scanning threads.
-    pub threads: usize,
-    /// Blocks in a batch at most.
-    pub batch_blocks: usize,
-    /// How far coins are followed, as far as it was set.
-    pub trace: WantedTrace,
-    /// The least severe level that is logged.
-    pub log_level: LevelFilter,
-    /// How logs look.
-    pub log_format: LogFormat,
 }
 
 impl Settings {
@@ -111,20 +61,6 @@ impl Settings {
             })?;
         }
         Ok(settings)
-    }
-
-    /// The state before any row of the table is applied; rows with a default overwrite it.
-    fn unset() -> Self {
-        Self {
-            node: node::Settings::for_chain(Chain::Main),
-            index: PathBuf::new(),
-            watch: Vec::new(),
-            threads: 1,
-            batch_blocks: 1,
-            trace: WantedTrace::default(),
-            log_level: LevelFilter::INFO,
-            log_format: LogFormat::default(),
-        }
     }
 
     /// The text that a setting has, from the strongest of the places that have one.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::setting::Environment;
+/// Looks up a variable of the environment by its name.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The folder above coinhound's own for configuration files.
 pub(super) fn config_home(environment: Environment<'_>) -> Option<PathBuf> {

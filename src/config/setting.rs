@@ -4,12 +4,10 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::paths::{from_folder, home_expanded};
-use super::{ConfigError, Settings};
+use super::error::ConfigError;
+use super::paths::{Environment, from_folder, home_expanded};
+use super::settings::Settings;
 use crate::node::{Given, Origin};
-
-/// Looks up a variable of the environment by its name.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A setting that takes one value.
 pub struct Setting {

@@ -2,9 +2,10 @@
 
 use std::num::{NonZeroU16, NonZeroU64};
 
-use super::paths::data_home;
-use super::setting::{Environment, Fallback, Setting};
-use super::{ConfigError, Settings};
+use super::error::ConfigError;
+use super::paths::{Environment, data_home};
+use super::setting::{Fallback, Setting};
+use super::settings::Settings;
 use crate::node::key;
 use crate::trace::Rule;
 use crate::trace::rule::NoRule;

@@ -28,8 +28,8 @@ pub fn between_files(tree: &Tree) -> Vec<Circle> {
     among(&needs(tree))
 }
 
-/// The circles among the folders and files that lie in one folder, where a folder needs what any file in it needs. Circles that
-/// [`between_files`] finds are left out, and so are a folder's `mod.rs` and the roots.
+/// The circles among the folders and files that lie in one folder, where a folder needs what any file in it needs. Circles of
+/// files alone are left out, which [`between_files`] finds, and so are a folder's `mod.rs` and the roots.
 pub fn between_folders(tree: &Tree) -> Vec<Circle> {
     let mut by_folder: BTreeMap<&str, Needs> = BTreeMap::new();
     let needs = needs(tree);
@@ -43,9 +43,8 @@ pub fn between_folders(tree: &Tree) -> Vec<Circle> {
             needs.entry(format!("{folder}{to}")).or_insert_with(|| reason.clone());
         }
     }
-    let between_files = among(&needs);
-    let is_new = |circle: &Circle| !between_files.iter().any(|other| other.files == circle.files);
-    by_folder.values().flat_map(among).filter(is_new).collect()
+    let circles = by_folder.values().flat_map(among);
+    circles.filter(|circle| circle.files.iter().any(|name| name.ends_with('/'))).collect()
 }
 
 /// The folder that two files have in common, and the file or folder within it that leads to each.
