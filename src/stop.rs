@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Asks every holder of this flag to stop at its next border.
+    /// Asks every holder of this flag to stop at the next block border.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether somebody asked.
+    /// Whether a stop was requested.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
@@ -24,7 +24,7 @@ impl Stop {
         Arc::clone(&self.0)
     }
 
-    /// Sleeps for `time`, or until somebody asks; returns whether somebody did.
+    /// Sleeps for `time`, or until a stop is requested; returns whether it was.
     pub fn wait(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         while !self.requested() {

@@ -188,23 +188,24 @@ fn message(view: &View, network: Network, seq: u64) -> Result<Option<(u64, Value
 
 /// The `what` column of a table: what the other columns have no room for, in words.
 fn what(row: &Value) -> String {
-    let text = |name: &str| cell::plain(&row[name]);
-    let taint = || {
-        let held = row["taint"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let words = held.iter().map(|held| {
-            format!("{} {}", cell::plain(&held["rule"]), cell::btc(held["taint_sat"].as_u64().unwrap_or_default()))
-        });
-        words.collect::<Vec<_>>().join(", ")
-    };
+    let [touch, outpoint, from, was, id, reason, block] =
+        ["touch", "outpoint", "from", "was", "id", "reason", "block"].map(|name| cell::plain(&row[name]));
+    let [stale_height, stale_tip, fork] = ["stale_height", "stale_tip", "fork"].map(|name| cell::plain(&row[name]));
     match row["kind"].as_str().unwrap_or_default() {
-        "touch" => format!("{} {}", text("touch"), text("outpoint")),
-        "moved" => format!("{} with {}", text("from"), taint()),
-        "service" => format!("{} with {}", text("outpoint"), taint()),
-        "retracted" => format!("{} {} holds no more ({})", text("was"), text("id"), text("reason")),
-        "reorg" => {
-            format!("block {} ({}) and those above {} are stale", text("stale_height"), text("stale_tip"), text("fork"))
-        }
-        "caught_up" => text("block"),
+        "touch" => format!("{touch} {outpoint}"),
+        "moved" => format!("{from} with {}", taint_in_words(row)),
+        "service" => format!("{outpoint} with {}", taint_in_words(row)),
+        "retracted" => format!("{was} {id} no longer holds ({reason})"),
+        "reorg" => format!("block {stale_height} ({stale_tip}) and the others above height {fork} left the chain"),
+        "caught_up" => block,
         _ => String::new(),
     }
+}
+
+fn taint_in_words(row: &Value) -> String {
+    let shares = row["taint"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let words = shares.iter().map(|share| {
+        format!("{} {}", cell::plain(&share["rule"]), cell::btc(share["taint_sat"].as_u64().unwrap_or_default()))
+    });
+    words.collect::<Vec<_>>().join(", ")
 }

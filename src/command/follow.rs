@@ -153,7 +153,7 @@ fn take_in(writer: &Writer, lists: Lists, trace: &WantedTrace) {
 fn watch_tip(node: Node, bells: &Bells, rings: Sender<()>, stop: &Stop) -> Result<(), Error> {
     let (tip, stop) = (bells.tip.clone().unwrap_or_default(), stop.clone());
     let mut known = bitcoin::hashes::Hash::all_zeros();
-    let watch = move || {
+    spawn("tip", move || {
         while !stop.requested() {
             match node.wait_for_tip(known, TIP_WAIT) {
                 Ok(now) if now != known => {
@@ -170,8 +170,7 @@ fn watch_tip(node: Node, bells: &Bells, rings: Sender<()>, stop: &Stop) -> Resul
                 }
             }
         }
-    };
-    spawn("tip", watch)
+    })
 }
 
 /// Rings whenever the lists' content changes, and puts the new content into `changed`.
@@ -183,7 +182,7 @@ fn watch_lists(
     stop: &Stop,
 ) -> Result<(), Error> {
     let (pause, changed, stop) = (Arc::clone(&bells.pause), Arc::clone(changed), stop.clone());
-    let watch = move || {
+    spawn("lists", move || {
         while !stop.wait(LOOK_EVERY) {
             match lists.poll(Instant::now()) {
                 Ok(Some(now)) => {
@@ -194,8 +193,7 @@ fn watch_lists(
                 Err(error) => tracing::warn!("keeping the previous lists: {error}"),
             }
         }
-    };
-    spawn("lists", watch)
+    })
 }
 
 fn ring(bell: &AtomicBool, rings: &Sender<()>) {

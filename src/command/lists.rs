@@ -20,10 +20,13 @@ use crate::watchlist::{self, List};
 /// # Errors
 /// [`Error::ListFile`], [`Error::List`].
 pub fn read(file: &WatchFile, chain: Chain) -> Result<List, Error> {
-    let failed = |source| Error::ListFile { path: file.path.display().to_string(), source };
-    let path = file.path.canonicalize().map_err(failed)?;
-    let mut input = File::open(&path).map_err(failed)?;
+    let path = file.path.canonicalize().map_err(|error| unreadable(file, error))?;
+    let mut input = File::open(&path).map_err(|error| unreadable(file, error))?;
     Ok(watchlist::read(&mut input, &path.display().to_string(), chain, &file.options)?)
+}
+
+fn unreadable(file: &WatchFile, source: io::Error) -> Error {
+    Error::ListFile { path: file.path.display().to_string(), source }
 }
 
 /// Logs what was read of a list.
@@ -58,22 +61,29 @@ pub fn taken(list: &List, file: &WatchFile) -> TakenList {
 /// has changed since; one that has been removed doesn't count.
 pub fn changed(configured: &[WatchFile], taken: &TakenLists) -> bool {
     if configured.is_empty() {
-        let differs = |list: &TakenList| {
-            let path = Path::new(&list.path);
-            path.exists() && hash(path).map_or(true, |now| now != list.sha256)
-        };
-        return taken.files.iter().any(differs);
+        return taken.files.iter().any(has_changed);
     }
-    let mut known: Vec<_> = taken.files.iter().collect();
-    let unknown = configured.iter().any(|file| {
-        let now = hash(&file.path).unwrap_or_default();
-        let options = &file.options;
-        let same = |list: &&TakenList| {
-            list.sha256 == now && list.role == options.role && list.label == options.label && list.from == options.from
-        };
-        known.iter().position(same).map(|at| known.swap_remove(at)).is_none()
-    });
-    unknown || !known.is_empty()
+    let mut left: Vec<_> = taken.files.iter().collect();
+    for file in configured {
+        let Ok(content) = hash(&file.path) else { return true };
+        match left.iter().position(|list| is_same(file, &content, list)) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => return true,
+        }
+    }
+    !left.is_empty()
+}
+
+/// Whether the file of a list that was taken in is still there, with other content.
+fn has_changed(list: &TakenList) -> bool {
+    let path = Path::new(&list.path);
+    path.exists() && hash(path).map_or(true, |now| now != list.sha256)
+}
+
+/// Whether a configured list has the content and the options of one that was taken in, wherever its file is now.
+fn is_same(file: &WatchFile, content: &str, list: &TakenList) -> bool {
+    let options = &file.options;
+    list.sha256 == content && (list.role, &list.label, list.from) == (options.role, &options.label, options.from)
 }
 
 fn hash(path: &Path) -> io::Result<String> {

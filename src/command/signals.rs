@@ -15,11 +15,10 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 /// [`Error::System`].
 pub fn listen(stop: &Stop) -> Result<(), Error> {
-    let system = |source| Error::System { what: "listening for signals", source };
     for signal in [SIGINT, SIGTERM] {
         // In this order: a second signal finds the flag set by the first.
-        flag::register_conditional_shutdown(signal, INTERRUPTED, stop.flag()).map_err(system)?;
-        flag::register(signal, stop.flag()).map_err(system)?;
+        flag::register_conditional_shutdown(signal, INTERRUPTED, stop.flag()).map_err(no_signals)?;
+        flag::register(signal, stop.flag()).map_err(no_signals)?;
     }
     Ok(())
 }
@@ -29,14 +28,17 @@ pub fn listen(stop: &Stop) -> Result<(), Error> {
 /// # Errors
 /// [`Error::System`].
 pub fn hang_up_on(node: &Node) -> Result<(), Error> {
-    let system = |source| Error::System { what: "listening for signals", source };
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(system)?;
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(no_signals)?;
     let node = node.clone();
     let spawned = std::thread::Builder::new().name("signals".into()).spawn(move || {
         if signals.forever().next().is_some() {
             node.hang_up();
         }
     });
-    spawned.map_err(system)?;
+    spawned.map_err(no_signals)?;
     Ok(())
+}
+
+fn no_signals(source: std::io::Error) -> Error {
+    Error::System { what: "listening for signals", source }
 }

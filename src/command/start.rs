@@ -64,7 +64,7 @@ impl Contact {
             check_blocks_served(&self.info, Needs::of_entries(entries))?;
         }
         if wanted.lists.is_none() {
-            tracing::info!("no list is configured: going on with the entries of the index");
+            tracing::info!("no list is configured: scanning for the entries of the index");
         }
         let (writer, plan) = open(&settings.index, &self.identity(), wanted)?;
         plan.iter().for_each(log_changes);
@@ -139,7 +139,7 @@ fn check_blocks_served(info: &NodeInfo, needs: Needs) -> Result<(), NodeError> {
     }
 }
 
-/// What the settings ask for besides lists. Refuses to go on where neither they nor an index name anything to scan for.
+/// The changes that the settings ask for, lists apart. An error if there is neither a list nor an index, so nothing to scan for.
 pub(super) fn wanted_without_lists(settings: &Settings) -> Result<Wanted, Error> {
     if settings.watch.is_empty() && folder_state(&settings.index)? == FolderState::Absent {
         return Err(nothing_to_scan_for());
@@ -147,7 +147,7 @@ pub(super) fn wanted_without_lists(settings: &Settings) -> Result<Wanted, Error>
     Ok(Wanted { trace: settings.trace.clone(), ..Wanted::default() })
 }
 
-/// What the settings and their lists ask for.
+/// The changes that the settings and their lists ask for.
 pub(super) fn wanted(settings: &Settings, from: Option<Height>, accept_quarantined: bool) -> Result<Wanted, Error> {
     let mut wanted = wanted_without_lists(settings)?;
     if settings.watch.is_empty() {

@@ -18,7 +18,7 @@ pub struct WatchFile {
     pub options: ListOptions,
 }
 
-/// One thing to say of a list.
+/// One property of a list.
 pub struct ListSetting {
     /// Its name in the file and on the command line.
     pub key: &'static str,
@@ -33,7 +33,7 @@ pub struct ListSetting {
     set: fn(&mut WatchFile, &str) -> Result<(), String>,
 }
 
-/// What can be said of a list; the path, which must be said, comes first.
+/// The properties of a list; the path, without which there is none, comes first.
 pub const LIST_SETTINGS: [ListSetting; 5] = [
     ListSetting {
         key: "path",
@@ -133,9 +133,8 @@ pub fn watch_flag(typed: &str) -> Result<WatchFile, ConfigError> {
 /// The lists of a configuration file that lies in `folder`; the error says what is wrong.
 pub(super) fn file_lists(table: &toml::Table, folder: &Path) -> Result<Vec<WatchFile>, String> {
     let Some(lists) = table.get(LISTS) else { return Ok(Vec::new()) };
-    let not_lists = || format!("lists are written as [[{LISTS}]]");
-    let lists = lists.as_array().ok_or_else(not_lists)?;
-    lists.iter().map(|list| file_list(list.as_table().ok_or_else(not_lists)?, folder)).collect()
+    let lists = lists.as_array().ok_or("lists are written as [[watchlist]]")?;
+    lists.iter().map(|list| file_list(list.as_table().ok_or("lists are written as [[watchlist]]")?, folder)).collect()
 }
 
 fn file_list(table: &toml::Table, folder: &Path) -> Result<WatchFile, String> {

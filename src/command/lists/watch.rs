@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bitcoin::hashes::{Hash, sha256};
 
 use super::stamp::FileStamp;
-use super::{log_read, taken};
+use super::{log_read, taken, unreadable};
 use crate::chain::{Chain, Height};
 use crate::config::WatchFile;
 use crate::error::Error;
@@ -138,13 +138,12 @@ impl ListWatch {
 
 impl Watched {
     fn new(file: &WatchFile, chain: Chain, now: Instant) -> Result<(Self, List), Error> {
-        let failed = |source| Error::ListFile { path: file.path.display().to_string(), source };
-        let name = file.path.canonicalize().map_err(failed)?.display().to_string();
-        let mut input = File::open(&file.path).map_err(failed)?;
-        let once = !input.metadata().map_err(failed)?.is_file();
-        let stamp = FileStamp::of_open(&input).map_err(failed)?;
+        let name = file.path.canonicalize().map_err(|error| unreadable(file, error))?.display().to_string();
+        let mut input = File::open(&file.path).map_err(|error| unreadable(file, error))?;
+        let once = !input.metadata().map_err(|error| unreadable(file, error))?.is_file();
+        let stamp = FileStamp::of_open(&input).map_err(|error| unreadable(file, error))?;
         let mut bytes = Vec::new();
-        input.read_to_end(&mut bytes).map_err(failed)?;
+        input.read_to_end(&mut bytes).map_err(|error| unreadable(file, error))?;
         let list = parse(&bytes, &name, file, chain)?;
         let taken = taken(&list, file);
         let read = (Ok(stamp), taken.sha256.clone());

@@ -136,7 +136,7 @@ fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
     assert_eq!(table.code, 0);
     assert!(!table.stdout.contains(['\u{1b}', '\u{202e}']), "{}", table.stdout);
     for part in
-        ["1.50000000", address, "haircut 0.00000005, fifo 0.00000000", "touch x holds no more (reorg)", "caught_up"]
+        ["1.50000000", address, "haircut 0.00000005, fifo 0.00000000", "touch x no longer holds (reorg)", "caught_up"]
     {
         assert!(table.stdout.contains(part), "{part}: {}", table.stdout);
     }

@@ -124,6 +124,6 @@ fn questions_without_configured_lists_go_by_the_files_that_were_taken_in() {
     fs::remove_file(&small.list).expect("ours");
     assert_eq!(bare.run(&["history", PAYER]).code, 0, "a file that has gone says nothing");
     let out = bare.run(&["backfill"]);
-    assert!(out.code == 0 && out.stderr.contains("going on with the entries"), "{out:#?}");
+    assert!(out.code == 0 && out.stderr.contains("scanning for the entries"), "{out:#?}");
     assert_eq!(small.program.run(&["backfill"]).code, 1, "a configured list that has gone stops the run");
 }

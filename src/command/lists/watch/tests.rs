@@ -11,14 +11,14 @@ use crate::watchlist::ListOptions;
 const TERMS: Terms = Terms { chain: Chain::Main, from: 0, accept_quarantined: false, accept_shrink: false };
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A folder of lists, and a clock that goes on when a test says so.
+/// A folder of lists, and a clock that tests set forward.
 struct Scene {
     dir: TempDir,
     now: Instant,
     watch: ListWatch,
 }
 
-/// Lines of so many scripts, numbered from `first`.
+/// A list of `count` scripts, numbered from `first`.
 fn lines(first: u16, count: u16) -> String {
     (first..first + count).map(|number| format!("script:6a02{number:04x} n{number}\n")).collect()
 }
@@ -48,18 +48,18 @@ impl Scene {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// Lets time pass, and looks.
+    /// Lets time pass, then looks once.
     fn after(&mut self, time: Duration) -> Option<usize> {
         self.now += time;
         self.watch.poll(self.now).unwrap().map(|lists| lists.entries.len())
     }
 
-    /// Looks once a second, so many times; the last news of them.
+    /// Looks once a second, `count` times; returns the last new number of entries.
     fn seconds(&mut self, count: u32) -> Option<usize> {
         (0..count).filter_map(|_| self.after(SECOND)).last()
     }
 
-    /// Why the lists aren't up to date, one line each.
+    /// The reasons why lists aren't up to date.
     fn stale(&self) -> Vec<String> {
         self.watch.files.iter().filter_map(|file| file.stale.clone()).collect()
     }
@@ -71,7 +71,7 @@ impl Scene {
 }
 
 #[test]
-fn what_says_the_same_is_no_change() {
+fn a_file_written_anew_with_the_same_content_is_no_change() {
     let text = lines(0, 3);
     let mut scene = Scene::new(&[("a", &text)]);
     assert_eq!(scene.watch.lists().unwrap().entries.len(), 3);
@@ -85,7 +85,7 @@ fn what_says_the_same_is_no_change() {
 }
 
 #[test]
-fn a_change_is_taken_once_it_lies_still() {
+fn a_change_is_taken_in_once_the_file_is_left_alone() {
     let mut scene = Scene::new(&[("a", &lines(0, 3))]);
     assert_eq!(scene.seconds(10), None);
     scene.write("a", &lines(0, 4));
@@ -143,7 +143,7 @@ fn editors_that_replace_a_file_and_links_that_move_to_another_are_followed() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_keeps_its_last_good_state_until_it_can() {
+fn a_file_that_cannot_be_used_keeps_its_last_usable_content_until_it_can() {
     type Spoil = fn(&Path);
     let spoils: [(Spoil, &str); 5] = [
         (|path| fs::remove_file(path).unwrap(), "No such file"),
@@ -163,13 +163,13 @@ fn a_file_that_cannot_be_used_keeps_its_last_good_state_until_it_can() {
         let before = scene.watch.lists().unwrap();
         spoil(&scene.path("a"));
         assert_eq!(scene.after(SECOND / 10), None);
-        assert!(scene.stale().is_empty(), "a moment is nothing to speak of");
+        assert!(scene.stale().is_empty(), "a fault of a moment is not reported");
         assert_eq!(scene.seconds(60), None);
         scene.assert_stale(why);
         let now = scene.watch.lists().unwrap();
         assert_eq!((&now.entries, &now.taken), (&before.entries, &before.taken));
 
-        // The other one goes on meanwhile, beside the last good state of this one.
+        // Changes of the other list are taken in meanwhile, beside the last usable content of this one.
         scene.write("b", &lines(100, 4));
         assert_eq!(scene.seconds(3), Some(7), "{why}");
         scene.assert_stale(why);
@@ -177,7 +177,7 @@ fn a_file_that_cannot_be_used_keeps_its_last_good_state_until_it_can() {
             fs::remove_dir(scene.path("a")).unwrap();
         }
         scene.write("a", &lines(0, 3));
-        assert_eq!(scene.seconds(3), None, "it says what it said");
+        assert_eq!(scene.seconds(3), None, "the content is the old one");
         assert!(scene.stale().is_empty(), "{why}: {:?}", scene.stale());
         spoil(&scene.path("a"));
         scene.seconds(8);
@@ -192,7 +192,7 @@ fn a_file_that_cannot_be_used_keeps_its_last_good_state_until_it_can() {
 }
 
 #[test]
-fn a_file_that_grows_is_taken_when_it_is_whole() {
+fn a_file_that_keeps_growing_is_taken_in_once_it_stops() {
     let mut scene = Scene::new(&[("a", &lines(0, 3))]);
     scene.write("a", "");
     for number in 0..100 {
@@ -210,7 +210,7 @@ fn a_file_that_grows_is_taken_when_it_is_whole() {
 }
 
 #[test]
-fn a_file_that_breaks_off_within_its_last_line_is_given_longer() {
+fn a_file_that_ends_within_a_line_is_given_longer() {
     let (whole, cut) = (lines(0, 6), lines(0, 6).trim_end().to_owned());
     let mut scene = Scene::new(&[("a", &lines(0, 3))]);
     scene.write("a", &cut[..cut.len() - 6]);
@@ -220,14 +220,14 @@ fn a_file_that_breaks_off_within_its_last_line_is_given_longer() {
     assert_eq!(scene.seconds(3), Some(6));
     assert!(scene.stale().is_empty());
 
-    // Its writer may just not end lines.
+    // Its writer may simply not end the last line.
     scene.write("a", &cut);
     assert_eq!(scene.seconds(20), None);
     assert_eq!(scene.seconds(15), Some(6));
     assert!(scene.stale().is_empty());
     let more = lines(0, 8);
     scene.write("a", more.trim_end());
-    assert_eq!(scene.seconds(3), Some(8), "nothing new about that");
+    assert_eq!(scene.seconds(3), Some(8), "the last usable content ended so too");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn a_list_that_loses_more_than_a_tenth_of_its_rows_is_refused_unless_that_is_acc
 }
 
 #[test]
-fn quarantined_rows_are_accepted_of_the_lists_that_were_there_only() {
+fn quarantined_rows_are_accepted_in_the_lists_of_the_start_only() {
     let mut scene =
         Scene::with(Terms { accept_quarantined: true, ..TERMS }, &[("a", &format!("{}nonsense\n", lines(0, 3)))]);
     let taken = scene.watch.lists().unwrap().taken;
