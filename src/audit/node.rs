@@ -283,7 +283,7 @@ impl<'a> Comparison<'a> {
         Ok(None)
     }
 
-    /// What makes a transaction a record (DESIGN §6, 4).
+    /// What makes a transaction a record (docs/design.md, "Trace", 4).
     fn why(&self, height: Height, told: &ToldTransaction) -> Result<Option<Why>> {
         for (_, spent) in &told.inputs {
             if is_flagged(self.view, ScriptHash::of(&spent.script_pubkey), height)? {

@@ -13,7 +13,7 @@ use crate::index::sweeps::Sweeps;
 use crate::trace::Rule;
 use crate::watchlist::Label;
 
-/// The coverage of one answer (field by field: CLI.md).
+/// The coverage of one answer (field by field: docs/cli.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// The chain.

@@ -1,11 +1,11 @@
-//! The vectors of TAINT.md, the rules against slow counting, and P7: conserved, capped by value, monotone.
+//! The vectors of docs/taint.md, the rules against slow counting, and P7: conserved, capped by value, monotone.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
 
-/// An input as TAINT.md writes it: wholly tainted, or clean.
+/// An input as docs/taint.md writes it: wholly tainted, or clean.
 fn part(value: u64, tainted: bool) -> Part<'static> {
     Part { value, taint: if tainted { value } else { 0 }, segments: &[] }
 }
@@ -14,60 +14,63 @@ fn taints(shares: &Shares) -> Vec<u64> {
     shares.outputs.iter().map(|share| share.taint).collect()
 }
 
-/// A vector's name, its inputs, its outputs, and for each rule in its order what outputs and fee get.
-type Vector = (&'static str, &'static [(u64, bool)], &'static [u64], [(&'static [u64], u64); 5]);
+/// The page that states the rules and the vectors.
+const PAGE: &str = include_str!("../../docs/taint.md");
 
-const T: bool = true;
-const C: bool = false;
+/// The ids of its vectors of one transaction: a vector that is left out of the page fails the test.
+const IDS: [&str; 11] = ["A", "B", "C", "D", "F", "G", "H", "I", "J", "K", "L"];
 
-const VECTORS: [Vector; 11] = [
-    ("A", &[(3, T), (7, C)], &[4, 6], [(&[4, 6], 0), (&[1, 2], 0), (&[3, 0], 0), (&[0, 3], 0), (&[0, 3], 0)]),
-    ("B", &[(7, C), (3, T)], &[4, 6], [(&[4, 6], 0), (&[1, 2], 0), (&[0, 3], 0), (&[3, 0], 0), (&[0, 3], 0)]),
-    ("C", &[(3, T), (7, C)], &[4, 5], [(&[4, 5], 1), (&[1, 2], 0), (&[3, 0], 0), (&[0, 2], 1), (&[0, 3], 0)]),
-    ("D", &[(7, C), (3, T)], &[4, 5], [(&[4, 5], 1), (&[1, 2], 0), (&[0, 2], 1), (&[3, 0], 0), (&[0, 3], 0)]),
-    ("F", &[(4, T), (4, C)], &[4, 4], [(&[4, 4], 0), (&[2, 2], 0), (&[4, 0], 0), (&[0, 4], 0), (&[4, 0], 0)]),
-    (
-        "G",
-        &[(1, T), (2, C)],
-        &[1, 1, 1],
-        [(&[1, 1, 1], 0), (&[1, 0, 0], 0), (&[1, 0, 0], 0), (&[0, 0, 1], 0), (&[1, 0, 0], 0)],
-    ),
-    (
-        "H",
-        &[(10, T), (20, C)],
-        &[7, 7, 7],
-        [(&[7, 7, 7], 9), (&[3, 2, 2], 3), (&[7, 3, 0], 0), (&[0, 0, 1], 9), (&[7, 3, 0], 0)],
-    ),
-    ("I", &[(5, T)], &[0, 5], [(&[0, 5], 0), (&[0, 5], 0), (&[0, 5], 0), (&[0, 5], 0), (&[0, 5], 0)]),
-    ("J", &[(5, T)], &[0], [(&[0], 5), (&[0], 5), (&[0], 5), (&[0], 5), (&[0], 5)]),
-    (
-        "K",
-        &[(100, T), (250, C), (50, T)],
-        &[120, 30, 200, 30],
-        [
-            (&[120, 30, 200, 30], 20),
-            (&[45, 11, 76, 11], 7),
-            (&[100, 0, 0, 30], 20),
-            (&[50, 0, 50, 30], 20),
-            (&[0, 0, 150, 0], 0),
-        ],
-    ),
-    // Largest remainder gives the third 5 of 29 but 4 of 30; here it keeps its 4.
-    (
-        "22, 16, 7",
-        &[(29, T), (16, C)],
-        &[22, 16, 7],
-        [(&[22, 16, 7], 0), (&[15, 10, 4], 0), (&[22, 7, 0], 0), (&[6, 16, 7], 0), (&[22, 7, 0], 0)],
-    ),
-];
+/// One vector of the page: inputs, outputs, fee, and for each rule in its order what outputs and fee get.
+struct Vector {
+    id: &'static str,
+    inputs: Vec<(u64, bool)>,
+    outputs: Vec<u64>,
+    fee: u64,
+    results: Vec<(Vec<u64>, u64)>,
+}
+
+/// The cells of the page's table rows whose first cell is one of `IDS`.
+fn vectors_of_the_page() -> Vec<Vector> {
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows = rows.map(|row| row.split(" | ").collect::<Vec<_>>()).filter(|cells| IDS.contains(&cells[0]));
+    rows.map(|cells| {
+        let (inputs, made) = cells[1].split_once(" → ").expect("inputs → outputs (fee)");
+        let (outputs, fee) = made.strip_suffix(')').and_then(|made| made.split_once(" (")).expect("outputs (fee)");
+        let input = |text: &str| (number(text.trim_end_matches('T')), text.ends_with('T'));
+        let result = |cell: &&str| {
+            let (shares, fee) = cell.split_once(" f").unwrap_or((cell, "0"));
+            (numbers(shares), number(fee))
+        };
+        Vector {
+            id: cells[0],
+            inputs: inputs.split(", ").map(input).collect(),
+            outputs: numbers(outputs),
+            fee: number(fee),
+            results: cells[2..].iter().map(result).collect(),
+        }
+    })
+    .collect()
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| panic!("'{text}' is no number of satoshis"))
+}
+
+fn numbers(list: &str) -> Vec<u64> {
+    list.split(", ").map(number).collect()
+}
 
 #[test]
-fn the_vectors_of_taint_md_hold_under_every_rule() {
-    for (name, inputs, outputs, expected) in VECTORS {
+fn the_vectors_of_the_page_hold_under_every_rule() {
+    let vectors = vectors_of_the_page();
+    assert_eq!(vectors.iter().map(|vector| vector.id).collect::<Vec<_>>(), IDS);
+    for Vector { id, inputs, outputs, fee, results } in vectors {
         let parts: Vec<_> = inputs.iter().map(|(value, tainted)| part(*value, *tainted)).collect();
-        for (rule, (shares, fee)) in Rule::ALL.into_iter().zip(expected) {
-            let found = rule.spread(&parts, outputs);
-            assert_eq!((taints(&found).as_slice(), found.fee), (shares, fee), "{name} under {rule}");
+        let left = inputs.iter().map(|(value, _)| value).sum::<u64>() - outputs.iter().sum::<u64>();
+        assert_eq!((left, results.len()), (fee, Rule::ALL.len()), "{id}");
+        for (rule, expected) in Rule::ALL.into_iter().zip(results) {
+            let found = rule.spread(&parts, &outputs);
+            assert_eq!((taints(&found), found.fee), expected, "{id} under {rule}");
         }
     }
 }
@@ -87,7 +90,10 @@ fn spend(value: u64, taint: Option<&Taint>) -> TracedInput<'_> {
 
 #[test]
 fn vector_n_gathers_both_branches_when_met_in_chain_order() {
-    for (rule, expected) in Rule::ALL.into_iter().zip([15, 10, 10, 10, 10]) {
+    let row = PAGE.lines().find_map(|line| line.strip_prefix("| taint of d | ")?.strip_suffix(" |"));
+    let of_page: Vec<u64> = row.expect("the page has vector N").split(" | ").map(number).collect();
+    assert_eq!(of_page, [15, 10, 10, 10, 10]);
+    for (rule, expected) in Rule::ALL.into_iter().zip(of_page) {
         let x = pass_plainly(rule, &[TracedInput { value: 10, whole: true, taint: None }], &[5, 5]);
         let y = pass_plainly(rule, &[spend(5, x[0].as_ref()), spend(5, None)], &[10]);
         let z = pass_plainly(rule, &[spend(5, x[1].as_ref()), spend(10, y[0].as_ref())], &[15]);

@@ -1,4 +1,4 @@
-//! What pictures are drawn from: the fields of `trace`'s JSON (CLI.md) that they show. Others are passed over.
+//! What pictures are drawn from: the fields of `trace`'s JSON (docs/cli.md) that they show. Others are passed over.
 
 use serde::Deserialize;
 

@@ -61,7 +61,7 @@ pub struct Caption {
     pub command: String,
 }
 
-/// Draws a trace's answer to stdout. `answer` serializes as CLI.md has `trace`.
+/// Draws a trace's answer to stdout. `answer` serializes as docs/cli.md has `trace`.
 ///
 /// # Errors
 /// [`OutputError`].
@@ -69,7 +69,7 @@ pub fn print(drawing: Drawing, answer: &impl Serialize, caption: &Caption) -> Re
     draw(&mut io::BufWriter::new(io::stdout().lock()), drawing, answer, caption)
 }
 
-/// Draws a trace's answer. `answer` serializes as CLI.md has `trace`.
+/// Draws a trace's answer. `answer` serializes as docs/cli.md has `trace`.
 ///
 /// # Errors
 /// [`OutputError`]; an `answer` of another shape is one of its I/O errors.

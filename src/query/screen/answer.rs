@@ -31,7 +31,7 @@ impl Verdict {
     }
 }
 
-/// One target's row (field by field: CLI.md).
+/// One target's row (field by field: docs/cli.md).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScreenRow {
     /// As it was typed; of what can't be read only what holds no secret.

@@ -1,6 +1,6 @@
 //! `trace`: where the money of a source went, computed from the records of the index in chain order.
 //!
-//! The definition is DESIGN §6, and [`crate::trace`] has it for one transaction. Here is what is around it: what a question starts
+//! The definition is in docs/design.md, "Trace", and [`crate::trace`] has it for one transaction. Here is what is around it: what a question starts
 //! from (`source`), the pass over the records it comes to (`walk`), what that finds (`coin`), and the rows that are answered (`rows`, `answer`).
 
 pub mod answer;
