@@ -19,6 +19,9 @@ mod support;
 /// Tests of the rigs and of the oracles.
 mod rigs;
 
+/// The documents against the tree.
+mod pages;
+
 mod scan {
     mod real_blocks;
 }
@@ -64,6 +67,7 @@ mod audit {
 
 mod command {
     mod changes;
+    mod cli_page;
     mod contract;
     mod events;
     mod exit_codes;

@@ -1,0 +1,111 @@
+//! The documents against the tree: every file, link and type that a page names is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where pages name files from.
+const FOLDERS: [&str; 5] = ["src/", "tests/", "docs/", "scripts/", "benches/"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages that people read, with their texts.
+fn pages() -> Vec<(PathBuf, String)> {
+    let docs =
+        fs::read_dir(root().join("docs")).expect("docs/ is there").map(|file| file.expect("it can be listed").path());
+    let top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name));
+    let pages = docs.filter(|path| path.extension().is_some_and(|end| end == "md")).chain(top);
+    pages.map(|path| (path.clone(), fs::read_to_string(&path).expect("a page is text"))).collect()
+}
+
+/// The files of the tree that a text names, but for those that it says are new.
+fn named_files(text: &str) -> Vec<&str> {
+    let is_of_path = |letter: char| letter.is_ascii_alphanumeric() || "_./-".contains(letter);
+    let mut found = Vec::new();
+    for quoted in text.split('`').skip(1).step_by(2) {
+        let is_path = FOLDERS.iter().any(|folder| quoted.starts_with(folder));
+        let path = quoted.split(|letter| !is_of_path(letter)).next().unwrap_or_default();
+        let after = &text[quoted.as_ptr() as usize + quoted.len() - text.as_ptr() as usize..];
+        if is_path && !after.starts_with("`** (new)") {
+            found.push(path.trim_end_matches('.'));
+        }
+    }
+    found
+}
+
+/// The targets of a page's links.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")).collect()
+}
+
+/// The name by which a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let letters = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = letters.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let mut seen = 0;
+    for (page, text) in pages() {
+        for file in named_files(&text) {
+            assert!(root().join(file).exists(), "{} names {file}, which is not there", page.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "the pages name only {seen} files");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for (page, text) in pages() {
+        for link in links(&text) {
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            let target = if file.is_empty() { page.clone() } else { page.parent().expect("a folder").join(file) };
+            assert!(target.exists(), "{} links to {link}, which is not there", page.display());
+            if let Some(heading) = heading {
+                let text = fs::read_to_string(&target).expect("only pages have headings");
+                let found = text.lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+                assert!(found, "{} links to {link}, and there is no such heading", page.display());
+            }
+        }
+    }
+}
+
+/// The source, as one text.
+fn source(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).expect("a folder of the source") {
+        let path = entry.expect("it can be listed").path();
+        if path.is_dir() {
+            text += &source(&path);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            text += &fs::read_to_string(&path).expect("source is text");
+        }
+    }
+    text
+}
+
+#[test]
+fn every_type_that_a_page_names_is_in_the_source() {
+    let source = source(&root().join("src"));
+    let words: std::collections::BTreeSet<&str> = source.split(|letter: char| !letter.is_alphanumeric()).collect();
+    let is_type = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word.chars().any(|letter| letter.is_ascii_lowercase())
+            && word.chars().all(|letter| letter.is_ascii_alphanumeric())
+    };
+    // Of a library that the bench measures.
+    let of_others = ["FilterIter"];
+    for (page, text) in pages() {
+        for quoted in text.split('`').skip(1).step_by(2).filter(|quoted| is_type(quoted)) {
+            assert!(
+                words.contains(quoted) || of_others.contains(&quoted),
+                "{} names {quoted}, which the source has not",
+                page.display()
+            );
+        }
+    }
+}
