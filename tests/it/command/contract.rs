@@ -1,4 +1,4 @@
-//! What CLI.md fixes for scripts: every field of every answer, where coverage stands in each format, and safe text.
+//! What docs/cli.md fixes for scripts: every field of every answer, where coverage stands in each format, and safe text.
 
 use crate::support::small_index::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, SmallIndex, UNLISTED};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Every exit code of CLI.md, by running the program: 0 borne, 1 failed, 2 wrong usage, 3 answered but not borne.
+//! Every exit code of docs/cli.md, by running the program: 0 supported, 1 failed, 2 wrong usage, 3 answered but not supported.
 
 use std::io::Read;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! What coinhound's answers must be, field by field as in CLI.md, computed from the naive model.
+//! What coinhound's answers must be, field by field as in docs/cli.md, computed from the naive model.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! A naive model of what is tracked: a page of slow code over the whole chain, straight from the definition (DESIGN §6).
+//! A naive model of what is tracked: a page of slow code over the whole chain, straight from the definition (docs/design.md,
+//! "Trace").
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

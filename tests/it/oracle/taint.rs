@@ -1,4 +1,4 @@
-//! The naive tracer: DESIGN §6 over the whole chain, slow and obvious, transaction by transaction, one rule at a time.
+//! The naive tracer: docs/design.md, "Trace", over the whole chain, slow and obvious, transaction by transaction, one rule at a time.
 //!
 //! Of coinhound it uses the rules themselves, which have their own tests, and nothing around them.
 

@@ -11,8 +11,9 @@ use crate::support::random::Rng;
 /// Blocks of one or more chains.
 ///
 /// Nothing of a block is hashed unless one of its transactions may touch, so a bit that hides the only one that does goes unseen
-/// (DESIGN §4); and what a transaction spends is the node's word where the index lacks the transaction that made it (§5). So
-/// blocks are flipped where two transactions pay listed scripts, and spent outputs where they are coins of flagged scripts.
+/// (docs/design.md, "The way of a block"); and what a transaction spends is the node's word where the index lacks the transaction
+/// that made it ("Index"). So blocks are flipped where two transactions pay listed scripts, and spent outputs where they are coins
+/// of flagged scripts.
 #[derive(Default)]
 pub struct ChainFacts {
     facts: BTreeMap<String, BlockFacts>,
