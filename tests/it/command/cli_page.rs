@@ -111,9 +111,10 @@ fn every_field_is_in_the_section_of_its_command_and_no_other_is() {
     }
     let mut of_coverage = BTreeSet::new();
     keys(&small.cli.json(&["history", PAYER, "--at", "300"]).1["coverage"], &mut of_coverage);
-    assert_eq!(fields_of_tables(section("Coverage")).len(), of_coverage.len() - 3, "gaps has three names of its own");
-    let named = names(section("Coverage"));
-    assert!(of_coverage.iter().all(|key| named.contains(key.as_str())), "{of_coverage:?}");
+    // The fields of a gap are in the text of its row; only this one is not a field of the coverage too.
+    let mut of_page: BTreeSet<_> = fields_of_tables(section("Coverage")).into_iter().map(str::to_owned).collect();
+    of_page.insert("entries".to_owned());
+    assert_eq!(of_coverage, of_page);
 }
 
 #[test]
