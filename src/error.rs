@@ -9,7 +9,7 @@ use crate::query::QueryError;
 use crate::sync::SyncError;
 use crate::watchlist::ListError;
 
-/// How a command ended. Scripts depend on the codes: they are part of the command line's contract.
+/// How a command ended. Scripts depend on the codes: they are part of the command line's contract (docs/cli.md, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// 0: answered, and the coverage supports the answer. A closed pipe also ends with 0.
