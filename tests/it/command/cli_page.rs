@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::cli::Cli;
-use crate::support::small::{FIRST_PAYMENT, PAYER, Small, UNLISTED};
+use crate::support::program::Program;
+use crate::support::small_index::{FIRST_PAYMENT, PAYER, SmallIndex, UNLISTED};
 
 const PAGE: &str = include_str!("../../../docs/cli.md");
 /// The key that got the first payment, in block 170.
@@ -56,8 +56,8 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 /// What commands print, by the section of the page that describes it.
-fn answers(small: &Small) -> Vec<(&'static str, Value)> {
-    let home = small.cli.home();
+fn answers(small: &SmallIndex) -> Vec<(&'static str, Value)> {
+    let home = small.program.home();
     std::fs::write(
         home.join("services.csv"),
         format!("descriptor,label,source,category,from,memo\n\"{PAID}\",Paid,s,c,0,m\n"),
@@ -66,7 +66,7 @@ fn answers(small: &Small) -> Vec<(&'static str, Value)> {
     std::fs::write(home.join("bad.txt"), format!("{PAYER}\nrubbish\nTEAqwfMhXLaomXhZ8KeMhx3njGmQEDnsUR\n"))
         .expect("as above");
     let services = "services.csv,role=service";
-    let ask = |arguments: &[&str]| small.cli.json(arguments).1;
+    let ask = |arguments: &[&str]| small.program.json(arguments).1;
     vec![
         ("check", ask(&["check"])),
         ("backfill", ask(&["backfill", "--dry-run"])),
@@ -93,7 +93,7 @@ fn answers(small: &Small) -> Vec<(&'static str, Value)> {
 
 #[test]
 fn every_field_is_in_the_section_of_its_command_and_no_other_is() {
-    let small = Small::without_index(200);
+    let small = SmallIndex::without_index(200);
     let answers = answers(&small);
     let sections: BTreeSet<_> = answers.iter().map(|(section, _)| *section).collect();
     for name in sections {
@@ -110,7 +110,7 @@ fn every_field_is_in_the_section_of_its_command_and_no_other_is() {
         assert!(stale.is_empty(), "{name}: no answer has {stale:?}");
     }
     let mut of_coverage = BTreeSet::new();
-    keys(&small.cli.json(&["history", PAYER, "--at", "300"]).1["coverage"], &mut of_coverage);
+    keys(&small.program.json(&["history", PAYER, "--at", "300"]).1["coverage"], &mut of_coverage);
     // The fields of a gap are in the text of its row; only this one is not a field of the coverage too.
     let mut of_page: BTreeSet<_> = fields_of_tables(section("Coverage")).into_iter().map(str::to_owned).collect();
     of_page.insert("entries".to_owned());
@@ -119,7 +119,7 @@ fn every_field_is_in_the_section_of_its_command_and_no_other_is() {
 
 #[test]
 fn the_columns_of_csv_are_those_of_the_page() {
-    let small = Small::at(200);
+    let small = SmallIndex::at(200);
     for (name, arguments) in [
         ("balance", &["balance", "all"][..]),
         ("history", &["history", "all"]),
@@ -129,11 +129,11 @@ fn the_columns_of_csv_are_those_of_the_page() {
         ("watch list", &["watch", "list"]),
         ("watch diff", &["watch", "diff"]),
     ] {
-        let out = small.cli.run(&[&["--format", "csv"], arguments].concat());
+        let out = small.program.run(&[&["--format", "csv"], arguments].concat());
         let header = out.stdout.lines().next().unwrap_or_default();
         assert!(section(name).contains(&format!("`{header}`")), "{name}: the page hasn't {header}");
     }
-    let out = small.cli.run(&["--format", "csv", "screen", "all"]);
+    let out = small.program.run(&["--format", "csv", "screen", "all"]);
     let parts: Vec<_> =
         out.stdout.lines().next().unwrap_or_default().split(",taint_sat.haircut,taint_sat.fifo,").collect();
     assert_eq!(parts.len(), 2, "{}", out.stdout);
@@ -157,8 +157,8 @@ fn commands(help: &str) -> Vec<&str> {
 
 #[test]
 fn every_command_and_every_flag_is_in_the_page() {
-    let cli = Cli::bare();
-    let help = |command: &[&str]| cli.run(&[command, &["--help"]].concat()).stdout;
+    let program = Program::bare();
+    let help = |command: &[&str]| program.run(&[command, &["--help"]].concat()).stdout;
     let top = help(&[]);
     let settings = flags(&top);
     assert!(settings.len() > 15, "{settings:?}");
