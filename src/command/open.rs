@@ -10,7 +10,7 @@ use crate::output::{Column, Stream};
 use crate::query::at::At;
 use crate::query::target::Targets;
 use crate::query::{Coverage, QueryError, Snapshot};
-use crate::watchlist::script::Range;
+use crate::watchlist::Range;
 
 impl Context {
     /// Opens the index for a question. A chain that was given must be the index's.

@@ -19,7 +19,7 @@ use crate::query::screen::{Outside, ScreenRow, Screener, Verdict};
 use crate::query::{QueryError, Snapshot};
 use crate::stop::Stop;
 use crate::trace::Rule;
-use crate::watchlist::script::Range;
+use crate::watchlist::Range;
 use crate::watchlist::{holds_key, masked};
 
 const BEFORE: [Column; 4] = [

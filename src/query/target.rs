@@ -8,9 +8,10 @@ use super::coverage::Basis;
 use super::{QueryError, Result, Snapshot};
 use crate::chain::{Height, ScriptHash};
 use crate::index::entries::EntryRow;
+use crate::watchlist::Range;
 use crate::watchlist::masked;
 use crate::watchlist::reason::Reason;
-use crate::watchlist::script::{Range, parse};
+use crate::watchlist::script::parse;
 
 /// The entries a question is about, each once, in the order they were asked for.
 pub struct Targets {

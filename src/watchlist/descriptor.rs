@@ -9,8 +9,9 @@ use bitcoin::{NetworkKind, PublicKey, ScriptBuf, script};
 use miniscript::descriptor::{DescriptorPublicKey, XKeyNetwork, checksum};
 use miniscript::{Descriptor, ForEachKey};
 
+use super::hex::from_hex;
+use super::range::{LIMIT, Range};
 use super::reason::Reason;
-use super::script::{LIMIT, Range};
 use super::{address, secret};
 use crate::chain::Chain;
 
@@ -37,7 +38,7 @@ pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<Scrip
     let (name, inner) = split(body).ok_or(Reason::NotUnderstood)?;
     match name {
         "addr" => address::parse(inner, chain).map(|script| vec![script]),
-        "raw" => super::script::from_hex(inner).map(|script| vec![script]),
+        "raw" => from_hex(inner).map(|script| vec![script]),
         "combo" => combo(inner, chain, range),
         "rawtr" => derive(&[(format!("tr({inner})"), internal_key)], chain, range),
         // Not in miniscript at top level: the script that the same expression has within sh().

@@ -8,8 +8,9 @@ use bitcoin::ScriptBuf;
 use foldhash::quality::RandomState;
 
 use super::foreign::{self, Currency};
+use super::range::Range;
 use super::reason::Reason;
-use super::script::{self, Range};
+use super::script;
 use super::{Label, ListOptions, Listing, Quarantined, Report, Role, secret};
 use crate::chain::{Chain, Height};
 

@@ -1,66 +1,12 @@
 //! One piece of text to the output scripts it names: an address, `script:HEX`, an unmistakable script in hex, a descriptor.
 
-use std::str::FromStr;
+use bitcoin::ScriptBuf;
 
-use bitcoin::opcodes::all::{OP_CHECKMULTISIG, OP_PUSHNUM_1};
-use bitcoin::script::Instruction;
-use bitcoin::secp256k1::PublicKey;
-use bitcoin::{Script, ScriptBuf};
-
+use super::hex::{bare_hex, from_hex};
+use super::range::Range;
 use super::reason::Reason;
 use super::{address, descriptor, foreign, secret};
 use crate::chain::Chain;
-
-/// Most scripts that one text may stand for.
-pub const LIMIT: u64 = 1_000_000;
-
-/// Indexes of a ranged descriptor, both ends included, below 2^31.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
-    start: u32,
-    end: u32,
-}
-
-impl Range {
-    /// What a descriptor without a wildcard is derived at.
-    pub const ONE: Self = Self { start: 0, end: 0 };
-
-    /// From `start` to `end`, both included.
-    ///
-    /// # Errors
-    /// [`Reason::BadRange`] if `start` is above `end`, or `end` is no unhardened index (BIP32: below 2^31).
-    pub fn new(start: u32, end: u32) -> Result<Self, Reason> {
-        if start > end || end >= 1 << 31 { Err(Reason::BadRange) } else { Ok(Self { start, end }) }
-    }
-
-    /// First index.
-    pub fn start(self) -> u32 {
-        self.start
-    }
-
-    /// Last index.
-    pub fn end(self) -> u32 {
-        self.end
-    }
-
-    /// How many indexes.
-    pub fn count(self) -> u64 {
-        u64::from(self.end) - u64::from(self.start) + 1
-    }
-}
-
-impl FromStr for Range {
-    type Err = Reason;
-
-    fn from_str(text: &str) -> Result<Self, Reason> {
-        let (start, end) = text.split_once('-').ok_or(Reason::BadRange)?;
-        let number = |text: &str| match text.trim() {
-            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| Reason::BadRange),
-            _ => Err(Reason::BadRange),
-        };
-        Self::new(number(start)?, number(end)?)
-    }
-}
 
 /// The scripts that `text` names on `chain`: one, or several for `combo()`, paths and ranges.
 ///
@@ -108,18 +54,6 @@ pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<Scrip
     Err(reason)
 }
 
-/// Any script in hex, also an empty one.
-///
-/// # Errors
-/// [`Reason::BadHex`] unless it is an even number of hex digits.
-pub fn from_hex(hex: &str) -> Result<ScriptBuf, Reason> {
-    // No `0x` here: const_hex would take it.
-    if !secret::is_hex(hex) {
-        return Err(Reason::BadHex);
-    }
-    const_hex::decode(hex).map(ScriptBuf::from_bytes).map_err(|_| Reason::BadHex)
-}
-
 /// A script in hex from a cell that is said to hold scripts: any but those that might be a key by their length.
 ///
 /// # Errors
@@ -136,53 +70,6 @@ pub fn from_script_cell(text: &str, chain: Chain, range: Option<Range>) -> Resul
 pub fn is_margin(letter: char) -> bool {
     letter.is_whitespace()
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-/// Hex that nothing introduces: only what can't be a key, a hash or a transaction id.
-fn bare_hex(hex: &str) -> Result<ScriptBuf, Reason> {
-    if hex.len() == 64 {
-        return Err(Reason::BareHash);
-    }
-    let script = from_hex(hex).map_err(|_| Reason::Truncated)?;
-    let bytes = script.as_bytes();
-    match bytes.len() {
-        33 | 64 | 65 => Err(Reason::BareKey),
-        _ if is_usual(&script) => Ok(script),
-        _ => Err(Reason::BareHex),
-    }
-}
-
-/// P2PKH, P2SH, a witness program of any version, P2PK with a key on the curve, or bare multisig.
-fn is_usual(script: &Script) -> bool {
-    script.is_p2pkh() || script.is_p2sh() || script.is_witness_program() || is_p2pk(script) || is_multisig(script)
-}
-
-fn is_p2pk(script: &Script) -> bool {
-    let bytes = script.as_bytes();
-    script.is_p2pk() && bytes.get(1..bytes.len() - 1).is_some_and(|key| PublicKey::from_slice(key).is_ok())
-}
-
-/// `M <key>… N OP_CHECKMULTISIG` with pushes as long as keys. They need not be on the curve: data has been kept in them.
-fn is_multisig(script: &Script) -> bool {
-    // 20 keys are the consensus limit; beyond 16 the count is no single opcode.
-    if script.len() > 3 + 16 * 66 {
-        return false;
-    }
-    let Ok(parts) = script.instructions().collect::<Result<Vec<_>, _>>() else {
-        return false;
-    };
-    let [first, keys @ .., last, check] = parts.as_slice() else {
-        return false;
-    };
-    let number = |part: &Instruction| {
-        let number = part.opcode()?.to_u8().checked_sub(OP_PUSHNUM_1.to_u8())?;
-        (number < 16).then_some(usize::from(number) + 1)
-    };
-    let key = |part: &Instruction| part.push_bytes().is_some_and(|push| matches!(push.len(), 33 | 65));
-    check.opcode() == Some(OP_CHECKMULTISIG)
-        && number(last) == Some(keys.len())
-        && number(first).is_some_and(|wanted| (1..=keys.len()).contains(&wanted))
-        && keys.iter().all(key)
 }
 
 fn is_extended_key(text: &str) -> bool {

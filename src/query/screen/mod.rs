@@ -40,7 +40,7 @@ use crate::index::View;
 use crate::index::keys::{CoinKey, ScriptKey, TxPosition};
 use crate::index::values::Record;
 use crate::trace::Fate;
-use crate::watchlist::script::Range;
+use crate::watchlist::Range;
 
 /// What the records that are kept may take.
 const RECENT_BYTES: usize = 64 << 20;

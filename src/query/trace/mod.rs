@@ -18,7 +18,7 @@ use walk::{Question, walk};
 use super::{Result, Snapshot};
 use crate::chain::Height;
 use crate::trace::{Gates, Rule};
-use crate::watchlist::script::Range;
+use crate::watchlist::Range;
 
 /// The rules of a question that names none.
 pub const DEFAULT_RULES: [Rule; 2] = [Rule::Haircut, Rule::Fifo];

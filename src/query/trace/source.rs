@@ -10,7 +10,7 @@ use crate::index::entries::EntryRow;
 use crate::query::coverage::Basis;
 use crate::query::target::Targets;
 use crate::query::{QueryError, Result, Snapshot};
-use crate::watchlist::script::Range;
+use crate::watchlist::Range;
 
 /// Scripts by their bytes: a stranger can grind them, so the hash is a keyed one.
 pub(super) type ByScript<T> = std::collections::HashMap<ScriptBuf, T, foldhash::quality::RandomState>;

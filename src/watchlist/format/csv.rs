@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
 use super::columns::Columns;
+use super::detection::{Format, head_lines, is_marked_up};
 use super::record::{self, Record};
-use super::{Format, head_lines, is_marked_up};
 use crate::chain::Chain;
 use crate::watchlist::lines::{Line, Lines, MAX_LINE};
 use crate::watchlist::reason::Reason;

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use rayon::prelude::*;
 
-use super::{Format, head_lines, is_marked_up};
+use super::detection::{Format, head_lines, is_marked_up};
 use crate::watchlist::lines::{Line, Lines, MAX_LINE};
 use crate::watchlist::reason::Reason;
 use crate::watchlist::rows::{Row, Rows, Target, Verdict};

@@ -1,0 +1,100 @@
+//! What became of the rows of a list, and the errors for which a list can't be used.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+use thiserror::Error;
+
+/// A row that was not taken.
+#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+pub struct Quarantined {
+    /// The line it starts on, from 1.
+    pub line: u64,
+    /// The row, shortened, and without anything that may be a private key. Control characters are left as they are (but for
+    /// zero bytes): who prints it, escapes it.
+    pub text: String,
+    /// Why, with the way out.
+    pub reason: String,
+}
+
+/// What became of a file's rows. Each row that is neither blank nor a remark is counted once, under one of the four.
+#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The file's path, as given.
+    pub path: String,
+    /// The name of its format.
+    pub format: &'static str,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// Rows taken. A row of several scripts counts once.
+    pub accepted: u64,
+    /// Rows that say again what an earlier one of this file said of the same scripts.
+    pub duplicates: u64,
+    /// Rows of other chains.
+    pub other_chain: u64,
+    /// The same by the chains' names.
+    pub other_chains: BTreeMap<String, u64>,
+    /// Rows that were not taken.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// Why a file can't be used at all. It stops the run: an entry that is silently missing would look like a clean one.
+#[derive(Debug, Error)]
+pub enum ListError {
+    /// The input failed.
+    #[error("cannot read the list {path}")]
+    Unreadable {
+        /// The file's path, as given.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Not text in UTF-8.
+    #[error("the list {path} is {what}, not text; save it as UTF-8 text or CSV")]
+    NotText {
+        /// The file's path, as given.
+        path: String,
+        /// What it looks like.
+        what: &'static str,
+    },
+    /// No format of that name.
+    #[error("no list format is called '{name}' (for {path}); one of {known}")]
+    UnknownFormat {
+        /// The file's path, as given.
+        path: String,
+        /// What was asked for.
+        name: String,
+        /// The formats' names.
+        known: String,
+    },
+    /// No format recognises it.
+    #[error("the list {path} is in none of the known formats ({known}); convert it to one of them")]
+    Unrecognised {
+        /// The file's path, as given.
+        path: String,
+        /// The formats' names.
+        known: String,
+    },
+    /// Nothing in it can be watched.
+    #[error("{}", no_valid_row(.report))]
+    NoValidRow {
+        /// What became of its rows.
+        report: Box<Report>,
+    },
+}
+
+fn no_valid_row(report: &Report) -> String {
+    let path = &report.path;
+    let format = report.format;
+    match (report.quarantined.first(), report.other_chain) {
+        (Some(row), _) => format!(
+            "the list {path} has no valid row (read as {format}, {} refused); the first, line {}: {}",
+            report.quarantined.len(),
+            row.line,
+            row.reason
+        ),
+        (None, 0) => format!("the list {path} has no row at all; check the file, or leave it out"),
+        (None, others) => format!("the list {path} has only rows of other chains ({others}); leave it out"),
+    }
+}
