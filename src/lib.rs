@@ -7,7 +7,9 @@
 //! main         parses, runs, prints an error, sets the exit code
 //!            → cli, command, error, output
 //! command      one command a file: opens what it needs, asks, hands the answer to output
-//!            → audit, chain, cli, config, error, index, node, output, query, stop, sync, trace, watchlist
+//!            → audit, chain, cli, config, error, index, lists, node, output, query, stop, sync, trace, watchlist
+//! lists        the lists' files: opened, read, compared with those the index took in, watched
+//!            → chain, config, error, index, sync, watchlist
 //! cli          the command line
 //!            → config, error, output, trace
 //! error        what can fail, and the exit code that says so
@@ -54,6 +56,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod index;
+pub mod lists;
 pub mod node;
 pub mod output;
 pub mod query;

@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use super::start::{self, Contact};
-use super::{Context, lists, signals};
+use super::{Context, signals};
 use crate::chain::Height;
 use crate::cli;
 use crate::error::{Error, Exit};
 use crate::index::Reader;
 use crate::index::writer::{FolderState, folder_state};
+use crate::lists;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;

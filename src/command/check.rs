@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Context, lists, start};
+use super::{Context, start};
 use crate::chain::{BlockId, Height};
 use crate::error::{Error, Exit};
 use crate::index::IndexError;
 use crate::index::meta::TakenLists;
 use crate::index::writer::{FolderState, folder_state};
+use crate::lists;
 use crate::node::{Connection, Lane, LaneReport, Node, NodeInfo, SettingReport};
 use crate::output;
 use crate::output::page::Page;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::events::Log;
-use super::lists::watch::{ListWatch, Lists, Terms};
 use super::start::{self, Contact};
 use super::{Context, signals};
 use crate::chain::Height;
@@ -15,6 +14,7 @@ use crate::cli;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::index::Writer;
+use crate::lists::watch::{ListWatch, Lists, Terms};
 use crate::node::{Node, NodeError};
 use crate::output::progress::Progress;
 use crate::query::events::last_seq;

@@ -10,7 +10,6 @@ mod digest;
 mod events;
 mod follow;
 mod history;
-mod lists;
 mod open;
 mod retrace;
 mod screen;

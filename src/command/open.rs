@@ -1,10 +1,11 @@
 //! The start of every question: opens a snapshot, resolves the targets and the height asked about.
 
-use super::{Context, lists};
+use super::Context;
 use crate::chain::Height;
 use crate::cli;
 use crate::error::Error;
 use crate::index::{IndexError, Reader};
+use crate::lists;
 use crate::node::Origin;
 use crate::output::{Column, Stream};
 use crate::query::at::At;

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Context, lists, signals, start};
+use super::{Context, signals, start};
 use crate::chain::Height;
 use crate::error::{Error, Exit};
 use crate::index::{Reader, Writer};
+use crate::lists;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;

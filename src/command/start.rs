@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{lists, signals};
+use super::signals;
 use crate::chain::{Chain, Height};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::index::meta::{Identity, TakenLists};
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{IndexError, Writer};
+use crate::lists;
 use crate::node::{Connection, Lane, LaneChoice, Node, NodeError, NodeInfo};
 use crate::stop::Stop;
 use crate::sync::apply::advance::Tally;

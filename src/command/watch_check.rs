@@ -3,11 +3,12 @@
 use bitcoin::Address;
 use serde::Serialize;
 
-use super::{Context, lists};
+use super::Context;
 use crate::chain::Chain;
 use crate::cli::WatchCheckArgs;
 use crate::config::watch_flag;
 use crate::error::{Error, Exit};
+use crate::lists;
 use crate::output;
 use crate::output::page::Page;
 use crate::watchlist::twins::missing_twins;

@@ -30,7 +30,7 @@ fn unreadable(file: &WatchFile, source: io::Error) -> Error {
 }
 
 /// Logs what was read of a list.
-pub(super) fn log_read(list: &List) {
+pub fn log_read(list: &List) {
     let report = &list.report;
     tracing::info!("{}: {} rows accepted, {} of other chains", report.path, report.accepted, report.other_chain);
     if !report.quarantined.is_empty() {
