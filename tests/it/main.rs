@@ -39,6 +39,7 @@ mod node {
     mod filters;
     mod layer;
     mod states;
+    mod states_followed;
     mod tip;
 }
 

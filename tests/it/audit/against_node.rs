@@ -14,9 +14,9 @@ use coinhound::node::{Connection, Given, Node as Asked, Origin, Settings};
 use coinhound::stop::Stop;
 use coinhound::trace::{Fate, Rule, RuleTaint, Taint};
 
-use crate::oracle::answers::List;
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
+use crate::support::lists::List;
 use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
 use crate::support::swept::SweptIndex;

@@ -9,7 +9,8 @@ use coinhound::index::events::{Event, Fact, Place, Reason, Seen};
 use coinhound::index::{Family, Writer};
 use serde_json::{Value, json};
 
-use crate::oracle::answers::List;
+use crate::support::files::copy_folder;
+use crate::support::lists::List;
 use crate::support::program::{Program, RunningProgram};
 use crate::support::source::Branch;
 use crate::support::swept::SweptIndex;
@@ -235,8 +236,8 @@ fn assert_told_of_another(length: u64, offset: u64) {
     let dir = tempfile::tempdir().unwrap();
     let (path, next) = (dir.path().join("index"), dir.path().join("next"));
     // Nobody writes: the files are those of a whole index.
-    copy(first.writer().path(), &path);
-    copy(second.writer().path(), &next);
+    copy_folder(first.writer().path(), &path);
+    copy_folder(second.writer().path(), &next);
     let mut running = program(&path).spawn(&["--format", "jsonl", "events", "--follow"]);
     (1..4).for_each(|seq| assert_eq!(next_seq(&mut running), seq));
     std::fs::rename(&path, dir.path().join("old")).unwrap();
@@ -245,11 +246,4 @@ fn assert_told_of_another(length: u64, offset: u64) {
     assert_eq!(out.code, 1);
     // It may have looked while there was none.
     assert!(out.stderr.contains("was replaced") || out.stderr.contains("there is no index"), "{}", out.stderr);
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
-    }
 }

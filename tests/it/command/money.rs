@@ -7,7 +7,6 @@ use bitcoin::consensus::encode::serialize_hex;
 use coinhound::trace::Rule;
 use serde_json::{Value, json};
 
-use crate::oracle::answers::write_list;
 use crate::oracle::taint::{self, ListedScript, Question};
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
@@ -275,8 +274,7 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
         chain.submit_to(&node);
         let folder = tempfile::tempdir().expect("a folder for the index");
         let program = Program::new(&node, folder.path().join("index"));
-        let list = write_list(&program, &[(flagged.clone(), 0)]);
-        let program = program.with(&["--watch", &list]);
+        let program = program.watching(&[(flagged.clone(), 0)]);
         let (code, answer) = program.json(&["backfill"]);
         assert_eq!(code, 0, "{answer}");
         let send =

@@ -17,16 +17,13 @@ use crate::oracle::taint::{self, Question};
 use crate::support::bitcoind::Bitcoind;
 use crate::support::browser::Browser;
 use crate::support::crowd::Crowd;
+use crate::support::effort::is_long;
 use crate::support::library::Library;
 use crate::support::program::Program;
 use crate::support::taint_cases::assert_traced;
 use crate::support::theft::{EXCHANGES, LABEL, MIN_TAINT, STOLEN, Theft};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn is_long() -> bool {
-    std::env::var_os("COINHOUND_LONG").is_some()
-}
 
 fn target() -> String {
     format!("label:{LABEL}")
@@ -124,7 +121,7 @@ impl Investigation {
         let parameters =
             TraceParameters { rules: vec![Rule::Haircut, Rule::Fifo], min_taint_sat: MIN_TAINT, max_hops: None };
         let followed = taint::followed(blocks, &theft.listed, &parameters);
-        let snapshot = Library::open(self.program.index()).0;
+        let snapshot = Library::open(self.program.index()).snapshot;
         for stop_flagged in [false, true] {
             let asked = trace::Ask { rules: Rule::ALL.to_vec(), stop_flagged, ..trace::Ask::default() };
             let at = theft.chain.height();
@@ -346,7 +343,7 @@ fn a_crowd_of_coins_is_followed_traced_and_screened() {
 
     let (code, status) = program.json(&["status"]);
     assert_eq!((code, &status["followed"], &status["live"]), (0, &json!(followed), &json!(crowd.live)), "{status}");
-    let snapshot = Library::open(program.index()).0;
+    let snapshot = Library::open(program.index()).snapshot;
     for rule in Rule::ALL {
         let asked = trace::Ask { rules: vec![rule], ..trace::Ask::default() };
         let (start, cpu) = (Instant::now(), cpu_seconds());

@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
 use crate::support::crash::{CrashRig, PreparedScenario, Run, Scenario, side_by_side};
+use crate::support::files::copy_folder;
 use crate::support::program::ProgramOutput;
 use crate::support::random::{self, Rng};
-use crate::support::settled_index::copy;
 use crate::support::strace;
 
 const BACKFILL: Run = Run { node: 0, list: 0, arguments: &["backfill"] };
@@ -118,7 +118,7 @@ fn fill(path: &Path) -> u64 {
 fn run_with(disk: &SmallDisk, prepared: &PreparedScenario<'_>, bytes: u64) -> (PathBuf, ProgramOutput) {
     let folder = disk.root.join("run");
     fs::create_dir(&folder).expect("there is space");
-    copy(&prepared.start, &folder);
+    copy_folder(&prepared.start, &folder);
     disk.leave(bytes);
     let out = prepared.program(&folder).run(&prepared.arguments());
     (folder, out)

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -22,14 +21,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::oracle::answers::{List, rows};
+use crate::oracle::answers::rows;
 use crate::support::bitcoind::Bitcoind;
-use crate::support::crash::{is_long, side_by_side};
+use crate::support::crash::side_by_side;
+use crate::support::effort::{is_long, say};
 use crate::support::fake_node::FakeNode;
+use crate::support::files::copy_folder;
+use crate::support::lists::List;
+use crate::support::lists::entries;
 use crate::support::program::Program;
 use crate::support::random::{self, Rng};
-use crate::support::settled_index::copy;
-use crate::support::swept::{UNTRACKED, entries, identity};
+use crate::support::swept::{UNTRACKED, identity};
 
 const TIP: u32 = 108;
 const PACE: Pace = Pace { threads: 1, batch_blocks: 1 };
@@ -147,8 +149,7 @@ impl<'a> IndexFiles<'a> {
     fn damaged(&self, flip: &BitFlip) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("a folder for the index");
         let index = dir.path().join("index");
-        fs::create_dir(&index).expect("the folder is ours");
-        copy(&self.index(), &index);
+        copy_folder(&self.index(), &index);
         let path = index.join(&flip.file);
         let mut bytes = fs::read(&path).expect("it is there");
         bytes[flip.byte] ^= 1 << flip.bit;
@@ -248,7 +249,7 @@ fn a_flipped_bit_gives_the_right_answer_or_an_error() {
         side_by_side(&flips, |flip| rest.check(flip, &tally));
     }
     for ((kind, fate), count) in &*tally.0.lock().expect("no job panicked") {
-        writeln!(std::io::stderr(), "{count} flips in {kind}: {fate}").expect("stderr is there");
+        say(&format!("{count} flips in {kind}: {fate}"));
     }
     for kind in ["sst", "MANIFEST"] {
         assert!(tally.of(kind, "error") > tally.of(kind, "right"), "{kind}: {tally:?}");

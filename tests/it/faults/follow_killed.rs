@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::oracle::answers::write_list;
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::crash::is_long;
+use crate::support::effort::is_long;
 use crate::support::program::{Program, RunningProgram};
 use crate::support::random::{self, Rng};
 use serde_json::Value;
@@ -33,8 +32,7 @@ impl Story {
         chain.submit_to(&node);
         let list = random::watchlist(&chain, &mut rng, 60);
         let program = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
-        let watch = write_list(&program, &list);
-        let program = program.with(&["--watch", &watch, "--min-taint", "1"]);
+        let program = program.watching(&list).with(&["--min-taint", "1"]);
         Self { seed, rng, node, chain, program, log: Vec::new(), reorgs: 0 }
     }
 

@@ -1,14 +1,13 @@
 //! P4: a kill at every system call by which a run changes its files, and again in the run that goes on: what is left is a valid
 //! index, and the end is as if nothing had happened. The long run (`COINHOUND_LONG=1`) has all points, and random moments.
 
-use std::io::Write;
-
 use bitcoin::ScriptBuf;
 
-use crate::oracle::answers::List;
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
-use crate::support::crash::{CrashRig, KillCounts, PreparedScenario, Run, Scenario, Stage, is_long, side_by_side};
+use crate::support::crash::{CrashRig, KillCounts, PreparedScenario, Run, Scenario, Stage, side_by_side};
+use crate::support::effort::{is_long, say};
+use crate::support::lists::List;
 use crate::support::random::{self, Rng};
 use crate::support::strace::KillPoint;
 
@@ -78,11 +77,6 @@ fn deep(seed: u64, depth: u32) -> CrashRig {
         }
     }
     field(&ours, &theirs, list, 100, 105)
-}
-
-/// Says something that is to be seen though the test passes.
-fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").expect("stderr is there");
 }
 
 /// Kills at each of these points, and for every third of them again at another in the run that goes on.

@@ -11,11 +11,13 @@ use std::time::Duration;
 use bitcoin::{Block, BlockHash};
 use tempfile::TempDir;
 
-use crate::oracle::answers::{List, write_list};
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain_facts::ChainFacts;
+use crate::support::effort::is_long;
 use crate::support::faults::{Consequence, Fault};
+use crate::support::files::{copy_folder, text};
 use crate::support::library::Library;
+use crate::support::lists::List;
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::proxy::{CANARY, InjectedFault, Proxy};
 use crate::support::random::{self, Rng};
@@ -32,11 +34,6 @@ const WORKERS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(100);
 /// Each run that fails has used up a fault at least, and so has each that had to begin again.
 const RUNS: usize = 4 * (BY_TURN + DRAWN);
-
-/// Whether the long versions of tests are asked for.
-fn long() -> bool {
-    std::env::var_os("COINHOUND_LONG").is_some_and(|asked| asked == "1")
-}
 
 /// A branch on its node, and what undisturbed runs made of it, by list.
 struct Side {
@@ -76,8 +73,7 @@ impl Scene {
         let indexes = |node: &Bitcoind, name: &str, arguments: &[&str]| {
             let program = |(number, (list, _)): (usize, &(List, _))| {
                 let program = Program::new(node, dir.path().join(format!("{name}-{number}")));
-                let watch = write_list(&program, list);
-                let program = program.with(&["--watch", &watch]);
+                let program = program.watching(list);
                 let out = program.run(arguments);
                 assert_eq!(out.code, 0, "{name}: {out:?}");
                 program
@@ -113,7 +109,7 @@ impl Scene {
         }
         let library = Library::open(index);
         let through = library.through()?;
-        let found = library.0.reader.header(through).expect("the index reads").expect("a tip has a header");
+        let found = library.snapshot.reader.header(through).expect("the index reads").expect("a tip has a header");
         let is_on = |side: &&Side| side.hashes.get(through as usize) == Some(&found.block_hash());
         let side = [&self.theirs, &self.ours].into_iter().find(is_on);
         let side = side.unwrap_or_else(|| panic!("{what}: block {through} of the index is no node's"));
@@ -129,7 +125,7 @@ impl Scene {
         let (list, chain_facts) = &self.lists[number];
         let folder = self.dir.path().join(format!("seed-{seed}"));
         let program = Program::through(&self.theirs.node, proxy.url(), folder.join("index"));
-        let watch = write_list(&program, list);
+        let watch = text(&program.write_list(list)).to_owned();
         let (cookie, threads) = (proxy.cookie_file(), (1 + rng.below(4)).to_string());
         let cookie = cookie.to_str().expect("tests use plain paths");
         let batch = *rng.pick(&["1", "7", "500"]);
@@ -138,7 +134,7 @@ impl Scene {
             .with_env("COINHOUND_SCAN_BATCH_BLOCKS", batch);
         let begin = |from_stale: bool| {
             if from_stale {
-                copy(self.stale[number].index(), program.index());
+                copy_folder(self.stale[number].index(), program.index());
             }
         };
         begin(from_stale);
@@ -198,15 +194,6 @@ fn judge(out: &ProgramOutput, done: &[InjectedFault], what: &str) {
     assert!(!printed.contains("panicked") && !printed.contains(CANARY), "{what}: {out:?}");
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("the folder is ours");
-    for entry in std::fs::read_dir(from).expect("an index") {
-        let path = entry.expect("it reads").path();
-        let name = path.file_name().expect("a file");
-        std::fs::copy(&path, to.join(name)).expect("the folder is ours");
-    }
-}
-
 /// The lane of a seed.
 fn lane(seed: u64) -> &'static str {
     LANES[usize::from(seed % 2 == 1)]
@@ -263,13 +250,13 @@ fn assert_all_happened(counts: &BTreeMap<(&str, Fault), u64>, kinds: &[Fault]) {
 
 #[test]
 fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right() {
-    let seeds = if long() { SEEDS_LONG } else { SEEDS };
+    let seeds = if is_long() { SEEDS_LONG } else { SEEDS };
     let counts = all(&Scene::new(301, false), seeds, |seed| {
         let (mut rng, turn) = (Rng::new(seed), turn(seed));
         let by_turn = (0..BY_TURN).map(|at| Fault::ALL[(turn * BY_TURN + at) % Fault::ALL.len()]);
         let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&Fault::ALL)).collect();
         // Each takes a minute.
-        let stall = (long() && seed % 200 == 100).then_some(Fault::Stall);
+        let stall = (is_long() && seed % 200 == 100).then_some(Fault::Stall);
         (rng.once_in(3), by_turn.chain(drawn).chain(stall).collect())
     });
     assert_all_happened(&counts, &Fault::ALL);
@@ -285,7 +272,7 @@ fn a_branch_that_the_node_calls_invalid_is_left_whatever_else_it_answers() {
         Fault::Elsewhere,
         Fault::Refused,
     ];
-    let seeds = if long() { SEEDS_LONG / 10 } else { 4 };
+    let seeds = if is_long() { SEEDS_LONG / 10 } else { 4 };
     let counts = all(&Scene::new(302, true), seeds, |seed| {
         let by_turn = KINDS.iter().cycle().skip(turn(seed) * 3).take(3);
         (true, by_turn.copied().collect())

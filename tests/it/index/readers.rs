@@ -1,88 +1,96 @@
-//! Questions, digests and backups beside a backfill that writes: each answer is whole as of its own last block, or says "busy".
+//! Questions, digests and backups while a backfill writes: each answer is complete as of its own last block, or says "busy".
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bitcoin::{Block, Network, ScriptBuf};
-use coinhound::chain::Chain;
-use coinhound::index::meta::{Identity, TakenLists, TraceParameters, put_lists, put_trace};
+use bitcoin::ScriptBuf;
+use coinhound::index::meta::{TakenLists, TraceParameters, put_lists, put_trace};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::{Family, IndexError, Reader, Writer};
 use coinhound::sync::plan::change::{Wanted, WantedTrace};
 use coinhound::sync::sweep::sweeper::Pace;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::oracle::answers::{Answers, List, assert_rows, rows, scripts, write_list};
+use crate::oracle::answers::{Answers, assert_rows, rows};
 use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};
-use crate::support::bitcoind::Bitcoind;
+use crate::support::files::text;
 use crate::support::gate::Gate;
 use crate::support::library::Library;
+use crate::support::lists::List;
 use crate::support::program::{Program, RunningProgram};
-use crate::support::random;
-use crate::support::random::Rng;
-use crate::support::records::mainnet;
+use crate::support::random::{self, Rng};
+use crate::support::scene::Scene;
 use crate::support::source::{Branch, MemorySource};
-use crate::support::swept::{SweptIndex, UNTRACKED};
+use crate::support::swept::{SweptIndex, UNTRACKED, identity};
+use crate::support::wait;
 
 const TIP: u32 = 599;
 
-/// A node with mainnet's first blocks behind a gate, a list of some of its scripts, and an index that is done.
-struct Scene {
-    blocks: Vec<Block>,
-    list: List,
-    node: Bitcoind,
+/// A node with mainnet's first blocks, a gate in front of it, a list of half of its scripts, and a finished index.
+struct Watched {
+    scene: Scene,
     gate: Gate,
     done: Library,
-    dir: TempDir,
 }
 
-impl Scene {
+impl Watched {
     fn new() -> Self {
-        let blocks = mainnet();
-        let outputs = blocks.iter().flat_map(|block| &block.txdata).flat_map(|transaction| &transaction.output);
+        let scene = Scene::mainnet();
+        let outputs = scene.blocks.iter().flat_map(|block| &block.txdata).flat_map(|transaction| &transaction.output);
         let list: List = outputs.map(|output| (output.script_pubkey.clone(), 0)).step_by(2).collect();
-        let node = Bitcoind::mainnet_offline();
-        node.feed_mainnet(TIP);
-        let dir = tempfile::tempdir().expect("a folder for indexes");
-        let program = Program::new(&node, dir.path().join("done"));
-        let watch = write_list(&program, &list);
-        assert_eq!(program.with(&["--watch", &watch]).json(&["backfill"]).0, 0);
-        let (gate, done) = (Gate::before(node.rpc_port()), Library::open(&dir.path().join("done")));
-        Self { blocks, list, node, gate, done, dir }
+        let scene = scene.with_list(list);
+        let done = scene.program("done");
+        assert_eq!(done.json(&["backfill"]).0, 0);
+        let (gate, done) = (Gate::before(scene.node.rpc_port()), Library::open(done.index()));
+        Self { scene, gate, done }
     }
 
     fn program(&self, name: &str) -> Program {
-        let program = Program::through(&self.node, self.gate.url(), self.dir.path().join(name));
-        let watch = write_list(&program, &self.list);
-        program.with(&["--watch", &watch]).with_env("COINHOUND_SCAN_BATCH_BLOCKS", "1")
-    }
-
-    fn scripts(&self) -> Vec<ScriptBuf> {
-        scripts(&self.list)
+        self.scene.gated(&self.gate, name, "auto")
     }
 
     fn at(&self, height: u32) -> Answers<'_> {
-        Answers::at(&self.blocks, Network::Bitcoin, &self.list, height)
+        self.scene.answers(height)
+    }
+
+    /// Panics unless an answer to a question, as of height `at` or the tip, is right for an index that ends with block `through`.
+    fn assert_answer(&self, command: &str, at: Option<u32>, through: u32, (code, answer): (i32, &Value)) {
+        let what = format!("{command} at {at:?} through {through}");
+        let coverage = &answer["coverage"];
+        assert_eq!(coverage["tip"], json!(self.scene.blocks[through as usize].block_hash()), "{what}");
+        if command == "digest" {
+            let asked = at.unwrap_or(through);
+            let expected = self.done.digest(asked).filter(|_| asked <= through);
+            assert_eq!((code, &answer["digest"]), (if expected.is_some() { 0 } else { 3 }, &json!(expected)), "{what}");
+            return;
+        }
+        let asked = at.unwrap_or(TIP);
+        let complete = if through >= asked { (0, &json!(true)) } else { (3, &json!(false)) };
+        assert_eq!((code, &coverage["complete"]), complete, "{what}");
+        let (expected, all) = (self.at(through.min(asked)), self.scene.scripts());
+        let expected = match command {
+            "history" => expected.history(&all),
+            "coins" => expected.coins(&all),
+            _ => expected.balances(&all),
+        };
+        assert_rows(rows(answer), &expected, &what);
     }
 }
 
+/// Starts a backfill, and waits until there is an index.
 fn start(program: &Program) -> RunningProgram {
     let running = program.spawn(&["--format", "json", "backfill"]);
-    while !program.index().exists() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait::until("there is an index", || program.index().exists());
     running
 }
 
 fn finish(running: RunningProgram) {
     let out = running.wait(Duration::from_secs(120));
-    assert_eq!(out.code, 0, "the writer isn't disturbed by its readers: {}", out.stderr);
+    assert_eq!(out.code, 0, "the readers disturbed the writer: {}", out.stderr);
 }
 
-/// Whether an answer came; else the index was busy, which must be rare.
+/// Whether this is an answer; if not, the index was busy, which is counted.
 fn is_answer(code: i32, answer: &Value, busy: &mut u32) -> bool {
     if code == 1 && answer["error"]["message"].as_str().is_some_and(|message| message.contains("busy")) {
         *busy += 1;
@@ -94,13 +102,12 @@ fn is_answer(code: i32, answer: &Value, busy: &mut u32) -> bool {
 
 #[test]
 fn every_open_beside_a_running_backfill_is_whole() {
-    let scene = Scene::new();
-    let all = scene.scripts();
+    let watched = Watched::new();
     let (mut opened, mut partial, mut busy) = (0, 0, 0);
     for round in 0..4 {
-        let program = scene.program(&format!("index-{round}"));
-        // As fast as it goes, and at last so slowly that there is time for enough.
-        scene.gate.slow(Duration::from_millis([0, 1, 2, 40][round]));
+        let program = watched.program(&format!("index-{round}"));
+        // As fast as possible, and in the last round slowly enough for some opens in the middle.
+        watched.gate.slow(Duration::from_millis([0, 1, 2, 40][round]));
         let mut running = start(&program);
         while running.is_running() {
             let library = match Library::try_open(program.index()) {
@@ -115,16 +122,13 @@ fn every_open_beside_a_running_backfill_is_whole() {
             let Some(through) = library.through() else { continue };
             partial += u32::from(through < TIP);
             if partial >= 10 && round == 3 {
-                scene.gate.open();
+                watched.gate.open();
             }
             let what = format!("round {round}, through {through}");
-            assert_eq!(library.digest(through), scene.done.digest(through), "{what}");
+            assert_eq!(library.digest(through), watched.done.digest(through), "{what}");
             assert_eq!(library.digest(through + 1), None, "{what}");
             if opened % 4 == 0 {
-                let expected = scene.at(through);
-                assert_rows(&library.history("all", u32::MAX), &expected.history(&all), &what);
-                assert_rows(&library.coins("all", u32::MAX), &expected.coins(&all), &what);
-                assert_rows(&library.balances("all", u32::MAX), &expected.balances(&all), &what);
+                watched.at(through).assert_all(&library, u32::MAX, &what);
             }
         }
         finish(running);
@@ -135,52 +139,32 @@ fn every_open_beside_a_running_backfill_is_whole() {
 
 #[test]
 fn commands_beside_a_running_backfill_answer_as_of_their_own_coverage() {
-    let scene = Scene::new();
-    let all = scene.scripts();
-    let program = scene.program("index");
-    scene.gate.slow(Duration::from_millis(40));
+    let watched = Watched::new();
+    let program = watched.program("index");
+    watched.gate.slow(Duration::from_millis(40));
     let mut running = start(&program);
     let (mut answers, mut partial, mut busy, mut turn) = (0, 0, 0, 0);
     while running.is_running() {
         turn += 1;
         let command = ["history", "coins", "balance", "digest"][turn % 4];
         let target: &[&str] = if command == "digest" { &[] } else { &["all"] };
-        // Every second time about a height that is surely there, or not yet.
+        // Every second question is about a height in the middle.
         let at: &[&str] = if turn % 2 == 0 { &[] } else { &["--at", "120"] };
         let (code, answer) = program.json(&[&[command], target, at].concat());
         if !is_answer(code, &answer, &mut busy) {
             continue;
         }
         answers += 1;
-        let coverage = &answer["coverage"];
-        let Some(through) = coverage["through"].as_u64().map(|height| u32::try_from(height).expect("a height")) else {
+        let Some(through) = answer["coverage"]["through"].as_u64() else {
             assert_eq!(code, 3, "{answer}");
             continue;
         };
+        let through = u32::try_from(through).expect("a height");
         partial += u32::from(through < TIP);
         if partial >= 16 {
-            scene.gate.open();
+            watched.gate.open();
         }
-        let what = format!("{command} {at:?} through {through}");
-        assert_eq!(coverage["tip"], json!(scene.blocks[through as usize].block_hash()), "{what}");
-        let asked = if at.is_empty() { TIP } else { 120 };
-        if command == "digest" {
-            let asked = if at.is_empty() { through } else { 120 };
-            let expected = scene.done.digest(asked).filter(|_| asked <= through);
-            assert_eq!((code, &answer["digest"]), (if expected.is_some() { 0 } else { 3 }, &json!(expected)), "{what}");
-            continue;
-        }
-        assert_eq!(
-            (code, &coverage["complete"]),
-            if through >= asked { (0, &json!(true)) } else { (3, &json!(false)) }
-        );
-        let expected = scene.at(through.min(asked));
-        let expected = match command {
-            "history" => expected.history(&all),
-            "coins" => expected.coins(&all),
-            _ => expected.balances(&all),
-        };
-        assert_rows(rows(&answer), &expected, &what);
+        watched.assert_answer(command, (!at.is_empty()).then_some(120), through, (code, &answer));
     }
     finish(running);
     assert!(partial >= 16, "{answers} answers, {partial} of them in the middle");
@@ -189,57 +173,51 @@ fn commands_beside_a_running_backfill_answer_as_of_their_own_coverage() {
 
 #[test]
 fn a_backup_beside_a_running_backfill_is_an_index_of_its_own() {
-    let scene = Scene::new();
-    let program = scene.program("index");
-    scene.gate.slow(Duration::from_millis(40));
+    let watched = Watched::new();
+    let program = watched.program("index");
+    watched.gate.slow(Duration::from_millis(40));
     let mut running = start(&program);
     let (mut copies, mut busy) = (Vec::new(), 0);
     while running.is_running() && copies.len() < 4 {
-        let folder = scene.dir.path().join(format!("copy-{}", copies.len()));
-        let (code, answer) = program.json(&["backup", folder.to_str().expect("tests use plain paths")]);
+        let folder = watched.scene.path(&format!("copy-{}", copies.len()));
+        let (code, answer) = program.json(&["backup", text(&folder)]);
         if is_answer(code, &answer, &mut busy) {
             assert_eq!(code, 0, "{answer}");
             copies.push((folder, answer["coverage"]["through"].clone()));
         }
     }
     assert!(copies.len() == 4 && busy <= 1, "{} copies, {busy} busy", copies.len());
-    scene.gate.open();
+    watched.gate.open();
     finish(running);
     for (folder, through) in copies {
         let copy = Library::open(&folder);
         assert_eq!(json!(copy.through()), through);
         if let Some(through) = copy.through() {
-            assert_eq!(copy.digest(through), scene.done.digest(through), "through {through}");
+            assert_eq!(copy.digest(through), watched.done.digest(through), "through {through}");
         }
-        // It goes on by itself, from where it is.
+        // A run without lists resumes the copy with the entries that it has.
         let next = copy.through().map_or(0, |through| through + 1);
         drop(copy);
-        let (code, answer) = continued(&scene, &folder).json(&["backfill"]);
+        let (code, answer) = Program::new(&watched.scene.node, &folder).json(&["backfill"]);
         assert_eq!((code, &answer["from"], &answer["through"]), (0, &json!(next), &json!(TIP)), "{answer}");
-        assert_eq!(Library::open(&folder).digest(TIP), scene.done.digest(TIP));
+        assert_eq!(Library::open(&folder).digest(TIP), watched.done.digest(TIP));
     }
-    // What is there is never overwritten.
-    let taken = scene.dir.path().join("copy-0");
-    let (code, answer) = program.json(&["backup", taken.to_str().expect("tests use plain paths")]);
+    // An existing index is never overwritten.
+    let (code, answer) = program.json(&["backup", text(&watched.scene.path("copy-0"))]);
     assert_eq!(code, 1, "{answer}");
 }
 
-/// The binary at another index, without lists: it goes on with the entries that the index has.
-fn continued(scene: &Scene, index: &Path) -> Program {
-    Program::new(&scene.node, index)
-}
-
-/// Rows that a height has in `a_reader_beside_a_busy_writer_sees_no_holes`, and bytes in each.
+/// Rows of each height in `a_reader_beside_a_busy_writer_sees_no_holes`.
 const ROWS: u32 = 40;
+/// Bytes of each of these rows.
 const BYTES: usize = 3_000;
 
 #[test]
 fn a_reader_beside_a_busy_writer_sees_no_holes() {
-    // Rows enough that RocksDB flushes and compacts while readers open: that is when rows can hide from an unproven open.
+    // Enough rows that RocksDB flushes and compacts while readers open: an open that isn't proven can miss rows then.
     let dir = tempfile::tempdir().expect("a folder for the index");
     let path = dir.path().join("index");
-    let identity = Identity { chain: Chain::Regtest, genesis: Chain::Regtest.genesis_hash(), challenge: None };
-    let writer = Writer::create(&path, &identity, |writer| {
+    let writer = Writer::create(&path, &identity(), |writer| {
         let mut step = writer.step();
         put_trace(&mut step, &TraceParameters::default());
         put_lists(&mut step, &TakenLists::default());
@@ -247,7 +225,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
         step.commit(true)
     });
     let writer = writer.expect("an empty folder");
-    // Some 120 KB a height; 3,000 of them fill the memtables a dozen times.
+    // Some 120 KB a height: 3,000 heights fill the memtables a dozen times.
     let (enough, mut opened, mut busy) = (AtomicBool::new(false), 0, 0);
     std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
@@ -265,7 +243,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
                 if enough.load(Ordering::SeqCst) && height > 1_000 {
                     break;
                 }
-                // Tens of megabytes a second: more than any chain brings.
+                // Tens of megabytes a second: more than any chain has.
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
@@ -282,7 +260,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
             enough.store(opened >= 60, Ordering::SeqCst);
             let next = reader.sweeps().expect("it reads").main();
             let events = reader.raw_count(Family::Events).expect("it reads");
-            assert_eq!(events, u64::from(next * ROWS), "every row of {next} heights, and no other");
+            assert_eq!(events, u64::from(next * ROWS), "the rows of {next} heights and no others");
             for height in (0..next).step_by(37).chain(next.checked_sub(1)) {
                 let records = reader.raw_prefix(Family::Records, &height.to_be_bytes()).count();
                 assert_eq!(records, ROWS as usize, "height {height} of {next}");
@@ -294,7 +272,7 @@ fn a_reader_beside_a_busy_writer_sees_no_holes() {
     assert!(busy * 10 <= opened, "{busy} busy, {opened} opens");
 }
 
-/// Branches that each leave the one before some blocks below its tip, and have more work; and a list of scripts on them.
+/// Branches, each of which leaves the one before some blocks below its tip and has more work; and a list of scripts on them.
 fn branches() -> (Vec<Arc<Branch>>, RolesByScript) {
     let (mut chain, mut rng) = (random::chain(77, 125), Rng::new(77));
     let mut state = RolesByScript::new();
@@ -331,7 +309,7 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
                 let height = tip.height as usize;
                 let on = |branch: &&Arc<Branch>| branch.height() >= tip.height && branch.id(tip.height) == tip;
                 let branch = branches.iter().find(on).expect("a tip of one of the branches");
-                // Whatever is on the list at that moment, and however far its sweep is: each entry's touches are whole there.
+                // Whatever the list is at that moment, and however far its sweep: the touches of each entry have no hole.
                 let model = IndexRows::new(&branch.blocks[..=height], &state, &parameters);
                 model.assert_covered(&reader, &format!("at {tip}"));
                 read += 1;
@@ -342,7 +320,7 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
         let scripts: Vec<ScriptBuf> = state.keys().cloned().collect();
         for (number, branch) in branches.iter().enumerate() {
             index.sweep(&MemorySource::on(branch), pace).expect("a sane source");
-            // One entry goes, and comes back from another height than before.
+            // One entry is removed, and comes back when the chain is at another height.
             let (mut fewer, script) = (state.clone(), &scripts[number % scripts.len()]);
             fewer.remove(script);
             for list in [fewer, state.clone()] {
@@ -352,6 +330,6 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
             }
         }
         done.store(true, Ordering::SeqCst);
-        assert!(reader.join().expect("no answer had a hole") > 20, "it was read beside it");
+        assert!(reader.join().expect("no answer had a hole") > 20, "too few opens beside the writer");
     });
 }

@@ -1,58 +1,26 @@
-//! What coinhound's answers must be, field by field as in docs/cli.md, computed from the naive model.
+//! The answers of `history`, `coins`, `balance` and `tx`, field by field as in docs/cli.md, computed from the naive model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{Address, Block, Network, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use serde_json::{Value, json};
 
-use crate::oracle::touches::{Model, ModelCoin, SpendState, Spender, TouchKind};
-use crate::support::program::Program;
-
-/// A watchlist: scripts, each with the height it is flagged from.
-pub type List = Vec<(ScriptBuf, u32)>;
-
-/// The label that `write_list` gives a script.
-pub fn label(script: &Script) -> String {
-    format!("case {}", &sha256::Hash::hash(script.as_bytes()).to_string()[..8])
-}
-
-/// A list as CSV with a column `from`, each script with its `label`.
-pub fn csv(list: &[(ScriptBuf, u32)]) -> String {
-    let line =
-        |(script, from): &(ScriptBuf, u32)| format!("script:{},{from},{}\n", script.to_hex_string(), label(script));
-    let text: String = list.iter().map(line).collect();
-    format!("address,from,label\n{text}")
-}
-
-/// Writes a list as CSV; gives the value of `--watch`.
-pub fn write_list(program: &Program, list: &[(ScriptBuf, u32)]) -> String {
-    let folder = program.home();
-    let named = tempfile::Builder::new().prefix("list-").suffix(".csv").tempfile_in(folder);
-    let (_, path) = named.expect("a file for the list").keep().expect("the file is ours");
-    std::fs::write(&path, csv(list)).expect("the file is ours");
-    path.to_str().expect("tests use plain paths").to_owned()
-}
-
-/// The list's scripts in the order in which `all` names them: by their SHA-256.
-pub fn scripts(list: &[(ScriptBuf, u32)]) -> Vec<ScriptBuf> {
-    let hash = |script: &ScriptBuf| sha256::Hash::hash(script.as_bytes()).to_byte_array();
-    let sorted: BTreeMap<_, _> = list.iter().map(|(script, _)| (hash(script), script.clone())).collect();
-    sorted.into_values().collect()
-}
+use crate::oracle::touches::{Model, ModelCoin, SpendState, Spender, Touch, TouchKind, is_unspendable};
+use crate::support::library::Library;
+use crate::support::lists::{label, scripts, target};
 
 /// The answers after the block at some height.
 pub struct Answers<'a> {
     blocks: &'a [Block],
     network: Network,
-    /// What they are computed from.
+    /// The model that they are computed from.
     pub model: Model,
     transactions: BTreeMap<Txid, &'a Transaction>,
     spenders: BTreeMap<OutPoint, Spender>,
 }
 
 impl<'a> Answers<'a> {
-    /// Those after the block at `height` for what `list` flags.
+    /// The answers after the block at `height`, with the scripts of `list` flagged.
     pub fn at(blocks: &'a [Block], network: Network, list: &[(ScriptBuf, u32)], height: u32) -> Self {
         let blocks = &blocks[..=height as usize];
         let model = Model::new(blocks, list);
@@ -80,7 +48,7 @@ impl<'a> Answers<'a> {
 
     /// The rows of `history`.
     pub fn history(&self, scripts: &[ScriptBuf]) -> Vec<Value> {
-        let row = |(touch, balance): &(crate::oracle::touches::Touch, Option<u64>)| {
+        let row = |(touch, balance): &(Touch, Option<u64>)| {
             let block = &self.blocks[touch.height as usize];
             let (kind, vin) = match touch.kind {
                 TouchKind::Spending => ("spending", Some(touch.io_index)),
@@ -96,7 +64,7 @@ impl<'a> Answers<'a> {
         self.model.history(scripts).iter().map(row).collect()
     }
 
-    /// The rows of `coins`: those older than the lists' heights first, known by their spends alone.
+    /// The rows of `coins`: first the coins older than the lists' heights, which are known by their spends alone.
     pub fn coins(&self, scripts: &[ScriptBuf]) -> Vec<Value> {
         let made: BTreeSet<_> = self.model.coins.iter().map(|coin| coin.outpoint).collect();
         let asked: BTreeSet<_> = scripts.iter().collect();
@@ -141,7 +109,7 @@ impl<'a> Answers<'a> {
         })
     }
 
-    /// The answer of `tx` to a recorded transaction's id, without coverage and taint; of BIP30's twins the later one.
+    /// The answer of `tx` for a recorded transaction, without coverage and taint; of BIP30's twins the later one.
     pub fn tx(&self, txid: Txid) -> Value {
         let record = self.model.records.iter().rfind(|record| record.txid == txid).expect("the model has the record");
         let transaction = self.transactions[&txid];
@@ -171,21 +139,47 @@ impl<'a> Answers<'a> {
         })
     }
 
-    /// What became of an output of a record, as far as records tell: the spend of a coin on no list is only known where its
-    /// spender touches something that is on one.
+    /// State and spender of an output of a record, as far as the records show them: the spend of an unlisted coin is only known if
+    /// its spender touches a listed script.
     fn output(&self, at: OutPoint, output: &TxOut, height: u32) -> (&'static str, Value) {
         let coin = self.model.coins.iter().find(|coin| coin.outpoint == at && coin.height == height);
         if let Some(coin) = coin {
             let answer = self.coin(coin);
             return (state(coin.state), answer["spent_by"].clone());
         }
-        let script = output.script_pubkey.as_bytes();
-        if height == 0 || script.first() == Some(&0x6a) || script.len() > 10_000 {
+        if height == 0 || is_unspendable(&output.script_pubkey) {
             return ("unspendable", Value::Null);
         }
         match self.spenders.get(&at) {
             Some(by) => ("spent", spender(by)),
             None => ("not_followed", Value::Null),
+        }
+    }
+
+    /// Panics unless the index answers the same about all flagged scripts as of `height`, which may lie above its tip.
+    pub fn assert_all(&self, library: &Library, height: u32, what: &str) {
+        let all: Vec<(ScriptBuf, u32)> = self.model.flagged.clone().into_iter().collect();
+        self.assert_target(library, ("all", &scripts(&all)), height, what);
+    }
+
+    /// The same for one script.
+    pub fn assert_script(&self, library: &Library, script: &ScriptBuf, height: u32, what: &str) {
+        let target = target(script);
+        self.assert_target(library, (&target, std::slice::from_ref(script)), height, &format!("{what}: {target}"));
+    }
+
+    fn assert_target(&self, library: &Library, of: (&str, &[ScriptBuf]), height: u32, what: &str) {
+        let (target, scripts) = of;
+        assert_rows(&library.history(target, height), &self.history(scripts), what);
+        assert_rows(&library.coins(target, height), &self.coins(scripts), what);
+        assert_rows(&library.balances(target, height), &self.balances(scripts), what);
+    }
+
+    /// Panics unless `tx` answers the same about every recorded transaction. BIP30's twins share an id: of those only the later
+    /// one is asked for.
+    pub fn assert_transactions(&self, library: &Library, height: u32, what: &str) {
+        for record in &self.model.records {
+            assert_eq!(library.tx(record.txid, height), self.tx(record.txid), "{what}");
         }
     }
 }
@@ -207,16 +201,16 @@ pub fn assert_rows(found: &[Value], expected: &[Value], what: &str) {
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert_eq!(found, expected, "{what}: row {at}");
     }
-    assert_eq!(found.len(), expected.len(), "{what}: as many rows");
+    assert_eq!(found.len(), expected.len(), "{what}: number of rows");
 }
 
-/// An answer of `tx` without what the model doesn't tell: its coverage, and the taint, which the naive tracer tells.
+/// An answer of `tx` without what the model doesn't know: coverage and taint.
 pub fn without_taint(mut answer: Value) -> Value {
     let remove = |value: &mut Value, name: &str| value.as_object_mut().and_then(|object| object.shift_remove(name));
-    remove(&mut answer, "coverage").expect("every answer has its coverage");
+    remove(&mut answer, "coverage").expect("every answer has a coverage");
     for side in ["inputs", "outputs"] {
-        let rows = answer[side].as_array_mut().expect("both sides are there");
-        rows.iter_mut().for_each(|row| drop(remove(row, "taint_sat").expect("taint is said, or null")));
+        let rows = answer[side].as_array_mut().expect("inputs and outputs");
+        rows.iter_mut().for_each(|row| drop(remove(row, "taint_sat").expect("a taint, or null")));
     }
     answer
 }

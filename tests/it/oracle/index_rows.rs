@@ -1,58 +1,47 @@
-//! A naive model of what is tracked: a page of slow code over the whole chain, straight from the definition (docs/design.md,
-//! "Trace").
+//! The rows that an index which follows coins must hold: slow code over the whole chain, straight from the taint rules
+//! (docs/design.md, "Trace").
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
+use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut};
 use coinhound::chain::ScriptHash;
 use coinhound::index::Family;
 use coinhound::index::View;
 use coinhound::index::keys::TxPosition;
 use coinhound::index::meta::TraceParameters;
+use coinhound::sync::plan::change::Entries;
 use coinhound::trace::{Part, Rule, Segment};
-use coinhound::watchlist::entries::Entry;
-use coinhound::watchlist::{Label, Role};
+use coinhound::watchlist::Role;
 
+use crate::oracle::touches::is_unspendable;
+use crate::support::lists::entry;
 use crate::support::swept::RowMap;
 
-/// A script on the lists.
+/// The roles of a script on the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScriptRoles {
-    /// Money to find.
+    /// Whether its coins are sources of taint.
     pub flagged: bool,
-    /// Where tracing stops.
+    /// Whether tracing stops at it.
     pub service: bool,
-    /// From which height on.
+    /// Height it is flagged from.
     pub from: u32,
 }
 
 /// All scripts on the lists.
 pub type RolesByScript = BTreeMap<ScriptBuf, ScriptRoles>;
 
-/// The lists as entries.
-pub fn entries(state: &RolesByScript) -> coinhound::sync::plan::change::Entries {
-    let entry = |(script, listed): (&ScriptBuf, &ScriptRoles)| {
-        let roles: BTreeSet<Role> = [(listed.flagged, Role::Flagged), (listed.service, Role::Service)]
-            .into_iter()
-            .filter_map(|(has, role)| has.then_some(role))
-            .collect();
-        let label = |role: &Role| Label {
-            list: "list.csv".into(),
-            label: Some(format!("{role:?}")),
-            source: None,
-            category: None,
-            role: *role,
-            from: Some(listed.from),
-            line: 1,
-            extra: BTreeMap::new(),
-        };
-        let labels = roles.iter().map(label).collect();
-        (ScriptHash::of(script), Entry { script: script.clone(), from: listed.from, labels })
+/// The lists as index entries.
+pub fn entries(listed: &RolesByScript) -> Entries {
+    let of = |(script, listed): (&ScriptBuf, &ScriptRoles)| {
+        let roles = [(listed.flagged, Role::Flagged), (listed.service, Role::Service)];
+        let roles = roles.into_iter().filter_map(|(has, role)| has.then(|| (role, format!("{role:?}"))));
+        entry(script, Some(listed.from), &roles.collect::<Vec<_>>())
     };
-    state.iter().map(entry).collect()
+    listed.iter().map(of).collect()
 }
 
-/// What one rule says of a coin: taint, hops, fate by its number, and where the tainted satoshis are, one by one run.
+/// The taint of a coin under one rule, as its row stores it: satoshis, hops, the fate's number, and the runs of tainted satoshis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct HeldTaint {
     taint: u64,
@@ -61,16 +50,22 @@ struct HeldTaint {
     segments: Vec<Segment>,
 }
 
+// Fates, by their numbers in a coin's row.
 const FOLLOWED: u8 = 0;
+const SERVICE: u8 = 1;
+const UNSPENDABLE: u8 = 2;
+const ANYONE_CAN_SPEND: u8 = 3;
+const MAX_HOPS: u8 = 4;
+const BELOW_MIN_TAINT: u8 = 5;
 const FLAGGED_SERVICE: u8 = 6;
 
 impl HeldTaint {
-    fn followed(&self) -> bool {
+    fn is_followed(&self) -> bool {
         self.fate == FOLLOWED || self.fate == FLAGGED_SERVICE
     }
 }
 
-/// What must be in the index: the rows of `records` (their keys), `coins` and `touches`.
+/// The rows that an index must hold: the keys of `records`, `coins` with their values, and the keys of `touches`.
 #[derive(Default)]
 pub struct IndexRows {
     records: BTreeSet<(u32, u32)>,
@@ -78,108 +73,133 @@ pub struct IndexRows {
     touches: BTreeSet<Vec<u8>>,
 }
 
-impl IndexRows {
-    /// Walks the chain.
-    pub fn new(blocks: &[Block], state: &RolesByScript, parameters: &TraceParameters) -> Self {
-        let mut tracked = Self::default();
-        let mut outputs: HashMap<OutPoint, TxOut> = HashMap::new();
-        let mut held: HashMap<(OutPoint, Rule), HeldTaint> = HashMap::new();
-        let flagged =
-            |script: &ScriptBuf, height: u32| state.get(script).is_some_and(|l| l.flagged && l.from <= height);
-        let service = |script: &ScriptBuf| state.get(script).is_some_and(|l| l.service);
-        for (height, block) in (0u32..).zip(blocks) {
-            for (tx_index, transaction) in (0u32..).zip(&block.txdata) {
-                let txid = transaction.compute_txid();
-                let inputs = if tx_index == 0 { &[][..] } else { &transaction.input[..] };
-                let spent: Vec<TxOut> = inputs
-                    .iter()
-                    .map(|input| outputs.remove(&input.previous_output).expect("a coin of the chain"))
-                    .collect();
-                let mut is_record = false;
-                let mut columns: Vec<Vec<(Rule, HeldTaint)>> = vec![Vec::new(); transaction.output.len()];
-                for (vin, output) in (0u32..).zip(&spent) {
-                    if flagged(&output.script_pubkey, height) {
-                        is_record = true;
-                        tracked.touch(&output.script_pubkey, (height, tx_index), 0, vin);
-                    }
+/// A walk up a chain.
+struct Walk<'a> {
+    listed: &'a RolesByScript,
+    parameters: &'a TraceParameters,
+    rows: IndexRows,
+    outputs: HashMap<OutPoint, TxOut>,
+    held: HashMap<(OutPoint, Rule), HeldTaint>,
+}
+
+/// The taint of each output of a transaction under each rule.
+type Columns = Vec<Vec<(Rule, HeldTaint)>>;
+
+impl Walk<'_> {
+    fn is_flagged(&self, script: &ScriptBuf, height: u32) -> bool {
+        self.listed.get(script).is_some_and(|listed| listed.flagged && listed.from <= height)
+    }
+
+    fn is_service(&self, script: &ScriptBuf) -> bool {
+        self.listed.get(script).is_some_and(|listed| listed.service)
+    }
+
+    /// Applies a transaction, which is at this height and index.
+    fn apply(&mut self, at: (u32, u32), transaction: &Transaction) {
+        let (txid, is_coinbase) = (transaction.compute_txid(), at.1 == 0);
+        let inputs: Vec<OutPoint> = transaction.input.iter().map(|input| input.previous_output).collect();
+        let inputs = if is_coinbase { &[][..] } else { &inputs };
+        let spent: Vec<TxOut> =
+            inputs.iter().map(|input| self.outputs.remove(input).expect("a coin of the chain")).collect();
+        let follows = |(input, rule)| self.held.get(&(input, rule)).is_some_and(HeldTaint::is_followed);
+        let rules = &self.parameters.rules;
+        let mut is_record = inputs.iter().any(|input| rules.iter().any(|rule| follows((*input, *rule))));
+        for (vin, output) in (0u32..).zip(&spent) {
+            if self.is_flagged(&output.script_pubkey, at.0) {
+                is_record = true;
+                self.rows.touch(&output.script_pubkey, at, 0, vin);
+            }
+        }
+        let columns = self.columns(at.0, inputs, &spent, &transaction.output);
+        for input in inputs {
+            Rule::ALL.into_iter().for_each(|rule| drop(self.held.remove(&(*input, rule))));
+        }
+        for ((vout, output), column) in (0u32..).zip(&transaction.output).zip(columns) {
+            let outpoint = OutPoint { txid, vout };
+            self.outputs.insert(outpoint, output.clone());
+            let is_source = self.is_flagged(&output.script_pubkey, at.0);
+            if is_source {
+                is_record = true;
+                self.rows.touch(&output.script_pubkey, at, 1, vout);
+            }
+            // BIP30: a coin with the same outpoint is overwritten.
+            Rule::ALL.into_iter().for_each(|rule| drop(self.held.remove(&(outpoint, rule))));
+            if is_source || !column.is_empty() {
+                self.rows.coin((outpoint, at.0), output, is_coinbase, &column);
+                self.held.extend(column.into_iter().map(|(rule, coin)| ((outpoint, rule), coin)));
+            }
+        }
+        if is_record {
+            self.rows.records.insert(at);
+        }
+    }
+
+    /// The taint that each output gets under each tracked rule.
+    fn columns(&self, height: u32, inputs: &[OutPoint], spent: &[TxOut], outputs: &[TxOut]) -> Columns {
+        let mut columns: Columns = vec![Vec::new(); outputs.len()];
+        let values: Vec<u64> = outputs.iter().map(|output| output.value.to_sat()).collect();
+        for rule in &self.parameters.rules {
+            let brought = |(input, output): (&OutPoint, &TxOut)| {
+                let value = output.value.to_sat();
+                if self.is_flagged(&output.script_pubkey, height) {
+                    return (value, value, 0, Vec::new());
                 }
-                for rule in &parameters.rules {
-                    let mut parts = Vec::new();
-                    let mut fewest = None::<u32>;
-                    for (input, output) in inputs.iter().zip(&spent) {
-                        let value = output.value.to_sat();
-                        let coin = held.get(&(input.previous_output, *rule)).filter(|coin| coin.followed()).cloned();
-                        is_record |= coin.is_some();
-                        let (taint, hops, segments) = if flagged(&output.script_pubkey, height) {
-                            (value, 0, Vec::new())
-                        } else {
-                            coin.map_or((0, 0, Vec::new()), |coin| (coin.taint, coin.hops, coin.segments))
-                        };
-                        if taint > 0 {
-                            fewest = Some(fewest.map_or(hops, |known| known.min(hops)));
-                        }
-                        parts.push((value, taint, segments));
-                    }
-                    let parts: Vec<_> = parts
-                        .iter()
-                        .map(|(value, taint, segments)| Part { value: *value, taint: *taint, segments })
-                        .collect();
-                    let values: Vec<u64> = transaction.output.iter().map(|output| output.value.to_sat()).collect();
-                    let shares = rule.spread(&parts, &values);
-                    for ((output, share), column) in transaction.output.iter().zip(shares.outputs).zip(&mut columns) {
-                        let script = &output.script_pubkey;
-                        if flagged(script, height) {
-                            let reached = service(script) && fewest.is_some() && share.taint > 0;
-                            let fate = if reached { FLAGGED_SERVICE } else { FOLLOWED };
-                            let taint = output.value.to_sat();
-                            column.push((*rule, HeldTaint { taint, hops: 0, fate, segments: Vec::new() }));
-                        } else if let Some(fewest) = fewest.filter(|_| share.taint > 0) {
-                            let hops = fewest + 1;
-                            let fate = if service(script) {
-                                1
-                            } else if script.is_op_return() || script.len() > 10_000 {
-                                2
-                            } else if script.is_empty() {
-                                3
-                            } else if parameters.max_hops.is_some_and(|most| hops > most) {
-                                4
-                            } else if share.taint < parameters.min_taint_sat {
-                                5
-                            } else {
-                                FOLLOWED
-                            };
-                            column
-                                .push((*rule, HeldTaint { taint: share.taint, hops, fate, segments: share.segments }));
-                        }
-                    }
-                }
-                for input in inputs {
-                    for rule in Rule::ALL {
-                        held.remove(&(input.previous_output, rule));
-                    }
-                }
-                for ((vout, output), column) in (0u32..).zip(&transaction.output).zip(columns) {
-                    let outpoint = OutPoint { txid, vout };
-                    outputs.insert(outpoint, output.clone());
-                    let is_source = flagged(&output.script_pubkey, height);
-                    if is_source {
-                        is_record = true;
-                        tracked.touch(&output.script_pubkey, (height, tx_index), 1, vout);
-                    }
-                    for rule in Rule::ALL {
-                        held.remove(&(outpoint, rule));
-                    }
-                    if is_source || !column.is_empty() {
-                        tracked.coin(outpoint, height, output, tx_index == 0, &column);
-                        held.extend(column.into_iter().map(|(rule, coin)| ((outpoint, rule), coin)));
-                    }
-                }
-                if is_record {
-                    tracked.records.insert((height, tx_index));
+                let coin = self.held.get(&(*input, *rule)).filter(|coin| coin.is_followed()).cloned();
+                coin.map_or((value, 0, 0, Vec::new()), |coin| (value, coin.taint, coin.hops, coin.segments))
+            };
+            let brought: Vec<_> = inputs.iter().zip(spent).map(brought).collect();
+            let fewest = brought.iter().filter(|(_, taint, ..)| *taint > 0).map(|(_, _, hops, _)| *hops).min();
+            let parts: Vec<_> = brought
+                .iter()
+                .map(|(value, taint, _, segments)| Part { value: *value, taint: *taint, segments })
+                .collect();
+            let shares = rule.spread(&parts, &values);
+            for ((output, share), column) in outputs.iter().zip(shares.outputs).zip(&mut columns) {
+                let reached = fewest.is_some() && share.taint > 0;
+                let script = &output.script_pubkey;
+                if self.is_flagged(script, height) {
+                    let fate = if reached && self.is_service(script) { FLAGGED_SERVICE } else { FOLLOWED };
+                    let taint = output.value.to_sat();
+                    column.push((*rule, HeldTaint { taint, hops: 0, fate, segments: Vec::new() }));
+                } else if let Some(fewest) = fewest.filter(|_| reached) {
+                    let hops = fewest + 1;
+                    let fate = self.fate(script, share.taint, hops);
+                    column.push((*rule, HeldTaint { taint: share.taint, hops, fate, segments: share.segments }));
                 }
             }
         }
-        tracked
+        columns
+    }
+
+    /// The fate of a coin that isn't a source: the first that applies.
+    fn fate(&self, script: &ScriptBuf, taint: u64, hops: u32) -> u8 {
+        if self.is_service(script) {
+            SERVICE
+        } else if is_unspendable(script) {
+            UNSPENDABLE
+        } else if script.is_empty() {
+            ANYONE_CAN_SPEND
+        } else if self.parameters.max_hops.is_some_and(|most| hops > most) {
+            MAX_HOPS
+        } else if taint < self.parameters.min_taint_sat {
+            BELOW_MIN_TAINT
+        } else {
+            FOLLOWED
+        }
+    }
+}
+
+impl IndexRows {
+    /// Walks up the chain.
+    pub fn new(blocks: &[Block], listed: &RolesByScript, parameters: &TraceParameters) -> Self {
+        let (outputs, held) = (HashMap::new(), HashMap::new());
+        let mut walk = Walk { listed, parameters, rows: Self::default(), outputs, held };
+        for (height, block) in (0u32..).zip(blocks) {
+            for (tx_index, transaction) in (0u32..).zip(&block.txdata) {
+                walk.apply((height, tx_index), transaction);
+            }
+        }
+        walk.rows
     }
 
     fn touch(&mut self, script: &ScriptBuf, at: (u32, u32), kind: u8, io_index: u32) {
@@ -191,7 +211,13 @@ impl IndexRows {
         self.touches.insert(key);
     }
 
-    fn coin(&mut self, outpoint: OutPoint, height: u32, output: &TxOut, coinbase: bool, columns: &[(Rule, HeldTaint)]) {
+    fn coin(
+        &mut self,
+        (outpoint, height): (OutPoint, u32),
+        output: &TxOut,
+        coinbase: bool,
+        columns: &[(Rule, HeldTaint)],
+    ) {
         let mut key = bitcoin::hashes::Hash::as_byte_array(&outpoint.txid).to_vec();
         key.extend_from_slice(&outpoint.vout.to_be_bytes());
         key.extend_from_slice(&height.to_be_bytes());
@@ -218,7 +244,7 @@ impl IndexRows {
         self.coins.values().any(|value| value[8..40] == hash.0)
     }
 
-    /// Panics unless an index's records, coins and touches are these.
+    /// Panics unless the records, coins and touches of an index are exactly these.
     pub fn assert_rows(&self, rows: &RowMap, what: &str) {
         let of = |name: &str| {
             let of_name: BTreeMap<_, _> = rows
@@ -243,7 +269,7 @@ impl IndexRows {
         assert_eq!(of("touches").into_keys().collect::<BTreeSet<_>>(), self.touches, "{what}: touches");
     }
 
-    /// Panics unless each flagged entry's touches within what the index says is covered of it are these.
+    /// Panics unless the touches of each flagged entry are these, within the heights that the index covers for it.
     pub fn assert_covered(&self, view: &View, what: &str) {
         let sweeps = view.sweeps().expect("the index reads");
         for entry in view.entries() {

@@ -1,4 +1,4 @@
-//! The naive model (P8): slow and obvious code that says what coinhound's answers must be. It shares no code with it.
+//! The naive model (P8) of touches, coins and balances: slow and obvious code that shares nothing with coinhound.
 //!
 //! A funding touch is one output paying a flagged script at a height of at least its `from`. A spending touch is one input
 //! consuming a coin of a flagged script at a height of at least its `from`, however old the coin. Scripts match exactly.
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, TxOut, Txid};
 
-/// Which side of a transaction touches. Within a transaction spending comes before funding.
+/// The side of a transaction that touches. Within a transaction spending comes before funding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TouchKind {
     /// An input consumes a coin of a flagged script.
@@ -23,15 +23,15 @@ pub struct Touch {
     pub height: u32,
     /// Index of the transaction in its block.
     pub tx_index: u32,
-    /// Which side.
+    /// Spending or funding.
     pub kind: TouchKind,
-    /// The input's (spending) or the output's (funding) index.
+    /// Index of the input (spending) or the output (funding).
     pub io_index: u32,
     /// The touching transaction.
     pub txid: Txid,
     /// The coin: made by this output, or consumed by this input.
     pub outpoint: OutPoint,
-    /// Its value.
+    /// Value of the coin.
     pub value_sat: u64,
     /// The flagged script.
     pub script: ScriptBuf,
@@ -46,39 +46,39 @@ pub struct Spender {
     pub vin: u32,
     /// Height of its block.
     pub height: u32,
-    /// Its index in its block.
+    /// Index of the transaction in that block.
     pub tx_index: u32,
 }
 
-/// What became of a coin, as far as the model was shown blocks.
+/// The state of a coin after the last block that the model was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpendState {
     /// An input consumed it.
     Spent,
-    /// Nothing did.
+    /// No input consumed it.
     Unspent,
-    /// Nothing can: OP_RETURN, over 10,000 bytes, the genesis coinbase, or overwritten by its BIP30 twin.
+    /// No input can: OP_RETURN, over 10,000 bytes, the genesis coinbase, or overwritten by its BIP30 twin.
     Unspendable,
 }
 
 /// An output that paid a flagged script at a height of at least its `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelCoin {
-    /// The output. Two coins have the same one where BIP30 was broken.
+    /// The output. Two coins share one if BIP30 was violated.
     pub outpoint: OutPoint,
     /// Height of the block that made it.
     pub height: u32,
     /// Index, in that block, of the transaction that made it.
     pub tx_index: u32,
-    /// Its value.
+    /// Value in satoshis.
     pub value_sat: u64,
     /// The flagged script.
     pub script: ScriptBuf,
     /// Whether a coinbase made it.
     pub coinbase: bool,
-    /// What consumed it.
+    /// The input that consumed it.
     pub spent_by: Option<Spender>,
-    /// What became of it.
+    /// Spent, unspent or unspendable.
     pub state: SpendState,
 }
 
@@ -91,13 +91,13 @@ pub struct Balance {
     pub received_sat: u64,
     /// Sum of its spending touches.
     pub sent_sat: u64,
-    /// Received less sent; `None` where coins older than `from` may exist, so where `from` isn't 0.
+    /// Received less sent; `None` if `from` isn't 0, since older coins may exist then.
     pub balance_sat: Option<u64>,
-    /// How many coins it has, of every state.
+    /// Number of coins of every state.
     pub coins: usize,
-    /// How many of them are unspent and can be spent.
+    /// Number of unspent coins.
     pub unspent: usize,
-    /// What those are worth. Less than the balance where a coin is unspendable.
+    /// Value of the unspent coins: less than the balance if a coin is unspendable.
     pub unspent_sat: u64,
     /// Height of its first touch.
     pub first_height: Option<u32>,
@@ -105,7 +105,7 @@ pub struct Balance {
     pub last_height: Option<u32>,
 }
 
-/// A transaction that touches, with what its inputs spend (nothing for a coinbase).
+/// A transaction that touches, with the outputs that its inputs spend (none for a coinbase).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelRecord {
     /// Height of the block.
@@ -121,7 +121,7 @@ pub struct ModelRecord {
 /// Everything the model says about a chain and its flagged scripts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
-    /// The flagged scripts and the height each is flagged from; of several the least.
+    /// The flagged scripts with the height each is flagged from: the least, if a list names several.
     pub flagged: BTreeMap<ScriptBuf, u32>,
     /// All touches, in chain order: height, transaction, spending before funding, index.
     pub touches: Vec<Touch>,
@@ -131,10 +131,10 @@ pub struct Model {
     pub records: Vec<ModelRecord>,
 }
 
-/// What is remembered of every output of the chain, flagged or not, until it is spent.
+/// An output of the chain, flagged or not, until it is spent.
 struct Live {
     output: TxOut,
-    /// Its place in `Model::coins`, where it has one.
+    /// Its index in `Model::coins`, if it pays a flagged script.
     coin: Option<usize>,
 }
 
@@ -156,7 +156,7 @@ impl Model {
                 if !coinbase {
                     for (vin, input) in (0..).zip(&transaction.input) {
                         let outpoint = input.previous_output;
-                        let consumed = live.remove(&outpoint).expect("the test's chain spends only what it has");
+                        let consumed = live.remove(&outpoint).expect("a coin of the test's chain");
                         let spender = Spender { txid, vin, height, tx_index };
                         model.spend(&consumed, outpoint, spender);
                         spent.push(consumed.output);
@@ -178,7 +178,7 @@ impl Model {
         model
     }
 
-    /// The same as of the state after the block at `height`.
+    /// The model after the block at `height`.
     pub fn at(blocks: &[Block], flagged: &[(ScriptBuf, u32)], height: u32) -> Self {
         Self::new(&blocks[..=height as usize], flagged)
     }
@@ -209,8 +209,7 @@ impl Model {
         let value_sat = output.value.to_sat();
         let OutPoint { txid, vout } = outpoint;
         let kind = TouchKind::Funding;
-        let bytes = script.as_bytes();
-        let unspendable = height == 0 || bytes.first() == Some(&0x6a) || bytes.len() > 10_000;
+        let unspendable = height == 0 || is_unspendable(&script);
         let state = if unspendable { SpendState::Unspendable } else { SpendState::Unspent };
         let coinbase = tx_index == 0;
         let coin = ModelCoin {
@@ -230,7 +229,7 @@ impl Model {
 
     /// The sums of one flagged script.
     pub fn balance(&self, script: &ScriptBuf) -> Balance {
-        let from = self.flagged.get(script).expect("only what is flagged has a balance");
+        let from = self.flagged.get(script).expect("only flagged scripts have a balance");
         let touches: Vec<&Touch> = self.touches.iter().filter(|touch| touch.script == *script).collect();
         let coins: Vec<&ModelCoin> = self.coins.iter().filter(|coin| coin.script == *script).collect();
         let unspent: Vec<&ModelCoin> = coins.iter().copied().filter(|coin| coin.state == SpendState::Unspent).collect();
@@ -254,7 +253,7 @@ impl Model {
         self.flagged.keys().map(|script| self.balance(script)).collect()
     }
 
-    /// The touches of these scripts, each with their balance after it; no balances where one's `from` isn't 0.
+    /// The touches of these scripts, each with their common balance after it; no balances if a script's `from` isn't 0.
     pub fn history(&self, scripts: &[ScriptBuf]) -> Vec<(Touch, Option<u64>)> {
         let scripts: BTreeSet<&ScriptBuf> = scripts.iter().collect();
         let known = scripts.iter().all(|script| self.flagged.get(*script) == Some(&0));
@@ -271,4 +270,9 @@ impl Model {
         }
         rows
     }
+}
+
+/// Whether no input can ever spend an output with this script: OP_RETURN, or more than 10,000 bytes.
+pub fn is_unspendable(script: &ScriptBuf) -> bool {
+    script.as_bytes().first() == Some(&0x6a) || script.len() > 10_000
 }

@@ -156,7 +156,7 @@ fn some<T: Copy>(rng: &mut Rng, of: &[T], count: usize) -> Vec<T> {
 #[test]
 fn every_verdict_is_the_naive_tracers() {
     each(50, |case| {
-        let snapshot = Library::open(case.index.writer().path()).0;
+        let snapshot = Library::open(case.index.writer().path()).snapshot;
         let told = FakeLookup::new(&case.blocks, &[], true);
         let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
         let expected = Expected::of(case, case.tip());
@@ -222,7 +222,7 @@ fn what_waits_to_be_confirmed_is_judged_as_if_it_came_next() {
     each(51, |case| {
         let below = case.tip() - 1;
         let index = case.index_to(below);
-        let snapshot = Library::open(index.writer().path()).0;
+        let snapshot = Library::open(index.writer().path()).snapshot;
         let block = &case.blocks[case.tip() as usize];
         let told = FakeLookup::new(&case.blocks[..=below as usize], &block.txdata[1..], case.rng.once_in(2));
         let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
@@ -249,7 +249,8 @@ fn no_verdict_of_none_is_taken_back_by_blocks_that_were_there() {
     each(52, |case| {
         let below = case.tip() - 1 - u32::try_from(case.rng.below(40)).expect("small");
         let index = case.index_to(below);
-        let (lower, full) = (Library::open(index.writer().path()).0, Library::open(case.index.writer().path()).0);
+        let (lower, full) =
+            (Library::open(index.writer().path()).snapshot, Library::open(case.index.writer().path()).snapshot);
         let told = FakeLookup::new(&case.blocks, &[], case.rng.once_in(2));
         let mut early = Screener::new(&lower, &told).expect("the index reads");
         let mut late = Screener::new(&full, &told).expect("the index reads");
@@ -291,7 +292,7 @@ fn silent_case() -> TaintCase {
 #[test]
 fn a_false_none_is_hunted_and_not_found() {
     let case = silent_case();
-    let snapshot = Library::open(case.index.writer().path()).0;
+    let snapshot = Library::open(case.index.writer().path()).snapshot;
     let tip = case.tip();
     let from = taint::flagged(&case.listed).values().copied().max().expect("something is flagged");
     let (with, without) = (FakeLookup::new(&case.blocks, &[], true), FakeLookup::new(&case.blocks, &[], false));
@@ -365,7 +366,7 @@ fn a_false_none_is_hunted_and_not_found() {
     let mut services = silent_case();
     services.listed.iter_mut().for_each(|listed| (listed.flagged, listed.service) = (None, true));
     let index = services.index_to(tip);
-    let snapshot = Library::open(index.writer().path()).0;
+    let snapshot = Library::open(index.writer().path()).snapshot;
     let mut screener = Screener::new(&snapshot, &with).expect("the index reads");
     for target in [clean.to_string(), clean.txid.to_string(), nowhere] {
         let row = screener.screen(&target, None, Some(0)).expect("a good target").remove(0);
@@ -395,7 +396,7 @@ fn spend(inputs: &[OutPoint], values: &[u64]) -> Transaction {
 #[test]
 fn unconfirmed_parents_are_walked_back_and_an_unknown_one_is_never_clean() {
     let case = silent_case();
-    let snapshot = Library::open(case.index.writer().path()).0;
+    let snapshot = Library::open(case.index.writer().path()).snapshot;
     let base = FakeLookup::new(&case.blocks, &[], false);
     let flagged = taint::flagged(&case.listed);
     let is_source = |at: &OutPoint, output: &TxOut, height: u32| {
@@ -495,7 +496,7 @@ fn a_thousand_hops_lead_back_to_the_source() {
     }
     chain.mine(waiting);
     let index = swept(&chain, &flagged);
-    let snapshot = Library::open(index.writer().path()).0;
+    let snapshot = Library::open(index.writer().path()).snapshot;
     let nobody = Nobody("nobody was asked".into());
     let mut screener = Screener::new(&snapshot, &nobody).expect("the index reads");
     let last = OutPoint { txid: hop.compute_txid(), vout: 0 };
@@ -526,7 +527,7 @@ fn what_hides_below_the_gate_is_none_and_the_frontier_says_how_much_that_can_be(
     chain.mine(vec![theft, split]);
     chain.mine(vec![merge]);
     let index = swept(&chain, &flagged);
-    let snapshot = Library::open(index.writer().path()).0;
+    let snapshot = Library::open(index.writer().path()).snapshot;
     let told = FakeLookup::new(chain.blocks(), &[], false);
     let mut screener = Screener::new(&snapshot, &told).expect("the index reads");
     for rule in [Rule::Haircut, Rule::Fifo] {

@@ -18,7 +18,7 @@ fn ask(snapshot: &Snapshot, target: &str, ask: &trace::Ask, at: u32) -> TraceAns
 #[test]
 fn every_trace_is_the_naive_tracers() {
     each(40, |case| {
-        let snapshot = Library::open(case.index.writer().path()).0;
+        let snapshot = Library::open(case.index.writer().path()).snapshot;
         for _ in 0..8 {
             let (target, scripts, outpoints) = case.target();
             let at = if case.rng.once_in(3) {
@@ -59,7 +59,7 @@ fn every_trace_is_the_naive_tracers() {
 #[test]
 fn tx_tells_the_taint_of_each_input_and_output() {
     each(41, |case| {
-        let snapshot = Library::open(case.index.writer().path()).0;
+        let snapshot = Library::open(case.index.writer().path()).snapshot;
         let ask = |rule| Question {
             scripts: taint::flagged(&case.listed),
             outpoints: BTreeSet::new(),

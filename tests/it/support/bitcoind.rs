@@ -288,6 +288,11 @@ impl Bitcoind {
         self.dir.path()
     }
 
+    /// The content of the cookie file; each start of the node makes another.
+    pub fn cookie(&self) -> String {
+        std::fs::read_to_string(self.cookie_file()).expect("the node is running")
+    }
+
     /// Where the cookie lies: in the chain's own folder.
     pub fn cookie_file(&self) -> PathBuf {
         self.chain_dir().join(".cookie")

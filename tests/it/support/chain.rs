@@ -349,6 +349,13 @@ pub fn outputs(transaction: &Transaction) -> impl Iterator<Item = (OutPoint, &Tx
     transaction.output.iter().zip(0..).map(move |(output, vout)| (OutPoint { txid, vout }, output))
 }
 
+/// The outpoints of a transaction's first outputs, as many as the caller binds.
+pub fn outpoints<const N: usize>(transaction: &Transaction) -> [OutPoint; N] {
+    assert!(N <= transaction.output.len(), "the transaction has {} outputs", transaction.output.len());
+    let txid = transaction.compute_txid();
+    std::array::from_fn(|vout| OutPoint { txid, vout: u32::try_from(vout).expect("few outputs") })
+}
+
 /// Adds BIP141's commitment to the coinbase where a transaction has a witness, or where it is wanted anyway.
 fn commit_to_witnesses(block: &mut Block, wanted: bool) {
     let has_witness = |transaction: &Transaction| transaction.input.iter().any(|input| !input.witness.is_empty());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
 
-use crate::oracle::answers::List;
+use crate::support::lists::List;
 use crate::support::node_call::NodeCall;
 use crate::support::random::Rng;
 

@@ -13,12 +13,13 @@ use coinhound::chain::BlockId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::oracle::answers::{List, csv};
 use crate::support::bitcoind::Bitcoind;
+use crate::support::files::copy_folder;
 use crate::support::library::Library;
+use crate::support::lists::{List, csv};
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::random::Rng;
-use crate::support::settled_index::{SettledIndex, assert_messages, copy, derived};
+use crate::support::settled_index::{SettledIndex, assert_messages, derived};
 use crate::support::strace::{self, KillPoint, SyscallTrace};
 use crate::support::swept::assert_same_rows;
 
@@ -127,13 +128,13 @@ impl CrashRig {
             assert_done(&self.program(act, &start).run(&arguments(act)), scenario.name);
         }
         let before = start.join("index").exists().then(|| SettledIndex::open(&start.join("index")));
-        copy(&start, &end);
+        copy_folder(&start, &end);
         let begun = Instant::now();
         assert_done(&self.program(&scenario.act, &end).run(&arguments(&scenario.act)), scenario.name);
         let takes = begun.elapsed();
         let after = SettledIndex::open(&end.join("index"));
         let counted = self.folder();
-        copy(&start, &counted);
+        copy_folder(&start, &counted);
         let (out, trace) = strace::trace(&self.program(&scenario.act, &counted), &arguments(&scenario.act), &counted);
         assert_done(&out, scenario.name);
         let again = SettledIndex::open(&counted.join("index"));
@@ -162,7 +163,7 @@ impl PreparedScenario<'_> {
     /// A copy of the index as it is before the victim's run, in a new folder.
     pub fn fresh(&self) -> PathBuf {
         let folder = self.field.folder();
-        copy(&self.start, &folder);
+        copy_folder(&self.start, &folder);
         folder
     }
 
@@ -248,7 +249,7 @@ impl PreparedScenario<'_> {
         let index = folder.join("index");
         let stage = match tip {
             _ if !index.exists() => Stage::Making,
-            _ if !Library::open(&index).0.sweeps.sides().is_empty() => Stage::Sweeping,
+            _ if !Library::open(&index).snapshot.sweeps.sides().is_empty() => Stage::Sweeping,
             Some(tip) if gone_on(tip) => Stage::Connecting,
             _ if out.stderr.contains("undoing") => Stage::Disconnecting,
             _ => Stage::Scanning,
@@ -265,10 +266,13 @@ impl PreparedScenario<'_> {
             return None;
         }
         let library = Library::try_open(&index).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let tip = library.0.tip?;
-        let Some(height) = library.0.sweeps.settled().min(tip.height + 1).checked_sub(1) else { return Some(tip) };
-        let block = BlockId { height, hash: library.0.block(height).expect("each block up to the tip has a header").0 };
-        if !library.0.sweeps.sides().is_empty() {
+        let tip = library.snapshot.tip?;
+        let Some(height) = library.snapshot.sweeps.settled().min(tip.height + 1).checked_sub(1) else {
+            return Some(tip);
+        };
+        let block =
+            BlockId { height, hash: library.snapshot.block(height).expect("each block up to the tip has a header").0 };
+        if !library.snapshot.sweeps.sides().is_empty() {
             // Its entries have their new heights only where the sweep has met the next; what it derived is there.
             assert_same_rows(
                 &derived(&library, height),
@@ -322,11 +326,6 @@ impl fmt::Display for KillCounts {
         }
         Ok(())
     }
-}
-
-/// Whether tests are to draw many more cases: `scripts/test --long` says so.
-pub fn is_long() -> bool {
-    std::env::var_os("COINHOUND_LONG").is_some()
 }
 
 /// Does these jobs two at a time.

@@ -12,9 +12,10 @@ use coinhound::sync::plan::change::Wanted;
 use coinhound::sync::plan::open::open;
 use coinhound::sync::sweep::sweeper::{Outcome, Pace, Sweeper};
 
-use crate::oracle::answers::List;
+use crate::support::lists::List;
+use crate::support::lists::entries;
 use crate::support::source::{Branch, MemorySource, SharedSource, SourceAnswer, SourceCall};
-use crate::support::swept::{NoObserver, UNTRACKED, entries, identity};
+use crate::support::swept::{NoObserver, UNTRACKED, identity};
 
 /// What is wrong with the answers about one transaction's spent outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! A way to the node that can be made slow, or shut after so many answers: holds a run in the middle for as long as a test needs.
+//! A proxy to the node that can be slowed down, or shut after some answers: it stops a run in the middle for as long as a test needs.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A local port that passes everything on to another.
+/// A local port that forwards to another.
 pub struct Gate {
     port: u16,
     state: Arc<GateState>,
@@ -14,26 +14,28 @@ pub struct Gate {
 
 #[derive(Default)]
 struct GateState {
-    /// Milliseconds that each piece of an answer waits.
+    /// Milliseconds that each piece of an answer is held back.
     delay: AtomicU64,
     /// Pieces that may still pass.
     left: AtomicU64,
     passed: AtomicU64,
+    /// Pieces that wait until the gate opens.
+    waiting: AtomicU64,
 }
 
 impl Gate {
-    /// A gate before the port `to` of this machine, open and quick.
+    /// An open gate in front of the port `to` of this machine.
     pub fn before(to: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let state = Arc::new(GateState { left: AtomicU64::new(u64::MAX), ..GateState::default() });
         let shared = Arc::clone(&state);
-        // Threads and sockets end with the test's process, or when either side hangs up.
+        // Threads and sockets end with the process, or when either side hangs up.
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
-                let pair = |stream: &TcpStream| stream.try_clone().expect("a socket twice");
-                let (client_in, server_out) = (pair(&client), pair(&server));
+                let twin = |stream: &TcpStream| stream.try_clone().expect("a second handle to a socket");
+                let (client_in, server_out) = (twin(&client), twin(&server));
                 std::thread::spawn(move || pass(client_in, server_out, || ()));
                 let state = Arc::clone(&shared);
                 std::thread::spawn(move || pass(server, client, || state.hold()));
@@ -42,33 +44,38 @@ impl Gate {
         Self { port, state }
     }
 
-    /// The URL that leads through it.
+    /// The URL of the node behind the gate.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Makes each piece of an answer wait.
+    /// Delays each piece of an answer.
     pub fn slow(&self, delay: Duration) {
         self.state.delay.store(u64::try_from(delay.as_millis()).expect("a short time"), Ordering::SeqCst);
     }
 
-    /// Lets so many more pieces pass, then none.
+    /// Lets `pieces` more pieces of answers pass, then none.
     pub fn shut_after(&self, pieces: u64) {
         self.state.left.store(pieces, Ordering::SeqCst);
     }
 
-    /// Lets everything pass.
+    /// Lets everything pass without delay.
     pub fn open(&self) {
         self.slow(Duration::ZERO);
         self.shut_after(u64::MAX);
     }
 
-    /// Pieces of answers that passed.
+    /// Number of pieces of answers that have passed.
     pub fn passed(&self) -> u64 {
         self.state.passed.load(Ordering::SeqCst)
     }
 
-    /// Whether nothing passes any more.
+    /// Whether an answer waits until the gate opens.
+    pub fn holds_back(&self) -> bool {
+        self.state.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether the gate has let through what it was to let through.
     pub fn is_shut(&self) -> bool {
         self.state.left.load(Ordering::SeqCst) == 0
     }
@@ -81,9 +88,11 @@ impl GateState {
             u64::MAX => Some(left),
             left => left.checked_sub(1),
         };
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         while self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_err() {
             std::thread::sleep(Duration::from_millis(5));
         }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         self.passed.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -1,4 +1,4 @@
-//! Asks an index through the library, many questions of one snapshot, as the commands do; gives rows as JSON.
+//! Asks an index through coinhound's library, as the commands do: many questions of one snapshot, answered as JSON.
 
 use std::path::Path;
 
@@ -12,8 +12,11 @@ use serde_json::Value;
 
 use crate::oracle::answers::without_taint;
 
-/// An index as it was when this was made.
-pub struct Library(pub Snapshot);
+/// An index as it was when it was opened.
+pub struct Library {
+    /// The snapshot that all questions are asked of.
+    pub snapshot: Snapshot,
+}
 
 impl Library {
     /// Opens the index.
@@ -21,50 +24,53 @@ impl Library {
         Self::try_open(index).expect("the index opens")
     }
 
-    /// Opens the index, if it opens.
+    /// Opens the index, or returns why it can't be opened.
     pub fn try_open(index: &Path) -> Result<Self, IndexError> {
-        Ok(Self(Snapshot::new(Reader::open(index)?, |_| false).expect("the index has all that each has")))
+        let snapshot = Snapshot::new(Reader::open(index)?, |_| false).expect("every index has lists and sweeps");
+        Ok(Self { snapshot })
     }
 
     /// The height of its last block.
     pub fn through(&self) -> Option<u32> {
-        self.0.next.checked_sub(1)
+        self.snapshot.next.checked_sub(1)
     }
 
     fn targets(&self, target: &str) -> Targets {
-        let targets = Targets::resolve(&self.0, &[target.to_owned()], None).expect("a good target");
-        assert!(targets.unknown.is_empty(), "{target} is no entry");
+        let targets = Targets::resolve(&self.snapshot, &[target.to_owned()], None).expect("a good target");
+        assert!(targets.unknown.is_empty(), "{target} isn't an entry");
         targets
     }
 
     /// The rows of `history`.
     pub fn history(&self, target: &str, at: u32) -> Vec<Value> {
         let targets = self.targets(target);
-        let rows = history::history(&self.0, &targets, at, &Page::default()).expect("the index reads");
+        let rows = history::history(&self.snapshot, &targets, at, &Page::default()).expect("the index reads");
         rows.map(|row| value(&row.expect("the index reads").1)).collect()
     }
 
     /// The rows of `coins`.
     pub fn coins(&self, target: &str, at: u32) -> Vec<Value> {
         let targets = self.targets(target);
-        let rows = coins::coins(&self.0, &targets, at, false, &Page::default()).expect("the index reads");
+        let rows = coins::coins(&self.snapshot, &targets, at, false, &Page::default()).expect("the index reads");
         rows.map(|row| value(&row.expect("the index reads").1)).collect()
     }
 
     /// The rows of `balance`.
     pub fn balances(&self, target: &str, at: u32) -> Vec<Value> {
         let targets = self.targets(target);
-        balance::balances(&self.0, &targets, at).map(|row| value(&row.expect("the index reads"))).collect()
+        balance::balances(&self.snapshot, &targets, at).map(|row| value(&row.expect("the index reads"))).collect()
     }
 
     /// The answer of `tx`, without coverage and taint.
     pub fn tx(&self, txid: Txid, at: u32) -> Value {
-        without_taint(value(&tx::transaction(&self.0, txid, at).expect("the index reads")))
+        without_taint(value(&tx::transaction(&self.snapshot, txid, at).expect("the index reads")))
     }
 
     /// The digest of the state after a block.
     pub fn digest(&self, at: u32) -> Option<String> {
-        coinhound::index::digest::digest(&self.0.reader, at).expect("the index reads").map(|hash| hash.to_string())
+        coinhound::index::digest::digest(&self.snapshot.reader, at)
+            .expect("the index reads")
+            .map(|hash| hash.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs the real coinhound binary against a node, in an environment of its own; reads what it prints as text or JSON.
+//! Runs the coinhound binary against a node, in an environment of its own, and reads its output as text or JSON.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -6,19 +6,25 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bitcoin::Script;
+use bitcoin::{Script, ScriptBuf};
+use coinhound::index::Reader;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
+use crate::support::files::text;
+use crate::support::lists::{csv, target};
+use crate::support::swept::{RowMap, rows};
+use crate::support::wait;
 
-/// What a run printed and how it ended.
+/// The output of a run and its exit code.
 #[derive(Clone, Debug)]
 pub struct ProgramOutput {
-    /// Exit code; a signal's number, negative, where one ended it.
+    /// Exit code; if a signal ended the run, its number, negative.
     pub code: i32,
     /// Answers.
     pub stdout: String,
@@ -26,75 +32,72 @@ pub struct ProgramOutput {
     pub stderr: String,
 }
 
-/// The binary with the settings of one node and one index.
+/// The program with the settings of one node and one index.
 pub struct Program {
     program: PathBuf,
     globals: Vec<String>,
     environment: Vec<(String, String)>,
     index: PathBuf,
-    /// Home and configuration of the runs, and the lists that tests write.
+    /// Home folder of the runs, with their configuration and the lists that tests write.
     home: TempDir,
 }
 
 impl Program {
-    /// Settings for this node; the index needn't exist yet.
+    /// Settings for this node and this index, which needn't exist yet.
     pub fn new(node: &Bitcoind, index: impl Into<PathBuf>) -> Self {
         Self::through(node, node.rpc_url(), index)
     }
 
-    /// The same, but the node is spoken to at this URL.
+    /// The same, but the node is reached at this URL.
     pub fn through(node: &Bitcoind, url: String, index: impl Into<PathBuf>) -> Self {
         let index = index.into();
-        let path = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
-        let datadir = path(node.datadir());
-        let pairs = [("--chain", node.chain().to_owned()), ("--bitcoin-datadir", datadir), ("--rpc-url", url)];
-        let pairs = pairs.into_iter().chain([("--index", path(&index))]);
-        let globals = pairs.flat_map(|(flag, value)| [flag.to_owned(), value]).collect();
+        let settings = ["--chain", node.chain(), "--bitcoin-datadir", text(node.datadir()), "--rpc-url", &url];
+        let globals = settings.into_iter().chain(["--index", text(&index)]).map(ToOwned::to_owned).collect();
         Self { globals, index, ..Self::bare() }
     }
 
-    /// Without any setting, for tests that give all of them.
+    /// Without any settings.
     pub fn bare() -> Self {
         let home = tempfile::Builder::new().prefix("coinhound-home-").tempdir().expect("a folder for the runs");
         let (program, index) = (PathBuf::from(env!("CARGO_BIN_EXE_coinhound")), home.path().join("index"));
         Self { program, globals: Vec::new(), environment: Vec::new(), index, home }
     }
 
-    /// More flags for all runs, before the command.
+    /// More flags for every run, before the command.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.globals.extend(arguments.iter().map(ToString::to_string));
         self
     }
 
-    /// A shell script of this text in the binary's place. A shell can't trap a signal that was ignored when it started, and a suite
+    /// Runs a shell script of this text instead of the binary. A shell can't trap a signal that was ignored when it started, and a suite
     /// run in the background ignores SIGINT: `env` sets that back to its default.
-    pub fn with_script(mut self, text: &str) -> Self {
+    pub fn with_script(mut self, script: &str) -> Self {
         let path = self.home.path().join("script.sh");
-        std::fs::write(&path, text).expect("the folder is ours");
-        let words = ["--default-signal=INT", "sh", path.to_str().expect("tests use plain paths")];
+        std::fs::write(&path, script).expect("a file of the test");
+        let words = ["--default-signal=INT", "sh", text(&path)];
         self.globals.splice(0..0, words.map(ToOwned::to_owned));
         self.program = PathBuf::from("env");
         self
     }
 
-    /// One more variable in the environment of all runs, which has none of the test's own but PATH.
+    /// One more variable in the environment of every run. Of the test's own environment the runs get PATH only.
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Another folder in the place of the node's.
+    /// With another folder in place of the node's.
     pub fn with_datadir(mut self, folder: &Path) -> Self {
         let flag = self.globals.iter().position(|word| word == "--bitcoin-datadir").expect("it was given");
-        self.globals[flag + 1] = folder.to_str().expect("tests use plain paths").to_owned();
+        self.globals[flag + 1] = text(folder).to_owned();
         self
     }
 
-    /// The same settings for another index, which isn't there yet, in a home of its own.
+    /// The same settings for a new index in a home folder of its own.
     pub fn elsewhere(&self) -> Self {
         let bare = Self::bare();
-        let other = bare.index.to_str().expect("tests use plain paths").to_owned();
-        let own = self.index.to_str().expect("tests use plain paths");
+        let other = text(&bare.index).to_owned();
+        let own = text(&self.index);
         let globals = self.globals.iter().map(|word| if word == own { other.clone() } else { word.clone() }).collect();
         Self { program: self.program.clone(), globals, environment: self.environment.clone(), ..bare }
     }
@@ -106,12 +109,12 @@ impl Program {
         Self { program, globals, environment, index: self.index.clone(), ..Self::bare() }
     }
 
-    /// Where the index is.
+    /// The path of the index.
     pub fn index(&self) -> &Path {
         &self.index
     }
 
-    /// Home of the runs, in which `config/coinhound/config.toml` is the configuration.
+    /// The home folder of the runs; their configuration is its `config/coinhound/config.toml`.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
@@ -119,7 +122,7 @@ impl Program {
     fn command(&self, wrapper: &[String], arguments: &[&str]) -> Command {
         let home = self.home.path();
         let mut words = wrapper.iter().map(OsStr::new).chain([self.program.as_os_str()]);
-        let mut command = Command::new(words.next().expect("there is the program at least"));
+        let mut command = Command::new(words.next().expect("the program at least"));
         command.args(words);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("HOME", home).env("XDG_CONFIG_HOME", home.join("config")).env("XDG_DATA_HOME", home.join("data"));
@@ -134,17 +137,17 @@ impl Program {
         self.run_under(&[], arguments)
     }
 
-    /// The same by another program, strace say, which gets the binary and its arguments after its own.
+    /// Runs a command under another program, such as strace, which gets the binary and its arguments after its own.
     pub fn run_under(&self, wrapper: &[String], arguments: &[&str]) -> ProgramOutput {
         let output = self.command(wrapper, arguments).output();
         let output = output.unwrap_or_else(|error| panic!("{}: {error}", wrapper.first().map_or("coinhound", |it| it)));
-        let text = |bytes| String::from_utf8(bytes).expect("coinhound prints UTF-8");
-        ProgramOutput { code: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let utf8 = |bytes| String::from_utf8(bytes).expect("coinhound prints UTF-8");
+        ProgramOutput { code: code(output.status), stdout: utf8(output.stdout), stderr: utf8(output.stderr) }
     }
 
-    /// Runs a command with `--format json`; gives its exit code and its answer, or where it gave none, its error object.
+    /// Runs a command with `--format json` and returns its exit code with its answer or its error object.
     ///
-    /// Panics where it printed neither.
+    /// Panics if it printed neither.
     pub fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let out = self.run(&[&["--format", "json"], arguments].concat());
         let answer = if out.stdout.trim().is_empty() {
@@ -156,41 +159,76 @@ impl Program {
         (out.code, answer.unwrap_or_else(|| panic!("neither answer nor error in JSON: {arguments:?}: {out:#?}")))
     }
 
-    /// Runs a command with `--format jsonl`; gives its exit code and its lines. Panics where one isn't JSON.
+    /// Runs a command with `--format jsonl` and returns its exit code and its lines. Panics if a line isn't JSON.
     pub fn jsonl(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
         let out = self.run(&[&["--format", "jsonl"], arguments].concat());
         let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in line '{line}'"));
         (out.code, out.stdout.lines().map(line).collect())
     }
 
-    /// Starts a command that goes on, such as `follow`.
+    /// Starts a command that runs until it is stopped, such as `follow`.
     pub fn spawn(&self, arguments: &[&str]) -> RunningProgram {
         self.spawn_under(&[], arguments)
     }
 
-    /// The same by another program, which gets the binary and its arguments after its own.
+    /// Starts a command under another program, as `run_under` runs one.
     pub fn spawn_under(&self, wrapper: &[String], arguments: &[&str]) -> RunningProgram {
-        RunningProgram::new(self.command(wrapper, arguments).spawn().expect("it starts"))
+        RunningProgram::new(self.command(wrapper, arguments).spawn().expect("the program starts"))
     }
 
-    /// Writes a list of scripts with their labels; gives its path, for `--watch`. Each call writes another file.
+    /// Writes a plain list of scripts with their labels, and returns its path. Each call writes another file.
     pub fn watchlist<S: AsRef<Script>>(&self, entries: &[(S, &str)]) -> PathBuf {
-        let line = |(script, label): &(S, &str)| format!("script:{} {label}\n", script.as_ref().to_hex_string());
-        let text: String = entries.iter().map(line).collect();
-        let named = tempfile::Builder::new().prefix("watch-").suffix(".txt").tempfile_in(self.home.path());
-        let (_, path) = named.expect("a file for the list").keep().expect("the file is ours");
-        std::fs::write(&path, text).expect("the file is ours");
+        let line = |(script, label): &(S, &str)| format!("{} {label}\n", target(script.as_ref()));
+        self.list_file(".txt", &entries.iter().map(line).collect::<String>())
+    }
+
+    /// Writes a list as CSV and returns its path. Each call writes another file.
+    pub fn write_list(&self, list: &[(ScriptBuf, u32)]) -> PathBuf {
+        self.list_file(".csv", &csv(list))
+    }
+
+    /// Writes a list as CSV and watches it.
+    pub fn watching(self, list: &[(ScriptBuf, u32)]) -> Self {
+        let path = self.write_list(list);
+        self.with(&["--watch", text(&path)])
+    }
+
+    fn list_file(&self, suffix: &str, content: &str) -> PathBuf {
+        let named = tempfile::Builder::new().prefix("list-").suffix(suffix).tempfile_in(self.home.path());
+        let (_, path) = named.expect("a file for the list").keep().expect("a file of the test");
+        std::fs::write(&path, content).expect("a file of the test");
         path
+    }
+
+    /// Backfills, which must succeed; returns the answer.
+    pub fn backfill(&self, what: &str) -> Value {
+        let (code, answer) = self.json(&["backfill"]);
+        assert_eq!((code, &answer["coverage"]["complete"]), (0, &Value::Bool(true)), "{what}: {answer}");
+        answer
+    }
+
+    /// The digest of the index after its last block.
+    pub fn digest(&self) -> String {
+        let (code, answer) = self.json(&["digest"]);
+        assert_eq!(code, 0, "{answer}");
+        answer["digest"].as_str().expect("a digest").to_owned()
+    }
+
+    /// The rows of the index.
+    pub fn rows(&self) -> RowMap {
+        rows(&Reader::open(&self.index).expect("the index opens"))
     }
 }
 
-/// A command that goes on until it is told to stop; killed when dropped.
+/// A command that is running; killed when dropped.
 pub struct RunningProgram {
     child: Child,
     lines: Receiver<String>,
     seen: String,
     stdout: Option<JoinHandle<()>>,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<()>>,
+    /// What it has logged so far.
+    log: Arc<Mutex<Vec<u8>>>,
 }
 
 impl RunningProgram {
@@ -198,25 +236,28 @@ impl RunningProgram {
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut stderr = child.stderr.take().expect("stderr is piped");
+        let log = Arc::<Mutex<Vec<u8>>>::default();
+        let shared = Arc::clone(&log);
         let read_out = move || {
-            // A test that is done with the lines no longer listens.
+            // A test that needs no more lines drops the receiver.
             BufReader::new(stdout).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok());
         };
         let read_err = move || {
-            let mut bytes = Vec::new();
-            stderr.read_to_end(&mut bytes).ok();
-            String::from_utf8_lossy(&bytes).into_owned()
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = stderr.read(&mut piece) {
+                shared.lock().expect("no reader of the log panics").extend_from_slice(&piece[..length]);
+            }
         };
         let (stdout, stderr) = (Some(std::thread::spawn(read_out)), Some(std::thread::spawn(read_err)));
-        Self { child, lines, seen: String::new(), stdout, stderr }
+        Self { child, lines, seen: String::new(), stdout, stderr, log }
     }
 
-    /// The process.
+    /// Id of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The next line that it prints; `None` where it has printed all, or prints nothing for so long.
+    /// The next line of its stdout; `None` if that has ended, or if no line comes within `patience`.
     pub fn line(&mut self, patience: Duration) -> Option<String> {
         match self.lines.recv_timeout(patience) {
             Ok(line) => {
@@ -228,9 +269,26 @@ impl RunningProgram {
         }
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("it is our child").is_none()
+        self.child.try_wait().expect("a child of the test").is_none()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().expect("no writer of the log panics")).into_owned()
+    }
+
+    /// Waits until it has logged these words. Panics if it ends before.
+    pub fn await_log(&mut self, words: &str) {
+        let what = format!("a log line with '{words}'");
+        wait::until(&what, || {
+            // Running before the look, so that the last words of a run that ends are seen too.
+            let running = self.is_running();
+            let logged = self.log().contains(words);
+            assert!(logged || running, "the run ended without {what}: {}", self.log());
+            logged
+        });
     }
 
     /// Sends SIGTERM.
@@ -248,30 +306,29 @@ impl RunningProgram {
         self.signal("KILL");
     }
 
-    /// Sends the signal of this name, by the shell's own `kill`: the standard library knows SIGKILL only.
+    /// Sends the signal of this name by the shell's `kill`: the standard library knows SIGKILL only.
     pub fn signal(&self, name: &str) {
         let line = format!("kill -{name} {}", self.pid());
         let status = Command::new("sh").args(["-c", &line]).stderr(Stdio::null()).status();
-        // It fails where the process has ended by itself, which isn't this call's to judge.
+        // It fails if the process has ended by itself, which the test finds out by itself.
         status.expect("there is a shell");
     }
 
-    /// Waits for its end. Panics, and kills it, where it doesn't come in time.
+    /// Waits for its end. Panics, and kills it, if it runs longer than `patience`.
     pub fn wait(mut self, patience: Duration) -> ProgramOutput {
         let end = Instant::now() + patience;
         while self.is_running() {
             if Instant::now() >= end {
                 self.kill();
-                let stderr = self.stderr.take().and_then(|thread| thread.join().ok());
-                panic!("coinhound still runs after {patience:?}; it says: {}", stderr.unwrap_or_default());
+                panic!("coinhound still runs after {patience:?}; its log: {}", self.log());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let code = code(self.child.wait().expect("it is our child"));
+        let code = code(self.child.wait().expect("a child of the test"));
         self.stdout.take().map(JoinHandle::join);
-        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        self.stderr.take().map(JoinHandle::join);
         while self.line(Duration::ZERO).is_some() {}
-        ProgramOutput { code, stdout: std::mem::take(&mut self.seen), stderr }
+        ProgramOutput { code, stdout: std::mem::take(&mut self.seen), stderr: self.log() }
     }
 }
 
@@ -284,6 +341,5 @@ impl Drop for RunningProgram {
 }
 
 fn code(status: ExitStatus) -> i32 {
-    let signal = status.signal().map(|signal| -signal);
-    status.code().or(signal).expect("a process that ended has a code or a signal")
+    status.code().unwrap_or_else(|| -status.signal().expect("a process that ended has a code or a signal"))
 }

@@ -1,7 +1,6 @@
 //! An index that no run changes any more: what is after each of its blocks, and in its log of events.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -28,7 +27,7 @@ impl SettledIndex {
     /// Opens it.
     pub fn open(index: &Path) -> Self {
         let library = Library::open(index);
-        let hash = |height| library.0.block(height).expect("each block up to the tip has a header").0;
+        let hash = |height| library.snapshot.block(height).expect("each block up to the tip has a header").0;
         let hashes = library.through().map_or_else(Vec::new, |tip| (0..=tip).map(hash).collect());
         Self { library, hashes, digests: Mutex::default() }
     }
@@ -40,7 +39,7 @@ impl SettledIndex {
 
     /// Its last block, and the digest there.
     pub fn last(&self) -> (BlockId, String) {
-        let block = self.library.0.tip.expect("a run that ended has a block");
+        let block = self.library.snapshot.tip.expect("a run that ended has a block");
         (block, self.digest(block.height))
     }
 
@@ -53,7 +52,7 @@ impl SettledIndex {
 
 /// The rows of an index that come from blocks up to this height.
 pub fn derived(library: &Library, height: u32) -> RowMap {
-    let mut derived = rows(&library.0.reader);
+    let mut derived = rows(&library.snapshot.reader);
     derived.retain(|(family, key), value| {
         let value: &Vec<u8> = value;
         let (bytes, at) = match *family {
@@ -77,7 +76,7 @@ fn messages(library: &Library) -> (Vec<Value>, BTreeSet<String>) {
         assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "no seq is missing");
         serde_json::from_slice(&value).expect("an event is JSON")
     };
-    let all = library.0.reader.raw_range(Family::Events, &[], None).map(read);
+    let all = library.snapshot.reader.raw_range(Family::Events, &[], None).map(read);
     let (reorgs, others): (Vec<Value>, Vec<Value>) = all.partition(|event: &Value| event["kind"] == "reorg");
     (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
 }
@@ -87,17 +86,4 @@ pub fn assert_messages(found: &Library, right: &Library, what: &str) {
     let ((found, reorgs), (right, right_reorgs)) = (messages(found), messages(right));
     assert_rows(&found, &right, &format!("{what}: events"));
     assert!(right_reorgs.is_subset(&reorgs), "{what}: {right_reorgs:?} aren't all told: {reorgs:?}");
-}
-
-/// Copies what is in a folder into another.
-pub fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("it is there").map(|entry| entry.expect("it reads").path()) {
-        let target = to.join(entry.file_name().expect("a name"));
-        if entry.is_dir() {
-            fs::create_dir_all(&target).expect("the folder is ours");
-            copy(&entry, &target);
-        } else {
-            fs::copy(&entry, &target).expect("there is space");
-        }
-    }
 }

@@ -1,11 +1,7 @@
-//! An index of a test's own, swept from a source in memory; its rows, its digest, and what the model says they must be.
+//! An index that is swept from a source in memory: its rows and its digest, compared with other indexes and with the model.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
 
 use bitcoin::{Block, Network};
 use coinhound::chain::Chain;
@@ -20,39 +16,29 @@ use coinhound::sync::apply::disconnect::disconnect;
 use coinhound::sync::plan::change::{Entries, Wanted, WantedTrace};
 use coinhound::sync::plan::open::open;
 use coinhound::sync::sweep::sweeper::{Observer, Outcome, Pace, Sweeper};
-use coinhound::watchlist::entries::merge;
-use coinhound::watchlist::{ListOptions, read};
 use tempfile::TempDir;
 
-use crate::oracle::answers::{Answers, List, assert_rows, csv, scripts};
+use crate::oracle::answers::Answers;
 use crate::oracle::touches::Model;
 use crate::support::library::Library;
+use crate::support::lists::{List, entries};
 use crate::support::source::{Branch, MemorySource, SharedSource};
 
-/// One thread, one block in a batch: what every other pace must equal.
+/// One thread, one block in a batch: the reference for every other pace.
 pub const SLOWEST: Pace = Pace { threads: 1, batch_blocks: 1 };
 
-/// Tracks nothing: only what touches is recorded, as the naive model has it.
+/// Follows no coins: only transactions that touch are recorded, as in the naive model.
 pub const UNTRACKED: WantedTrace = WantedTrace { rules: Some(Vec::new()), min_taint_sat: None, max_hops: None };
 
-/// All rows that the chain and the lists decide, not how they were come by: family and key, value.
+/// The rows that depend on the chain and the lists alone, not on the runs that made them: family and key, value.
 pub type RowMap = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
 
-/// What an index of the tests' chain is of.
+/// The identity of an index of regtest.
 pub fn identity() -> Identity {
     Identity { chain: Chain::Regtest, genesis: Chain::Regtest.genesis_hash(), challenge: None }
 }
 
-/// The entries of a list, read as a file would be.
-pub fn entries(list: &List) -> Entries {
-    let options = ListOptions::default();
-    let read = read(&mut csv(list).as_bytes(), "list.csv", Chain::Regtest, &options).expect("a good list");
-    let entries = merge([read], 0);
-    assert_eq!(entries.len(), list.len(), "every script is an entry");
-    entries
-}
-
-/// An index.
+/// An index in a folder of its own.
 pub struct SweptIndex {
     dir: TempDir,
     wanted: Wanted,
@@ -60,12 +46,12 @@ pub struct SweptIndex {
 }
 
 impl SweptIndex {
-    /// An index for this list that tracks nothing, without a block.
+    /// An index for this list that follows no coins, still without a block.
     pub fn new(list: &List) -> Self {
         Self::tracking(entries(list), &UNTRACKED)
     }
 
-    /// An index for these entries that follows coins so far, without a block.
+    /// An index for these entries that follows coins as `trace` says, still without a block.
     pub fn tracking(entries: Entries, trace: &WantedTrace) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the index");
         let lists = Some((entries, TakenLists::default()));
@@ -75,18 +61,18 @@ impl SweptIndex {
         swept
     }
 
-    /// Asks for something else from now on.
+    /// Changes the lists and the trace settings, and opens the index with them.
     pub fn want(&mut self, wanted: Wanted) {
         self.wanted = wanted;
         self.reopen();
     }
 
-    /// An index of this list swept up the chain at the slowest pace; it tracks nothing.
+    /// An index of this list that follows no coins, swept to the chain's tip at the slowest pace.
     pub fn fresh(branch: &Arc<Branch>, list: &List) -> Self {
         Self::fresh_tracking(branch, entries(list), &UNTRACKED)
     }
 
-    /// An index of these entries swept up the chain at the slowest pace.
+    /// An index of these entries, swept to the chain's tip at the slowest pace.
     pub fn fresh_tracking(branch: &Arc<Branch>, entries: Entries, trace: &WantedTrace) -> Self {
         let swept = Self::tracking(entries, trace);
         swept.sweep(&MemorySource::on(branch), SLOWEST).expect("a sane source");
@@ -103,28 +89,28 @@ impl SweptIndex {
 
     /// The index itself.
     pub fn writer(&self) -> &Writer {
-        self.writer.as_ref().expect("it is open between calls")
+        self.writer.as_ref().expect("the index is open between calls")
     }
 
-    /// Sweeps up to the source's tip.
+    /// Sweeps to the source's tip.
     pub fn sweep(&self, source: &Arc<MemorySource>, pace: Pace) -> Result<Outcome, SyncError> {
         self.sweep_to(None, source, pace)
     }
 
-    /// Sweeps up to a height, or the source's tip.
+    /// Sweeps to a height, or to the source's tip.
     pub fn sweep_to(&self, to: Option<u32>, source: &Arc<MemorySource>, pace: Pace) -> Result<Outcome, SyncError> {
         let shared = Arc::new(SharedSource(Arc::clone(source)));
         Sweeper::new(self.writer(), shared, pace, &source.stop).run(to, &mut NoObserver)
     }
 
-    /// Height of the last block, if there is any.
+    /// Height of the last block, if there is one.
     pub fn tip(&self) -> Option<u32> {
         self.writer().tip().expect("the index reads").map(|tip| tip.height)
     }
 
     /// Undoes every block above this height.
     pub fn undo(&self, fork: u32) {
-        let tip = self.writer().tip().expect("the index reads").expect("it has blocks");
+        let tip = self.writer().tip().expect("the index reads").expect("the index has blocks");
         disconnect(self.writer(), tip, fork, Seen::Sweep).expect("the index undoes itself");
     }
 
@@ -133,27 +119,19 @@ impl SweptIndex {
         digest(self.writer(), height).expect("the index reads").map(|hash| hash.to_string())
     }
 
-    /// All rows but those of `meta`.
+    /// See [`RowMap`].
     pub fn rows(&self) -> RowMap {
         rows(self.writer())
     }
 
-    /// Panics unless touches, coins, spends and records are the model's after the last of these blocks, and nothing is left over.
+    /// Panics unless touches, coins, spends and records are the model's after the last of these blocks, and there are no other rows.
     pub fn assert_model(&self, blocks: &[Block], list: &List, what: &str) {
         let height = u32::try_from(blocks.len() - 1).expect("a short chain");
-        let (expected, all) = (Answers::at(blocks, Network::Regtest, list, height), scripts(list));
+        let expected = Answers::at(blocks, Network::Regtest, list, height);
         let library = Library::open(self.writer().path());
         assert_eq!(library.through(), Some(height), "{what}");
-        assert_rows(&library.history("all", height), &expected.history(&all), what);
-        assert_rows(&library.coins("all", height), &expected.coins(&all), what);
-        assert_rows(&library.balances("all", height), &expected.balances(&all), what);
-        let model = &expected.model;
-        // BIP30's twins share an id, and `tx` tells of one of them.
-        for record in model.records.iter().filter(|record| {
-            model.records.iter().all(|other| other.txid != record.txid || other.height == record.height)
-        }) {
-            assert_eq!(library.tx(record.txid, height), expected.tx(record.txid), "{what}");
-        }
+        expected.assert_all(&library, height, what);
+        expected.assert_transactions(&library, height, what);
         self.assert_counts(blocks, list, what);
     }
 
@@ -184,11 +162,11 @@ impl SweptIndex {
     }
 }
 
-/// All rows of an index that the chain and the lists decide.
+/// The rows of an index that depend on the chain and the lists alone.
 pub fn rows(view: &View) -> RowMap {
     let entries = view.entries().map(|entry| {
         let (script, entry) = entry.expect("the index reads");
-        // Which sweep brought it is how it was come by.
+        // The sweep that brought an entry depends on the runs.
         let plain = EntryRow { sweep: 0, ..entry };
         (("entries", script.0.to_vec()), plain.value())
     });
@@ -208,37 +186,15 @@ pub fn assert_same_rows(found: &RowMap, expected: &RowMap, what: &str) {
         assert_eq!(Some(value), expected.get(key), "{what}: {}", name(key));
     }
     for key in expected.keys() {
-        assert!(found.contains_key(key), "{what}: there is no row {}", name(key));
+        assert!(found.contains_key(key), "{what}: row {} is missing", name(key));
     }
 }
 
-/// Hears nothing.
+/// Ignores the progress of a sweep.
 pub struct NoObserver;
 
 impl Observer for NoObserver {
     fn begin(&mut self, _first: u32, _last: u32, _tally: &Tally) {}
     fn passed(&mut self, _height: u32, _tally: &Tally) {}
     fn end(&mut self) {}
-}
-
-/// Runs a test's part, which `what` names where it fails. Where it hangs the process ends with a word, since a thread can't be
-/// ended.
-pub fn watched<T>(what: &str, part: impl FnOnce() -> T) -> T {
-    // Nobody is left to tell where this fails.
-    let say = |how: &str, what: &str| writeln!(std::io::stderr(), "{how}: {what}").ok();
-    let (done, waiting) = channel::<()>();
-    let name = what.to_owned();
-    let dog = std::thread::spawn(move || {
-        if waiting.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-            say("it hangs", &name);
-            std::process::abort();
-        }
-    });
-    let result = catch_unwind(AssertUnwindSafe(part));
-    drop(done);
-    dog.join().expect("a watchdog doesn't panic");
-    result.unwrap_or_else(|panic| {
-        say("it fails", what);
-        resume_unwind(panic)
-    })
 }

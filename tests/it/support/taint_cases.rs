@@ -10,9 +10,10 @@ use coinhound::trace::Rule;
 
 use crate::oracle::taint::{self, ListedScript, OracleCoin, OracleTrace, Question};
 use crate::support::chain::outputs;
+use crate::support::effort::each_case;
 use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
-use crate::support::swept::{SweptIndex, watched};
+use crate::support::swept::SweptIndex;
 
 /// Random lists over the scripts of a chain: flagged, services, both; few labels for many.
 fn draw_lists(blocks: &[Block], rng: &mut Rng) -> Vec<ListedScript> {
@@ -157,11 +158,11 @@ impl TaintCase {
 
 /// Draws cases of a property.
 pub fn each(property: u64, check: impl Fn(&mut TaintCase)) {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10);
-    for number in 0..cases {
-        let mut case = TaintCase::draw(property, number);
-        watched(&case.name.clone(), || check(&mut case));
-    }
+    let draw = |number| {
+        let case = TaintCase::draw(property, number);
+        (case.name.clone(), case)
+    };
+    each_case(10, draw, check);
 }
 
 /// Panics unless the answer under a rule is the naive tracer's.

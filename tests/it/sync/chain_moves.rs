@@ -10,11 +10,12 @@ use coinhound::chain::header::HeaderError;
 use coinhound::sync::SyncError;
 use coinhound::sync::sweep::sweeper::Pace;
 
-use crate::oracle::answers::List;
+use crate::support::effort::watched;
+use crate::support::lists::List;
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
 use crate::support::source::{Branch, MemorySource, SourceAnswer, SourceCall};
-use crate::support::swept::{SweptIndex, assert_same_rows, watched};
+use crate::support::swept::{SweptIndex, assert_same_rows};
 
 const QUICK: Pace = Pace { threads: 2, batch_blocks: 7 };
 

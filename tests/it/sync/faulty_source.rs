@@ -11,12 +11,13 @@ use coinhound::sync::SyncError;
 use coinhound::sync::fetch::source::Spent;
 use coinhound::sync::sweep::sweeper::Pace;
 
-use crate::oracle::answers::List;
 use crate::support::chain::{RegtestChain, Template, outputs};
+use crate::support::effort::watched;
+use crate::support::lists::List;
 use crate::support::random::Rng;
 use crate::support::scripts::Shape;
 use crate::support::source::{Branch, MemorySource, SourceAnswer, SourceCall};
-use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows, watched};
+use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows};
 
 const QUICK: Pace = Pace { threads: 2, batch_blocks: 7 };
 

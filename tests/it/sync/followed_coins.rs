@@ -16,10 +16,11 @@ use coinhound::trace::Rule;
 
 use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};
 use crate::support::chain::{RegtestChain, outputs};
+use crate::support::effort::each_case;
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 use crate::support::source::{Branch, MemorySource, SharedSource};
-use crate::support::swept::{NoObserver, RowMap, SweptIndex, UNTRACKED, assert_same_rows, watched};
+use crate::support::swept::{NoObserver, RowMap, SweptIndex, UNTRACKED, assert_same_rows};
 
 /// A chain, what is asked of it, and an index with a past.
 struct FollowCase {
@@ -199,11 +200,11 @@ fn told(index: &SweptIndex, what: &str) -> BTreeMap<String, Fact> {
 }
 
 fn each(property: u64, check: impl Fn(&mut FollowCase)) {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
-    for number in 0..cases {
-        let mut case = FollowCase::draw(property, number);
-        watched(&case.name.clone(), || check(&mut case));
-    }
+    let draw = |number| {
+        let case = FollowCase::draw(property, number);
+        (case.name.clone(), case)
+    };
+    each_case(12, draw, check);
 }
 
 /// A source that asks for a stop at the call of this number.

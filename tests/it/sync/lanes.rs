@@ -7,9 +7,9 @@ use std::path::Path;
 use bitcoin::{Block, ScriptBuf};
 use serde_json::{Value, json};
 
-use crate::oracle::answers::{List, write_list};
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
+use crate::support::lists::List;
 use crate::support::program::Program;
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
@@ -22,8 +22,7 @@ const WAYS: [(&str, bool); 5] =
 fn program(node: &Bitcoind, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Program {
     let text = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
     let program = Program::new(node, index.to_owned());
-    let list = write_list(&program, list);
-    let program = program.with(&["--watch", &list, "--lane", lane, "--rpc-cookie-file", &text(&node.cookie_file())]);
+    let program = program.watching(list).with(&["--lane", lane, "--rpc-cookie-file", &text(&node.cookie_file())]);
     match empty {
         None => program,
         Some(empty) => program.with_datadir(empty),

@@ -7,12 +7,13 @@ use coinhound::node::NodeError;
 use coinhound::sync::SyncError;
 use coinhound::sync::sweep::sweeper::Pace;
 
-use crate::oracle::answers::List;
 use crate::support::chain::{RegtestChain, Template, outputs};
+use crate::support::effort::{each_case, watched};
+use crate::support::lists::List;
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 use crate::support::source::{Branch, MemorySource};
-use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows, watched};
+use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows};
 
 /// A chain, a list for it, and the generator for what else a property draws.
 struct ListCase {
@@ -73,11 +74,11 @@ impl ListCase {
 
 /// Draws cases of a property.
 fn each(property: u64, check: impl Fn(&mut ListCase)) {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
-    for number in 0..cases {
-        let mut case = ListCase::draw(property, number);
-        watched(&case.name.clone(), || check(&mut case));
-    }
+    let draw = |number| {
+        let case = ListCase::draw(property, number);
+        (case.name.clone(), case)
+    };
+    each_case(12, draw, check);
 }
 
 #[test]

@@ -6,11 +6,12 @@ use coinhound::sync::SyncError;
 use coinhound::sync::sweep::sweeper::Pace;
 use tempfile::TempDir;
 
-use crate::oracle::answers::{Answers, List, assert_rows, scripts};
+use crate::oracle::answers::{Answers, assert_rows};
 use crate::oracle::touches::{SpendState, TouchKind};
 use crate::support::chain::{RegtestChain, Template, outputs};
 use crate::support::fake_node::{FakeNode, Lie};
 use crate::support::library::Library;
+use crate::support::lists::{List, scripts};
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 
