@@ -46,6 +46,7 @@ mod node {
 mod sync {
     mod chain_moves;
     mod faulty_source;
+    mod follow_case;
     mod followed_coins;
     mod lanes;
     mod mainnet;
@@ -70,6 +71,7 @@ mod command {
     mod changes;
     mod cli_page;
     mod contract;
+    mod crowd;
     mod events;
     mod exit_codes;
     mod follow;

@@ -1,20 +1,24 @@
-//! `follow` at a real node's tip: blocks as they come, reorgs, a node that restarts, lists that change, signals.
+//! `follow` at a real node's tip: new blocks, reorgs, a node that restarts, lists that change, signals.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::support::bitcoind::Bitcoind;
-use crate::support::program::{Program, RunningProgram};
 use bitcoin::ScriptBuf;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::bitcoind::Bitcoind;
+use crate::support::files::text;
+use crate::support::program::{Program, RunningProgram};
+use crate::support::wait::PATIENCE;
 
-/// A regtest node whose miner's script is on the list, and the program at its tip.
+/// A regtest node whose miner's script is listed, and the program that follows it.
 struct Followed {
     node: Bitcoind,
     program: Program,
-    list: std::path::PathBuf,
+    list: PathBuf,
+    _dir: TempDir,
 }
 
 fn script(n: u8) -> ScriptBuf {
@@ -23,46 +27,40 @@ fn script(n: u8) -> ScriptBuf {
 
 impl Followed {
     fn new() -> Self {
-        let node = Bitcoind::regtest();
+        let (node, dir) = (Bitcoind::regtest(), tempfile::tempdir().expect("a folder for the index"));
         mine(&node, 5, 1);
-        let program = Program::new(&node, tempfile::tempdir().expect("a folder").keep().join("index"));
+        let program = Program::new(&node, dir.path().join("index"));
         let list = program.watchlist(&[(script(1), "miner")]);
-        let program = program.with(&["--watch", list.to_str().expect("plain")]);
-        Self { node, program, list }
+        let program = program.with(&["--watch", text(&list)]);
+        Self { node, program, list, _dir: dir }
     }
 
     fn start(&self) -> RunningProgram {
         self.program.spawn(&["--format", "jsonl", "follow"])
     }
 
-    /// The digest of an index made now, and that of the one that was followed with.
+    /// Panics unless the index is the one that a new run makes.
     fn assert_fresh(&self) {
         let fresh = self.program.elsewhere();
-        assert_eq!(fresh.json(&["backfill"]).0, 0);
-        assert_eq!(self.program.json(&["digest"]).1["digest"], fresh.json(&["digest"]).1["digest"]);
+        fresh.backfill("a new index");
+        assert_eq!(self.program.digest(), fresh.digest());
         assert_eq!(self.program.json(&["verify", "--node"]).0, 0);
     }
 }
 
-impl Drop for Followed {
-    fn drop(&mut self) {
-        self.program.index().parent().map(|folder| fs::remove_dir_all(folder).ok());
-    }
-}
-
-/// Mines blocks to `script(n)`.
+/// Mines blocks to `script(n)`, and returns their hashes.
 fn mine(node: &Bitcoind, blocks: u32, n: u8) -> Vec<String> {
     let descriptor = format!("raw({})", script(n).to_hex_string());
     let mined = node.rpc("generatetodescriptor", json!([blocks, descriptor]));
     mined.as_array().expect("hashes").iter().map(|hash| hash.as_str().expect("a hash").to_owned()).collect()
 }
 
-/// The next message that fits.
+/// Waits for an event that fits, and returns it.
 fn await_event(running: &mut RunningProgram, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         let Some(line) = running.line(Duration::from_secs(1)) else {
-            assert!(running.is_running(), "{what}: it ended");
+            assert!(running.is_running(), "{what}: follow ended: {}", running.log());
             continue;
         };
         let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -70,14 +68,13 @@ fn await_event(running: &mut RunningProgram, what: &str, fits: impl Fn(&Value) -
             return event;
         }
     }
-    panic!("{what}: no such event came");
+    panic!("{what}: no such event");
 }
 
 fn is_touch(event: &Value, block: &str) -> bool {
     event["kind"] == "touch" && event["block"] == *block
 }
 
-/// Ends it, which takes no longer than two seconds beside a busy machine's own slowness.
 fn end(running: RunningProgram) {
     running.term();
     let out = running.wait(Duration::from_secs(20));
@@ -85,7 +82,7 @@ fn end(running: RunningProgram) {
 }
 
 #[test]
-fn blocks_reorgs_restarts_and_outages_are_followed_and_told() {
+fn blocks_reorgs_restarts_and_outages_are_followed_and_logged() {
     let mut followed = Followed::new();
     let mut running = followed.start();
     let caught_up = await_event(&mut running, "catching up", |event| event["kind"] == "caught_up");
@@ -93,7 +90,7 @@ fn blocks_reorgs_restarts_and_outages_are_followed_and_told() {
     let mined = mine(&followed.node, 2, 1);
     let touch = await_event(&mut running, "a block", |event| is_touch(event, &mined[1]));
     assert_eq!((&touch["seen"], &touch["height"], &touch["touch"]), (&"tip".into(), &7.into(), &"funding".into()));
-    // Two blocks are given up for three.
+    // Three blocks replace two.
     followed.node.rpc("invalidateblock", json!([mined[0]]));
     let others = mine(&followed.node, 3, 2);
     let reorg = await_event(&mut running, "a reorg", |event| event["kind"] == "reorg");
@@ -103,18 +100,18 @@ fn blocks_reorgs_restarts_and_outages_are_followed_and_told() {
     let mined = mine(&followed.node, 1, 1);
     await_event(&mut running, "after a reorg", |event| is_touch(event, &mined[0]));
     assert_eq!(others.len(), 3);
-    // The node goes away and comes back with a new cookie.
+    // The node restarts with a new cookie.
     followed.node.restart();
     let mined = mine(&followed.node, 1, 1);
     await_event(&mut running, "after a restart", |event| is_touch(event, &mined[0]));
     end(running);
     followed.assert_fresh();
-    // What was told lies in the log, numbered one by one, and is told once.
+    // The log has every event once, numbered without a gap.
     let (code, events) = followed.program.jsonl(&["events"]);
     assert_eq!(code, 0);
     let seqs: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
-    // Blocks that came while nobody followed.
+    // Blocks that came while no program followed.
     let mined = mine(&followed.node, 3, 1);
     let mut running = followed.start();
     let touch = await_event(&mut running, "while away", |event| is_touch(event, &mined[0]));
@@ -128,28 +125,29 @@ fn lists_are_read_again_when_they_change_and_keep_their_last_good_state() {
     mine(&followed.node, 3, 2);
     let mut running = followed.start();
     await_event(&mut running, "catching up", |event| event["kind"] == "caught_up");
-    let first = fs::read_to_string(&followed.list).expect("ours");
+    let first = fs::read_to_string(&followed.list).expect("a file of the test");
+    let write = |text: &str| fs::write(&followed.list, text).expect("a file of the test");
     let line = format!("script:{} second\n", script(2).to_hex_string());
-    // Half of a line is no list.
-    fs::write(&followed.list, format!("{first}{}", &line[..20])).expect("ours");
+    // Half of a line makes the list unusable.
+    write(&format!("{first}{}", &line[..20]));
     let mined = mine(&followed.node, 1, 1);
     await_event(&mut running, "with half a list", |event| is_touch(event, &mined[0]));
     let (code, answer) = followed.program.json(&["balance", "all"]);
     assert_eq!((code, &answer["coverage"]["lists_changed"]), (3, &true.into()), "{answer}");
-    fs::write(&followed.list, format!("{first}{line}")).expect("ours");
+    write(&format!("{first}{line}"));
     let hex = script(2).to_hex_string();
     let touch = await_event(&mut running, "a new entry's past", |event| event["script"] == *hex);
     assert_eq!((&touch["height"], &touch["seen"]), (&6.into(), &"sweep".into()));
     let mined = mine(&followed.node, 1, 2);
-    let touch = await_event(&mut running, "a new entry's present", |event| is_touch(event, &mined[0]));
+    let touch = await_event(&mut running, "a new entry's new block", |event| is_touch(event, &mined[0]));
     assert_eq!(touch["seen"], "tip");
-    // What is gone from a list stays: a running program never forgets.
-    fs::write(&followed.list, &line).expect("ours");
+    // An entry that is removed from a list stays in the index: a running program never forgets one.
+    write(&line);
     std::thread::sleep(Duration::from_secs(3));
     let mined = mine(&followed.node, 1, 1);
     await_event(&mut running, "an entry that no list names", |event| is_touch(event, &mined[0]));
     end(running);
-    fs::write(&followed.list, format!("{first}{line}")).expect("ours");
+    write(&format!("{first}{line}"));
     let (code, answer) = followed.program.json(&["backfill"]);
     assert_eq!((code, &answer["blocks"]), (0, &0.into()), "{answer}");
     followed.assert_fresh();

@@ -1,5 +1,5 @@
-//! A disk that is full ends a run with a clear word, at whatever write; what is left is valid, and once there is space the next run
-//! goes on from there.
+//! A full disk ends a run with a clear message, whichever write fails. The index is valid then, and once there is space the next run
+//! resumes it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,27 +12,27 @@ use tempfile::TempDir;
 use crate::support::bitcoind::Bitcoind;
 use crate::support::crash::{CrashRig, PreparedScenario, Run, Scenario, side_by_side};
 use crate::support::files::copy_folder;
+use crate::support::lists::from_at_most;
 use crate::support::program::ProgramOutput;
 use crate::support::random::{self, Rng};
 use crate::support::strace;
 
 const BACKFILL: Run = Run { node: 0, list: 0, arguments: &["backfill"] };
-const FIRST: Scenario = Scenario { name: "first backfill", before: &[], act: BACKFILL };
-const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], act: Run { node: 1, ..BACKFILL } };
+const FIRST: Scenario = Scenario { name: "first backfill", before: &[], killed: BACKFILL };
+const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], killed: Run { node: 1, ..BACKFILL } };
 
-fn field() -> CrashRig {
+fn rig() -> CrashRig {
     let (mut ours, mut rng) = (random::chain(95, 112), Rng::new(95));
     let theirs = random::fork(&mut ours, &mut rng, 9, 1);
-    let mut list = random::watchlist(&ours, &mut rng, 60);
-    list.iter_mut().for_each(|(_, from)| *from = (*from).min(103));
+    let list = from_at_most(103, random::watchlist(&ours, &mut rng, 60));
     let nodes = vec![Bitcoind::regtest(), Bitcoind::regtest()];
     ours.submit_to(&nodes[0]);
     theirs.submit_to(&nodes[1]);
     CrashRig::new(nodes, &[list], 1)
 }
 
-/// Panics unless the run said that the disk is full and left a valid index; then has the next one go on, with space.
-fn assert_stopped_and_goes_on(
+/// Panics unless the run reported a full disk and left a valid index, and the next run resumes it once `free` has made space.
+fn assert_stopped_and_resumes(
     prepared: &PreparedScenario<'_>,
     folder: &Path,
     out: &ProgramOutput,
@@ -43,22 +43,22 @@ fn assert_stopped_and_goes_on(
     assert!(out.stderr.contains("the disk under ") && out.stderr.contains(" is full; free some"), "{what}: {out:#?}");
     let next = prepared.next(prepared.assert_valid(folder, what));
     free();
-    let answer = prepared.assert_goes_on(folder, what);
+    let answer = prepared.assert_resumes(folder, what);
     let through = answer["through"].as_u64().expect("a height");
     let found = [&answer["from"], &answer["blocks"]];
-    assert_eq!(found, [&json!(next), &json!(through + 1 - u64::from(next))], "{what}: it goes on: {answer}");
+    assert_eq!(found, [&json!(next), &json!(through + 1 - u64::from(next))], "{what}: where it resumes: {answer}");
 }
 
-/// A small file system of its own, seen through the process that keeps it; gone with that.
+/// A small file system in a mount namespace of its own, reached through the process that keeps it; it ends with that process.
 struct SmallDisk {
     keeper: Child,
-    /// Where it is mounted, for the keeper alone.
+    /// The mount point, which only the keeper sees.
     _at: TempDir,
     root: PathBuf,
 }
 
 impl SmallDisk {
-    /// `None` where the kernel lets this user mount nothing, not even in a namespace of its own.
+    /// `None` if the kernel doesn't let this user mount, not even in a user namespace.
     fn new(mebibytes: usize) -> Option<Self> {
         [&["--mount"][..], &["--user", "--map-root-user", "--mount"]]
             .iter()
@@ -73,7 +73,7 @@ impl SmallDisk {
         let mut keeper = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut said = String::new();
         BufReader::new(keeper.stdout.take()?).read_line(&mut said).ok()?;
-        let inside = at.path().strip_prefix("/").expect("temporary folders have whole paths");
+        let inside = at.path().strip_prefix("/").expect("temporary folders have absolute paths");
         let root = Path::new("/proc").join(keeper.id().to_string()).join("root").join(inside);
         let disk = Self { keeper, _at: at, root };
         (said == "ready\n").then_some(disk)
@@ -83,41 +83,45 @@ impl SmallDisk {
         self.root.join("ballast")
     }
 
-    /// Takes away what fills it up.
+    /// Removes the file that fills it up.
     fn free(&self) {
-        fs::remove_file(self.ballast()).expect("it is there");
+        fs::remove_file(self.ballast()).expect("the disk was filled");
     }
 
-    /// Fills it up, but for so many bytes.
+    /// Fills it up, except for `bytes`.
     fn leave(&self, bytes: u64) {
         let size = fill(&self.ballast());
         let kept = size.saturating_sub(bytes);
-        fs::File::options().write(true).open(self.ballast()).and_then(|file| file.set_len(kept)).expect("it is ours");
+        fs::File::options()
+            .write(true)
+            .open(self.ballast())
+            .and_then(|file| file.set_len(kept))
+            .expect("a file of the test");
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The keeper may have ended by itself.
         self.keeper.kill().ok();
         self.keeper.wait().ok();
     }
 }
 
-/// What the small disk gives out.
+/// The unit in which tmpfs allocates.
 const PAGE: u64 = 4096;
 
-/// Writes a file until the disk is full; gives its size.
+/// Writes a file until the disk is full; returns its size.
 fn fill(path: &Path) -> u64 {
-    let (mut file, page) = (fs::File::create(path).expect("it is ours"), [0x55; 4096]);
+    let (mut file, page) = (fs::File::create(path).expect("a file of the test"), [0x55; 4096]);
     while file.write_all(&page).is_ok() {}
-    file.metadata().expect("it is there").len()
+    file.metadata().expect("a file of the test").len()
 }
 
-/// The victim's run on a small disk with so many bytes left, from a copy of the prepared index.
+/// The run on a small disk with `bytes` left, on a copy of the prepared index.
 fn run_with(disk: &SmallDisk, prepared: &PreparedScenario<'_>, bytes: u64) -> (PathBuf, ProgramOutput) {
     let folder = disk.root.join("run");
-    fs::create_dir(&folder).expect("there is space");
+    fs::create_dir(&folder).expect("an empty disk");
     copy_folder(&prepared.start, &folder);
     disk.leave(bytes);
     let out = prepared.program(&folder).run(&prepared.arguments());
@@ -125,19 +129,19 @@ fn run_with(disk: &SmallDisk, prepared: &PreparedScenario<'_>, bytes: u64) -> (P
 }
 
 #[test]
-fn a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on() {
-    let field = field();
+fn a_disk_that_fills_up_ends_the_run_and_the_next_one_resumes() {
+    let rig = rig();
     let Some(disk) = SmallDisk::new(64) else {
-        // Then the kernel's word is put in its mouth, at every write that there is.
-        return fail_writes(&field, usize::MAX);
+        // Without a mount, strace makes each write fail as on a full disk.
+        return fail_writes(&rig, usize::MAX);
     };
     for (scenario, count) in [(FIRST, 12), (REORG, 8)] {
-        let prepared = field.prepare(scenario);
-        // Doubled until it is enough, then halved.
+        let prepared = rig.prepare(scenario);
+        // The space that a run needs: doubled until it is enough, then bisected.
         let is_enough = |bytes: u64| {
             let (folder, out) = run_with(&disk, &prepared, bytes);
             disk.free();
-            fs::remove_dir_all(folder).expect("it is ours");
+            fs::remove_dir_all(folder).expect("a file of the test");
             out.code == 0
         };
         let mut enough = PAGE;
@@ -152,20 +156,20 @@ fn a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on() {
         for bytes in (0..count).map(|at| at * short / count) {
             let what = format!("{}, {bytes} bytes of {enough} left", scenario.name);
             let (folder, out) = run_with(&disk, &prepared, bytes);
-            assert_stopped_and_goes_on(&prepared, &folder, &out, || disk.free(), &what);
+            assert_stopped_and_resumes(&prepared, &folder, &out, || disk.free(), &what);
         }
     }
 }
 
 #[test]
-fn a_write_for_which_there_is_no_space_ends_the_run_and_the_next_one_goes_on() {
-    fail_writes(&field(), 12);
+fn a_write_without_space_ends_the_run_and_the_next_one_resumes() {
+    fail_writes(&rig(), 12);
 }
 
-/// Has the disk be full from each of the run's writes on, or from so many of them.
-fn fail_writes(field: &CrashRig, count: usize) {
+/// Makes the disk full from a write on, for `count` of the run's writes, or for all of them.
+fn fail_writes(rig: &CrashRig, count: usize) {
     for scenario in [FIRST, REORG] {
-        let prepared = field.prepare(scenario);
+        let prepared = rig.prepare(scenario);
         let writes = prepared.trace.writes;
         let count = count.min(writes);
         let points: Vec<usize> = (0..count).map(|at| 1 + at * writes / count).collect();
@@ -174,7 +178,7 @@ fn fail_writes(field: &CrashRig, count: usize) {
             let what = format!("{}, full from write {nth} of {writes}", scenario.name);
             let out =
                 strace::full_from(&prepared.program(&folder), &prepared.arguments(), *nth, &prepared.trace, &folder);
-            assert_stopped_and_goes_on(&prepared, &folder, &out, || (), &what);
+            assert_stopped_and_resumes(&prepared, &folder, &out, || (), &what);
         });
     }
 }

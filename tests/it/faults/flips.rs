@@ -1,5 +1,5 @@
-//! A flipped bit anywhere in the database's files: every answer is the right one, or an error; never a wrong one, never a panic.
-//! A log that was hit doesn't pass for one that ends there: what had reached the disk is known beside it.
+//! A flipped bit anywhere in the database's files: every answer is right, or an error; never wrong, never a panic. A damaged
+//! write-ahead log isn't taken for a shorter one: the last block that reached the disk is known from elsewhere.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -36,15 +36,15 @@ use crate::support::swept::{UNTRACKED, identity};
 const TIP: u32 = 108;
 const PACE: Pace = Pace { threads: 1, batch_blocks: 1 };
 
-/// A chain and a list, and what an index of them must answer.
+/// A chain, a list, and the answers of an index of them.
 struct ExpectedAnswers {
-    told: FakeNode,
+    node: FakeNode,
     list: List,
-    /// The answers after a block, made when they are asked for; before any under `None`.
+    /// The answers after a block, or before the first one under `None`; made on demand.
     right: Mutex<BTreeMap<Option<u64>, Arc<Value>>>,
 }
 
-/// An index at rest.
+/// An index that no run changes.
 struct IndexFiles<'a> {
     name: &'static str,
     dir: TempDir,
@@ -59,7 +59,7 @@ struct BitFlip {
     bit: u32,
 }
 
-/// What became of flips.
+/// The results of flips: by kind of file, the number of right answers and of errors.
 #[derive(Debug, Default)]
 struct FlipCounts(Mutex<BTreeMap<(String, &'static str), usize>>);
 
@@ -68,18 +68,18 @@ impl ExpectedAnswers {
         let chain = random::chain(seed, TIP);
         let mut list = random::watchlist(&chain, &mut Rng::new(seed), 40);
         list.iter_mut().for_each(|(_, from)| *from = (*from).min(TIP));
-        Self { told: FakeNode::new(chain.blocks()), list, right: Mutex::default() }
+        Self { node: FakeNode::new(chain.blocks()), list, right: Mutex::default() }
     }
 
     /// The answers after the block at a height, or before any.
     fn after(&self, through: Option<u64>) -> Arc<Value> {
-        let mut right = self.right.lock().expect("what is asked for here is right");
+        let mut right = self.right.lock().expect("no job panicked here");
         let make = || {
             let dir = tempfile::tempdir().expect("a folder for the index");
             let index = dir.path().join("index");
             match through.map(|height| u32::try_from(height).expect("a height")) {
                 None => drop(open(&index, &identity(), &wanted(&self.list)).expect("a new index")),
-                to => drop(self.told.sweep(&index, &self.list, to, PACE).expect("a sane source")),
+                to => drop(self.node.sweep(&index, &self.list, to, PACE).expect("an honest source")),
             }
             Arc::new(ask(&index).expect("a whole index"))
         };
@@ -92,32 +92,32 @@ impl ExpectedAnswers {
 }
 
 impl<'a> IndexFiles<'a> {
-    /// One that runs made which ended at these heights; the last run is in the log, what those before brought is in tables.
+    /// An index made by runs that ended at these heights: the last run is in the write-ahead log, the others are in tables.
     fn new(name: &'static str, truth: &'a ExpectedAnswers, stops: &[u32]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the index");
-        let rest = Self { name, dir, truth };
+        let files = Self { name, dir, truth };
         for stop in stops {
-            truth.told.sweep(&rest.index(), &truth.list, Some(*stop), PACE).expect("a sane source");
+            truth.node.sweep(&files.index(), &truth.list, Some(*stop), PACE).expect("an honest source");
         }
-        assert_same(&ask(&rest.index()).expect("a whole index"), &truth.last(), name);
-        rest
+        assert_same(&ask(&files.index()).expect("a whole index"), &truth.last(), name);
+        files
     }
 
     fn index(&self) -> PathBuf {
         self.dir.path().join("index")
     }
 
-    /// So many flips, spread over all files, by size and at random; some in each.
+    /// About `count` random flips, spread over all files by size, with some in each.
     fn flips(&self, count: usize, rng: &mut Rng) -> Vec<BitFlip> {
-        let names = fs::read_dir(self.index()).expect("it is there").map(|entry| entry.expect("it reads"));
+        let names = fs::read_dir(self.index()).expect("a file of the index").map(|entry| entry.expect("it reads"));
         let mut files: Vec<_> =
             names.map(|entry| (entry.file_name().into(), entry.metadata().expect("it reads").len())).collect();
-        // What holds no rows: text that is only written, and an empty file.
+        // Files without rows: never read, or empty.
         let holds = |file: &PathBuf| !["LOCK", "HOLDER", "IDENTITY"].iter().any(|name| file == Path::new(name));
         files.retain(|(file, size)| *size > 0 && holds(file));
         files.sort();
         let share = |file: &PathBuf| match file.to_string_lossy() {
-            // A damaged one is looked at for seconds, in case somebody is just writing it.
+            // A damaged one is read for seconds, in case a writer is replacing it.
             name if name == "CURRENT" => 1,
             name if name.starts_with("OPTIONS") => 2,
             name if name.ends_with(".log") => count / 6,
@@ -127,7 +127,7 @@ impl<'a> IndexFiles<'a> {
         for (file, size) in &files {
             let size = usize::try_from(*size).expect("a small file");
             let count = share(file).clamp(1, size);
-            // One at random out of each of so many parts.
+            // A random byte of each of `count` parts.
             let byte = |part: usize| part * size / count;
             let flip = |part| {
                 let within = (byte(part + 1) - byte(part)).max(1);
@@ -138,7 +138,7 @@ impl<'a> IndexFiles<'a> {
                 }
             };
             flips.extend((0..count).map(flip));
-            // What the last run wrote first: how far it was to get. Without it the index can't tell what it lacks.
+            // The first write of the last run is its goal, without which the index can't know what it lacks.
             let first = BitFlip { file: file.clone(), byte: size.min(20) - 1, bit: 0 };
             flips.extend(file.extension().is_some_and(|name| name == "log").then_some(first));
         }
@@ -151,13 +151,13 @@ impl<'a> IndexFiles<'a> {
         let index = dir.path().join("index");
         copy_folder(&self.index(), &index);
         let path = index.join(&flip.file);
-        let mut bytes = fs::read(&path).expect("it is there");
+        let mut bytes = fs::read(&path).expect("a file of the index");
         bytes[flip.byte] ^= 1 << flip.bit;
-        fs::write(&path, bytes).expect("it is ours");
+        fs::write(&path, bytes).expect("a file of the test");
         (dir, index)
     }
 
-    /// Panics where any answer of the damaged index is wrong; and where a run that goes on makes it so.
+    /// Panics if an answer of the damaged index is wrong, before or after another run.
     fn check(&self, flip: &BitFlip, tally: &FlipCounts) {
         let what = format!("{}, {flip:?}", self.name);
         let (_dir, index) = self.damaged(flip);
@@ -165,7 +165,7 @@ impl<'a> IndexFiles<'a> {
             Ok(answers) => {
                 let through = answers["through"].as_u64();
                 assert_same(&answers, &self.truth.after(through), &what);
-                // All of it had reached the disk, so an older state is none.
+                // All blocks had reached the disk, so an older state would be wrong.
                 assert_eq!(through, Some(TIP.into()), "{what}: {}", answers["complete"]);
                 tally.count(flip, "right");
             }
@@ -174,8 +174,8 @@ impl<'a> IndexFiles<'a> {
                 tally.count(flip, "error");
             }
         }
-        // Reading has changed nothing, so that the next run finds the same damage.
-        let swept = caught(&what, || self.truth.told.sweep(&index, &self.truth.list, None, PACE).map_err(Into::into));
+        // Reading changes nothing, so the next run meets the same damage.
+        let swept = caught(&what, || self.truth.node.sweep(&index, &self.truth.list, None, PACE).map_err(Into::into));
         match swept.and_then(|_| caught(&what, || ask(&index))) {
             Ok(answers) => assert_same(&answers, &self.truth.last(), &format!("{what}, after a run")),
             Err(message) => assert!(!message.is_empty(), "{what}, after a run"),
@@ -183,7 +183,7 @@ impl<'a> IndexFiles<'a> {
     }
 }
 
-/// As runs of `FakeNode` want it.
+/// The settings of `FakeNode::sweep`.
 fn wanted(list: &List) -> Wanted {
     Wanted { lists: Some((entries(list), TakenLists::default())), trace: UNTRACKED, ..Wanted::default() }
 }
@@ -201,7 +201,7 @@ fn ask(index: &Path) -> Result<Value, Box<dyn Error>> {
     let coins = rows(coins::coins(&snapshot, &targets, at, false, &page)?.map(|row| row.map(|(_, row)| row)))?;
     let balances = rows(balance::balances(&snapshot, &targets, at))?;
     let mut status = serde_json::to_value(status::status(&snapshot, None)?)?;
-    // Its place and size; and whether the last run got to its goal, which a lost log tells otherwise than a run that had less to do.
+    // The path and size differ, and so does `complete`: the goal of the last run is lost with a log.
     let complete = status["coverage"]["complete"].take();
     (status["index"], status["coverage"]["gaps"]) = (Value::Null, Value::Null);
     let digest = snapshot.tip.map(|tip| digest(&snapshot.reader, tip.height)).transpose()?.flatten();
@@ -213,13 +213,13 @@ fn ask(index: &Path) -> Result<Value, Box<dyn Error>> {
     }))
 }
 
-/// What was asked, with a panic's name where one came.
+/// The result, with an error as text. Panics, naming `what`, if the part panics.
 fn caught<T>(what: &str, part: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<T, String> {
     let result = catch_unwind(AssertUnwindSafe(part)).unwrap_or_else(|_| panic!("{what}: it panicked"));
     result.map_err(|error| error.to_string())
 }
 
-/// Panics, naming the part that differs.
+/// Panics, naming the answer that differs.
 fn assert_same(found: &Value, right: &Value, what: &str) {
     for name in ["through", "digest", "status", "balances", "history", "coins"] {
         assert_eq!(found[name], right[name], "{what}: {name}");
@@ -244,9 +244,9 @@ fn a_flipped_bit_gives_the_right_answer_or_an_error() {
     let (truth, tally, mut rng) = (ExpectedAnswers::new(96), FlipCounts::default(), Rng::new(96));
     let count = if is_long() { 2500 } else { 60 };
     for (name, stops) in [("young", &[TIP][..]), ("worn", &[20, 40, 60, 80, 90, 95, 100, 102, TIP])] {
-        let rest = IndexFiles::new(name, &truth, stops);
-        let flips = rest.flips(count, &mut rng);
-        side_by_side(&flips, |flip| rest.check(flip, &tally));
+        let files = IndexFiles::new(name, &truth, stops);
+        let flips = files.flips(count, &mut rng);
+        side_by_side(&flips, |flip| files.check(flip, &tally));
     }
     for ((kind, fate), count) in &*tally.0.lock().expect("no job panicked") {
         say(&format!("{count} flips in {kind}: {fate}"));
@@ -258,17 +258,17 @@ fn a_flipped_bit_gives_the_right_answer_or_an_error() {
 }
 
 #[test]
-fn the_program_says_what_is_damaged_and_never_dies_of_it() {
+fn the_program_reports_damage_and_never_panics() {
     let (truth, mut rng) = (ExpectedAnswers::new(97), Rng::new(97));
     let node = Bitcoind::regtest();
     random::chain(97, TIP).submit_to(&node);
-    let rest = IndexFiles::new("worn", &truth, &[30, 60, 90, 100, TIP]);
-    let mut flips = rest.flips(if is_long() { 300 } else { 30 }, &mut rng);
+    let files = IndexFiles::new("worn", &truth, &[30, 60, 90, 100, TIP]);
+    let mut flips = files.flips(if is_long() { 300 } else { 30 }, &mut rng);
     if !is_long() {
         flips = flips.into_iter().step_by(3).collect();
     }
     side_by_side(&flips, |flip| {
-        let (_dir, index) = rest.damaged(flip);
+        let (_dir, index) = files.damaged(flip);
         let program = Program::new(&node, index);
         for question in [&["history", "all"][..], &["digest"], &["status"], &["backfill"], &["history", "all"]] {
             let out = program.run(&[&["--format", "json"], question].concat());

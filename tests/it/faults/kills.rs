@@ -1,5 +1,5 @@
-//! P4: a kill at every system call by which a run changes its files, and again in the run that goes on: what is left is a valid
-//! index, and the end is as if nothing had happened. The long run (`COINHOUND_LONG=1`) has all points, and random moments.
+//! P4: a kill at every system call by which a run changes its files, and again in the run that resumes, leaves a valid index, and the
+//! resumed run ends like an undisturbed one. The long run (`COINHOUND_LONG=1`) has all points, and more random moments.
 
 use bitcoin::ScriptBuf;
 
@@ -7,16 +7,16 @@ use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
 use crate::support::crash::{CrashRig, KillCounts, PreparedScenario, Run, Scenario, Stage, side_by_side};
 use crate::support::effort::{is_long, say};
-use crate::support::lists::List;
+use crate::support::lists::{List, from_at_most};
 use crate::support::random::{self, Rng};
 use crate::support::strace::KillPoint;
 
 const BACKFILL: Run = Run { node: 0, list: 0, arguments: &["backfill"] };
 const OTHER_BRANCH: Run = Run { node: 1, ..BACKFILL };
 
-const FIRST: Scenario = Scenario { name: "first backfill", before: &[], act: BACKFILL };
-const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], act: OTHER_BRANCH };
-/// Enough runs before it for RocksDB to merge tables meanwhile.
+const FIRST: Scenario = Scenario { name: "first backfill", before: &[], killed: BACKFILL };
+const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], killed: OTHER_BRANCH };
+/// After so many runs RocksDB merges tables during the reorg.
 const WORN: Scenario = Scenario {
     name: "reorg of a worn index",
     before: &[
@@ -25,47 +25,46 @@ const WORN: Scenario = Scenario {
         Run { arguments: &["backfill", "--to", "90"], ..BACKFILL },
         BACKFILL,
     ],
-    act: OTHER_BRANCH,
+    killed: OTHER_BRANCH,
 };
-/// Entries that are new, or start lower.
+/// New entries, and entries from a lower height.
 const MORE: Scenario =
-    Scenario { name: "more entries", before: &[BACKFILL], act: Run { list: 1, arguments: &["backfill"], node: 0 } };
+    Scenario { name: "more entries", before: &[BACKFILL], killed: Run { list: 1, arguments: &["backfill"], node: 0 } };
 /// The same, and a better branch.
 const MORE_AND_REORG: Scenario =
-    Scenario { name: "more entries and a reorg", before: &[BACKFILL], act: Run { list: 1, ..OTHER_BRANCH } };
-/// Entries that are gone, and coins followed less far.
+    Scenario { name: "more entries and a reorg", before: &[BACKFILL], killed: Run { list: 1, ..OTHER_BRANCH } };
+/// Removed entries, and tighter gates.
 const FEWER: Scenario = Scenario {
     name: "fewer entries",
     before: &[Run { list: 1, ..BACKFILL }],
-    act: Run { list: 0, arguments: &["--min-taint", "5000000", "backfill", "--forget", "--accept-shrink"], node: 0 },
+    killed: Run { list: 0, arguments: &["--min-taint", "5000000", "backfill", "--forget", "--accept-shrink"], node: 0 },
 };
 
-/// Everything derived again.
+/// All rows derived again from the records.
 const RETRACE: Scenario =
-    Scenario { name: "retrace", before: &[BACKFILL], act: Run { arguments: &["retrace"], ..BACKFILL } };
+    Scenario { name: "retrace", before: &[BACKFILL], killed: Run { arguments: &["retrace"], ..BACKFILL } };
 
-/// Two nodes that stand still on two branches, the second's with more work; the list, and before it a part of it.
-fn field(ours: &RegtestChain, theirs: &RegtestChain, mut list: List, batch: usize, fork: u32) -> CrashRig {
+/// Two nodes on two branches, of which the second has more work; and two lists, of which the first is a part of the second.
+fn rig(ours: &RegtestChain, theirs: &RegtestChain, list: List, batch: usize, fork: u32) -> CrashRig {
     let nodes = vec![Bitcoind::regtest(), Bitcoind::regtest()];
     ours.submit_to(&nodes[0]);
     theirs.submit_to(&nodes[1]);
-    // What starts above the tip isn't covered there.
-    list.iter_mut().for_each(|(_, from)| *from = (*from).min(fork));
-    // A third of it is missing, and what starts at 0 starts later.
+    let list = from_at_most(fork, list);
+    // A third of the list is missing, and some scripts are flagged from a greater height.
     let part = list.iter().enumerate().filter(|(at, _)| at % 3 > 0);
     let part = part.map(|(at, (script, from))| (script.clone(), if at % 4 == 0 { fork.min(from + 50) } else { *from }));
     CrashRig::new(nodes, &[part.collect(), list], batch)
 }
 
-/// Branches of random blocks, nine and ten of them, and a block in each batch.
+/// Branches of nine and ten random blocks, and one block in each batch.
 fn busy(seed: u64) -> CrashRig {
     let (mut ours, mut rng) = (random::chain(seed, 112), Rng::new(seed));
     let theirs = random::fork(&mut ours, &mut rng, 9, 1);
     let list = random::watchlist(&ours, &mut rng, 60);
-    field(&ours, &theirs, list, 1, ours.height() - 9)
+    rig(&ours, &theirs, list, 1, ours.height() - 9)
 }
 
-/// Branches of thousands of blocks, each with a record: to undo them takes many batches.
+/// Branches of hundreds or thousands of blocks, each with a record: to disconnect them takes many batches.
 fn deep(seed: u64, depth: u32) -> CrashRig {
     let (mut ours, mut rng) = (random::chain(seed, 105), Rng::new(seed));
     let list = random::watchlist(&ours, &mut rng, 30);
@@ -76,10 +75,10 @@ fn deep(seed: u64, depth: u32) -> CrashRig {
             chain.mine_paying(Vec::new(), &[(rng.pick(&scripts).clone(), 0), (rng.pick(&scripts).clone(), 0)]);
         }
     }
-    field(&ours, &theirs, list, 100, 105)
+    rig(&ours, &theirs, list, 100, 105)
 }
 
-/// Kills at each of these points, and for every third of them again at another in the run that goes on.
+/// Kills the run at each of these points; for every third one, kills the resumed run at another point too.
 fn kill_at(prepared: &PreparedScenario<'_>, points: &[KillPoint], tally: &KillCounts) {
     let jobs: Vec<Vec<&KillPoint>> = (0..points.len())
         .map(|at| match at % 3 {
@@ -91,12 +90,12 @@ fn kill_at(prepared: &PreparedScenario<'_>, points: &[KillPoint], tally: &KillCo
 }
 
 #[test]
-fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
-    let (field, tally) = (busy(91), KillCounts::default());
+fn a_run_killed_at_any_of_its_writes_resumes_like_an_undisturbed_one() {
+    let (rig, tally) = (busy(91), KillCounts::default());
     for (scenario, count) in
         [(FIRST, 12), (REORG, 14), (WORN, 8), (MORE, 8), (MORE_AND_REORG, 8), (FEWER, 6), (RETRACE, 6)]
     {
-        let prepared = field.prepare(scenario);
+        let prepared = rig.prepare(scenario);
         let points = if is_long() { prepared.trace.points.clone() } else { prepared.spread(count) };
         kill_at(&prepared, &points, &tally);
     }
@@ -105,16 +104,16 @@ fn a_run_killed_at_any_of_its_writes_goes_on_as_if_nothing_had_happened() {
     assert!(kills >= 40 && tally.missed() <= kills / 4, "{tally}");
     assert!(tally.kills(|again, _| again) > 0, "{tally}");
     for stage in [Stage::Making, Stage::Scanning, Stage::Disconnecting, Stage::Connecting, Stage::Sweeping] {
-        assert!(tally.kills(|_, at| at == stage) > 0, "none while {stage:?}: {tally}");
+        assert!(tally.kills(|_, at| at == stage) > 0, "no kill while {stage:?}: {tally}");
     }
 }
 
 #[test]
-fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened() {
-    // Kills, of which so many in a disconnect and in a recovery.
+fn a_run_killed_at_any_moment_resumes_like_an_undisturbed_one() {
+    // Wanted kills: in all, while blocks are disconnected, in resumed runs.
     let (depth, wanted) = if is_long() { (2000, [400, 200, 100]) } else { (700, [8, 3, 2]) };
-    let (field, tally, mut rng) = (deep(92, depth), KillCounts::default(), Rng::new(92));
-    let (first, reorg) = (field.prepare(FIRST), field.prepare(REORG));
+    let (rig, tally, mut rng) = (deep(92, depth), KillCounts::default(), Rng::new(92));
+    let (first, reorg) = (rig.prepare(FIRST), rig.prepare(REORG));
     kill_at(&reorg, &reorg.spread(wanted[2] / 2), &tally);
     let found = |tally: &KillCounts| {
         let disconnecting = |_, stage| stage == Stage::Disconnecting;
@@ -124,7 +123,7 @@ fn a_run_killed_at_any_moment_goes_on_as_if_nothing_had_happened() {
     let mut rounds = 0;
     while !enough(&tally) {
         rounds += 1;
-        assert!(rounds < 400, "the kills come too late: {tally}");
+        assert!(rounds < 400, "the runs end before their kills: {tally}");
         if rounds % 10 == 0 {
             say(&format!("round {rounds}: {tally}"));
         }

@@ -1,6 +1,6 @@
-//! Faults between the binary and a real node (FAULTS C): other blocks, flipped bits, cut, slow and broken answers, refusals, a new
-//! cookie, another node. A run either goes on and ends with the index that an undisturbed one makes, or fails, says why, and leaves
-//! whole blocks of a chain behind, from which the next run goes on. Nothing wrong is ever written.
+//! Faults between the program and a real node: other blocks, flipped bits, cut, slow and broken answers, refusals, a new cookie,
+//! another node. A run either survives them and ends like an undisturbed one, or fails with a reason and leaves a valid index, which
+//! the next run resumes. Nothing wrong is ever written.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,35 +17,36 @@ use crate::support::effort::is_long;
 use crate::support::faults::{Consequence, Fault};
 use crate::support::files::{copy_folder, text};
 use crate::support::library::Library;
-use crate::support::lists::List;
+use crate::support::lists::{List, from_at_most};
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::proxy::{CANARY, InjectedFault, Proxy};
 use crate::support::random::{self, Rng};
 
 const LANES: [&str; 2] = ["rest", "rpc"];
-/// Faults that a seed has by turn, so that eight seeds a lane are every kind once, and those that are drawn on top.
+/// Faults that each seed has in turn, so that eight seeds on a lane have every fault once.
 const BY_TURN: usize = 3;
+/// Random faults that each seed has besides.
 const DRAWN: usize = 2;
 const SEEDS: u64 = 16;
 const SEEDS_LONG: u64 = 1000;
-/// Seeds at work at once.
+/// Seeds that run at the same time.
 const WORKERS: usize = 2;
-/// None of these faults holds a run for longer than some seconds.
+/// No fault but a stall delays a run for longer than some seconds.
 const PATIENCE: Duration = Duration::from_secs(100);
-/// Each run that fails has used up a fault at least, and so has each that had to begin again.
+/// Each run that fails, or that starts anew, uses up one fault at least.
 const RUNS: usize = 4 * (BY_TURN + DRAWN);
 
-/// A branch on its node, and what undisturbed runs made of it, by list.
+/// A branch on its node, and the indexes that undisturbed runs made of it, by list.
 struct Side {
-    /// Of its blocks, by height.
+    /// Hashes of its blocks, by height.
     hashes: Vec<BlockHash>,
     node: Bitcoind,
     whole: Vec<Program>,
 }
 
-/// Two branches that leave each other some blocks below the tip, of which the first is given up for the second. Lists, and what
-/// can be told by them; an index on the first branch for each.
-struct Scene {
+/// Two branches that part some blocks below the tip; the chain moves from the first to the second. Lists, each with the facts that
+/// decide which faults can be detected; and for each list an index on the first branch.
+struct TwoBranches {
     ours: Side,
     theirs: Side,
     lists: Vec<(List, Arc<ChainFacts>)>,
@@ -53,18 +54,16 @@ struct Scene {
     dir: TempDir,
 }
 
-impl Scene {
+impl TwoBranches {
     /// The second branch has more work, or the second node calls the first, which has more, invalid.
     fn new(seed: u64, invalid: bool) -> Self {
         let (mut short, mut rng) = (random::chain(seed, 125), Rng::new(seed));
         let depth = 7;
         let long = random::fork(&mut short, &mut rng, depth, 2);
         let dir = tempfile::tempdir().expect("a folder for indexes");
-        // What starts above the tip isn't covered there, which is for other tests to say.
         let fork = short.height() - depth;
         let lists = [0, fork].map(|most| {
-            let mut list = random::watchlist(&short, &mut rng, 60);
-            list.iter_mut().for_each(|(_, from)| *from = (*from).min(most));
+            let list = from_at_most(most, random::watchlist(&short, &mut rng, 60));
             let mut chain_facts = ChainFacts::default();
             chain_facts.learn(short.blocks(), &list);
             chain_facts.learn(long.blocks(), &list);
@@ -89,7 +88,7 @@ impl Scene {
             nodes[1].invalidate(ours.blocks()[fork as usize + 1].block_hash());
         }
         assert_eq!(nodes[1].best(), theirs.tip());
-        // Below the stale branch's tip, so that it has to be walked down; and no less work than the other branch.
+        // Its tip is one block below the stale branch's, so that the run has to walk down the branch, and has as much work as the other.
         let to = (ours.height() - 1).to_string();
         let stale = indexes(&nodes[0], "stale", &["backfill", "--to", &to]);
         let [ours, theirs] = [(ours, "ours"), (theirs, "theirs")].map(|(chain, name)| {
@@ -102,14 +101,14 @@ impl Scene {
         Self { ours, theirs, lists: lists.into(), stale, dir }
     }
 
-    /// Panics unless the index is that of one of the branches up to its last block; gives the height of that.
+    /// Panics unless the index is valid for one of the branches as of its own last block; returns the height of that block.
     fn assert_valid_prefix(&self, index: &Path, number: usize, what: &str) -> Option<u32> {
         if !index.exists() {
             return None;
         }
         let library = Library::open(index);
         let through = library.through()?;
-        let found = library.snapshot.reader.header(through).expect("the index reads").expect("a tip has a header");
+        let found = library.snapshot.reader.header(through).expect("the index reads").expect("the tip has a header");
         let is_on = |side: &&Side| side.hashes.get(through as usize) == Some(&found.block_hash());
         let side = [&self.theirs, &self.ours].into_iter().find(is_on);
         let side = side.unwrap_or_else(|| panic!("{what}: block {through} of the index is no node's"));
@@ -118,7 +117,7 @@ impl Scene {
         Some(through)
     }
 
-    /// Has one seed's faults happen, all of them; gives what happened.
+    /// Lets all faults of a seed happen, and returns them.
     fn run(&self, proxy: &Proxy, seed: u64, from_stale: bool, faults: &[Fault]) -> Vec<InjectedFault> {
         let (mut rng, lane) = (Rng::new(seed), lane(seed));
         let number = rng.index(self.lists.len());
@@ -142,7 +141,7 @@ impl Scene {
         proxy.plan(seed, faults, chain_facts);
         let mut happened = Vec::new();
         for run in 0.. {
-            assert!(run < RUNS, "{scene}: what is left never happens");
+            assert!(run < RUNS, "{scene}: some faults never happen");
             let out = program.spawn(&["backfill"]).wait(PATIENCE);
             let done = proxy.done();
             let named: Vec<_> = done.iter().map(ToString::to_string).collect();
@@ -154,38 +153,38 @@ impl Scene {
                 if proxy.hurry() == 0 {
                     break;
                 }
-                // There is nothing left to do in it for a fault to happen to.
-                std::fs::remove_dir_all(program.index()).expect("the folder is ours");
+                // The index is complete: the faults that are left need a new one.
+                std::fs::remove_dir_all(program.index()).expect("a folder of the test");
                 begin(from_stale && run % 2 == 0);
             }
         }
-        // Without the proxy, the node as it is.
+        // Without the proxy.
         let direct = Program::new(&self.theirs.node, program.index()).with(&["--watch", &watch]);
         let out = direct.run(&["backfill"]);
-        assert_eq!(out.code, 0, "{scene}, at last: {out:?}");
+        assert_eq!(out.code, 0, "{scene}, at the end: {out:?}");
         let through = self.assert_valid_prefix(program.index(), number, &scene);
-        assert_eq!(through.map(|through| through as usize + 1), Some(self.theirs.hashes.len()), "{scene}, at last");
-        std::fs::remove_dir_all(folder).expect("the folder is ours");
+        assert_eq!(through.map(|through| through as usize + 1), Some(self.theirs.hashes.len()), "{scene}, at the end");
+        std::fs::remove_dir_all(folder).expect("a folder of the test");
         happened
     }
 }
 
-/// Panics unless a run ended as the faults that happened to it say.
+/// Panics unless a run ended as the faults that happened to it require.
 fn judge(out: &ProgramOutput, done: &[InjectedFault], what: &str) {
-    let of = |test: fn(Consequence) -> bool| done.iter().any(|done| test(done.kind.fate()));
+    let of = |test: fn(Consequence) -> bool| done.iter().any(|done| test(done.kind.consequence()));
     match out.code {
-        // What makes the run look again may also make it throw away what was wrong, unseen.
+        // A fault after which the run reads again may hide a wrong answer before that.
         0 => assert!(
             !of(|fate| matches!(fate, Consequence::Fails(_))) || of(|fate| matches!(fate, Consequence::Either(_))),
-            "{what}: it went unseen: {out:?}"
+            "{what}: the fault went unnoticed: {out:?}"
         ),
         1 | 2 => {
-            let words = done.iter().flat_map(|done| match done.kind.fate() {
+            let words = done.iter().flat_map(|done| match done.kind.consequence() {
                 Consequence::Fails(words) | Consequence::Either(words) => words,
                 Consequence::Survives => &[],
             });
             let said: Vec<_> = words.filter(|words| out.stderr.contains(**words)).collect();
-            assert!(!said.is_empty(), "{what}: it says nothing of it: {out:?}");
+            assert!(!said.is_empty(), "{what}: no message names the fault: {out:?}");
             assert_eq!(out.code == 2, said.contains(&&"cannot serve"), "{what}: {out:?}");
         }
         _ => panic!("{what}: {out:?}"),
@@ -194,25 +193,25 @@ fn judge(out: &ProgramOutput, done: &[InjectedFault], what: &str) {
     assert!(!printed.contains("panicked") && !printed.contains(CANARY), "{what}: {out:?}");
 }
 
-/// The lane of a seed.
+/// The lane of a seed: odd seeds have the second.
 fn lane(seed: u64) -> &'static str {
     LANES[usize::from(seed % 2 == 1)]
 }
 
-/// How many of its lane's seeds come before a seed.
+/// Number of seeds before this one on the same lane.
 fn turn(seed: u64) -> usize {
     usize::try_from(seed / 2).expect("few seeds")
 }
 
-/// Has the faults of all seeds happen, each once; gives how often each did, by lane.
+/// Lets the faults of all seeds happen, each once; returns the number of each, by lane.
 fn all(
-    scene: &Scene,
+    branches: &TwoBranches,
     seeds: u64,
     plan: impl Fn(u64) -> (bool, Vec<Fault>) + Sync,
 ) -> BTreeMap<(&'static str, Fault), u64> {
     let next = AtomicU64::new(0);
     let work = || {
-        let proxy = Proxy::before([&scene.theirs.node, &scene.ours.node]);
+        let proxy = Proxy::before([&branches.theirs.node, &branches.ours.node]);
         let mut happened = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::SeqCst);
@@ -220,11 +219,11 @@ fn all(
                 return happened;
             }
             let (from_stale, mut faults) = plan(seed);
-            let done = scene.run(&proxy, seed, from_stale, &faults);
+            let done = branches.run(&proxy, seed, from_stale, &faults);
             let mut kinds: Vec<_> = done.iter().map(|done| done.kind).collect();
             kinds.sort_unstable();
             faults.sort_unstable();
-            assert_eq!(kinds, faults, "seed {seed}: each happens once");
+            assert_eq!(kinds, faults, "seed {seed}: each fault happens once");
             happened.extend(kinds.into_iter().map(|kind| (lane(seed), kind)));
         }
     };
@@ -239,7 +238,7 @@ fn all(
     counts
 }
 
-/// Panics unless each kind happened in each lane.
+/// Panics unless each fault happened on each lane.
 fn assert_all_happened(counts: &BTreeMap<(&str, Fault), u64>, kinds: &[Fault]) {
     for lane in LANES {
         for kind in kinds {
@@ -249,13 +248,13 @@ fn assert_all_happened(counts: &BTreeMap<(&str, Fault), u64>, kinds: &[Fault]) {
 }
 
 #[test]
-fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right() {
+fn whatever_a_node_answers_nothing_wrong_is_written() {
     let seeds = if is_long() { SEEDS_LONG } else { SEEDS };
-    let counts = all(&Scene::new(301, false), seeds, |seed| {
+    let counts = all(&TwoBranches::new(301, false), seeds, |seed| {
         let (mut rng, turn) = (Rng::new(seed), turn(seed));
         let by_turn = (0..BY_TURN).map(|at| Fault::ALL[(turn * BY_TURN + at) % Fault::ALL.len()]);
         let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&Fault::ALL)).collect();
-        // Each takes a minute.
+        // A stall takes a minute.
         let stall = (is_long() && seed % 200 == 100).then_some(Fault::Stall);
         (rng.once_in(3), by_turn.chain(drawn).chain(stall).collect())
     });
@@ -263,7 +262,7 @@ fn whatever_a_node_answers_nothing_wrong_is_written_and_the_next_run_ends_right(
 }
 
 #[test]
-fn a_branch_that_the_node_calls_invalid_is_left_whatever_else_it_answers() {
+fn a_branch_that_the_node_calls_invalid_is_left_despite_any_fault() {
     const KINDS: [Fault; 6] = [
         Fault::AnotherAncestor,
         Fault::UnknownAncestor,
@@ -273,7 +272,7 @@ fn a_branch_that_the_node_calls_invalid_is_left_whatever_else_it_answers() {
         Fault::Refused,
     ];
     let seeds = if is_long() { SEEDS_LONG / 10 } else { 4 };
-    let counts = all(&Scene::new(302, true), seeds, |seed| {
+    let counts = all(&TwoBranches::new(302, true), seeds, |seed| {
         let by_turn = KINDS.iter().cycle().skip(turn(seed) * 3).take(3);
         (true, by_turn.copied().collect())
     });

@@ -319,14 +319,14 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
         let pace = Pace { threads: 2, batch_blocks: 3 };
         let scripts: Vec<ScriptBuf> = state.keys().cloned().collect();
         for (number, branch) in branches.iter().enumerate() {
-            index.sweep(&MemorySource::on(branch), pace).expect("a sane source");
+            index.sweep(&MemorySource::on(branch), pace).expect("an honest source");
             // One entry is removed, and comes back when the chain is at another height.
             let (mut fewer, script) = (state.clone(), &scripts[number % scripts.len()]);
             fewer.remove(script);
             for list in [fewer, state.clone()] {
                 let lists = Some((entries(&list), TakenLists::default()));
                 index.want(Wanted { lists, trace: trace.clone(), forget: true, accept_shrink: true });
-                index.sweep(&MemorySource::on(branch), pace).expect("a sane source");
+                index.sweep(&MemorySource::on(branch), pace).expect("an honest source");
             }
         }
         done.store(true, Ordering::SeqCst);

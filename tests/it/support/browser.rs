@@ -1,4 +1,4 @@
-//! A headless Chromium, spoken to over its DevTools pipe: opens a page, clicks and types like a person, tells what went wrong there.
+//! A headless Chromium, driven over its DevTools pipe: opens a page, clicks and types, and collects the page's errors.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -16,22 +16,22 @@ pub struct Browser {
     calls: u64,
     /// Errors and warnings of the page: exceptions, console, security policy.
     pub complaints: Vec<String>,
-    /// What the page asked for, itself first.
+    /// URLs that were requested: the page itself first.
     pub requests: Vec<String>,
     loads: u64,
     _home: TempDir,
 }
 
 impl Browser {
-    /// Starts one; `scripts/prepare` says where it is.
+    /// Starts a browser; `CHROMIUM` is its path, which `scripts/prepare` sets.
     pub fn start() -> Self {
         let program =
             std::env::var("CHROMIUM").expect("CHROMIUM names a Chromium; scripts/prepare sets it for `cargo test`");
         let home = tempfile::Builder::new().prefix("coinhound-browser-").tempdir().expect("a folder for the browser");
-        // The pipe is descriptors 3 and 4, which only a shell can hand on without unsafe code.
+        // The pipe is descriptors 3 and 4, which without unsafe code only a shell can pass on.
         let mut child = Command::new("sh")
             .args(["-c", "exec timeout 900 \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", &program])
-            // No sandbox: it needs rights that containers lack, and the only page opened is our own.
+            // Without a sandbox, for which containers lack rights; the only pages opened are the tests' own.
             .args([
                 "--headless",
                 "--no-sandbox",
@@ -46,8 +46,8 @@ impl Browser {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the browser starts");
-        let to = child.stdin.take().expect("a pipe was asked for");
-        let from = BufReader::new(child.stdout.take().expect("a pipe was asked for"));
+        let to = child.stdin.take().expect("a pipe");
+        let from = BufReader::new(child.stdout.take().expect("a pipe"));
         let (complaints, requests) = (Vec::new(), Vec::new());
         let mut browser =
             Self { child, to, from, session: None, calls: 0, complaints, requests, loads: 0, _home: home };
@@ -60,7 +60,7 @@ impl Browser {
         browser
     }
 
-    /// Asks for something, and hands on what happens meanwhile.
+    /// Calls a method and returns its result; events that come meanwhile are handled.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
         let id = self.calls;
@@ -121,10 +121,10 @@ impl Browser {
     /// The text of the first element that a selector finds.
     pub fn text(&mut self, selector: &str) -> String {
         let text = self.eval(&format!("document.querySelector({}).textContent", json!(selector)));
-        text.as_str().expect("there is such an element").to_owned()
+        text.as_str().expect("an element").to_owned()
     }
 
-    /// How many elements a selector finds.
+    /// Number of elements that a selector finds.
     pub fn count(&mut self, selector: &str) -> u64 {
         self.eval(&format!("document.querySelectorAll({}).length", json!(selector))).as_u64().expect("a number")
     }
@@ -145,7 +145,7 @@ impl Browser {
         }
     }
 
-    /// Presses a key.
+    /// Presses and releases a key.
     pub fn press(&mut self, key: &str) {
         let mut event = json!({"type": "keyDown", "key": key, "code": key});
         if key == "Enter" {
@@ -156,19 +156,19 @@ impl Browser {
         self.call("Input.dispatchKeyEvent", event);
     }
 
-    /// A PNG of the whole page, or of what the window shows.
+    /// A PNG of the whole page, or of the window.
     pub fn screenshot(&mut self, whole: bool) -> Vec<u8> {
         let shot = self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": whole}));
         bytes(&shot["data"])
     }
 
-    /// A PDF of the page as it prints.
+    /// The printed page as PDF.
     pub fn pdf(&mut self) -> Vec<u8> {
         let pdf = self.call("Page.printToPDF", json!({"preferCSSPageSize": true, "printBackground": false}));
         bytes(&pdf["data"])
     }
 
-    /// What the page takes the reader to prefer: `light` or `dark`.
+    /// Sets the colour scheme that the reader prefers: `light` or `dark`.
     pub fn scheme(&mut self, scheme: &str) {
         self.call(
             "Emulation.setEmulatedMedia",
@@ -184,7 +184,7 @@ fn bytes(data: &Value) -> Vec<u8> {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It ends by itself when it is told to, and when nobody holds the pipe any more.
+        // It ends when it is told to, and when the pipe is closed.
         let _ = self.to.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
         let _ = std::io::copy(&mut self.from, &mut std::io::sink());
         let _ = self.child.wait();

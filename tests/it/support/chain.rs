@@ -1,4 +1,4 @@
-//! Assembles valid regtest blocks from a test's transactions, without a node; and hands them to one.
+//! Assembles valid regtest blocks from transactions, without a node, and submits them to one.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -32,21 +32,21 @@ pub struct Utxo {
     pub coinbase: bool,
 }
 
-/// What goes into the next block.
+/// The content of the next block.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// All but the coinbase, parents before children.
+    /// All transactions but the coinbase, parents before children.
     pub transactions: Vec<Transaction>,
-    /// What the coinbase pays, in satoshis.
+    /// The coinbase's outputs: script and satoshis.
     pub coinbase: Vec<(ScriptBuf, u64)>,
-    /// Whether the coinbase pays what is left of subsidy and fees to the miner, as its last output but the commitment.
+    /// Whether the coinbase pays the rest of subsidy and fees to the miner, in its last output before the commitment.
     pub claim_rest: bool,
-    /// Whether there is a witness commitment even if no transaction has a witness.
+    /// Whether the block has a witness commitment even if no transaction has a witness.
     pub commitment: bool,
-    /// The header's time; ten minutes after the one before where it isn't given.
+    /// The header's time; if `None`, ten minutes after the previous header's.
     pub time: Option<u32>,
-    /// A coinbase that was there before, to be the block's own again (BIP30). A node refuses such a block since BIP34; the
-    /// four on the main chain are at 91722 and 91880, 91812 and 91842.
+    /// An earlier coinbase, to be repeated as this block's (BIP30). A node refuses such a block since BIP34; the four on the main chain
+    /// are at 91722 and 91880, 91812 and 91842.
     pub twin: Option<Transaction>,
 }
 
@@ -63,23 +63,23 @@ impl Default for Template {
     }
 }
 
-/// A regtest chain from genesis on, its UTXO set, and the wallet that its coins belong to.
+/// A regtest chain from genesis on, its UTXO set, and the wallet that owns its coins.
 #[derive(Clone, Debug)]
 pub struct RegtestChain {
     /// Keys, scripts and signatures.
     pub wallet: Wallet,
     blocks: Vec<Block>,
     coins: BTreeMap<OutPoint, Utxo>,
-    /// Every output that was ever made here, also on other branches and in transactions that wait.
+    /// Every output ever made here, also on other branches and in transactions that aren't mined yet.
     made: RefCell<HashMap<OutPoint, TxOut>>,
-    /// Goes into each coinbase, so that no two blocks of any two branches are the same.
+    /// Goes into each coinbase, so that no two branches have the same block.
     branch: [u8; 8],
     forks: u32,
     mined: u32,
 }
 
 impl RegtestChain {
-    /// The genesis block alone. Equal seeds and equal calls give equal chains.
+    /// The genesis block alone. The same seed and the same calls give the same chain.
     pub fn regtest(seed: u64) -> Self {
         Self {
             wallet: Wallet::new(seed),
@@ -102,7 +102,7 @@ impl RegtestChain {
         self.blocks[self.blocks.len() - 1].block_hash()
     }
 
-    /// All blocks; the index is the height.
+    /// All blocks, by height.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
     }
@@ -132,12 +132,12 @@ impl RegtestChain {
         self.wallet.script(shape, n)
     }
 
-    /// Where the rest of subsidy and fees goes.
+    /// The script that gets the rest of subsidy and fees.
     pub fn miner(&self) -> ScriptBuf {
         self.wallet.script(Shape::P2wpkh, u32::MAX >> 2)
     }
 
-    /// A signed transaction from these coins to these scripts (satoshis); what the outputs leave is the fee.
+    /// A signed transaction from these coins to these scripts (satoshis); the rest is the fee.
     ///
     /// The coins may be unmined outputs of earlier calls, so one block can hold a chain of them.
     pub fn spend(&self, inputs: &[OutPoint], outputs: &[(ScriptBuf, u64)]) -> Transaction {
@@ -152,12 +152,17 @@ impl RegtestChain {
         transaction
     }
 
-    /// Signs a transaction that a test made itself, and remembers its outputs for `spend`.
+    /// The same, from these coins.
+    pub fn pay(&self, inputs: &[Purse], outputs: &[(ScriptBuf, u64)]) -> Transaction {
+        self.spend(&inputs.iter().map(|purse| purse.at).collect::<Vec<_>>(), outputs)
+    }
+
+    /// Signs a transaction of the test's own, and remembers its outputs for `spend`.
     pub fn sign(&self, transaction: &mut Transaction) {
         let spent = |input: &TxIn| {
             let made = self.made.borrow();
             let output = made.get(&input.previous_output).cloned();
-            output.unwrap_or_else(|| panic!("nothing here ever made {}", input.previous_output))
+            output.unwrap_or_else(|| panic!("no transaction here ever made {}", input.previous_output))
         };
         let prevouts: Vec<TxOut> = transaction.input.iter().map(spent).collect();
         self.wallet.sign(transaction, &prevouts);
@@ -168,12 +173,12 @@ impl RegtestChain {
         self.made.borrow_mut().extend(outputs(transaction).map(|(at, output)| (at, output.clone())));
     }
 
-    /// Mines a block of these transactions; the coinbase goes to the miner.
+    /// Mines a block of these transactions; the coinbase pays the miner.
     pub fn mine(&mut self, transactions: Vec<Transaction>) -> &Block {
         self.mine_template(Template { transactions, ..Template::default() })
     }
 
-    /// Mines a block whose coinbase pays these first, the rest to the miner.
+    /// Mines a block whose coinbase has these outputs first, and pays the rest to the miner.
     pub fn mine_paying(&mut self, transactions: Vec<Transaction>, coinbase: &[(ScriptBuf, u64)]) -> &Block {
         self.mine_template(Template { transactions, coinbase: coinbase.to_vec(), ..Template::default() })
     }
@@ -185,8 +190,8 @@ impl RegtestChain {
         }
     }
 
-    /// The `count` oldest coins that coinbases paid to the miner and the next block may spend; mines as many blocks as that
-    /// takes. It hands out the same coins again until they are spent in a block.
+    /// The `count` oldest coins of coinbases that belong to the miner and that the next block may spend; mines as many blocks as that
+    /// takes. Returns the same coins again until a block spends them.
     pub fn mature(&mut self, count: usize) -> Vec<OutPoint> {
         loop {
             let spendable = self.spendable();
@@ -203,7 +208,7 @@ impl RegtestChain {
 
     /// Mines a block.
     ///
-    /// Panics where it would be invalid for its coins or amounts; scripts are for the node to judge.
+    /// Panics if its coins or amounts are invalid; scripts aren't checked.
     pub fn mine_template(&mut self, template: Template) -> &Block {
         let height = self.height() + 1;
         let previous = self.blocks[self.blocks.len() - 1].header;
@@ -256,7 +261,7 @@ impl RegtestChain {
         }
     }
 
-    /// What these transactions pay in fees, in satoshis.
+    /// Fees of these transactions, in satoshis.
     fn fees(&self, transactions: &[Transaction]) -> u64 {
         let mut within = HashMap::new();
         let mut fees = 0;
@@ -264,7 +269,9 @@ impl RegtestChain {
             let value = |input: &TxIn| {
                 let at = input.previous_output;
                 let here = within.get(&at).copied().or_else(|| self.coins.get(&at).map(|coin| coin.output.value));
-                here.unwrap_or_else(|| panic!("{} spends {at}, which is no coin here", transaction.compute_txid()))
+                here.unwrap_or_else(|| {
+                    panic!("{} spends {at}, which isn't a coin of the chain", transaction.compute_txid())
+                })
             };
             let paid: Amount = transaction.input.iter().map(value).sum();
             let kept: Amount = transaction.output.iter().map(|output| output.value).sum();
@@ -275,7 +282,7 @@ impl RegtestChain {
         fees
     }
 
-    /// Applies a block to the UTXO set and puts it on top.
+    /// Applies a block to the UTXO set and appends it.
     fn connect(&mut self, block: Block) {
         let height = self.height() + 1;
         for (tx_index, transaction) in block.txdata.iter().enumerate() {
@@ -292,7 +299,7 @@ impl RegtestChain {
         self.blocks.push(block);
     }
 
-    /// Takes the blocks above `height` off again; returns their transactions without coinbases, in chain order.
+    /// Removes the blocks above `height`; returns their transactions without coinbases, in chain order.
     pub fn rewind(&mut self, height: u32) -> Vec<Transaction> {
         let kept = height as usize + 1;
         assert!(kept <= self.blocks.len(), "the chain ends below height {height}");
@@ -304,7 +311,7 @@ impl RegtestChain {
         dropped.into_iter().flat_map(|block| block.txdata.into_iter().skip(1)).collect()
     }
 
-    /// Another branch, from the block at `height` on: the same wallet and coins, but never the same blocks again.
+    /// A new branch from the block at `height` on, with the same wallet and coins. It never gets the same blocks again.
     pub fn fork_at(&mut self, height: u32) -> Self {
         self.forks += 1;
         let mut fork = self.clone();
@@ -315,21 +322,21 @@ impl RegtestChain {
         fork
     }
 
-    /// Gives the node all blocks that its active chain lacks; where this chain is longer, it is the node's then.
+    /// Submits all blocks that the node's active chain lacks. If this chain is longer, it becomes the active chain.
     pub fn submit_to(&self, node: &Bitcoind) {
         let before = node.height();
         let ours = |height: &u32| node.hash_at(*height) == Some(self.blocks[*height as usize].block_hash());
-        let shared = (0..=before.min(self.height())).rev().find(ours).expect("the node is on another chain");
+        let shared = (0..=before.min(self.height())).rev().find(ours).expect("a common block at least at genesis");
         for block in &self.blocks[shared as usize + 1..] {
             node.submit(block);
         }
         if self.height() > before {
-            assert_eq!(node.best(), self.tip(), "the node took all blocks, but this tip isn't its own");
+            assert_eq!(node.best(), self.tip(), "the node accepted all blocks, but another tip is active");
         }
     }
 }
 
-/// What a miner may claim at a height of regtest, without fees, in satoshis.
+/// The block subsidy at a height of regtest, in satoshis.
 pub fn subsidy(height: u32) -> u64 {
     (50 * Amount::ONE_BTC.to_sat()).checked_shr(height / HALVING).unwrap_or(0)
 }
@@ -349,6 +356,20 @@ pub fn outputs(transaction: &Transaction) -> impl Iterator<Item = (OutPoint, &Tx
     transaction.output.iter().zip(0..).map(move |(output, vout)| (OutPoint { txid, vout }, output))
 }
 
+/// A coin as a payer sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purse {
+    /// The output.
+    pub at: OutPoint,
+    /// Value in satoshis.
+    pub value: u64,
+}
+
+/// A transaction's outputs as coins to spend.
+pub fn purses(transaction: &Transaction) -> Vec<Purse> {
+    outputs(transaction).map(|(at, output)| Purse { at, value: output.value.to_sat() }).collect()
+}
+
 /// The outpoints of a transaction's first outputs, as many as the caller binds.
 pub fn outpoints<const N: usize>(transaction: &Transaction) -> [OutPoint; N] {
     assert!(N <= transaction.output.len(), "the transaction has {} outputs", transaction.output.len());
@@ -356,7 +377,7 @@ pub fn outpoints<const N: usize>(transaction: &Transaction) -> [OutPoint; N] {
     std::array::from_fn(|vout| OutPoint { txid, vout: u32::try_from(vout).expect("few outputs") })
 }
 
-/// Adds BIP141's commitment to the coinbase where a transaction has a witness, or where it is wanted anyway.
+/// Adds BIP141's commitment to the coinbase if a transaction has a witness, or if it is wanted anyway.
 fn commit_to_witnesses(block: &mut Block, wanted: bool) {
     let has_witness = |transaction: &Transaction| transaction.input.iter().any(|input| !input.witness.is_empty());
     if !wanted && !block.txdata.iter().any(has_witness) {

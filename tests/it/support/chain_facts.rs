@@ -1,4 +1,4 @@
-//! What is known of the blocks that are lied about: which lies can be told from the truth.
+//! Facts about the blocks of a chain that decide which wrong answers about them can be detected.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,33 +10,33 @@ use crate::support::random::Rng;
 
 /// Blocks of one or more chains.
 ///
-/// Nothing of a block is hashed unless one of its transactions may touch, so a bit that hides the only one that does goes unseen
-/// (docs/design.md, "The way of a block"); and what a transaction spends is the node's word where the index lacks the transaction
-/// that made it ("Index"). So blocks are flipped where two transactions pay listed scripts, and spent outputs where they are coins
-/// of flagged scripts.
+/// A block is hashed only if one of its transactions may touch (docs/design.md, "The way of a block"), so a flipped bit that hides
+/// the only touching transaction goes unnoticed. And a spent output is the node's word if the index lacks the transaction that made
+/// it ("Index"). So bits are flipped in blocks where two transactions pay listed scripts, and in spent outputs that are coins of
+/// flagged scripts.
 #[derive(Default)]
 pub struct ChainFacts {
     facts: BTreeMap<String, BlockFacts>,
     hashes: Vec<String>,
 }
 
-/// Of one block.
+/// Facts about one block.
 #[derive(Default)]
 pub struct BlockFacts {
-    /// Of its transactions.
+    /// Ids of its transactions.
     pub txids: Vec<String>,
-    /// Inputs of each transaction; of the coinbase none.
+    /// Number of inputs of each transaction; 0 for the coinbase.
     inputs: Vec<usize>,
-    /// Transactions that pay a listed script.
+    /// Number of transactions that pay a listed script.
     pub paying: usize,
-    /// Transactions that touch and have inputs.
+    /// Indexes of the transactions that touch, without the coinbase.
     touching: Vec<usize>,
-    /// Inputs that spend a flagged coin: transaction, input, what it spends.
+    /// Inputs that spend a coin of a flagged script: index of the transaction, index of the input, spent output.
     pub coins: Vec<(usize, usize, TxOut)>,
 }
 
 impl ChainFacts {
-    /// Takes in the blocks of a chain.
+    /// Adds the blocks of a chain.
     pub fn learn(&mut self, blocks: &[Block], list: &List) {
         let listed: HashMap<&ScriptBuf, u32> = list.iter().map(|(script, from)| (script, *from)).collect();
         let flagged = |script: &ScriptBuf, height: u32| listed.get(script).is_some_and(|from| *from <= height);
@@ -73,23 +73,24 @@ impl ChainFacts {
         }
     }
 
-    /// What is known of the block that a call is about.
+    /// The facts about the block that a call names.
     pub fn of(&self, call: &NodeCall) -> Option<&BlockFacts> {
         self.facts.get(call.block()?)
     }
 
-    /// Another block.
+    /// A random other block.
     pub fn another(&self, hash: &str, rng: &mut Rng) -> &str {
         let others: Vec<&String> = self.hashes.iter().filter(|other| *other != hash).collect();
         rng.pick(&others).as_str()
     }
 
-    /// A block whose spent outputs can't be taken for those of the call's: a transaction that touches has more or fewer inputs.
+    /// A block whose spent outputs can't be mistaken for those of the call's block: a touching transaction has another number of
+    /// inputs.
     pub fn unlike(&self, call: &NodeCall, rng: &mut Rng) -> Option<&str> {
         let (asked, facts) = (call.block()?, self.of(call)?);
         let differs = |other: &&String| {
             let inputs = &self.facts[*other].inputs;
-            // One that lacks the transaction is asked again.
+            // If the other block lacks the transaction, the run asks again.
             let unlike = |index: &usize| inputs.get(*index).is_some_and(|count| *count != facts.inputs[*index]);
             *other != asked && facts.touching.iter().any(unlike)
         };

@@ -1,5 +1,5 @@
-//! Runs of the binary that are killed, from a copy of a prepared index each; what is left must be valid, and the run that goes on
-//! must end as if nothing had happened. A scenario is data: which runs against which frozen node, with which list.
+//! Runs of the program that are killed, each on a copy of a prepared index. What a kill leaves must be a valid index, and the run that
+//! resumes must end like an undisturbed one. A scenario is data: the runs, their nodes, which stand still, and their lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,40 +14,41 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
-use crate::support::files::copy_folder;
+use crate::support::files::{copy_folder, text};
 use crate::support::library::Library;
 use crate::support::lists::{List, csv};
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::random::Rng;
-use crate::support::settled_index::{SettledIndex, assert_messages, derived};
+use crate::support::settled_index::{SettledIndex, assert_events, derived};
 use crate::support::strace::{self, KillPoint, SyscallTrace};
 use crate::support::swept::assert_same_rows;
 
+/// A run under strace is slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One run of the binary.
+/// One run of the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// Which of the field's nodes it speaks to.
+    /// The number of its node.
     pub node: usize,
-    /// Which of the field's lists it is given.
+    /// The number of its list.
     pub list: usize,
-    /// Its command.
+    /// The command and its arguments.
     pub arguments: &'static [&'static str],
 }
 
-/// Runs that prepare an index, and the one that is killed.
+/// Runs that prepare an index, and the run that is killed.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// For messages.
+    /// Names it in failures.
     pub name: &'static str,
-    /// Undisturbed, in this order.
+    /// The undisturbed runs before it, in order.
     pub before: &'static [Run],
-    /// The victim; given once more, it goes on.
-    pub act: Run,
+    /// The run that is killed; the same command resumes it.
+    pub killed: Run,
 }
 
-/// Nodes that stand still, lists, and a folder for indexes.
+/// Nodes whose chains don't change, lists, and a folder for indexes.
 pub struct CrashRig {
     nodes: Vec<Bitcoind>,
     lists: Vec<String>,
@@ -56,96 +57,99 @@ pub struct CrashRig {
     made: AtomicUsize,
 }
 
-/// How far the killed run had come.
+/// How far a killed run had got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// No index had its name yet.
+    /// There was no index yet.
     Making,
-    /// It had said nothing of a block that must be undone.
+    /// It had not logged a reorg.
     Scanning,
-    /// It had said which blocks it undoes, and no block of the better branch was in.
+    /// It had logged a reorg, and the index had no block of the better branch.
     Disconnecting,
-    /// A block of the better branch was in.
+    /// The index had a block of the better branch.
     Connecting,
-    /// A sweep for what lists ask anew was below the tip.
+    /// A sweep for new entries was below the tip.
     Sweeping,
 }
 
-/// How often runs were killed.
+/// The kills of a test.
 #[derive(Debug, Default)]
 pub struct KillCounts {
-    /// By how far the run had come, and whether it was one that went on after a kill.
+    /// Number of kills, by whether the run was resuming after a kill, and how far it had got.
     kills: Mutex<BTreeMap<(bool, Stage), usize>>,
-    /// Runs that ended before they got to the point of their kill.
+    /// Number of runs that ended before they were killed.
     missed: AtomicUsize,
 }
 
-/// A scenario made ready: the index before the victim's run, and what that run must come to.
+/// A scenario with the index before the run that is killed, and the one that the run must end with.
 pub struct PreparedScenario<'a> {
-    field: &'a CrashRig,
+    rig: &'a CrashRig,
     scenario: Scenario,
+    /// Folder of the index before the run.
     pub start: PathBuf,
-    /// The index before the victim's run, if there was one, and after an undisturbed one.
+    /// The index before the run, if there is one.
     before: Option<SettledIndex>,
+    /// The index after an undisturbed run.
     after: SettledIndex,
-    /// What an undisturbed run does to the index's files.
+    /// The system calls by which an undisturbed run changes the index's files.
     pub trace: SyscallTrace,
-    /// How long one takes.
+    /// Duration of an undisturbed run.
     pub takes: Duration,
 }
 
 impl CrashRig {
-    /// Of these nodes and lists; runs write batches of at most `batch` blocks.
+    /// A rig with these nodes and lists; runs write batches of at most `batch` blocks.
     pub fn new(nodes: Vec<Bitcoind>, lists: &[List], batch: usize) -> Self {
         let dir = tempfile::Builder::new().prefix("coinhound-crash-").tempdir().expect("a folder for indexes");
         let write = |(number, list): (usize, &List)| {
             let path = dir.path().join(format!("list-{number}.csv"));
-            fs::write(&path, csv(list)).expect("the folder is ours");
-            path.to_str().expect("tests use plain paths").to_owned()
+            fs::write(&path, csv(list)).expect("a folder of the test");
+            text(&path).to_owned()
         };
         let lists = lists.iter().enumerate().map(write).collect();
         Self { nodes, lists, batch: batch.to_string(), dir, made: AtomicUsize::new(0) }
     }
 
-    /// A new folder, in which the index will be called `index`.
+    /// A new folder; its index is called `index`.
     fn folder(&self) -> PathBuf {
         let folder = self.dir.path().join(self.made.fetch_add(1, Ordering::SeqCst).to_string());
-        fs::create_dir(&folder).expect("the folder is ours");
+        fs::create_dir(&folder).expect("a folder of the test");
         folder
     }
 
-    /// The binary as an act has it, on the index in `folder`.
-    pub fn program(&self, act: &Run, folder: &Path) -> Program {
-        let program = Program::new(&self.nodes[act.node], folder.join("index"));
-        let program = program.with(&["--watch", &self.lists[act.list], "--threads", "2", "--lane", "rest"]);
+    /// The program as a run has it, on the index in `folder`.
+    pub fn program(&self, run: &Run, folder: &Path) -> Program {
+        let program = Program::new(&self.nodes[run.node], folder.join("index"));
+        let program = program.with(&["--watch", &self.lists[run.list], "--threads", "2", "--lane", "rest"]);
         program.with_env("COINHOUND_SCAN_BATCH_BLOCKS", &self.batch)
     }
 
-    /// Makes a scenario ready.
+    /// Prepares a scenario.
     pub fn prepare(&self, scenario: Scenario) -> PreparedScenario<'_> {
         let (start, end) = (self.folder(), self.folder());
-        for act in scenario.before {
-            assert_done(&self.program(act, &start).run(&arguments(act)), scenario.name);
+        for run in scenario.before {
+            assert_done(&self.program(run, &start).run(&arguments(run)), scenario.name);
         }
         let before = start.join("index").exists().then(|| SettledIndex::open(&start.join("index")));
         copy_folder(&start, &end);
         let begun = Instant::now();
-        assert_done(&self.program(&scenario.act, &end).run(&arguments(&scenario.act)), scenario.name);
+        assert_done(&self.program(&scenario.killed, &end).run(&arguments(&scenario.killed)), scenario.name);
         let takes = begun.elapsed();
         let after = SettledIndex::open(&end.join("index"));
         let counted = self.folder();
         copy_folder(&start, &counted);
-        let (out, trace) = strace::trace(&self.program(&scenario.act, &counted), &arguments(&scenario.act), &counted);
+        let (out, trace) =
+            strace::trace(&self.program(&scenario.killed, &counted), &arguments(&scenario.killed), &counted);
         assert_done(&out, scenario.name);
         let again = SettledIndex::open(&counted.join("index"));
         assert_eq!(again.last(), after.last(), "{}: two undisturbed runs differ", scenario.name);
-        PreparedScenario { field: self, scenario, start, before, after, trace, takes }
+        PreparedScenario { rig: self, scenario, start, before, after, trace, takes }
     }
 }
 
-/// A command's words; JSON is what tests read.
-fn arguments(act: &Run) -> Vec<&'static str> {
-    ["--format", "json"].into_iter().chain(act.arguments.iter().copied()).collect()
+/// The arguments of a run, which answers in JSON.
+fn arguments(run: &Run) -> Vec<&'static str> {
+    ["--format", "json"].into_iter().chain(run.arguments.iter().copied()).collect()
 }
 
 fn assert_done(out: &ProgramOutput, what: &str) {
@@ -153,21 +157,21 @@ fn assert_done(out: &ProgramOutput, what: &str) {
 }
 
 impl PreparedScenario<'_> {
-    /// So many of the run's points, spread over all of it; all where there are no more.
+    /// `count` of the run's kill points, spread evenly; all of them if there are fewer.
     pub fn spread(&self, count: usize) -> Vec<KillPoint> {
         let all = &self.trace.points;
         let step = |at: usize| all[at * all.len() / count].clone();
         if count >= all.len() { all.clone() } else { (0..count).map(step).collect() }
     }
 
-    /// A copy of the index as it is before the victim's run, in a new folder.
+    /// A copy of the index before the run, in a new folder.
     pub fn fresh(&self) -> PathBuf {
-        let folder = self.field.folder();
+        let folder = self.rig.folder();
         copy_folder(&self.start, &folder);
         folder
     }
 
-    /// The height from which on a run must go on that finds this block at the index's tip.
+    /// The height from which a run must resume if this block is the index's tip.
     pub fn next(&self, tip: Option<BlockId>) -> u32 {
         let heights = 0..=tip.map_or(0, |tip| tip.height);
         let shared = |height: &u32| {
@@ -181,18 +185,17 @@ impl PreparedScenario<'_> {
         }
     }
 
-    /// The victim, on the index in `folder`.
+    /// The program as the killed run has it, on the index in `folder`.
     pub fn program(&self, folder: &Path) -> Program {
-        self.field.program(&self.scenario.act, folder)
+        self.rig.program(&self.scenario.killed, folder)
     }
 
-    /// The victim's words.
+    /// The arguments of the killed run.
     pub fn arguments(&self) -> Vec<&'static str> {
-        arguments(&self.scenario.act)
+        arguments(&self.scenario.killed)
     }
 
-    /// Kills the run at each of these points in turn, the first in the run itself, the others in the runs that go on; then lets one
-    /// go on to its end.
+    /// Kills the run at the first of these points, and the runs that resume it at the others; then lets one run to its end.
     pub fn kill_at(&self, points: &[&KillPoint], tally: &KillCounts) {
         let named: Vec<_> = points.iter().map(ToString::to_string).collect();
         let what = format!("{}, killed at {}", self.scenario.name, named.join(", then at "));
@@ -203,13 +206,13 @@ impl PreparedScenario<'_> {
                 break;
             }
         }
-        self.assert_goes_on(&folder, &what);
+        self.assert_resumes(&folder, &what);
     }
 
-    /// Kills the run after a random time, and so many times more the run that goes on. With `aimed` the time runs from when it says
-    /// what it undoes.
+    /// Kills the run after a random time, and the runs that resume it `more` times. If `aimed`, the time starts when the run logs a
+    /// reorg.
     pub fn kill_by_chance(&self, rng: &mut Rng, more: usize, aimed: bool, tally: &KillCounts) {
-        let what = format!("{}, killed by chance{}", self.scenario.name, if aimed { " as it undoes" } else { "" });
+        let what = format!("{}, killed by chance{}", self.scenario.name, if aimed { " in a reorg" } else { "" });
         let folder = self.fresh();
         for number in 0..=more {
             let program = self.program(&folder);
@@ -221,7 +224,7 @@ impl PreparedScenario<'_> {
             while aimed && running.is_running() && !undoes() && Instant::now() < end {
                 std::thread::sleep(Duration::from_micros(200));
             }
-            // What follows the word takes a part of the run's time.
+            // The reorg takes a part of the run's time.
             let range = self.takes / if aimed { 4 } else { 1 };
             let micros = u64::try_from(range.as_micros()).expect("a short run");
             std::thread::sleep(Duration::from_micros(rng.below(micros.max(1))));
@@ -232,11 +235,10 @@ impl PreparedScenario<'_> {
                 break;
             }
         }
-        self.assert_goes_on(&folder, &what);
+        self.assert_resumes(&folder, &what);
     }
 
-    /// Panics unless a run that was to be killed was, or came to its end, and left a valid index; counts it. False where it came to
-    /// its end.
+    /// Panics unless the run was killed, or ended before that, and left a valid index; counts it. Returns whether it was killed.
     fn assert_left(&self, folder: &Path, out: &ProgramOutput, again: bool, tally: &KillCounts, what: &str) -> bool {
         assert!(!out.stderr.contains("panicked"), "{what}: {out:#?}");
         if out.code != -9 {
@@ -258,7 +260,7 @@ impl PreparedScenario<'_> {
         true
     }
 
-    /// Panics unless the index is that of a valid chain, as it is after some block before or after the run; gives its last block.
+    /// Panics unless the index, as of its own last block, equals the one before or after an undisturbed run; returns that block.
     pub fn assert_valid(&self, folder: &Path, what: &str) -> Option<BlockId> {
         let index = folder.join("index");
         if !index.exists() {
@@ -273,7 +275,7 @@ impl PreparedScenario<'_> {
         let block =
             BlockId { height, hash: library.snapshot.block(height).expect("each block up to the tip has a header").0 };
         if !library.snapshot.sweeps.sides().is_empty() {
-            // Its entries have their new heights only where the sweep has met the next; what it derived is there.
+            // While a sweep is below the tip, the entries still have their old heights, but the derived rows are there.
             assert_same_rows(
                 &derived(&library, height),
                 &derived(&self.after.library, height),
@@ -288,30 +290,30 @@ impl PreparedScenario<'_> {
         Some(tip)
     }
 
-    /// Runs the victim undisturbed, and panics unless it comes to what it must; gives its answer. Removes the folder.
-    pub fn assert_goes_on(&self, folder: &Path, what: &str) -> Value {
-        let (code, answer) = self.program(folder).json(self.scenario.act.arguments);
+    /// Resumes the run without a kill, panics unless it ends like an undisturbed one, and returns its answer. Removes the folder.
+    pub fn assert_resumes(&self, folder: &Path, what: &str) -> Value {
+        let (code, answer) = self.program(folder).json(self.scenario.killed.arguments);
         assert_eq!((code, &answer["coverage"]["complete"]), (0, &json!(true)), "{what}: {answer}");
         let tip = self.assert_valid(folder, what).expect("there is a block");
         let found = (tip, Library::open(&folder.join("index")).digest(tip.height).expect("it was there a moment ago"));
-        assert_eq!(found, self.after.last(), "{what}: as if nothing had happened");
-        assert_messages(&Library::open(&folder.join("index")), &self.after.library, what);
+        assert_eq!(found, self.after.last(), "{what}: another index than an undisturbed run makes");
+        assert_events(&Library::open(&folder.join("index")), &self.after.library, what);
         let (code, status) = self.program(folder).json(&["status"]);
         let expected = json!({"height": tip.height, "hash": tip.hash.to_string(), "time": status["tip"]["time"]});
         let found = (code, &status["coverage"]["complete"], &status["tip"], &status["lag"]);
         assert_eq!(found, (0, &json!(true), &expected, &json!(0)), "{what}: {status}");
-        fs::remove_dir_all(folder).expect("the folder is ours");
+        fs::remove_dir_all(folder).expect("a folder of the test");
         answer
     }
 }
 
 impl KillCounts {
-    /// All kills that fit.
+    /// Number of kills for which `fits` is true; it is given whether the run was resuming, and its stage.
     pub fn kills(&self, fits: impl Fn(bool, Stage) -> bool) -> usize {
         lock(&self.kills).iter().filter(|((again, stage), _)| fits(*again, *stage)).map(|(_, count)| count).sum()
     }
 
-    /// Runs that ended before they were killed.
+    /// Number of runs that ended before they were killed.
     pub fn missed(&self) -> usize {
         self.missed.load(Ordering::SeqCst)
     }
@@ -320,7 +322,7 @@ impl KillCounts {
 impl fmt::Display for KillCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (all, again) = (self.kills(|_, _| true), self.kills(|again, _| again));
-        write!(f, "{all} kills, {again} of them in a recovery; {} runs ended before", self.missed())?;
+        write!(f, "{all} kills, {again} of them in resumed runs; {} runs ended before their kill", self.missed())?;
         for stage in [Stage::Making, Stage::Scanning, Stage::Disconnecting, Stage::Connecting, Stage::Sweeping] {
             write!(f, "; {stage:?}: {}", self.kills(|_, at| at == stage))?;
         }
@@ -328,7 +330,7 @@ impl fmt::Display for KillCounts {
     }
 }
 
-/// Does these jobs two at a time.
+/// Does these jobs, two at a time.
 pub fn side_by_side<T: Sync>(jobs: &[T], job: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {

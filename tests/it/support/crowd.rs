@@ -1,11 +1,12 @@
-//! As many coins to follow as a test wants: a payout of one flagged coin to a crowd, half of whom have moved on, partly with clean money.
+//! As many coins to follow as a test wants: a flagged coin is paid out to a crowd, half of which has spent it, partly together with
+//! clean coins.
 
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 
-use crate::support::chain::{RegtestChain, outputs};
+use crate::support::chain::{Purse, RegtestChain, purses};
 use crate::support::scripts::Shape;
 
-/// Outputs of a payout.
+/// Number of outputs of a payout.
 const PAYOUT: usize = 500;
 const BTC: u64 = 100_000_000;
 const FEE: u64 = 1_000;
@@ -16,21 +17,14 @@ pub struct Crowd {
     pub chain: RegtestChain,
     /// The flagged script.
     pub flagged: ScriptBuf,
-    /// Every coin that came of what was on it, itself first.
+    /// Every coin that descends from the flagged one, that first.
     pub coins: Vec<OutPoint>,
-    /// How many of these are unspent.
+    /// Number of unspent coins among these.
     pub live: usize,
 }
 
-/// A coin.
-#[derive(Clone, Copy)]
-struct Purse {
-    at: OutPoint,
-    value: u64,
-}
-
 impl Crowd {
-    /// One with some `coins` coins; no signature is needed to spend them. Every one holds enough taint to be followed.
+    /// A crowd with about `coins` coins, which need no signature. Each holds enough taint to be followed.
     pub fn new(coins: usize) -> Self {
         let mut chain = RegtestChain::regtest(100_000);
         chain.mine_empty(220);
@@ -42,7 +36,7 @@ impl Crowd {
         };
         let flagged = script(&chain);
         let victims: Vec<Purse> = coinbases.drain(..32).collect();
-        let stolen = pay(&chain, &victims, &[(flagged.clone(), 1_580 * BTC)]);
+        let stolen = chain.pay(&victims, &[(flagged.clone(), 1_580 * BTC)]);
         let source = purses(&stolen)[0];
         chain.mine(vec![stolen]);
         let mut all = vec![source.at];
@@ -52,7 +46,7 @@ impl Crowd {
             for some in from.chunks(50) {
                 let split = |coin: &Purse| {
                     let pays: Vec<_> = (0..parts).map(|_| (script(chain), (coin.value - FEE) / parts as u64)).collect();
-                    pay(chain, &[*coin], &pays)
+                    chain.pay(&[*coin], &pays)
                 };
                 let transactions: Vec<Transaction> = some.iter().map(split).collect();
                 made.extend(transactions.iter().flat_map(purses));
@@ -62,7 +56,7 @@ impl Crowd {
         };
         let roots = fan(&mut chain, &[source], (coins / 2).div_ceil(PAYOUT));
         let paid = fan(&mut chain, &roots, PAYOUT);
-        // One clean coin for every second pair.
+        // A clean coin for every second pair.
         let wanted = paid.len().div_ceil(4 * PAYOUT);
         let clean = fan(&mut chain, &coinbases[..wanted], PAYOUT);
         all.extend(roots.iter().chain(&paid).map(|purse| purse.at));
@@ -77,7 +71,7 @@ impl Crowd {
                 let inputs: Vec<Purse> = pair.iter().copied().chain(mixed).collect();
                 let value = inputs.iter().map(|purse| purse.value).sum::<u64>() - FEE;
                 let pays = [(script(&chain), value / 3), (script(&chain), value - value / 3)];
-                transactions.push(pay(&chain, &inputs, &pays));
+                transactions.push(chain.pay(&inputs, &pays));
             }
             moved += transactions.len();
             all.extend(transactions.iter().flat_map(purses).map(|purse| purse.at));
@@ -85,13 +79,4 @@ impl Crowd {
         }
         Self { chain, flagged, coins: all, live: 2 * moved }
     }
-}
-
-fn purses(transaction: &Transaction) -> Vec<Purse> {
-    outputs(transaction).map(|(at, output)| Purse { at, value: output.value.to_sat() }).collect()
-}
-
-fn pay(chain: &RegtestChain, inputs: &[Purse], pays: &[(ScriptBuf, u64)]) -> Transaction {
-    let at: Vec<OutPoint> = inputs.iter().map(|purse| purse.at).collect();
-    chain.spend(&at, pays)
 }

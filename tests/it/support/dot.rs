@@ -7,11 +7,11 @@ use std::str::Chars;
 /// A graph.
 #[derive(Debug, Default)]
 pub struct Graph {
-    /// Labels by node.
+    /// The label of each node, by its id.
     pub nodes: BTreeMap<String, String>,
-    /// From, to.
+    /// Each edge's two nodes: from, to.
     pub edges: Vec<(String, String)>,
-    /// Statements, the three of defaults included.
+    /// Number of statements, with the three for defaults.
     pub statements: usize,
 }
 
@@ -22,7 +22,7 @@ enum Token {
     Sign(&'static str),
 }
 
-/// Reads a graph; panics where Graphviz would refuse it.
+/// Reads a graph. Panics if Graphviz would refuse it.
 pub fn read(text: &str) -> Graph {
     let mut tokens = tokens(text).into_iter().peekable();
     assert_eq!(tokens.next(), Some(Token::Word("digraph".into())));
@@ -102,7 +102,7 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// What a quoted text shows: its escapes and entities undone.
+/// The text of a quoted string, without its escapes and entities.
 fn quoted(rest: &mut Peekable<Chars<'_>>) -> String {
     let mut text = String::new();
     loop {

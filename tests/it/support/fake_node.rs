@@ -1,4 +1,4 @@
-//! Sweeps of a chain in memory into an index of any path, by a node that may lie about what one transaction spends.
+//! A node in memory that sweeps its chain into an index at any path, and may lie about the outputs that one transaction spends.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::support::lists::entries;
 use crate::support::source::{Branch, MemorySource, SharedSource, SourceAnswer, SourceCall};
 use crate::support::swept::{NoObserver, UNTRACKED, identity};
 
-/// What is wrong with the answers about one transaction's spent outputs.
+/// What is wrong with the spent outputs of one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
-    /// Each is worth a satoshi more.
+    /// Each has a value of one satoshi more.
     Value,
-    /// Each stands on another script.
+    /// Each has another script.
     Script,
-    /// One is left out.
+    /// One is missing.
     Missing,
 }
 
@@ -38,24 +38,24 @@ impl Lie {
     }
 }
 
-/// A chain, and what is told of it.
+/// A chain, and the lie about it if there is one: height, index of the transaction.
 pub struct FakeNode {
     branch: Arc<Branch>,
     lie: Option<(Height, u32, Lie)>,
 }
 
 impl FakeNode {
-    /// The truth.
+    /// An honest node.
     pub fn new(blocks: &[Block]) -> Self {
         Self { branch: Branch::new(blocks), lie: None }
     }
 
-    /// A lie about what a transaction of a block spends.
+    /// A node that lies about the outputs that a transaction spends.
     pub fn lying(blocks: &[Block], height: Height, tx_index: u32, lie: Lie) -> Self {
         Self { lie: Some((height, tx_index, lie)), ..Self::new(blocks) }
     }
 
-    /// Sweeps the chain into the index at `path`, which is made if it isn't there.
+    /// Sweeps the chain into the index at `path`, which is made if there is none.
     pub fn sweep(&self, path: &Path, list: &List, to: Option<Height>, pace: Pace) -> Result<Outcome, SyncError> {
         let lie = self.lie;
         let source = MemorySource::hooked(&self.branch, move |_, _, call, answer| {

@@ -1,5 +1,5 @@
-//! What a node, or something between it and us, may answer instead of the truth: each kind of fault, the calls it can happen to,
-//! and what must come of it. Only lies that can be told from the truth are told: see `lore`.
+//! The faults of a node, or of something between it and the program: the calls that each can happen to, the wrong answer, and how the
+//! run must end. Answers are only changed in ways that can be detected: see `chain_facts`.
 
 use bitcoin::consensus::encode::{VarInt, serialize};
 use bitcoin::consensus::{Decodable, Encodable};
@@ -10,34 +10,34 @@ use crate::support::chain_facts::ChainFacts;
 use crate::support::node_call::{Delivery, NodeAnswer, NodeCall, method};
 use crate::support::random::Rng;
 
-/// What can happen to a call.
+/// A fault that can happen to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// Another block than the one asked for.
     AnotherBlock,
-    /// Another header, or hash, among those asked for.
+    /// Another header, or hash, among those requested.
     AnotherHeader,
-    /// Another header, while a branch that is called invalid is walked down.
+    /// Another header, while the run walks down a branch that the node calls invalid.
     AnotherAncestor,
-    /// What another block, or transaction, spends.
+    /// The spent outputs of another block or transaction.
     AnotherSpent,
-    /// A bit of a block.
+    /// A flipped bit in a block.
     FlippedBlock,
-    /// A bit of a header.
+    /// A flipped bit in a header.
     FlippedHeader,
-    /// Another value, or a bit of the script, of a coin that is spent.
+    /// Another value, or a flipped bit in the script, of a spent output.
     FlippedSpent,
     /// The connection ends before the answer does.
     Cut,
-    /// An answer that is whole by its head, and lacks its end.
+    /// An answer that lacks its end, with a matching Content-Length.
     Short,
-    /// A page for people.
+    /// A web page.
     Html,
-    /// Piece by piece.
+    /// The answer in small pieces.
     Drip,
-    /// A reset, before the answer or in it.
+    /// A connection reset before or in the answer.
     Reset,
-    /// None at all, until the asker gives up.
+    /// No answer at all.
     Stall,
     /// A full work queue.
     Busy,
@@ -47,43 +47,43 @@ pub enum Fault {
     Gateway,
     /// Status 401, and another cookie.
     NewCookie,
-    /// It is starting up.
+    /// The node is starting up.
     WarmUp,
-    /// It has the header only.
+    /// The node has the header only.
     NotDownloaded,
-    /// The answer to another question.
+    /// The answer to another request, by its id.
     WrongId,
-    /// What looks compressed, and is garbage.
+    /// Garbage that looks compressed.
     Gzip,
-    /// More bytes than anybody can want.
+    /// More bytes than any answer has.
     Huge,
     /// Another protocol.
     NoHttp,
-    /// Fields that nobody knows yet, and a known one of another type.
+    /// Unknown fields, and a known field of another type.
     UnknownFields,
-    /// One of Core's errors, to the call or to each of a batch.
+    /// One of Core's errors, for the call or for each call of a batch.
     Refused,
-    /// The branch that is called invalid isn't known, a call later.
+    /// The branch that the node calls invalid is unknown a call later.
     UnknownAncestor,
-    /// This call and some after it are answered by the other node.
+    /// The other node answers this call and some after it.
     Elsewhere,
 }
 
-/// What must come of a fault.
+/// How a run must end after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// The run goes on.
+    /// It survives.
     Survives,
-    /// The run fails with one of these words.
+    /// It fails with one of these messages.
     Fails(&'static [&'static str]),
-    /// Either, by the call it happens to.
+    /// It survives or fails with one of these messages, depending on the call.
     Either(&'static [&'static str]),
 }
 
 const BAD_ANSWER: &str = "cannot use the node's answer";
 
 impl Fault {
-    /// Those that can happen at any time: but for what takes a minute, and for those that a branch called invalid has to be there for.
+    /// All faults but the one that takes a minute, and those that need a branch that the node calls invalid.
     pub const ALL: [Self; 24] = [
         Self::AnotherBlock,
         Self::AnotherHeader,
@@ -111,8 +111,8 @@ impl Fault {
         Self::Elsewhere,
     ];
 
-    /// What must come of it.
-    pub fn fate(self) -> Consequence {
+    /// How a run must end after it.
+    pub fn consequence(self) -> Consequence {
         match self {
             Self::AnotherBlock => Consequence::Fails(&["the node answered with a block whose header hashes to"]),
             Self::AnotherSpent => Consequence::Fails(&[
@@ -130,7 +130,7 @@ impl Fault {
             Self::AnotherHeader => {
                 Consequence::Either(&[BAD_ANSWER, "the node answered with a block whose header hashes to"])
             }
-            // In a witness, or where a header is asked for again, it does no harm.
+            // In a witness, or if the header is requested again, it does no harm.
             Self::FlippedBlock => Consequence::Either(&["nothing of it was written", "whose header hashes to"]),
             Self::FlippedHeader => {
                 Consequence::Either(&[BAD_ANSWER, "whose header hashes to", "lacks the proof of work"])
@@ -154,7 +154,7 @@ impl Fault {
         }
     }
 
-    /// Whether it can happen to a call.
+    /// Whether it can happen to this call.
     pub fn concerns(self, call: &NodeCall) -> bool {
         match self {
             Self::AnotherBlock | Self::NotDownloaded => call.is_of_block(),
@@ -163,7 +163,7 @@ impl Fault {
             Self::FlippedHeader => call.is_of_headers(),
             Self::AnotherAncestor | Self::UnknownAncestor => call.is_of_ancestor(),
             Self::AnotherSpent | Self::FlippedSpent => call.is_of_spent(),
-            // Of a block's hex the hash is the proof, whatever its id.
+            // A block is proven by its hash, whatever the id of the answer.
             Self::WrongId => call.is_rpc() && !call.is_hex_of_block(),
             Self::NewCookie | Self::UnknownFields => call.is_rpc(),
             Self::Short | Self::Gzip => !call.is_probe(),
@@ -183,7 +183,8 @@ impl Fault {
         }
     }
 
-    /// The answer to a call that `ask` puts to the node; `None` where this call's can't be changed so.
+    /// The faulty answer to a call, made from the node's own, which `ask` returns. `None` if this call's answer can't be changed in
+    /// that way.
     pub fn answer(
         self,
         call: &NodeCall,
@@ -229,7 +230,7 @@ impl Fault {
             }
             Self::Gzip => {
                 let mut answer = NodeAnswer::of(200, "application/octet-stream", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
-                // As long as no hash and no number of headers is.
+                // A length that neither a hash nor any number of headers has.
                 answer.body.extend((0..93 + 80 * rng.below(3)).map(|_| rng.bits().to_be_bytes()[0] | 1));
                 answer.encoding = rng.once_in(2).then_some("gzip");
                 Some(answer)
@@ -260,13 +261,13 @@ impl Fault {
                 Some(answer.delivered(Delivery::Reset(sent)))
             }
             Self::Elsewhere => Some(ask(call)),
-            // The proxy's own, since it holds the cookie.
+            // The proxy does that, since it has the cookie.
             Self::NewCookie => None,
         }
     }
 }
 
-/// The node's error to every part of a call.
+/// The node's error, for every call of a batch.
 fn error(call: &NodeCall, code: i64, message: &str) -> NodeAnswer {
     let of = |call: &Value| json!({"result": null, "error": {"code": code, "message": message}, "id": call["id"]});
     let body = match call {
@@ -281,7 +282,7 @@ fn error(call: &NodeCall, code: i64, message: &str) -> NodeAnswer {
     )
 }
 
-/// An error of Core's that no waiting mends by its code: to a call, to one part of it, or to all of them by one answer.
+/// One of Core's errors that isn't temporary by its code: for a call, for each call of a batch, or one for the whole batch.
 fn refusal(call: &NodeCall, rng: &mut Rng) -> NodeAnswer {
     let (code, message) =
         *rng.pick(&[(-1, "Block not found on disk"), (-5, "Block not found"), (-8, "Block height out of range")]);
@@ -297,7 +298,7 @@ fn refusal(call: &NodeCall, rng: &mut Rng) -> NodeAnswer {
     }
 }
 
-/// Headers, or hashes, of which one is another than was asked for.
+/// Headers or hashes, one of which isn't the one requested.
 fn another_header(
     call: &NodeCall,
     chain_facts: &ChainFacts,
@@ -322,7 +323,7 @@ fn another_header(
     Some(ask(&other)).filter(NodeAnswer::is_good)
 }
 
-/// What another block's transactions spend, or another transaction.
+/// The spent outputs of another block, or of another transaction.
 fn another_spent(
     call: &NodeCall,
     chain_facts: &ChainFacts,
@@ -344,7 +345,7 @@ fn another_spent(
     Some(ask(&other)).filter(NodeAnswer::is_good)
 }
 
-/// One bit, of binary data or of what some hex stands for.
+/// Flips one bit of a binary answer, or of the bytes in a long hex string.
 fn flip_bytes(mut answer: NodeAnswer, rng: &mut Rng) -> Option<NodeAnswer> {
     let places: Vec<usize> = if answer.kind.contains("octet") {
         (0..answer.body.len()).collect()
@@ -370,7 +371,7 @@ fn flip_bytes(mut answer: NodeAnswer, rng: &mut Rng) -> Option<NodeAnswer> {
     Some(answer)
 }
 
-/// Another value or script for a spent coin that the index knows.
+/// Another value or script for a spent output that the index knows as a coin.
 fn flipped_spent(
     call: &NodeCall,
     chain_facts: &ChainFacts,
@@ -400,7 +401,7 @@ fn flipped_spent(
         *spent.get_mut(*index)?.get_mut(*vin)? = changed;
         return Some(answer.with_body(write_spent(&spent)));
     }
-    // In the text, since a parser would lose how the amounts are written. Where others spend the same, so do they now.
+    // Replaced in the text, since a parser would change how amounts are written. Equal outputs are changed too.
     let hex = |output: &TxOut| format!("\"hex\":\"{}\"", output.script_pubkey.to_hex_string());
     let text = String::from_utf8(answer.body.clone()).ok()?;
     let exact = |output: &TxOut| {
@@ -424,14 +425,14 @@ fn write_spent(spent: &[Vec<TxOut>]) -> Vec<u8> {
     bytes
 }
 
-/// A field that nobody knows yet in every object, and warnings of another type.
+/// Adds an unknown field to every object, and gives `warnings` another type.
 fn with_unknown_fields(answer: NodeAnswer) -> NodeAnswer {
     let text = String::from_utf8_lossy(&answer.body).replace("\"warnings\":", "\"warnings\":{\"level\":1},\"older\":");
     let text = text.replace("{}", "\u{1}").replace('{', "{\"of_the_future\":[null,0.5],").replace('\u{1}', "{}");
     answer.with_body(text.into_bytes())
 }
 
-/// The right answer to another question.
+/// The right answer under the id of another request.
 fn with_wrong_id(answer: NodeAnswer, rng: &mut Rng) -> Option<NodeAnswer> {
     let text = String::from_utf8(answer.body.clone()).ok()?;
     let ids: Vec<usize> = text.match_indices("\"id\":").map(|(at, key)| at + key.len()).collect();

@@ -1,8 +1,8 @@
-//! Answers of `trace` made by hand: every state, the edges of what may come, a chain of peels.
+//! Answers of `trace` made by hand: every state, rare answers, a chain of peels.
 
 use serde_json::{Value, json};
 
-/// A coin's fields that differ from one to the next.
+/// The fields of a coin's row.
 struct CoinFields<'a> {
     at: (&'a str, u32, u32),
     value: u64,
@@ -47,7 +47,7 @@ fn answer(rules: &Value) -> Value {
     })
 }
 
-/// A rule whose sum is that of its coins and fees.
+/// The answer under one rule; the sum is computed from the coins and the fees.
 fn rule(name: &str, coins: &[Value], moves: &[Value]) -> Value {
     let total = |states: &[&str]| -> u64 {
         let found = coins.iter().filter(|coin| states.contains(&coin["state"].as_str().unwrap_or_default()));
@@ -67,8 +67,8 @@ fn rule(name: &str, coins: &[Value], moves: &[Value]) -> Value {
     })
 }
 
-/// One transaction with an output in every state, change sent back to itself among them; under a rule that conserves and one that
-/// doesn't; not complete, for every reason there is.
+/// A transaction with an output in every state, and change to a flagged script; under a rule that conserves taint and one that doesn't;
+/// incomplete for every possible reason.
 pub fn states() -> Value {
     let outputs = [
         ("unspent", 100_000_000, &[][..]),
@@ -106,7 +106,7 @@ pub fn states() -> Value {
     answer
 }
 
-/// So many payments of a little, each from the change of the one before.
+/// A chain of small payments, each from the change of the one before.
 pub fn peel_chain(length: u32) -> Value {
     let names: Vec<_> = (0..=length).map(|number| format!("peel{number}")).collect();
     let (mut coins, mut moves, mut left) = (Vec::new(), Vec::new(), 100_000_000_000_u64);
@@ -155,7 +155,7 @@ pub fn peel_chain(length: u32) -> Value {
     answer(&json!([rule("haircut", &coins, &moves)]))
 }
 
-/// What may come but seldom does, by name.
+/// Rare answers, by name.
 pub fn strange() -> Vec<(&'static str, Value)> {
     let source = |at, value, carried, state, by| {
         coin(&CoinFields { at, value, taint: value, carried, hops: 0, labels: &["Theft"], state, by })
@@ -172,7 +172,7 @@ pub fn strange() -> Vec<(&'static str, Value)> {
     let mut older = source(("old", 0, 0), 900, 0, "spent", Some(("move", 0, 400)));
     older["height"] = Value::Null;
     older["time"] = Value::Null;
-    // The contract's own fields and no more.
+    // Only the fields that the contract names.
     let mut bare = one(&[source(("a", 0, 1), 700, 0, "spent", Some(("b", 0, 2))), unspent(("b", 0, 2), 700, 1)], &[]);
     let rule = bare["rules"][0].as_object_mut().expect("an object");
     rule.remove("transactions");

@@ -28,6 +28,7 @@ pub mod crash;
 pub mod crowd;
 pub mod dot;
 pub mod effort;
+pub mod event_log;
 pub mod fake_node;
 pub mod faults;
 pub mod files;

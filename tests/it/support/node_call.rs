@@ -1,61 +1,61 @@
-//! A call on its way to a node, and the answer on its way back: what a call asks, and how an answer arrives.
+//! A call to a node and its answer, as the proxy sees them.
 
 use serde_json::{Value, json};
 
 /// A request.
 #[derive(Clone, Debug)]
 pub enum NodeCall {
-    /// To REST: the path.
+    /// A REST request, by its path.
     Get(String),
-    /// To RPC.
+    /// An RPC call.
     One(Value),
-    /// Several at once to RPC.
+    /// A batch of RPC calls.
     Many(Vec<Value>),
 }
 
-/// What is sent back.
+/// The answer to a call.
 #[derive(Clone, Debug)]
 pub struct NodeAnswer {
-    /// HTTP status.
+    /// HTTP status code.
     pub status: u16,
     /// Content type.
     pub kind: String,
-    /// Body.
+    /// Body, uncompressed.
     pub body: Vec<u8>,
-    /// Content encoding, where it claims one.
+    /// Content encoding that it claims.
     pub encoding: Option<&'static str>,
-    /// How it arrives.
+    /// The way it is sent.
     pub delivery: Delivery,
 }
 
-/// How an answer arrives.
+/// The way in which an answer is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Well.
+    /// Whole and at once.
     Whole,
-    /// In small pieces.
+    /// In small pieces, with pauses.
     Drip,
-    /// Without its last so many bytes; the connection is closed instead.
+    /// Without its last bytes, this many; the connection is closed instead.
     Cut(usize),
-    /// So many bytes, then a reset.
+    /// This many bytes, then a connection reset.
     Reset(usize),
-    /// With another length in its head.
+    /// With this Content-Length.
     Claim(u64),
-    /// For ever.
+    /// Without an end.
     Endless,
-    /// Not, until the asker hangs up.
+    /// Not at all, until the client hangs up.
     Never,
-    /// As another protocol.
+    /// In another protocol.
     NoHttp,
 }
 
 impl NodeAnswer {
-    /// One that arrives well.
+    /// An answer that is sent whole.
     pub fn of(status: u16, kind: &str, body: Vec<u8>) -> Self {
         Self { status, kind: kind.to_owned(), body, encoding: None, delivery: Delivery::Whole }
     }
 
-    /// The same, arriving otherwise.
+    /// The same, sent in another way.
     pub fn delivered(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;
         self
@@ -67,7 +67,7 @@ impl NodeAnswer {
         self
     }
 
-    /// Whether a block, headers, spent outputs or a result are in it: what the node itself refuses needs no lie.
+    /// Whether it has a result: an error of the node itself isn't worth changing.
     pub fn is_good(&self) -> bool {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(400)]).into_owned();
         self.status == 200 && (!text.contains("\"error\":{") || self.kind.contains("octet"))
@@ -75,7 +75,7 @@ impl NodeAnswer {
 }
 
 impl NodeCall {
-    /// A name for people: the kind of path, or the method.
+    /// A name for messages: the beginning of the path, or the method.
     pub fn name(&self) -> String {
         match self {
             Self::Get(path) => path.split('/').take(3).collect::<Vec<_>>().join("/"),
@@ -84,7 +84,7 @@ impl NodeCall {
         }
     }
 
-    /// The JSON that asks it; nothing for REST.
+    /// The body of the request; empty for REST.
     pub fn body(&self) -> String {
         match self {
             Self::Get(_) => String::new(),
@@ -103,12 +103,12 @@ impl NodeCall {
         !matches!(self, Self::Get(_))
     }
 
-    /// Whether it only asks what REST has: of the answer just the status counts.
+    /// Whether it only probes for REST: only the status of the answer matters.
     pub fn is_probe(&self) -> bool {
         matches!(self, Self::Get(path) if path == "/rest/chaininfo.json" || path == "/rest/spenttxouts/0.bin")
     }
 
-    /// Whether it asks for a block.
+    /// Whether it requests a block.
     pub fn is_of_block(&self) -> bool {
         match self {
             Self::Get(path) => path.starts_with("/rest/block/"),
@@ -117,12 +117,12 @@ impl NodeCall {
         }
     }
 
-    /// Whether it asks RPC for a raw block.
+    /// Whether it requests a raw block over RPC.
     pub fn is_hex_of_block(&self) -> bool {
         matches!(self, Self::One(call) if method(call) == "getblock" && call["params"][1] == 0)
     }
 
-    /// Whether it asks what a block, or a transaction, spends.
+    /// Whether it requests the spent outputs of a block or a transaction.
     pub fn is_of_spent(&self) -> bool {
         match self {
             Self::Get(path) => path.starts_with("/rest/spenttxouts/") && !self.is_probe(),
@@ -133,7 +133,7 @@ impl NodeCall {
         }
     }
 
-    /// Whether it asks for headers.
+    /// Whether it requests headers.
     pub fn is_of_headers(&self) -> bool {
         match self {
             Self::Get(path) => path.starts_with("/rest/headers/"),
@@ -142,12 +142,12 @@ impl NodeCall {
         }
     }
 
-    /// Whether it asks for a header on the way down a branch that left the active chain.
+    /// Whether it requests a header on the way down a stale branch.
     pub fn is_of_ancestor(&self) -> bool {
         matches!(self, Self::One(call) if method(call) == "getblockheader" && call["params"][1] == false)
     }
 
-    /// Whether it asks for hashes by height.
+    /// Whether it requests hashes by height.
     pub fn is_of_hashes(&self) -> bool {
         match self {
             Self::Get(path) => path.starts_with("/rest/blockhashbyheight/"),
@@ -156,7 +156,7 @@ impl NodeCall {
         }
     }
 
-    /// The block it is about.
+    /// Hash of the block that it names.
     pub fn block(&self) -> Option<&str> {
         let hash = match self {
             Self::Get(path) => path.split(['/', '.', '?']).find(|part| part.len() == 64),
@@ -169,7 +169,7 @@ impl NodeCall {
         hash.filter(|hash| hash.len() == 64)
     }
 
-    /// The same about another block.
+    /// The same call for another block.
     pub fn about(&self, hash: &str) -> Self {
         match (self, self.block()) {
             (Self::Get(path), Some(old)) => Self::Get(path.replace(old, hash)),
@@ -183,7 +183,7 @@ impl NodeCall {
     }
 }
 
-/// The method of one call to RPC.
+/// The method of an RPC call.
 pub fn method(call: &Value) -> &str {
     call["method"].as_str().unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! A way to one of two nodes, with a cookie of its own, on which the faults of a plan happen: each once, at a call drawn by a seed.
-//! How HTTP is spoken, well and badly, is here; what the faults say is in `lies`.
+//! A proxy to two nodes, with a cookie of its own, that lets the faults of a plan happen: each once, to a random call. The HTTP is
+//! here, good and bad; the faulty answers are in `faults`.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -19,20 +19,20 @@ use crate::support::faults::Fault;
 use crate::support::node_call::{Delivery, NodeAnswer, NodeCall};
 use crate::support::random::Rng;
 
-/// Between two pieces of an answer that drips.
+/// Pause between two pieces of an answer that is sent in pieces.
 const DRIP: Duration = Duration::from_millis(10);
-/// More than anybody may read of an answer that doesn't end; then the connection breaks, which isn't the error to expect.
+/// Bytes of an endless answer, more than a client may read; then the connection ends, which would be another error.
 const ENDLESS: usize = 64 << 20;
 
-/// How every cookie of a proxy's begins, which no output may show.
+/// The beginning of every cookie's secret, which no output may show.
 pub const CANARY: &str = "canary";
 
 /// A fault that happened.
 #[derive(Clone, Debug)]
 pub struct InjectedFault {
-    /// Which.
+    /// The kind of fault.
     pub kind: Fault,
-    /// The call that it happened to.
+    /// Name of the call that it happened to.
     pub call: String,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for InjectedFault {
     }
 }
 
-/// A local port that leads to the first of two nodes, or now and then to the second.
+/// A local port that forwards to the first of two nodes, and at times to the second.
 pub struct Proxy {
     port: u16,
     state: Arc<ProxyState>,
@@ -60,28 +60,28 @@ struct Upstream {
     cookie_file: PathBuf,
 }
 
-/// What is still to happen, and what did.
+/// The faults that are still to happen, and those that did.
 struct Plan {
     rng: Rng,
     chain_facts: Arc<ChainFacts>,
     pending: Vec<Fault>,
-    /// Each as soon as it can, where else it may take its time.
+    /// Whether each happens at the first call that it can happen to.
     eager: bool,
-    /// So many more calls are answered by the second node.
+    /// Number of calls that the second node still answers.
     elsewhere: u64,
     cookie: String,
     done: Vec<InjectedFault>,
 }
 
-/// A request, but for its last byte: that stays unread until it is answered, since closing a connection with something unread
-/// is what makes the system send a reset.
+/// A request. Its last byte stays unread until it is answered, since closing a connection with unread bytes makes the system send a
+/// reset.
 struct Asked {
     call: NodeCall,
     login: Option<String>,
 }
 
 impl Proxy {
-    /// Before these nodes, which outlive it.
+    /// A proxy to these nodes, which outlive it.
     pub fn before(nodes: [&Bitcoind; 2]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
@@ -104,7 +104,7 @@ impl Proxy {
         });
         state.renew_cookie(&mut state.plan());
         let shared = Arc::clone(&state);
-        // Threads and sockets end with the test's process, or when the client hangs up.
+        // Threads and sockets end with the process, or when the client hangs up.
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let state = Arc::clone(&shared);
@@ -114,17 +114,17 @@ impl Proxy {
         Self { port, state }
     }
 
-    /// The URL that leads through it.
+    /// The URL of the node behind the proxy.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Where its cookie lies.
+    /// Path of its cookie file.
     pub fn cookie_file(&self) -> PathBuf {
         self.state.cookie_file()
     }
 
-    /// Sets out what is to happen from now on, when, by a seed, and what is known of the blocks.
+    /// Plans these faults, at calls that are drawn from the seed; `chain_facts` are about the nodes' blocks.
     pub fn plan(&self, seed: u64, faults: &[Fault], chain_facts: &Arc<ChainFacts>) {
         let mut plan = self.state.plan();
         (plan.rng, plan.chain_facts, plan.pending) = (Rng::new(seed), Arc::clone(chain_facts), faults.to_vec());
@@ -132,14 +132,14 @@ impl Proxy {
         plan.done.clear();
     }
 
-    /// Lets each of what is left happen as soon as it can; says how many are.
+    /// Lets each of the remaining faults happen at the first call possible; returns their number.
     pub fn hurry(&self) -> usize {
         let mut plan = self.state.plan();
         plan.eager = true;
         plan.pending.len()
     }
 
-    /// What happened since the last time this was asked, by a run that has ended: the next begins with the first node.
+    /// The faults that happened since the last call, to a run that has ended: the next run begins with the first node.
     pub fn done(&self) -> Vec<InjectedFault> {
         let mut plan = self.state.plan();
         plan.elsewhere = 0;
@@ -156,13 +156,13 @@ impl ProxyState {
         self.dir.path().join("cookie")
     }
 
-    /// As a node that was started again: another cookie, and the old one is worth nothing.
+    /// Replaces the cookie, like a node that restarts.
     fn renew_cookie(&self, plan: &mut Plan) {
         plan.cookie = format!("__cookie__:{CANARY}{:016x}", plan.rng.bits());
-        // The client may be reading: it sees one or the other.
+        // Atomically, since the client may be reading it.
         let next = self.dir.path().join("next");
-        std::fs::write(&next, &plan.cookie).expect("the folder is ours");
-        std::fs::rename(&next, self.cookie_file()).expect("the folder is ours");
+        std::fs::write(&next, &plan.cookie).expect("a file of the test");
+        std::fs::rename(&next, self.cookie_file()).expect("a file of the test");
     }
 
     fn serve(&self, mut client: TcpStream) {
@@ -178,7 +178,7 @@ impl ProxyState {
     fn answer(&self, asked: &Asked) -> NodeAnswer {
         let (fault, chain_facts, upstream, mut rng) = {
             let mut plan = self.plan();
-            // REST asks for no login, here as at the node.
+            // REST needs no login, as at the node.
             if !matches!(asked.call, NodeCall::Get(_)) && asked.login != Some(basic(&plan.cookie)) {
                 return NodeAnswer::of(401, "text/html", Vec::new());
             }
@@ -205,7 +205,7 @@ impl ProxyState {
                 plan.done.push(InjectedFault { kind, call: asked.call.name() });
                 answer
             }
-            // Not to this call: it has to wait for another.
+            // It can't happen to this call, so it has to wait for another.
             None => {
                 plan.pending.push(kind);
                 drop(plan);
@@ -216,8 +216,8 @@ impl ProxyState {
 }
 
 impl Plan {
-    /// The fault that happens to a call, if one does. Calls that a run makes by the hundred are hit seldom, so that a fault may
-    /// come anywhere in it; the few others often.
+    /// The fault that happens to a call, if one does. Frequent calls have a small chance, so that the fault may come anywhere in a run;
+    /// the few others have a large one.
     fn draw(&mut self, call: &NodeCall) -> Option<Fault> {
         let at = self.pending.iter().position(|kind| kind.concerns(call))?;
         let happens = self.eager || self.rng.once_in(if call.is_frequent() { 40 } else { 3 });
@@ -249,7 +249,7 @@ fn basic(login: &str) -> String {
     format!("Basic {}", STANDARD.encode(login))
 }
 
-/// All of a request but its last byte; `None` where the client hung up.
+/// Reads all of a request but its last byte; `None` if the client hung up.
 fn read_request(client: &mut TcpStream) -> Option<Asked> {
     let mut seen = vec![0; 1 << 14];
     let end = loop {
@@ -271,7 +271,7 @@ fn read_request(client: &mut TcpStream) -> Option<Asked> {
     let call = if length == 0 {
         NodeCall::Get(path)
     } else {
-        // What is left unread closes the object or the list.
+        // The unread byte closes the object or the list.
         let mut body = request.split_off(end);
         body.push(if body.first() == Some(&b'[') { b']' } else { b'}' });
         match serde_json::from_slice(&body).ok()? {
@@ -282,14 +282,14 @@ fn read_request(client: &mut TcpStream) -> Option<Asked> {
     Some(Asked { call, login: field("authorization") })
 }
 
-/// Writes an answer as its delivery says; whether the connection is good for another request.
+/// Sends an answer as its delivery says; returns whether the connection can be used again.
 fn deliver(client: &mut TcpStream, answer: &NodeAnswer) -> bool {
     let NodeAnswer { status, kind, body, encoding, delivery } = answer;
     let encoding = encoding.map_or_else(String::new, |encoding| format!("Content-Encoding: {encoding}\r\n"));
     let head = |framing: String| {
         format!("HTTP/1.1 {status} Something\r\nContent-Type: {kind}\r\n{encoding}{framing}\r\n\r\n").into_bytes()
     };
-    // With everything read the end comes in good order.
+    // With everything read, the connection ends without a reset.
     if !matches!(delivery, Delivery::Whole | Delivery::Drip | Delivery::Reset(_)) {
         client.read_exact(&mut [0]).ok();
     }
@@ -321,7 +321,7 @@ fn deliver(client: &mut TcpStream, answer: &NodeAnswer) -> bool {
             false
         }
         Delivery::Never => {
-            // Nothing more comes in until the asker is gone.
+            // This returns when the client hangs up.
             client.read_exact(&mut [0]).ok();
             false
         }

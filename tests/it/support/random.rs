@@ -1,4 +1,4 @@
-//! Chains drawn from a seed, with random mixes of all that real blocks do; and branches, and watchlists, for them.
+//! Chains drawn from a seed, with random mixes of everything that real blocks do, and branches and watchlists for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,15 @@ use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, t
 use crate::support::chain::{RegtestChain, Template, Utxo, outputs, subsidy};
 use crate::support::scripts::Shape;
 
-/// How many keys share all outputs, so that scripts come again and again.
+/// Number of keys that all outputs share, so that scripts are used again and again.
 const KEYS: u64 = 5;
 
-/// SplitMix64: the same numbers from the same seed, whatever the versions of other crates.
+/// SplitMix64: the same seed gives the same numbers, whatever the versions of other crates.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator; near seeds give unlike numbers.
+    /// A generator; close seeds give unrelated numbers.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -45,14 +45,14 @@ impl Rng {
         self.below(times) == 0
     }
 
-    /// One of these, of which there is at least one.
+    /// One of these, at least one of which there must be.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.index(from.len())]
     }
 }
 
-/// A regtest chain of this height, the same for the same seed. Coinbases are spent from height 101 on, so that all above it
-/// is busy and all below it is coinbases of every shape.
+/// A regtest chain of this height; the same seed gives the same chain. Coinbases are spent from height 101 on: blocks above that are
+/// busy, blocks below it have coinbases of every shape.
 pub fn chain(seed: u64, height: u32) -> RegtestChain {
     let mut chain = RegtestChain::regtest(seed);
     grow(&mut chain, &mut Rng::new(seed), height);
@@ -68,8 +68,8 @@ pub fn grow(chain: &mut RegtestChain, rng: &mut Rng, blocks: u32) {
 
 /// A branch that leaves the chain `depth` blocks below its tip and ends `longer` blocks above it.
 ///
-/// Of the transactions on the blocks left, most come again: at the same height and index, elsewhere, or later. Some are
-/// double-spent instead, and some, with what spends them, exist on the old branch only.
+/// Most transactions of the stale blocks are mined again: at the same height and index, or elsewhere. Some are double-spent instead,
+/// and some, with their descendants, exist on the old branch only.
 pub fn fork(chain: &mut RegtestChain, rng: &mut Rng, depth: u32, longer: u32) -> RegtestChain {
     let at = chain.height().checked_sub(depth).expect("a fork isn't deeper than the chain");
     let mut again: Vec<Transaction> =
@@ -81,8 +81,8 @@ pub fn fork(chain: &mut RegtestChain, rng: &mut Rng, depth: u32, longer: u32) ->
     fork
 }
 
-/// Up to `count` scripts of the chain to flag, each once, with the heights to flag them from: 0 for half of them. One more
-/// script is one that the chain never pays.
+/// Up to `count` scripts of the chain, each once, with the height it is flagged from: 0 for half of them. One more script is never
+/// paid by the chain.
 pub fn watchlist(chain: &RegtestChain, rng: &mut Rng, count: usize) -> Vec<(ScriptBuf, u32)> {
     let transactions = chain.blocks().iter().flat_map(|block| &block.txdata);
     let scripts = transactions.flat_map(|transaction| &transaction.output).map(|output| &output.script_pubkey);
@@ -95,7 +95,7 @@ pub fn watchlist(chain: &RegtestChain, rng: &mut Rng, count: usize) -> Vec<(Scri
     drawn.into_iter().map(|script| (script, u32::try_from(from()).expect("about a height"))).collect()
 }
 
-/// One random block; some of `again` come first where their coins are there.
+/// Adds a random block. Some transactions of `again` come first, if their coins exist.
 fn grow_with(chain: &mut RegtestChain, rng: &mut Rng, again: &mut Vec<Transaction>) {
     let mut coins = chain.spendable();
     let mut transactions = Vec::new();
@@ -119,7 +119,7 @@ fn grow_with(chain: &mut RegtestChain, rng: &mut Rng, again: &mut Vec<Transactio
     }
     let height = chain.height() + 1;
     let previous = chain.blocks()[chain.height() as usize].header.time;
-    // Real headers' times go back now and then.
+    // The times of real headers go back now and then.
     let back = rng.once_in(8) && previous - 300 > chain.median_time();
     let template = Template {
         transactions,
@@ -132,7 +132,7 @@ fn grow_with(chain: &mut RegtestChain, rng: &mut Rng, again: &mut Vec<Transactio
     chain.mine_template(template);
 }
 
-/// Takes what `transaction` spends from the coins, and adds what it makes.
+/// Removes the coins that `transaction` spends, and adds those that it makes.
 fn follow(chain: &RegtestChain, coins: &mut BTreeMap<OutPoint, Utxo>, transaction: &Transaction) {
     for input in &transaction.input {
         coins.remove(&input.previous_output);
@@ -144,7 +144,7 @@ fn follow(chain: &RegtestChain, coins: &mut BTreeMap<OutPoint, Utxo>, transactio
     }
 }
 
-/// A transaction of one to five of these coins, some of them made in this block; `None` where there is no coin.
+/// A transaction of one to six of these coins, some of them made in this block; `None` if there is no coin.
 fn draw_transaction(
     chain: &RegtestChain,
     rng: &mut Rng,
@@ -163,7 +163,7 @@ fn draw_transaction(
     let spent: Vec<&TxOut> = inputs.iter().map(|at| &coins[at].output).collect();
     let paid: u64 = spent.iter().map(|output| output.value.to_sat()).sum();
     let fee = if rng.once_in(10) { 0 } else { rng.below(paid / 50 + 1) };
-    // Zero is BIP68's wait of no blocks: no wait, in every version.
+    // Zero is a BIP68 lock of no blocks, so it's valid in every version.
     let sequences = [Sequence::MAX, Sequence::ENABLE_RBF_NO_LOCKTIME, Sequence::ZERO];
     let input = |at: &OutPoint| TxIn { previous_output: *at, sequence: *rng.pick(&sequences), ..TxIn::default() };
     let input = inputs.iter().map(input).collect();
@@ -177,7 +177,7 @@ fn draw_transaction(
     Some(transaction)
 }
 
-/// One to six outputs of at most `total` satoshis: new scripts, the spent ones, the same one twice, worthless ones.
+/// One to six outputs of at most `total` satoshis: new scripts, spent ones, the same output twice, outputs of no value.
 fn draw_outputs(chain: &RegtestChain, rng: &mut Rng, total: u64, spent: &[&TxOut]) -> Vec<TxOut> {
     let mut left = total;
     let mut made: Vec<TxOut> = Vec::new();
@@ -185,7 +185,7 @@ fn draw_outputs(chain: &RegtestChain, rng: &mut Rng, total: u64, spent: &[&TxOut
         let output = match (rng.below(5), made.last()) {
             // The same script and value again.
             (0, Some(last)) if last.value.to_sat() <= left => last.clone(),
-            // Back to where it came from.
+            // Back to a spent script.
             (1, _) if !spent.is_empty() => pay(rng.pick(spent).script_pubkey.clone(), rng.below(left + 1)),
             (2, _) => pay(draw_script(chain, rng), 0),
             _ => {
@@ -197,7 +197,7 @@ fn draw_outputs(chain: &RegtestChain, rng: &mut Rng, total: u64, spent: &[&TxOut
         left -= output.value.to_sat();
         made.push(output);
     }
-    // What is left goes to somebody who can spend it, so that chains don't dry up; or, seldom, all of it is the fee.
+    // The rest goes to a spendable script, so that the chain doesn't run out of coins; seldom it all becomes the fee.
     if made.is_empty() || !rng.once_in(20) {
         let at = rng.index(made.len() + 1);
         made.insert(at, pay(draw_spendable(chain, rng), left));
@@ -205,7 +205,7 @@ fn draw_outputs(chain: &RegtestChain, rng: &mut Rng, total: u64, spent: &[&TxOut
     made
 }
 
-/// What a coinbase pays by itself: nothing, or one to four outputs, among them equal ones.
+/// The chosen outputs of a coinbase: up to four, some of them equal.
 fn draw_coinbase(chain: &RegtestChain, rng: &mut Rng, reward: u64) -> Vec<(ScriptBuf, u64)> {
     let mut left = reward;
     let mut pays: Vec<(ScriptBuf, u64)> = Vec::new();
@@ -233,7 +233,7 @@ fn draw_spendable(chain: &RegtestChain, rng: &mut Rng) -> ScriptBuf {
 
 fn draw_of(chain: &RegtestChain, rng: &mut Rng, shapes: &[Shape]) -> ScriptBuf {
     let mut shape = *rng.pick(shapes);
-    // Ten thousand bytes each: seldom. The unused witness versions are many and alike: less often.
+    // Scripts of ten thousand bytes, and the many witness versions that are alike, are drawn less often.
     let seldom = |shape| matches!(shape, Shape::Longest | Shape::Oversized | Shape::Witness(_));
     if seldom(shape) && !rng.once_in(4) {
         shape = *rng.pick(shapes);

@@ -1,4 +1,4 @@
-//! Reads blk-style records, and with them the real blocks in `tests/data`.
+//! Reads records in the format of blk*.dat, and the real blocks in `tests/data`.
 
 use bitcoin::consensus::deserialize;
 use bitcoin::{Block, Network};
@@ -8,7 +8,7 @@ pub fn mainnet() -> Vec<Block> {
     read_records(include_bytes!("../../data/mainnet-0-599.dat"), Network::Bitcoin)
 }
 
-/// The blocks of records as in blk*.dat without XOR: magic, length (4 bytes, little-endian), block; in the file's order.
+/// The blocks of records in the format of blk*.dat without XOR: magic, length (4 bytes, little-endian), block; in the file's order.
 pub fn read_records(mut bytes: &[u8], network: Network) -> Vec<Block> {
     let mut blocks = Vec::new();
     while !bytes.is_empty() {

@@ -1,7 +1,8 @@
-//! Made-up traces, as `trace` answers them: a theft over six addresses, split, peeled, merged, mixed, paid into services.
+//! Made-up answers of `trace`: a theft over six addresses, split, peeled, merged, mixed, paid to services.
 //!
-//! The money is made up, the taint is not: each transaction passes it on by the crate's own rules, so every sum adds up.
+//! The transactions are made up, but taint passes through them by coinhound's own rules, so every sum adds up.
 
+use coinhound::trace::flow::PassedTaint;
 use coinhound::trace::{Fate, Gates, OutputKind, Rule, RuleTaint, Taint, TracedInput, TracedOutput, pass};
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ struct SampleTransaction {
     fees: Vec<Option<u64>>,
 }
 
-/// A theft that goes on until so many coins are part of it.
+/// A made-up theft.
 pub struct SampleTheft {
     coins: Vec<SampleCoin>,
     moves: Vec<SampleTransaction>,
@@ -49,7 +50,7 @@ pub struct SampleTheft {
 }
 
 impl SampleTheft {
-    /// 1,580 BTC over six addresses, moved on until about `size` coins hold some of it. The same seed makes the same theft.
+    /// 1,580 BTC over six addresses, moved until about `size` coins hold some of it. The same seed makes the same theft.
     pub fn new(size: usize, seed: u64, label: &str) -> Self {
         let (coins, moves, live) = (Vec::new(), Vec::new(), Vec::new());
         let mut theft = Self {
@@ -82,7 +83,7 @@ impl SampleTheft {
         self.dice % sides
     }
 
-    /// A place in a list of so many.
+    /// A random index below `length`.
     fn pick(&mut self, length: usize) -> usize {
         usize::try_from(self.roll(length as u64)).expect("less than a length")
     }
@@ -97,7 +98,7 @@ impl SampleTheft {
         (value, OutputKind::Service, 100 + which as u64, vec![SERVICES[which].to_owned()])
     }
 
-    /// One more transaction, of a kind that thieves make.
+    /// Makes one more transaction, or a few, of a kind that thieves make.
     fn step(&mut self) {
         // Larger coins are moved sooner.
         let tries: Vec<_> = (0..3).map(|_| self.pick(self.live.len())).collect();
@@ -115,7 +116,7 @@ impl SampleTheft {
                 let outputs: Vec<_> = (0..parts).map(|_| self.plain((value - fee) / parts)).collect();
                 self.spend(&[coin], 0, &outputs);
             }
-            // A peel chain: a little to somebody, the rest goes on, many times.
+            // A peel chain: many small payments, each from the change of the one before.
             25..=59 => {
                 let mut coin = coin;
                 for _ in 0..1 + self.roll(14) {
@@ -145,18 +146,18 @@ impl SampleTheft {
                 let outputs = [self.plain((value - fee) / 3 * 2), self.plain((value - fee) / 3)];
                 self.spend(&inputs, 0, &outputs);
             }
-            // A coinjoin: clean money comes in, equal outputs go out.
+            // A coinjoin: clean inputs, and equal outputs.
             75..=84 => {
                 let clean = value * 4;
                 let outputs: Vec<_> = (0..10).map(|_| self.plain((value + clean - fee) / 10)).collect();
                 self.spend(&[coin], clean, &outputs);
             }
-            // All of it into a service.
+            // All of it to a service.
             85..=89 => {
                 let outputs = [self.service(value - fee)];
                 self.spend(&[coin], 0, &outputs);
             }
-            // Through somebody else who is flagged, with a note that can't be spent.
+            // To another flagged script, with an unspendable output.
             90..=91 => {
                 let holder = self.roll(3);
                 let outputs = [
@@ -165,18 +166,18 @@ impl SampleTheft {
                 ];
                 self.spend(&[coin], 0, &outputs);
             }
-            // A payout to many.
+            // A payout to many scripts.
             92..=94 => {
                 let parts = 20 + self.roll(30);
                 let outputs: Vec<_> = (0..parts).map(|_| self.plain((value - fee) / parts)).collect();
                 self.spend(&[coin], 0, &outputs);
             }
-            // Left where it is.
+            // Left unspent.
             _ => {}
         }
     }
 
-    /// One transaction; gives the number of its first output.
+    /// Makes a transaction; returns the index of its first output among all coins.
     fn spend(&mut self, inputs: &[usize], clean: u64, outputs: &[(u64, OutputKind, u64, Vec<String>)]) -> usize {
         if self.roll(3) == 0 {
             self.height += 1 + u32::try_from(self.roll(40)).expect("small");
@@ -185,68 +186,65 @@ impl SampleTheft {
         self.index += 1;
         let (high, low) = (self.roll(u64::MAX), self.roll(u64::MAX));
         let txid = format!("{high:016x}{low:016x}{:016x}{:016x}", high ^ low, self.coins.len());
-        let gates = Gates { min_taint: 100_000, max_hops: None };
-        let values: Vec<_> =
-            outputs.iter().map(|(value, kind, ..)| TracedOutput { value: *value, kind: *kind }).collect();
-        let (mut taints, mut carried, mut fees) =
-            (vec![Vec::new(); outputs.len()], vec![Vec::new(); outputs.len()], Vec::new());
-        for (number, rule) in RULES.into_iter().enumerate() {
-            let held: Vec<(u64, bool, Option<Taint>)> = inputs
-                .iter()
-                .map(|coin| {
-                    let coin = &self.coins[*coin];
-                    let taint = coin.taints[number].as_ref().and_then(RuleTaint::carried).cloned();
-                    (coin.value, coin.kind == OutputKind::Source, taint)
-                })
-                .chain((clean > 0).then_some((clean, false, None)))
-                .collect();
-            let parts: Vec<_> = held
-                .iter()
-                .map(|(value, whole, taint)| TracedInput { value: *value, whole: *whole, taint: taint.as_ref() })
-                .collect();
-            let moved = held.iter().any(|(_, whole, taint)| *whole || taint.is_some());
-            let passed = pass(rule, gates, &parts, &values);
-            fees.push(moved.then_some(passed.fee));
-            for (output, column) in passed.outputs.into_iter().enumerate() {
-                carried[output].push(passed.received[output]);
-                taints[output].push(column);
-            }
-        }
+        let passed: Vec<_> = (0..RULES.len()).map(|rule| self.pass(rule, inputs, clean, outputs)).collect();
         for (vin, coin) in (0..).zip(inputs) {
             self.coins[*coin].spent = Some((txid.clone(), vin, self.height));
         }
         if !inputs.is_empty() {
+            let fees = passed.iter().map(|(moved, passed)| moved.then_some(passed.fee)).collect();
             self.moves.push(SampleTransaction { txid: txid.clone(), height: self.height, index: self.index, fees });
         }
         let first = self.coins.len();
-        for (vout, ((value, kind, holder, labels), (taints, carried))) in
-            outputs.iter().zip(taints.into_iter().zip(carried)).enumerate()
-        {
-            let followed = taints.iter().flatten().any(|column| column.fate == Fate::Followed);
-            if followed {
+        for (vout, (value, kind, holder, labels)) in outputs.iter().enumerate() {
+            let taints: Vec<_> = passed.iter().map(|(_, passed)| passed.outputs[vout].clone()).collect();
+            if taints.iter().flatten().any(|taint| taint.fate == Fate::Followed) {
                 self.live.push(self.coins.len());
             }
-            let (outpoint, labels) = (format!("{txid}:{vout}"), labels.clone());
             self.coins.push(SampleCoin {
-                outpoint,
+                outpoint: format!("{txid}:{vout}"),
                 height: self.height,
                 value: *value,
                 holder: *holder,
-                labels,
+                labels: labels.clone(),
                 kind: *kind,
                 taints,
-                carried,
+                carried: passed.iter().map(|(_, passed)| passed.received[vout]).collect(),
                 spent: None,
             });
         }
         first
     }
 
+    /// Passes taint through a transaction under a rule; also returns whether its inputs bring any.
+    fn pass(
+        &self,
+        rule: usize,
+        inputs: &[usize],
+        clean: u64,
+        outputs: &[(u64, OutputKind, u64, Vec<String>)],
+    ) -> (bool, PassedTaint) {
+        let held = |coin: &usize| {
+            let coin = &self.coins[*coin];
+            let taint = coin.taints[rule].as_ref().and_then(RuleTaint::carried).cloned();
+            (coin.value, coin.kind == OutputKind::Source, taint)
+        };
+        let held: Vec<(u64, bool, Option<Taint>)> =
+            inputs.iter().map(held).chain((clean > 0).then_some((clean, false, None))).collect();
+        let parts: Vec<_> = held
+            .iter()
+            .map(|(value, whole, taint)| TracedInput { value: *value, whole: *whole, taint: taint.as_ref() })
+            .collect();
+        let values = outputs.iter().map(|(value, kind, ..)| TracedOutput { value: *value, kind: *kind });
+        let gates = Gates { min_taint: 100_000, max_hops: None };
+        let passed = pass(RULES[rule], gates, &parts, &values.collect::<Vec<_>>());
+        (held.iter().any(|(_, whole, taint)| *whole || taint.is_some()), passed)
+    }
+
     fn time(height: u32) -> i64 {
         1_690_000_000 + i64::from(height - 800_000) * 597
     }
 
-    /// What `trace` would answer.
+    /// The answer of `trace`.
     pub fn answer(&self) -> Value {
         let rules: Vec<_> = (0..RULES.len()).map(|number| self.rule(number)).collect();
         let sources = || self.coins.iter().filter(|coin| coin.kind == OutputKind::Source);
@@ -316,7 +314,7 @@ impl SampleTheft {
     }
 }
 
-/// Letters and digits as an address has them, always the same for a number.
+/// Letters and digits as an address has, the same for the same number.
 fn word(number: u64) -> String {
     let mut state = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let letter = |_| {

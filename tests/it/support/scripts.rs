@@ -1,4 +1,4 @@
-//! Output scripts of every shape that a chain holds, made from deterministic keys; how they are spent is in `sign`.
+//! Output scripts of every shape that a chain has, made from deterministic keys. `sign` spends them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use bitcoin::secp256k1::{All, Keypair, Secp256k1, SecretKey};
 use bitcoin::taproot::{TaprootBuilder, TaprootSpendInfo};
 use bitcoin::{Opcode, PublicKey, ScriptBuf, opcodes};
 
-/// The curve, with its tables built once for each test binary.
+/// The curve, with its tables built once.
 pub static SECP: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
 
 /// Longest script that can be run (`MAX_SCRIPT_SIZE` in Core's `script.h`); a longer one makes its output unspendable.
@@ -26,7 +26,7 @@ pub enum Shape {
     P2pk,
     /// An uncompressed key and OP_CHECKSIG, as in the first blocks.
     P2pkUncompressed,
-    /// A key in the hybrid form (first byte 6 or 7), which consensus takes and policy does not.
+    /// A key in the hybrid form (first byte 6 or 7), which consensus accepts and policy doesn't.
     P2pkHybrid,
     /// The hash of a compressed key.
     P2pkh,
@@ -54,7 +54,7 @@ pub enum Shape {
     P2trScript,
     /// Witness version 1 with a program that isn't 32 bytes: anyone can spend it.
     WitnessV1Odd,
-    /// A witness version from 2 to 16, which nobody has given a meaning: anyone can spend it.
+    /// A witness version from 2 to 16, which has no meaning yet: anyone can spend it.
     Witness(u8),
     /// Pay to anchor: OP_1 and the two bytes 4e73. One script for all keys.
     Anchor,
@@ -64,22 +64,22 @@ pub enum Shape {
     Drop,
     /// The SHA-256 of a secret: nonstandard.
     HashLock,
-    /// No script at all; spent by pushing something true. One script for all keys.
+    /// An empty script, spent by pushing a true value. One script for all keys.
     Empty,
-    /// Nonstandard, of exactly the 10,000 bytes that may still be run.
+    /// Nonstandard, of exactly 10,000 bytes, the longest that can be spent.
     Longest,
     /// OP_RETURN with data: unspendable.
     OpReturn,
-    /// OP_RETURN and what doesn't parse after it: unspendable.
+    /// OP_RETURN and bytes that don't parse: unspendable.
     OpReturnBroken,
-    /// As `Longest`, but of 10,001 bytes: unspendable.
+    /// Like `Longest`, but of 10,001 bytes: unspendable.
     Oversized,
-    /// A push of 33 bytes of which only four are there: nobody can spend it, but the node keeps the coin.
+    /// A push of 33 bytes of which only four are there: it can't be spent, but the node keeps the coin.
     TruncatedPush,
 }
 
 impl Shape {
-    /// Every shape, each witness version by itself.
+    /// Every shape, with each witness version.
     pub fn all() -> Vec<Self> {
         use Shape::*;
         let mut all = vec![P2pk, P2pkUncompressed, P2pkHybrid, P2pkh, P2pkhUncompressed];
@@ -95,7 +95,7 @@ impl Shape {
         Self::all().into_iter().filter(|shape| shape.is_spendable()).collect()
     }
 
-    /// Whether somebody can spend a coin of this shape.
+    /// Whether a coin of this shape can be spent.
     pub fn is_spendable(self) -> bool {
         !matches!(self, Self::OpReturn | Self::OpReturnBroken | Self::Oversized | Self::TruncatedPush)
     }
@@ -111,7 +111,7 @@ impl Shape {
     }
 }
 
-/// Keys by number, the scripts made of them, and the memory of which script is which. The same seed gives the same keys.
+/// Keys by number, and the scripts made of them. The same seed gives the same keys.
 #[derive(Clone, Debug)]
 pub struct Wallet {
     seed: u64,
@@ -119,12 +119,12 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// A wallet whose keys all come from `seed`.
+    /// A wallet whose keys come from `seed`.
     pub fn new(seed: u64) -> Self {
         Self { seed, known: RefCell::default() }
     }
 
-    /// The script of this shape for key `n`; from now on the wallet knows how to spend it.
+    /// The script of this shape for key `n`; the wallet can spend it from now on.
     pub fn script(&self, shape: Shape, n: u32) -> ScriptBuf {
         let script = self.build(shape, n);
         let n = if shape.is_keyless() { 0 } else { n };
@@ -132,7 +132,7 @@ impl Wallet {
         script
     }
 
-    /// Which shape and key this script was made of; `None` where this wallet never made it.
+    /// The shape and the key that this script was made of; `None` if this wallet never made it.
     pub fn recall(&self, script: &ScriptBuf) -> Option<(Shape, u32)> {
         self.known.borrow().get(script).copied()
     }
@@ -261,7 +261,7 @@ impl Wallet {
     }
 }
 
-/// Adds a push of `bytes`, whatever they are.
+/// Adds a push of `bytes`.
 pub fn push(builder: Builder, bytes: &[u8]) -> Builder {
     builder.push_slice(PushBytesBuf::try_from(bytes.to_vec()).expect("what tests push is far below 4 GiB"))
 }

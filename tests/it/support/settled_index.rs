@@ -1,4 +1,4 @@
-//! An index that no run changes any more: what is after each of its blocks, and in its log of events.
+//! An index that no run changes any longer: its blocks, its digest after each of them, and its log of events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,9 +14,9 @@ use crate::oracle::answers::assert_rows;
 use crate::support::library::Library;
 use crate::support::swept::{RowMap, rows};
 
-/// An index that no run changes any more: what is after each of its blocks.
+/// An index that no run changes any longer.
 pub struct SettledIndex {
-    /// What is asked of it.
+    /// For questions to it.
     pub library: Library,
     /// The hash of each of its blocks.
     pub hashes: Vec<BlockHash>,
@@ -39,13 +39,13 @@ impl SettledIndex {
 
     /// Its last block, and the digest there.
     pub fn last(&self) -> (BlockId, String) {
-        let block = self.library.snapshot.tip.expect("a run that ended has a block");
+        let block = self.library.snapshot.tip.expect("an index with blocks");
         (block, self.digest(block.height))
     }
 
     /// The digest after the block at a height up to the tip.
     pub fn digest(&self, height: u32) -> String {
-        let made = || self.library.digest(height).expect("each block up to the tip has one");
+        let made = || self.library.digest(height).expect("each block up to the tip has a digest");
         self.digests.lock().unwrap_or_else(PoisonError::into_inner).entry(height).or_insert_with(made).clone()
     }
 }
@@ -67,13 +67,13 @@ pub fn derived(library: &Library, height: u32) -> RowMap {
     derived
 }
 
-/// The log of events in its order, and the ids of its reorgs: a reorg of several batches that is cut off between two of them is told
-/// once more by the run that goes on, from the block that it finds at the tip.
-fn messages(library: &Library) -> (Vec<Value>, BTreeSet<String>) {
+/// The events of the log in order, without the reorgs, and the ids of the reorgs: a reorg that is interrupted between two batches is
+/// logged again by the run that resumes, from the block that it finds at the tip.
+fn events(library: &Library) -> (Vec<Value>, BTreeSet<String>) {
     let mut seqs = 1..;
     let read = |row: Result<RawRow, _>| {
         let (key, value) = row.expect("the index reads");
-        assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "no seq is missing");
+        assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "a number is missing");
         serde_json::from_slice(&value).expect("an event is JSON")
     };
     let all = library.snapshot.reader.raw_range(Family::Events, &[], None).map(read);
@@ -81,9 +81,9 @@ fn messages(library: &Library) -> (Vec<Value>, BTreeSet<String>) {
     (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
 }
 
-/// Panics, naming the first message that differs, unless a log holds what it must, each message once.
-pub fn assert_messages(found: &Library, right: &Library, what: &str) {
-    let ((found, reorgs), (right, right_reorgs)) = (messages(found), messages(right));
+/// Panics, naming the first event that differs, unless a log has the events of another one, and its reorgs at least.
+pub fn assert_events(found: &Library, right: &Library, what: &str) {
+    let ((found, reorgs), (right, right_reorgs)) = (events(found), events(right));
     assert_rows(&found, &right, &format!("{what}: events"));
-    assert!(right_reorgs.is_subset(&reorgs), "{what}: {right_reorgs:?} aren't all told: {reorgs:?}");
+    assert!(right_reorgs.is_subset(&reorgs), "{what}: {right_reorgs:?} aren't all in {reorgs:?}");
 }

@@ -1,4 +1,4 @@
-//! Spends coins of every shape that `scripts` makes: signatures, preimages, or just nothing.
+//! Spends coins of every shape that `scripts` makes: with signatures, preimages or nothing.
 
 use bitcoin::hashes::Hash;
 use bitcoin::script::Builder;
@@ -9,20 +9,20 @@ use bitcoin::{Script, ScriptBuf, TapLeafHash, Transaction, TxOut, Witness, ecdsa
 
 use crate::support::scripts::{SECP, Shape, Wallet, push};
 
-/// What one input brings along.
+/// The script and the witness of an input.
 struct Satisfaction {
     script_sig: ScriptBuf,
     witness: Witness,
 }
 
 impl Satisfaction {
-    /// Only a script, of these pushes.
+    /// A script of these pushes, without a witness.
     fn legacy(pushes: &[&[u8]]) -> Self {
         let script_sig = pushes.iter().fold(Builder::new(), |script, bytes| push(script, bytes)).into_script();
         Self { script_sig, witness: Witness::new() }
     }
 
-    /// Only a witness.
+    /// A witness without a script.
     fn witness<T: AsRef<[u8]>>(items: &[T]) -> Self {
         Self { script_sig: ScriptBuf::new(), witness: Witness::from_slice(items) }
     }
@@ -37,7 +37,7 @@ impl Satisfaction {
 impl Wallet {
     /// Signs every input of `transaction`; `prevouts` are the outputs it spends, in the order of its inputs.
     ///
-    /// Panics where a script isn't this wallet's, or can't be spent at all.
+    /// Panics if a script isn't this wallet's, or can't be spent.
     pub fn sign(&self, transaction: &mut Transaction, prevouts: &[TxOut]) {
         assert_eq!(transaction.input.len(), prevouts.len(), "one spent output for each input");
         let mut signer = Signer { wallet: self, cache: SighashCache::new(&*transaction), prevouts };
@@ -49,7 +49,7 @@ impl Wallet {
     }
 }
 
-/// The signing of one transaction.
+/// Signs one transaction.
 struct Signer<'a> {
     wallet: &'a Wallet,
     cache: SighashCache<&'a Transaction>,
@@ -71,7 +71,7 @@ impl Signer<'_> {
             Shape::P2pkhUncompressed => {
                 Satisfaction::legacy(&[&self.legacy(vin, &spent, n), &self.wallet.public_uncompressed(n).to_bytes()])
             }
-            // The empty push in front is what OP_CHECKMULTISIG takes too much.
+            // OP_CHECKMULTISIG takes one element too many: the empty push.
             Shape::Multisig1of2 => Satisfaction::legacy(&[&[], &self.legacy(vin, &spent, second)]),
             Shape::MultisigData => Satisfaction::legacy(&[&[], &self.legacy(vin, &spent, n)]),
             Shape::Multisig2of3 => self.two_of_three(vin, &spent, [first, third]),
@@ -91,7 +91,7 @@ impl Signer<'_> {
                 Satisfaction::legacy(&[])
             }
             Shape::OpReturn | Shape::OpReturnBroken | Shape::Oversized | Shape::TruncatedPush => {
-                panic!("input {vin} spends {shape:?}, which nobody can")
+                panic!("input {vin} spends {shape:?}, which can't be spent")
             }
         }
     }

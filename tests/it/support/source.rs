@@ -1,9 +1,10 @@
-//! A source of blocks in memory: chains that can be switched at any call, and a hook that sees, changes or fails every answer.
+//! A source of blocks in memory. It can switch to another chain at any call, and a hook can change or fail every answer.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::support::chain::outputs;
 use bitcoin::bip158::BlockFilter;
 use bitcoin::block::Header;
 use bitcoin::{Block, BlockHash, TxOut, Txid, consensus};
@@ -13,9 +14,9 @@ use coinhound::scan::Matcher;
 use coinhound::stop::Stop;
 use coinhound::sync::fetch::source::{Connection, Filtering, Judge, Said, Source, Spent};
 
-/// One chain from genesis on, with what each of its blocks spends.
+/// One chain from genesis on, with the outputs that each of its blocks spends.
 pub struct Branch {
-    /// The blocks; the index is the height.
+    /// The blocks, by height.
     pub blocks: Vec<Block>,
     spent: Vec<Vec<Vec<TxOut>>>,
     heights: HashMap<BlockHash, usize>,
@@ -23,7 +24,7 @@ pub struct Branch {
 }
 
 impl Branch {
-    /// Of these blocks, the first of which is genesis.
+    /// A chain of these blocks, the first of which is genesis.
     pub fn new(blocks: &[Block]) -> Arc<Self> {
         let mut made = HashMap::new();
         let mut spent = Vec::new();
@@ -35,7 +36,7 @@ impl Branch {
                         |input: &bitcoin::TxIn| made.remove(&input.previous_output).expect("a coin of the chain");
                     of_block.push(transaction.input.iter().map(output).collect());
                 }
-                made.extend(crate::support::chain::outputs(transaction).map(|(at, output)| (at, output.clone())));
+                made.extend(outputs(transaction).map(|(at, output)| (at, output.clone())));
             }
             spent.push(of_block);
         }
@@ -58,7 +59,7 @@ impl Branch {
         })
     }
 
-    /// Height of its tip.
+    /// Height of the tip.
     pub fn height(&self) -> u32 {
         u32::try_from(self.blocks.len() - 1).expect("a test's chain is short")
     }
@@ -74,45 +75,45 @@ impl Branch {
     }
 }
 
-/// A question to the source.
+/// A call to the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceCall {
     /// The tip's height.
     Height,
-    /// Whether a block is called invalid.
+    /// Whether the node calls a block invalid.
     Invalid(BlockId),
-    /// So many headers from a height on.
+    /// Headers: height of the first, and their number.
     Headers(u32, usize),
-    /// So many filters from a height on.
+    /// Filters: height of the first, and their number.
     Filters(u32, usize),
     /// A raw block.
     Block(BlockId),
     /// All spent outputs of a block.
     AllSpent(BlockId),
-    /// Those of some of its transactions.
+    /// The spent outputs of some of its transactions.
     Spent(BlockId),
 }
 
-/// What the source is about to answer.
+/// The answer to a call.
 pub enum SourceAnswer {
     /// The tip's height.
     Height(u32),
-    /// Whether a block is called invalid.
+    /// Whether the node calls a block invalid.
     Invalid(bool),
-    /// Headers.
+    /// The headers, as far as there are any.
     Headers(Vec<Header>),
-    /// Filters, where they are known.
+    /// The filters; `None` for a block without one.
     Filters(Vec<Option<Vec<u8>>>),
     /// A raw block.
     Block(Vec<u8>),
     /// All spent outputs of a block.
     AllSpent(Vec<Vec<TxOut>>),
-    /// Those of some of its transactions.
+    /// The spent outputs of some of its transactions.
     Spent(Spent),
 }
 
-/// Sees the number of a call, the call, and the answer, which it may change or turn into an error; it may also switch the chain
-/// for the calls to come, request a stop, or panic.
+/// Is given the source, the number of a call, the call and its answer. It may change the answer or replace it by an error, switch the
+/// chain for the next calls, request a stop, or panic.
 pub type Hook = Box<dyn FnMut(&MemorySource, usize, SourceCall, &mut SourceAnswer) -> Result<(), NodeError> + Send>;
 
 /// A node in memory.
@@ -121,20 +122,20 @@ pub struct MemorySource {
     invalid: Mutex<BTreeSet<BlockHash>>,
     hook: Mutex<Option<Hook>>,
     calls: AtomicUsize,
-    /// Whether spent outputs always come for the whole block.
+    /// Whether it always answers with the spent outputs of the whole block.
     whole: bool,
     filtering: Mutex<Filtering>,
-    /// Ends all calls from then on.
+    /// Once requested, every call fails.
     pub stop: Stop,
 }
 
 impl MemorySource {
-    /// A sane node on this chain.
+    /// An honest node on this chain.
     pub fn on(active: &Arc<Branch>) -> Arc<Self> {
         Self::with(active, None)
     }
 
-    /// One whose answers pass through `hook`.
+    /// A node whose answers pass through `hook`.
     pub fn hooked(
         active: &Arc<Branch>,
         hook: impl FnMut(&MemorySource, usize, SourceCall, &mut SourceAnswer) -> Result<(), NodeError> + Send + 'static,
@@ -154,22 +155,22 @@ impl MemorySource {
         })
     }
 
-    /// Has filters from now on, to be used so; one in some dozen isn't to be had, at another time another one.
+    /// Has filters from now on, to be used as `filtering` says. At each call about one filter in thirteen is missing.
     pub fn filter(&self, filtering: Filtering) {
         *lock(&self.filtering) = filtering;
     }
 
-    /// Moves to another chain.
+    /// Switches to another chain.
     pub fn switch(&self, to: &Arc<Branch>) {
         *lock(&self.active) = Arc::clone(to);
     }
 
-    /// Calls all blocks of a branch above a height invalid; the chain it is on is the test's to say.
+    /// Calls all blocks of a branch above a height invalid. That doesn't change its chain: see `switch`.
     pub fn invalidate(&self, branch: &Branch, above: u32) {
         lock(&self.invalid).extend(branch.blocks[above as usize + 1..].iter().map(Block::block_hash));
     }
 
-    /// Calls answered or refused until now.
+    /// Number of calls so far.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -210,11 +211,11 @@ impl MemorySource {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A hook may have panicked on purpose.
+    // A hook may have panicked, as the test wants.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A source that shares the memory of a test.
+/// A handle to the source of a test.
 pub struct SharedSource(pub Arc<MemorySource>);
 
 impl Source for SharedSource {
@@ -308,7 +309,7 @@ impl Connection for SharedSource {
             let of = |(tx_index, txid): &(u32, Txid)| {
                 assert!(
                     *tx_index > 0 && block.txdata[*tx_index as usize].compute_txid() == *txid,
-                    "asked for what is there"
+                    "no transaction of the block"
                 );
                 (*tx_index, all[*tx_index as usize].clone())
             };

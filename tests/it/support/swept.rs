@@ -75,7 +75,7 @@ impl SweptIndex {
     /// An index of these entries, swept to the chain's tip at the slowest pace.
     pub fn fresh_tracking(branch: &Arc<Branch>, entries: Entries, trace: &WantedTrace) -> Self {
         let swept = Self::tracking(entries, trace);
-        swept.sweep(&MemorySource::on(branch), SLOWEST).expect("a sane source");
+        swept.sweep(&MemorySource::on(branch), SLOWEST).expect("an honest source");
         assert_eq!(swept.tip(), Some(branch.height()));
         swept
     }

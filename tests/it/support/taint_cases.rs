@@ -1,4 +1,4 @@
-//! Random chains and lists, the index of both with tracing, and what the naive tracer says of them.
+//! Random chains and lists, an index of them that follows coins, and the taint oracle's answers about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
 use crate::support::swept::SweptIndex;
 
-/// Random lists over the scripts of a chain: flagged, services, both; few labels for many.
+/// Random lists of a chain's scripts: flagged ones, services, both. Many scripts share few labels.
 fn draw_lists(blocks: &[Block], rng: &mut Rng) -> Vec<ListedScript> {
     let outputs = blocks.iter().flat_map(|block| &block.txdata).flat_map(|transaction| &transaction.output);
     let mut scripts: Vec<&ScriptBuf> =
@@ -36,7 +36,7 @@ fn draw_lists(blocks: &[Block], rng: &mut Rng) -> Vec<ListedScript> {
     listed
 }
 
-/// What an index tracks.
+/// Random trace parameters.
 fn parameters(rng: &mut Rng) -> TraceParameters {
     TraceParameters {
         rules: rng.pick(&[vec![], vec![Rule::Fifo], vec![Rule::Haircut, Rule::Fifo], Rule::ALL[1..].to_vec()]).clone(),
@@ -55,15 +55,15 @@ fn wanted(parameters: &TraceParameters) -> WantedTrace {
 
 /// A chain, lists, and the index of both.
 pub struct TaintCase {
-    /// Names it where it fails.
+    /// Names the case if a check fails.
     pub name: String,
-    /// For what else a property draws.
+    /// For whatever else a property draws.
     pub rng: Rng,
     /// The chain.
     pub blocks: Vec<Block>,
     /// The lists.
     pub listed: Vec<ListedScript>,
-    /// What the index tracks.
+    /// The trace parameters of the index.
     pub parameters: TraceParameters,
     /// Every output of the chain.
     pub outputs: BTreeMap<OutPoint, TxOut>,
@@ -73,7 +73,7 @@ pub struct TaintCase {
 }
 
 impl TaintCase {
-    /// The case of this number.
+    /// Draws the case of this number.
     pub fn draw(property: u64, number: u64) -> Self {
         let seed = property * 1_000_000 + number;
         let mut rng = Rng::new(seed);
@@ -94,8 +94,8 @@ impl TaintCase {
         SweptIndex::fresh_tracking(&blocks, taint::entries(&self.listed), &wanted(&self.parameters))
     }
 
-    /// What a coin held when it was made, under the index's gates, by the naive tracer: taint and hops for each tracked rule. With
-    /// a label, only its scripts are sources.
+    /// The taint and the hops of each coin when it was made, under the index's gates, for each tracked rule. With a label, only the
+    /// scripts of that label are sources.
     pub fn holdings(&self, label: Option<&str>) -> Vec<BTreeMap<OutPoint, (u64, u32)>> {
         let named = |listed: &&ListedScript| label.is_none_or(|label| listed.label == label);
         let sources: Vec<ListedScript> = self.listed.iter().filter(named).cloned().collect();
@@ -120,7 +120,7 @@ impl TaintCase {
         u32::try_from(self.blocks.len() - 1).expect("a short chain")
     }
 
-    /// A target of any kind, as typed, and the sources it means.
+    /// A random target, as typed on the command line, and its sources: scripts and coins.
     pub fn target(&mut self) -> (String, BTreeMap<ScriptBuf, u32>, BTreeSet<OutPoint>) {
         let flagged = taint::flagged(&self.listed);
         let is_known = |at: &&OutPoint| !self.index.writer().positions(at.txid).expect("the index reads").is_empty();
@@ -144,7 +144,7 @@ impl TaintCase {
         }
     }
 
-    /// What the naive tracer says, as far as this index can see.
+    /// The oracle's answer, as far as this index can see.
     pub fn expected(&self, ask: &Question) -> OracleTrace {
         let flagged = taint::flagged(&self.listed);
         let in_sight = |at: OutPoint, height, named| {
@@ -156,7 +156,7 @@ impl TaintCase {
     }
 }
 
-/// Draws cases of a property.
+/// Draws cases of a property and checks each.
 pub fn each(property: u64, check: impl Fn(&mut TaintCase)) {
     let draw = |number| {
         let case = TaintCase::draw(property, number);
@@ -165,10 +165,10 @@ pub fn each(property: u64, check: impl Fn(&mut TaintCase)) {
     each_case(10, draw, check);
 }
 
-/// Panics unless the answer under a rule is the naive tracer's.
+/// Panics unless the answer under a rule is the oracle's.
 pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
     let mut coins: Vec<&OracleCoin> = expected.coins.iter().filter(|coin| coin.taint > 0).collect();
-    // Sources first; among them those that only their spends tell of; all else in chain order.
+    // Sources first, and among them those that are known by their spend alone; otherwise in chain order.
     coins.sort_by_key(|coin| (!coin.source, coin.by_spend.is_none(), coin.by_spend, coin.made, coin.outpoint.vout));
     let expected_rows: Vec<_> = coins
         .iter()
@@ -186,7 +186,7 @@ pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
     for (at, (found, expected)) in rows.iter().zip(&expected_rows).enumerate() {
         assert_eq!(found, expected, "{what}: coin {at}");
     }
-    assert_eq!(rows.len(), expected_rows.len(), "{what}: as many coins");
+    assert_eq!(rows.len(), expected_rows.len(), "{what}: number of coins");
     let frontier = ["anyone_can_spend", "max_hops", "below_min_taint", "not_followed"].map(|state| expected.sum(state));
     let sum = &found.sum;
     let parts =
@@ -205,8 +205,8 @@ pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
     assert_flow(found, what);
 }
 
-/// Panics unless every coin with taint from elsewhere lies behind a transaction whose inputs are coins of the trace, and what
-/// these bring is what its coins and the miner got.
+/// Panics unless every coin that got taint was made by a transaction of the trace, whose inputs brought as much taint as its outputs
+/// and its miner got.
 fn assert_flow(found: &RuleAnswer, what: &str) {
     let mut got: BTreeMap<_, u64> = BTreeMap::new();
     for coin in found.coins.iter().filter(|coin| coin.carried_sat > 0) {
@@ -218,7 +218,7 @@ fn assert_flow(found: &RuleAnswer, what: &str) {
         let brought: u64 = spend.inputs.iter().map(|input| input.taint_sat).sum();
         assert!(spend.inputs.iter().all(|input| taints[&input.outpoint] == input.taint_sat), "{what}: {spend:?}");
         let got = got.remove(&spend.txid).unwrap_or_default() + spend.fees_sat;
-        assert!(!found.rule.conserves() || got == brought, "{what}: {} passed {got} of {brought}", spend.txid);
+        assert!(!found.rule.conserves() || got == brought, "{what}: {} passed on {got} of {brought}", spend.txid);
     }
     assert!(got.is_empty(), "{what}: taint from nowhere in {got:?}");
     let services: u64 = found.services.iter().map(|service| service.taint_sat).sum();

@@ -1,90 +1,81 @@
-//! A made-up theft in the shape of the FBI's notice: 1,580 BTC on six P2SH addresses, and what thieves do with them; a valid chain of
-//! some thousand signed transactions, one branch of which was left.
+//! A made-up theft in the shape of the FBI's notice: 1,580 BTC on six P2SH addresses, moved as thieves do. It is a valid chain of some
+//! thousand signed transactions, with a stale branch.
 
 use bitcoin::{Address, Network, OutPoint, ScriptBuf, Transaction};
 use coinhound::trace::Rule;
 
 use crate::oracle::taint::ListedScript;
-use crate::support::chain::{RegtestChain, outputs};
+use crate::support::chain::{Purse, RegtestChain, purses};
 use crate::support::random::Rng;
 use crate::support::scripts::Shape;
 
-/// Satoshis.
+/// Satoshis in a bitcoin.
 pub const BTC: u64 = 100_000_000;
-/// What was stolen.
+/// The stolen amount, in satoshis.
 pub const STOLEN: u64 = 1_580 * BTC;
-/// What the list says of the six addresses.
+/// The label of the six addresses.
 pub const LABEL: &str = "Made-up theft, February";
-/// The services, by name.
+/// The labels of the services.
 pub const EXCHANGES: [&str; 4] = ["Exchange One", "Exchange Two", "Exchange Three", "Exchange Four"];
-/// Coins with less aren't followed: the default.
+/// Coins with less taint (satoshis) aren't followed: coinhound's default.
 pub const MIN_TAINT: u64 = 100_000;
 
-/// What lies on each of the six, in BTC.
+/// The amount on each of the six addresses, in BTC.
 const HOLDINGS: [u64; 6] = [400, 350, 300, 250, 180, 100];
-/// How long the peel chain is.
+/// Length of the peel chain.
 const PEELS: u64 = 300;
-/// What each of its hops pays out.
+/// Satoshis that each of its hops pays out.
 const PEEL: u64 = 40_000_000;
-/// What every transaction leaves to the miner, at least.
+/// Least fee of a transaction, in satoshis.
 const FEE: u64 = 1_000;
-/// Coins of too little taint, and what each holds.
+/// Number of coins with too little taint, and the satoshis in each.
 const DUST: (usize, u64) = (1_000, 50_000);
-/// Transactions of the wander that a block holds.
+/// Random transactions in a block.
 const IN_BLOCK: usize = 100;
 
-/// A coin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Purse {
-    /// Where it is.
-    pub at: OutPoint,
-    /// Satoshis.
-    pub value: u64,
-}
-
-/// What a service got for certain.
+/// The taint that a service is known to have got.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceReceipt {
-    /// Its place in [`EXCHANGES`].
+    /// Index in [`EXCHANGES`].
     pub exchange: usize,
-    /// Under which rule; every one but `poison`, where none is named.
+    /// The rule; `None` for every rule but `poison`.
     pub rule: Option<Rule>,
-    /// Satoshis.
+    /// Taint in satoshis.
     pub taint: u64,
 }
 
-/// The chain, the lists, and what is known of them by their making.
+/// The chain, the lists, and the facts that are known from how they were made.
 pub struct Theft {
-    /// The chain in the end.
+    /// The active chain.
     pub chain: RegtestChain,
-    /// The branch that was left.
+    /// The stale branch.
     pub stale: RegtestChain,
-    /// The last block that both have.
+    /// Height of the last block that both branches have.
     pub fork: u32,
-    /// Height of the first block of which the thefts' coins are on the six addresses.
+    /// Height of the block that pays the stolen coins to the six addresses.
     pub stolen_at: u32,
     /// The lists.
     pub listed: Vec<ListedScript>,
-    /// What services got.
+    /// The taint that services got.
     pub got: Vec<ServiceReceipt>,
-    /// The first coin that Exchange One got, and its hops.
+    /// The first coin that Exchange One got, and its number of hops.
     pub deposit: (Purse, u32),
-    /// What Exchange Two got on the branch that was left.
+    /// The coin that Exchange Two got on the stale branch.
     pub lost: Purse,
-    /// A payment that is in both branches, in different blocks.
+    /// A payment that both branches have, in different blocks.
     pub again: Transaction,
-    /// An unspent coin that never met any of it.
+    /// An unspent coin without taint.
     pub clean: Purse,
-    /// An unspent coin of a hundred coins of dust.
+    /// An unspent coin that merges a hundred coins of dust.
     pub dust: Purse,
 }
 
 impl Theft {
-    /// A theft whose chain has so many transactions, coinbases not counted; some 500 at least.
+    /// A theft whose chain has this number of transactions, some 500 at least, without coinbases.
     pub fn new(transactions: usize) -> Self {
-        let mut scene = Scene::new();
-        let six: Vec<ScriptBuf> = (0..6).map(|n| scene.chain.script(Shape::P2shMultisig, 1 + n)).collect();
-        let exchanges: Vec<ScriptBuf> = (0..4).map(|n| scene.chain.script(Shape::P2wpkh, 11 + n)).collect();
+        let mut builder = TheftBuilder::new();
+        let six: Vec<ScriptBuf> = (0..6).map(|n| builder.chain.script(Shape::P2shMultisig, 1 + n)).collect();
+        let exchanges: Vec<ScriptBuf> = (0..4).map(|n| builder.chain.script(Shape::P2wpkh, 11 + n)).collect();
         let listed = |script: &ScriptBuf, flagged: Option<u32>, label: &str| ListedScript {
             script: script.clone(),
             flagged,
@@ -95,54 +86,66 @@ impl Theft {
         let services = exchanges.iter().zip(EXCHANGES).map(|(script, label)| listed(script, None, label));
         let listed = flagged.chain(services).collect();
 
-        // The victim's wallet, emptied.
-        let wallet: Vec<Purse> = (0..32).map(|_| scene.coinbase()).collect();
+        // The victim's wallet is emptied.
+        let wallet: Vec<Purse> = (0..32).map(|_| builder.coinbase()).collect();
         let mut stolen: Vec<_> = six.iter().cloned().zip(HOLDINGS.map(|holding| holding * BTC)).collect();
-        stolen.push((scene.fresh(), 20 * BTC - FEE));
-        let stolen = scene.pay(&wallet, &stolen);
-        let stolen_at = scene.mine();
+        stolen.push((builder.fresh(), 20 * BTC - FEE));
+        let stolen = builder.pay(&wallet, &stolen);
+        let stolen_at = builder.mine();
 
-        let back = scene.send_some_back(stolen[5], &six[0]);
-        scene.split_up(&[stolen[0], back.0]);
-        let deposit = scene.peel(stolen[1], &exchanges[0]);
-        scene.coinjoin(stolen[2], &exchanges[2]);
-        scene.pay_out(stolen[3]);
-        let dust = scene.burn_and_sweep_dust(back.1);
+        let back = builder.send_some_back(stolen[5], &six[0]);
+        builder.split_up(&[stolen[0], back.0]);
+        let deposit = builder.peel(stolen[1], &exchanges[0]);
+        builder.coinjoin(stolen[2], &exchanges[2]);
+        builder.pay_out(stolen[3]);
+        let dust = builder.burn_and_sweep_dust(back.1);
 
-        // Two branches: in one Exchange Two gets 40 BTC of the fifth coin, in the other 25.
-        let fork = scene.chain.height();
-        let coin = scene.take();
-        let pays = [(scene.fresh(), coin.value - FEE)];
-        let paid = scene.pay(&[coin], &pays);
-        let again = scene.waiting.pop().expect("just paid");
-        let mut left = scene.clone();
-        left.chain = scene.chain.fork_at(fork);
-        // The same block's worth of transactions comes on both; then they part.
-        left.wander_blocks(1, &exchanges[3], 20);
-        left.waiting.push(again.clone());
-        let lost = left.cash_out(stolen[4], &exchanges[1], 40 * BTC)[0];
-        left.wander_blocks(3, &exchanges[3], 20);
-        scene.wander_blocks(2, &exchanges[3], 20);
-        scene.waiting.push(again.clone());
-        let rest = scene.cash_out(stolen[4], &exchanges[1], 25 * BTC)[1];
-        scene.pool.extend(paid);
-        scene.split_up(&[rest]);
-        scene.wander_blocks(3, &exchanges[3], 20);
+        // Two branches: on one Exchange Two gets 40 BTC of the fifth coin, on the other 25.
+        let fork = builder.chain.height();
+        let coin = builder.take();
+        let pays = [(builder.fresh(), coin.value - FEE)];
+        let paid = builder.pay(&[coin], &pays);
+        let again = builder.waiting.pop().expect("just paid");
+        let mut stale = builder.clone();
+        stale.chain = builder.chain.fork_at(fork);
+        // Both branches begin with a block of random transactions.
+        stale.wander_blocks(1, &exchanges[3], 20);
+        stale.waiting.push(again.clone());
+        let lost = stale.cash_out(stolen[4], &exchanges[1], 40 * BTC)[0];
+        stale.wander_blocks(3, &exchanges[3], 20);
+        builder.wander_blocks(2, &exchanges[3], 20);
+        builder.waiting.push(again.clone());
+        let rest = builder.cash_out(stolen[4], &exchanges[1], 25 * BTC)[1];
+        builder.pool.extend(paid);
+        builder.split_up(&[rest]);
+        builder.wander_blocks(3, &exchanges[3], 20);
 
-        while scene.transactions() < transactions {
-            let count = IN_BLOCK.min(transactions - scene.transactions());
-            scene.wander_blocks(1, &exchanges[3], count);
+        while builder.transactions() < transactions {
+            let count = IN_BLOCK.min(transactions - builder.transactions());
+            builder.wander_blocks(1, &exchanges[3], count);
         }
         let got = |exchange, rule, taint| ServiceReceipt { exchange, rule, taint };
         let got = vec![
             got(0, None, PEELS / 10 * PEEL),
             got(1, None, 25 * BTC),
-            // A fifth of it, and the first that went in.
+            // A fifth of the coinjoin's inputs are tainted; under FIFO its first output is.
             got(2, Some(Rule::Haircut), JOINED / 5),
             got(2, Some(Rule::Fifo), JOINED),
         ];
-        let clean = scene.coinbase();
-        Self { chain: scene.chain, stale: left.chain, fork, stolen_at, listed, got, deposit, lost, again, clean, dust }
+        let clean = builder.coinbase();
+        Self {
+            chain: builder.chain,
+            stale: stale.chain,
+            fork,
+            stolen_at,
+            listed,
+            got,
+            deposit,
+            lost,
+            again,
+            clean,
+            dust,
+        }
     }
 
     /// The six addresses.
@@ -159,46 +162,46 @@ impl Theft {
         services.map(|listed| (listed.script.clone(), listed.label.as_str())).collect()
     }
 
-    /// How many transactions the chain has, coinbases not counted.
+    /// Number of transactions of the chain, without coinbases.
     pub fn transactions(&self) -> usize {
         self.chain.blocks().iter().map(|block| block.txdata.len() - 1).sum()
     }
 }
 
-/// What each part of the coinjoin comes out as.
+/// Satoshis in each output of the coinjoin.
 const JOINED: u64 = 10 * BTC - 10_000;
 
-/// A chain while the thieves are at it.
+/// A theft in the making.
 #[derive(Clone)]
-struct Scene {
+struct TheftBuilder {
     chain: RegtestChain,
     rng: Rng,
     next_key: u32,
     next_coinbase: usize,
     waiting: Vec<Transaction>,
-    /// Coins that came of the theft and go on.
+    /// Coins of the theft that are still to be moved.
     pool: Vec<Purse>,
-    /// Coins that didn't, to be mixed with them.
+    /// Clean coins, to be mixed with them.
     clean: Vec<Purse>,
-    /// Coins of people who have nothing to do with it.
+    /// Coins of people who have nothing to do with the theft.
     bystanders: Vec<Purse>,
 }
 
-impl Scene {
+impl TheftBuilder {
     fn new() -> Self {
         let mut chain = RegtestChain::regtest(1_580);
         chain.mine_empty(250);
         let (waiting, pool, clean, bystanders) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let rng = Rng::new(1_580);
-        let mut scene = Self { chain, rng, next_key: 1_000, next_coinbase: 1, waiting, pool, clean, bystanders };
+        let mut builder = Self { chain, rng, next_key: 1_000, next_coinbase: 1, waiting, pool, clean, bystanders };
         for _ in 0..30 {
-            let coin = scene.coinbase();
-            let parts = scene.split(coin, 20);
-            scene.clean.extend(parts);
+            let coin = builder.coinbase();
+            let parts = builder.split(coin, 20);
+            builder.clean.extend(parts);
         }
-        scene.bystanders = (0..10).map(|_| scene.coinbase()).collect();
-        scene.mine();
-        scene
+        builder.bystanders = (0..10).map(|_| builder.coinbase()).collect();
+        builder.mine();
+        builder
     }
 
     /// A clean coin of 50 BTC.
@@ -209,7 +212,7 @@ impl Scene {
         Purse { at: OutPoint { txid: transaction.compute_txid(), vout: 0 }, value: 50 * BTC }
     }
 
-    /// A script that nobody used yet: most are P2WPKH, as on the main chain.
+    /// A new script: most are P2WPKH, as on the main chain.
     fn fresh(&mut self) -> ScriptBuf {
         self.next_key += 1;
         let shape = match self.next_key % 24 {
@@ -237,20 +240,19 @@ impl Scene {
     }
 
     fn pay(&mut self, inputs: &[Purse], pays: &[(ScriptBuf, u64)]) -> Vec<Purse> {
-        let at: Vec<OutPoint> = inputs.iter().map(|purse| purse.at).collect();
-        let transaction = self.chain.spend(&at, pays);
-        let made = outputs(&transaction).map(|(at, output)| Purse { at, value: output.value.to_sat() }).collect();
+        let transaction = self.chain.pay(inputs, pays);
+        let made = purses(&transaction);
         self.waiting.push(transaction);
         made
     }
 
-    /// Into so many equal parts; what is left over is the fee.
+    /// Splits a coin into equal parts; the rest is the fee.
     fn split(&mut self, coin: Purse, parts: u64) -> Vec<Purse> {
         let pays: Vec<_> = (0..parts).map(|_| (self.fresh(), (coin.value - FEE) / parts)).collect();
         self.pay(&[coin], &pays)
     }
 
-    /// 10 BTC go back to a flagged address, which is no second theft; the rest comes out second.
+    /// Sends 10 BTC back to a flagged address, which must not count as another theft. Returns that coin and the rest.
     fn send_some_back(&mut self, coin: Purse, flagged: &ScriptBuf) -> (Purse, Purse) {
         let pays = [(flagged.clone(), 10 * BTC), (self.fresh(), coin.value - 10 * BTC - FEE)];
         let made = self.pay(&[coin], &pays);
@@ -258,7 +260,7 @@ impl Scene {
         (made[0], made[1])
     }
 
-    /// By twenty, and by twenty again, partly in the block that made them.
+    /// Splits coins into twenty parts, and each of those into twenty again, within one block.
     fn split_up(&mut self, coins: &[Purse]) {
         for coin in coins {
             for part in self.split(*coin, 20) {
@@ -269,7 +271,7 @@ impl Scene {
         }
     }
 
-    /// A chain that pays a little at each hop, every tenth time to the service. Gives the first of these, with its hops.
+    /// A peel chain: each hop pays out a little, every tenth one to the service. Returns the first coin of the service, with its hops.
     fn peel(&mut self, coin: Purse, service: &ScriptBuf) -> (Purse, u32) {
         let (mut coin, mut first) = (coin, None);
         for (hops, number) in (1..).zip(1..=PEELS) {
@@ -291,7 +293,7 @@ impl Scene {
         first.expect("some of the peels are deposits")
     }
 
-    /// Five coins of the theft and twenty clean ones go in first to last; all that comes out looks the same. The service gets the first.
+    /// A coinjoin of five tainted coins, then twenty clean ones, into equal outputs, the first of which goes to the service.
     fn coinjoin(&mut self, coin: Purse, service: &ScriptBuf) {
         let mut pays: Vec<_> = (0..5).map(|_| (self.fresh(), 10 * BTC)).collect();
         pays.push((self.fresh(), coin.value - 50 * BTC - FEE));
@@ -310,7 +312,7 @@ impl Scene {
         self.mine();
     }
 
-    /// A payout to a thousand, half of whom merge what they got by ten.
+    /// A payout to a thousand scripts; half of the coins are merged by ten.
     fn pay_out(&mut self, coin: Purse) {
         let mut pays: Vec<_> = (0..999).map(|_| (self.fresh(), BTC / 5)).collect();
         pays.push((self.fresh(), coin.value - 999 * (BTC / 5) - 50_000));
@@ -325,7 +327,7 @@ impl Scene {
         self.mine();
     }
 
-    /// Dust, a burnt coin, and one that anyone can take. A hundred coins of dust are merged: that coin.
+    /// Dust, a burnt coin, and one that anyone can spend. Merges a hundred coins of dust, and returns that coin.
     fn burn_and_sweep_dust(&mut self, coin: Purse) -> Purse {
         let mut pays: Vec<_> = (0..DUST.0).map(|_| (self.fresh(), DUST.1)).collect();
         pays.push((self.chain.script(Shape::OpReturn, 21), BTC / 100));
@@ -340,7 +342,7 @@ impl Scene {
         merged
     }
 
-    /// So much to the service, first; the rest to a script of one's own.
+    /// Pays `value` to the service, first, and the rest to a new script.
     fn cash_out(&mut self, coin: Purse, service: &ScriptBuf, value: u64) -> Vec<Purse> {
         let pays = [(service.clone(), value), (self.fresh(), coin.value - value - FEE)];
         let made = self.pay(&[coin], &pays);
@@ -348,7 +350,7 @@ impl Scene {
         made
     }
 
-    /// Blocks of splits, merges, mixes and deposits, and of what others do meanwhile; so many transactions in each.
+    /// Blocks of random splits, merges, mixes and deposits, and of transactions of bystanders; `count` in each.
     fn wander_blocks(&mut self, blocks: usize, service: &ScriptBuf, count: usize) {
         for _ in 0..blocks {
             for _ in 0..count {
@@ -398,7 +400,7 @@ impl Scene {
         }
         pays.push((self.fresh(), left));
         let made = self.pay(&inputs, &pays);
-        // What is too little to go on with stays where it is.
+        // Small coins stay where they are.
         self.pool.extend(made.into_iter().skip(kept).filter(|coin| coin.value > BTC / 50));
     }
 

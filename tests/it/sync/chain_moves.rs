@@ -1,5 +1,5 @@
-//! A node whose chain moves between any two calls is followed; one that is behind is waited for; one that never shows one chain
-//! ends the run. In each case the index is that of a chain, and goes on from there.
+//! A node whose chain changes between any two calls is followed, a node that is behind is waited for, and one whose answers never
+//! make a chain ends the run. In each case the index is valid for some chain, and the next run resumes it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::support::swept::{SweptIndex, assert_same_rows};
 
 const QUICK: Pace = Pace { threads: 2, batch_blocks: 7 };
 
-/// Three branches: the second leaves the first, the third both, deeper; each has more work than the one before.
+/// Three branches: the second leaves the first, and the third leaves both deeper; each has more work than the one before.
 fn branches(seed: u64) -> (Vec<Arc<Branch>>, List) {
     let (mut chain, mut rng) = (random::chain(seed, 108), Rng::new(seed));
     let mut second = random::fork(&mut chain, &mut rng, 3, 1);
@@ -28,7 +28,7 @@ fn branches(seed: u64) -> (Vec<Arc<Branch>>, List) {
     ([chain, second, third].iter().map(|chain| Branch::new(chain.blocks())).collect(), list)
 }
 
-/// Panics unless the index is one of whole blocks of the chain, and comes to its end from there.
+/// Panics unless the index is valid for the chain as of its own tip, and a run completes it from there.
 fn assert_recovers(index: &mut SweptIndex, branch: &Arc<Branch>, list: &List, what: &str) {
     let full = SweptIndex::fresh(branch, list);
     if let Some(tip) = index.tip() {
@@ -36,14 +36,14 @@ fn assert_recovers(index: &mut SweptIndex, branch: &Arc<Branch>, list: &List, wh
         index.assert_counts(&branch.blocks[..=tip as usize], list, what);
     }
     index.reopen();
-    index.sweep(&MemorySource::on(branch), QUICK).expect("a sane source");
+    index.sweep(&MemorySource::on(branch), QUICK).expect("an honest source");
     assert_same_rows(&index.rows(), &full.rows(), what);
 }
 
-/// What headers are turned into.
+/// Changes headers.
 type Change = fn(&mut Vec<Header>);
 
-/// A source that turns the headers of so many calls into something else.
+/// A source that changes the headers of the first `times` calls.
 fn with_headers(branch: &Arc<Branch>, times: usize, change: Change) -> Arc<MemorySource> {
     let mut left = times;
     MemorySource::hooked(branch, move |_, _, call, answer| {
@@ -79,7 +79,7 @@ fn headers_that_never_make_a_chain_end_the_run() {
         let error = index.sweep(&with_headers(branch, usize::MAX, change), QUICK).expect_err(what);
         assert!(matches!(error, SyncError::Unsteady { .. }), "{what}: {error}");
         assert_recovers(&mut index, branch, &list, what);
-        // Once or twice is a reorg between two calls.
+        // If it happens once or twice, it was a reorg between two calls.
         let before = index.rows();
         index.undo(0);
         index.sweep(&with_headers(branch, 2, change), QUICK).expect(what);
@@ -93,14 +93,14 @@ fn headers_that_never_make_a_chain_end_the_run() {
 }
 
 #[test]
-fn a_chain_of_other_blocks_from_the_first_on_is_never_taken_for_a_reorg() {
+fn a_chain_with_another_genesis_is_never_taken_for_a_reorg() {
     let (branches, list) = branches(71);
     let (index, other) = (SweptIndex::fresh(&branches[0], &list), Branch::new(&mainnet()[..300]));
     let before = index.rows();
     watched("another genesis", || {
         let error = index.sweep(&MemorySource::on(&other), QUICK).expect_err("another chain");
         assert!(matches!(error, SyncError::Unsteady { .. }), "{error}");
-        assert_same_rows(&index.rows(), &before, "nothing is undone");
+        assert_same_rows(&index.rows(), &before, "blocks were disconnected");
     });
 }
 
@@ -122,7 +122,7 @@ fn a_header_without_its_work_is_refused() {
     });
 }
 
-/// A source that moves on to the next of these branches after the call of each number.
+/// A source that switches to the next of these branches after each of these calls.
 fn moving(branches: &[Arc<Branch>], after: Vec<usize>) -> Arc<MemorySource> {
     let (first, rest) = branches.split_first().expect("some branches");
     let rest = rest.to_vec();
@@ -142,7 +142,7 @@ fn a_chain_that_changes_between_any_two_calls_is_followed() {
     let last = &branches[2];
     let expected = SweptIndex::fresh(last, &list).rows();
     let of_first = SweptIndex::fresh(&branches[0], &list);
-    // From nothing: while the first is read.
+    // From an empty index: while the first branch is read.
     for after in [0, 1, 2, 3, 4, 5, 20, 60, 100, 150, 200, 230] {
         let what = format!("from nothing, after {after}");
         watched(&what, || {
@@ -150,8 +150,8 @@ fn a_chain_that_changes_between_any_two_calls_is_followed() {
             let mut pace = QUICK;
             pace.batch_blocks = 1 + after;
             index.sweep(&moving(&branches, vec![after, after + 2]), pace).expect("only a reorg");
-            // Where the run was quicker than the last change.
-            index.sweep(&MemorySource::on(last), pace).expect("a sane source");
+            // The run may have ended before the last change.
+            index.sweep(&MemorySource::on(last), pace).expect("an honest source");
             assert_same_rows(&index.rows(), &expected, &what);
         });
     }
@@ -161,9 +161,9 @@ fn a_chain_that_changes_between_any_two_calls_is_followed() {
         watched(&what, || {
             let id = last.id(last.height());
             of_first.undo(0);
-            of_first.sweep(&MemorySource::on(&branches[0]), QUICK).expect("a sane source");
+            of_first.sweep(&MemorySource::on(&branches[0]), QUICK).expect("an honest source");
             of_first.sweep(&moving(&branches[1..], vec![after]), QUICK).expect("only a reorg");
-            of_first.sweep(&MemorySource::on(last), QUICK).expect("a sane source");
+            of_first.sweep(&MemorySource::on(last), QUICK).expect("an honest source");
             assert_eq!(of_first.writer().tip().expect("the index reads"), Some(id));
             assert_same_rows(&of_first.rows(), &expected, &what);
         });
@@ -171,7 +171,7 @@ fn a_chain_that_changes_between_any_two_calls_is_followed() {
 }
 
 #[test]
-fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
+fn a_node_that_is_behind_is_waited_for_and_no_block_is_disconnected() {
     let (branches, list) = branches(73);
     let [first, second] = [&branches[0], &branches[1]];
     let equal = second.up_to(first.height());
@@ -193,7 +193,7 @@ fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
             assert_same_rows(&index.rows(), &before, what);
         });
     }
-    // It catches up: with the same chain, and with a better one.
+    // It catches up, with the same chain and with a better one.
     for (what, then) in [("the same", first), ("a better one", second)] {
         watched(what, || {
             let next = Arc::clone(then);
@@ -203,20 +203,20 @@ fn a_node_that_is_behind_is_waited_for_and_nothing_is_undone() {
                 }
                 Ok(())
             });
-            assert!(!index.sweep(&source, QUICK).expect("a sane source").stopped);
+            assert!(!index.sweep(&source, QUICK).expect("an honest source").stopped);
             assert_same_rows(&index.rows(), &SweptIndex::fresh(then, &list).rows(), what);
         });
     }
 }
 
-/// As a node that indexes its blocks anew: what it lacks it has a call later.
+/// A node that indexes its blocks anew lacks some for a moment.
 #[test]
 fn blocks_that_were_missing_for_a_moment_are_no_reorg() {
     let (branches, list) = branches(75);
     let branch = &branches[0];
     let expected = SweptIndex::fresh(branch, &list).rows();
     for lacking in 1..6 {
-        let what = format!("{lacking} looks in vain");
+        let what = format!("{lacking} empty answers");
         watched(&what, || {
             let (index, mut left) = (SweptIndex::fresh(&branch.up_to(100), &list), lacking);
             let source = MemorySource::hooked(branch, move |_, _, call, answer| {
@@ -228,7 +228,7 @@ fn blocks_that_were_missing_for_a_moment_are_no_reorg() {
                 }
                 Ok(())
             });
-            let outcome = index.sweep(&source, QUICK).expect("a sane source");
+            let outcome = index.sweep(&source, QUICK).expect("an honest source");
             assert_eq!(outcome.undone, 0, "{what}");
             assert_same_rows(&index.rows(), &expected, &what);
         });

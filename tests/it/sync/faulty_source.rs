@@ -1,5 +1,5 @@
-//! A node that fails or tells untruths: the right error, nothing wrong written, and the next run with a sane node comes to the
-//! same index as if nothing had been.
+//! A node that fails or gives wrong answers: the run reports the right error and writes nothing wrong, and the next run with an
+//! honest node gives the same index as an undisturbed one.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use coinhound::sync::SyncError;
 use coinhound::sync::fetch::source::Spent;
 use coinhound::sync::sweep::sweeper::Pace;
 
-use crate::support::chain::{RegtestChain, Template, outputs};
+use crate::support::chain::{RegtestChain, Template, outpoints};
 use crate::support::effort::watched;
 use crate::support::lists::List;
 use crate::support::random::Rng;
@@ -21,8 +21,8 @@ use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows};
 
 const QUICK: Pace = Pace { threads: 2, batch_blocks: 7 };
 
-/// A chain whose block `at` holds four transactions that touch, three of which spend coins that were made in it.
-struct Scene {
+/// A chain whose block `at` holds four transactions that touch, three of which spend coins made in the same block.
+struct BusyBlock {
     branch: Arc<Branch>,
     at: u32,
     list: List,
@@ -30,21 +30,21 @@ struct Scene {
     expected: RowMap,
 }
 
-impl Scene {
-    /// With a list from the start, or from `from` on: then all spent outputs are read.
+impl BusyBlock {
+    /// One of the two scripts is listed from height `from` on. If that isn't 0, the outputs that a block spends are read for every block.
     fn new(from: u32) -> Self {
         let mut chain = RegtestChain::regtest(70);
         let [a, b] = [Shape::P2pkh, Shape::P2wsh].map(|shape| chain.script(shape, 1));
         let money = chain.mature(2);
         let before = chain.spend(&money[..1], &[(a.clone(), 5_000), (chain.miner(), 7_000)]);
-        let [a0, miner0] = [0, 1].map(|vout| outputs(&before).nth(vout).expect("two outputs").0);
+        let [a0, miner0] = outpoints(&before);
         chain.mine(vec![before]);
         chain.mine_empty(10);
         let first = chain.spend(&[money[1], a0, miner0], &[(a.clone(), 4_000), (b.clone(), 300)]);
-        let [a1, b1] = [0, 1].map(|vout| outputs(&first).nth(vout).expect("two outputs").0);
+        let [a1, b1] = outpoints(&first);
         let second = chain.spend(&[b1], &[(chain.miner(), 200)]);
         let third = chain.spend(&[a1], &[(a.clone(), 3_000), (b.clone(), 500)]);
-        let [a2, b2] = [0, 1].map(|vout| outputs(&third).nth(vout).expect("two outputs").0);
+        let [a2, b2] = outpoints(&third);
         let fourth = chain.spend(&[b2, a2], &[(chain.miner(), 100)]);
         chain.mine_template(Template {
             transactions: vec![first, second, third, fourth],
@@ -57,7 +57,7 @@ impl Scene {
         let list = vec![(a, from), (b, 0)];
         let branch = Branch::new(chain.blocks());
         let full = SweptIndex::fresh(&branch, &list);
-        full.assert_model(&branch.blocks, &list, "the scene");
+        full.assert_model(&branch.blocks, &list, "the chain");
         Self { expected: full.rows(), branch, at, list, full }
     }
 
@@ -69,8 +69,8 @@ impl Scene {
         [Self::new(0), Self::new(90)]
     }
 
-    /// Sweeps from a source that changes what it tells of the block; nothing of it is written then, and a sane one goes on.
-    /// Gives the error.
+    /// Sweeps from a source that changes its answers about the block. Panics unless that fails, writes nothing of the block, and an
+    /// honest source completes the index; returns the error.
     fn fails(
         &self,
         what: &str,
@@ -95,15 +95,15 @@ impl Scene {
         })
     }
 
-    /// Panics unless the index is one of whole blocks below `at`, and comes to the end from there.
+    /// Panics unless the index ends below the block and is valid there, and an honest source completes it.
     fn assert_recovers(&self, index: &mut SweptIndex, what: &str) {
         if let Some(tip) = index.tip() {
-            assert!(tip < self.at, "{what}: the block was written");
+            assert!(tip < self.at, "{what}: a part of the block was written");
             assert_eq!(index.digest(tip), self.full.digest(tip), "{what}");
             index.assert_counts(&self.branch.blocks[..=tip as usize], &self.list, what);
         }
         index.reopen();
-        index.sweep(&MemorySource::on(&self.branch), QUICK).expect("a sane source");
+        index.sweep(&MemorySource::on(&self.branch), QUICK).expect("an honest source");
         assert_same_rows(&index.rows(), &self.expected, what);
     }
 }
@@ -114,12 +114,12 @@ fn refused() -> NodeError {
 
 #[test]
 fn spent_outputs_that_fail_at_any_candidate_leave_nothing_of_the_block() {
-    let scene = Scene::new(0);
-    // The first question is for what was found while scanning, the others for what advancing finds.
+    let busy = BusyBlock::new(0);
+    // The first call asks for the candidates that scanning found, the others for those that applying the block finds.
     for nth in 1..=4 {
-        let error = scene.fails(&format!("question {nth}"), move |asked, answer| match answer {
+        let error = busy.fails(&format!("question {nth}"), move |asked, answer| match answer {
             SourceAnswer::Spent(_) if asked == nth => Err(refused()),
-            // One at a time, so that there are four questions.
+            // One candidate at a time, so that there are four calls.
             SourceAnswer::Spent(Spent::All(all)) => {
                 let all = std::mem::take(all);
                 let index = all.iter().enumerate().filter(|(at, _)| *at == asked);
@@ -133,7 +133,7 @@ fn spent_outputs_that_fail_at_any_candidate_leave_nothing_of_the_block() {
     }
 }
 
-/// Which part of what is told to change: the transaction's index, the input's.
+/// The spent outputs to change: index of the transaction, index of the input, name.
 const SPENDS: [(usize, usize, &str); 4] = [
     (1, 1, "a live coin"),
     (1, 2, "another output of a record"),
@@ -142,13 +142,13 @@ const SPENDS: [(usize, usize, &str); 4] = [
 ];
 
 #[test]
-fn a_wrong_spent_output_is_told_from_the_one_that_was_made() {
-    for scene in Scene::both() {
+fn a_spent_output_that_differs_from_the_one_made_is_refused() {
+    for busy in BusyBlock::both() {
         for (tx_index, vin, name) in SPENDS {
-            let block = &scene.branch.blocks[scene.at as usize];
+            let block = &busy.branch.blocks[busy.at as usize];
             let spent = block.txdata[tx_index].input[vin].previous_output;
             for wrong in ["value", "script"] {
-                let error = scene.fails(&format!("{wrong} of {name}"), move |_, answer| {
+                let error = busy.fails(&format!("{wrong} of {name}"), move |_, answer| {
                     let list = match answer {
                         SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.get_mut(tx_index),
                         SourceAnswer::Spent(Spent::Some(some)) => {
@@ -166,7 +166,7 @@ fn a_wrong_spent_output_is_told_from_the_one_that_was_made() {
                 });
                 match error {
                     SyncError::SpentOutput { outpoint, block } => {
-                        assert_eq!((outpoint, block), (spent, scene.id()), "{wrong} of {name}")
+                        assert_eq!((outpoint, block), (spent, busy.id()), "{wrong} of {name}")
                     }
                     other => panic!("{wrong} of {name}: {other}"),
                 }
@@ -177,9 +177,9 @@ fn a_wrong_spent_output_is_told_from_the_one_that_was_made() {
 
 #[test]
 fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
-    for scene in Scene::both() {
+    for busy in BusyBlock::both() {
         for (name, longer) in [("one too few", false), ("one too many", true)] {
-            let error = scene.fails(name, move |_, answer| {
+            let error = busy.fails(name, move |_, answer| {
                 let list = match answer {
                     SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.get_mut(1),
                     SourceAnswer::Spent(Spent::Some(some)) => some.get_mut(&1),
@@ -192,10 +192,10 @@ fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
                 Ok(())
             });
             let refused =
-                matches!(&error, SyncError::Block { block, source: ScanError::SpentOutputs } if *block == scene.id());
+                matches!(&error, SyncError::Block { block, source: ScanError::SpentOutputs } if *block == busy.id());
             assert!(refused, "{name}: {error}");
         }
-        let error = scene.fails("none at all", |_, answer| {
+        let error = busy.fails("none at all", |_, answer| {
             match answer {
                 SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.clear(),
                 SourceAnswer::Spent(Spent::Some(some)) => some.clear(),
@@ -209,31 +209,31 @@ fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
 
 #[test]
 fn another_block_for_a_hash_is_refused() {
-    for scene in Scene::both() {
-        for other in [scene.at - 1, scene.at + 1, 0] {
-            let raw = consensus::serialize(&scene.branch.blocks[other as usize]);
-            let error = scene.fails(&format!("block {other}"), move |_, answer| {
+    for busy in BusyBlock::both() {
+        for other in [busy.at - 1, busy.at + 1, 0] {
+            let raw = consensus::serialize(&busy.branch.blocks[other as usize]);
+            let error = busy.fails(&format!("block {other}"), move |_, answer| {
                 if let SourceAnswer::Block(asked) = answer {
                     asked.clone_from(&raw);
                 }
                 Ok(())
             });
             let refused =
-                matches!(&error, SyncError::Block { block, source: ScanError::OtherHeader } if *block == scene.id());
+                matches!(&error, SyncError::Block { block, source: ScanError::OtherHeader } if *block == busy.id());
             assert!(refused, "block {other}: {error}");
         }
     }
 }
 
-/// Tries answers to the question for the block, each on top of the block before; gives how many were taken.
-fn tries(scene: &Scene, answers: impl Iterator<Item = (String, Vec<u8>)>) -> usize {
-    let index = SweptIndex::new(&scene.list);
-    index.sweep_to(Some(scene.at - 1), &MemorySource::on(&scene.branch), SLOWEST).expect("a sane source");
+/// Gives these answers for the block, each to an index that ends with the block before; returns how many were accepted.
+fn accepted(busy: &BusyBlock, answers: impl Iterator<Item = (String, Vec<u8>)>) -> usize {
+    let index = SweptIndex::new(&busy.list);
+    index.sweep_to(Some(busy.at - 1), &MemorySource::on(&busy.branch), SLOWEST).expect("an honest source");
     let (before, mut taken) = (index.rows(), 0);
-    let id = scene.id();
+    let id = busy.id();
     for (what, raw) in answers {
         watched(&what, || {
-            let source = MemorySource::hooked(&scene.branch, move |_, _, call, answer| {
+            let source = MemorySource::hooked(&busy.branch, move |_, _, call, answer| {
                 if let (true, SourceAnswer::Block(asked)) = (call == SourceCall::Block(id), answer) {
                     asked.clone_from(&raw);
                 }
@@ -243,23 +243,23 @@ fn tries(scene: &Scene, answers: impl Iterator<Item = (String, Vec<u8>)>) -> usi
                 Err(SyncError::Block { block, .. }) => assert_eq!(block, id, "{what}"),
                 Err(error) => panic!("{what}: {error}"),
                 Ok(_) => {
-                    assert_same_rows(&index.rows(), &scene.expected, &what);
-                    index.undo(scene.at - 1);
+                    assert_same_rows(&index.rows(), &busy.expected, &what);
+                    index.undo(busy.at - 1);
                     taken += 1;
                 }
             }
             assert_same_rows(&index.rows(), &before, &what);
         });
     }
-    index.sweep(&MemorySource::on(&scene.branch), QUICK).expect("a sane source");
-    assert_same_rows(&index.rows(), &scene.expected, "after all");
+    index.sweep(&MemorySource::on(&busy.branch), QUICK).expect("an honest source");
+    assert_same_rows(&index.rows(), &busy.expected, "at the end");
     taken
 }
 
 #[test]
-fn a_changed_byte_of_a_block_that_touches_is_refused_unless_it_is_a_witness() {
-    let scene = Scene::new(0);
-    let block = &scene.branch.blocks[scene.at as usize];
+fn a_changed_byte_of_a_touching_block_is_refused_outside_witnesses() {
+    let busy = BusyBlock::new(0);
+    let block = &busy.branch.blocks[busy.at as usize];
     let raw = consensus::serialize(block);
     let stripped: usize = 81 + block.txdata.iter().map(|transaction| transaction.base_size()).sum::<usize>();
     let mut rng = Rng::new(71);
@@ -269,16 +269,16 @@ fn a_changed_byte_of_a_block_that_touches_is_refused_unless_it_is_a_witness() {
         raw[place] ^= 1 << rng.below(8);
         (format!("byte {place}"), raw)
     };
-    let taken = tries(&scene, places.map(flip));
+    let taken = accepted(&busy, places.map(flip));
     assert!(taken > 0 && taken < raw.len() - stripped, "{taken} of {} witness bytes", raw.len() - stripped);
 }
 
 #[test]
 fn a_block_cut_short_or_with_a_tail_is_refused() {
-    let scene = Scene::new(0);
-    let raw = consensus::serialize(&scene.branch.blocks[scene.at as usize]);
+    let busy = BusyBlock::new(0);
+    let raw = consensus::serialize(&busy.branch.blocks[busy.at as usize]);
     let cut = (0..raw.len()).filter(|length| length % 13 == 0 || (79..83).contains(length)).chain([raw.len() - 1]);
     let cut = cut.map(|length| (format!("{length} bytes"), raw[..length].to_vec()));
     let longer = (String::from("a byte too many"), [&raw[..], &[0]].concat());
-    assert_eq!(tries(&scene, cut.chain([longer])), 0);
+    assert_eq!(accepted(&busy, cut.chain([longer])), 0);
 }

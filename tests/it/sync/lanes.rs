@@ -1,5 +1,5 @@
-//! P2 on a real node: every lane gives one digest, and by filters few blocks are read. Filters come from the node's files, or over
-//! REST where those are out of reach.
+//! P2 on a real node: every lane gives one digest, and with filters few blocks are read. Filters come from the node's files, or over
+//! REST if the files can't be read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,41 +9,38 @@ use serde_json::{Value, json};
 
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
+use crate::support::files::text;
 use crate::support::lists::List;
 use crate::support::program::Program;
 use crate::support::random::{self, Rng};
 use crate::support::records::mainnet;
 
-/// The lane, and whether the node's folder is out of reach.
+/// A lane, and whether the node's folder is out of reach.
 const WAYS: [(&str, bool); 5] =
     [("rpc", false), ("rest", false), ("filters", false), ("filters", true), ("auto", false)];
 
-/// An index of its own by this lane; `empty` is a folder in the place of the node's, if that is out of reach.
+/// The program on this lane; `empty` is a folder in place of the node's, if that is out of reach.
 fn program(node: &Bitcoind, index: &Path, list: &List, lane: &str, empty: Option<&Path>) -> Program {
-    let text = |path: &Path| path.to_str().expect("tests use plain paths").to_owned();
     let program = Program::new(node, index.to_owned());
-    let program = program.watching(list).with(&["--lane", lane, "--rpc-cookie-file", &text(&node.cookie_file())]);
+    let program = program.watching(list).with(&["--lane", lane, "--rpc-cookie-file", text(&node.cookie_file())]);
     match empty {
         None => program,
         Some(empty) => program.with_datadir(empty),
     }
 }
 
-/// Backfills; gives the answer and the digest.
+/// Backfills; returns the answer and the digest.
 fn backfill(program: &Program, what: &str) -> (Value, String) {
-    let (code, answer) = program.json(&["backfill"]);
-    assert_eq!(code, 0, "{what}: {answer}");
-    let (code, digest) = program.json(&["digest"]);
-    assert_eq!(code, 0, "{what}: {digest}");
-    (answer, digest["digest"].as_str().expect("a digest").to_owned())
+    (program.backfill(what), program.digest())
 }
 
-fn read(answer: &Value) -> u64 {
+/// Number of blocks that a backfill read.
+fn blocks_read(answer: &Value) -> u64 {
     answer["blocks_read"].as_u64().expect("a number")
 }
 
 #[test]
-fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
+fn on_the_real_chain_every_lane_gives_one_digest() {
     let node = Bitcoind::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
     node.feed_mainnet(599);
     node.await_filters();
@@ -51,7 +48,7 @@ fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
     let ninth: ScriptBuf = blocks[9].txdata[0].output[0].script_pubkey.clone();
     let (dir, list) = (tempfile::tempdir().expect("a folder"), vec![(ninth, 0)]);
     let empty = dir.path().join("empty");
-    std::fs::create_dir(&empty).expect("the folder is ours");
+    std::fs::create_dir(&empty).expect("a folder of the test");
     let mut digests = BTreeSet::new();
     for (number, (lane, apart)) in WAYS.into_iter().enumerate() {
         let what = format!("{lane}, {apart}");
@@ -62,7 +59,10 @@ fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
         assert_eq!(digests.len(), 1, "{what}");
         let expected = if lane == "auto" { "filters" } else { lane };
         assert_eq!((&answer["lanes"], &answer["blocks"]), (&json!([expected]), &json!(600)), "{what}: {answer}");
-        assert!(if expected == "filters" { read(&answer) < 60 } else { read(&answer) == 600 }, "{what}: {answer}");
+        assert!(
+            if expected == "filters" { blocks_read(&answer) < 60 } else { blocks_read(&answer) == 600 },
+            "{what}: {answer}"
+        );
         let (code, check) = program.json(&["check"]);
         assert_eq!((code, &check["lane"]), (0, &json!(expected)), "{what}: {check}");
         let filters = &check["lanes"][0];
@@ -72,7 +72,7 @@ fn on_the_real_chain_every_lane_gives_one_digest_and_filters_read_few_blocks() {
     }
 }
 
-/// Three of a list's scripts: paid a few times each, and not such as filters leave out.
+/// Three of a list's scripts that are paid a few times each, and that filters contain.
 fn rare(chain: &RegtestChain, list: List) -> List {
     let transactions = chain.blocks().iter().flat_map(|block| &block.txdata);
     let outputs: Vec<_> = transactions.flat_map(|transaction| &transaction.output).collect();
@@ -92,7 +92,7 @@ fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
     let dir = tempfile::tempdir().expect("a folder");
     let list = rare(&chain, random::watchlist(&chain, &mut rng, 60));
     let empty = dir.path().join("empty");
-    std::fs::create_dir(&empty).expect("the folder is ours");
+    std::fs::create_dir(&empty).expect("a folder of the test");
     let programs = WAYS.map(|(lane, apart)| {
         let index = dir.path().join(format!("{lane}-{apart}"));
         program(&node, &index, &list, lane, apart.then_some(empty.as_path()))
@@ -107,7 +107,7 @@ fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
             assert_eq!(digests.len(), 1, "{what}");
             if way.0 == "filters" {
                 assert_eq!(answer["lanes"], json!(["filters"]), "{what}");
-                assert!(read(&answer) < answer["blocks"].as_u64().expect("a number"), "{what}: {answer}");
+                assert!(blocks_read(&answer) < answer["blocks"].as_u64().expect("a number"), "{what}: {answer}");
             }
         }
         chain = random::fork(&mut chain, &mut rng, 30, 5);
@@ -116,7 +116,7 @@ fn on_random_chains_every_lane_gives_one_digest_also_after_a_reorg() {
 }
 
 #[test]
-fn filters_that_a_node_lacks_are_asked_for_in_vain_with_the_way_out() {
+fn a_node_without_filters_is_refused_with_advice() {
     let node = Bitcoind::regtest();
     let dir = tempfile::tempdir().expect("a folder");
     let list = vec![(ScriptBuf::from_bytes(vec![0x51]), 0)];

@@ -1,5 +1,5 @@
-//! P3 to P6 and P8 on random chains, forks and lists, without a node. Seeds are named where one fails; `PROPTEST_CASES` sets how
-//! many each property draws.
+//! P3 to P6 and P8 on random chains, forks and lists, without a node. A failure names its seed; `PROPTEST_CASES` sets the number of
+//! cases that each property draws.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use coinhound::node::NodeError;
 use coinhound::sync::SyncError;
 use coinhound::sync::sweep::sweeper::Pace;
 
-use crate::support::chain::{RegtestChain, Template, outputs};
+use crate::support::chain::{RegtestChain, Template, outpoints};
 use crate::support::effort::{each_case, watched};
 use crate::support::lists::List;
 use crate::support::random::{self, Rng};
@@ -15,7 +15,7 @@ use crate::support::scripts::Shape;
 use crate::support::source::{Branch, MemorySource};
 use crate::support::swept::{RowMap, SLOWEST, SweptIndex, assert_same_rows};
 
-/// A chain, a list for it, and the generator for what else a property draws.
+/// A chain, a list for it, and the generator for whatever else a property draws.
 struct ListCase {
     name: String,
     rng: Rng,
@@ -28,7 +28,7 @@ impl ListCase {
     fn draw(property: u64, number: u64) -> Self {
         let seed = property * 1_000_000 + number;
         let mut rng = Rng::new(seed);
-        // Coinbases are spent from 101 on; coins are published anew every hundred blocks.
+        // Coinbases are spent from height 101 on; coins are published again every hundred blocks.
         let height = match number % 4 {
             0 => 1 + rng.below(60),
             1 | 2 => 101 + rng.below(40),
@@ -62,7 +62,7 @@ impl ListCase {
         u32::try_from(self.rng.below(u64::from(bound))).expect("below a small number")
     }
 
-    /// Panics unless the index is one freshly made of this chain, and the model's.
+    /// Panics unless the index equals a new one of this chain, and the model.
     fn assert_fresh(&self, index: &SweptIndex, branch: &Arc<Branch>, what: &str) {
         let (what, height) = (format!("{}: {what}", self.name), branch.height());
         let fresh = SweptIndex::fresh(branch, &self.list);
@@ -90,54 +90,55 @@ fn p3_threads_and_batches_dont_matter() {
         for threads in [1, 2, 8] {
             let pace = Pace { threads, ..case.pace() };
             let index = SweptIndex::new(&case.list);
-            let outcome = index.sweep(&MemorySource::on(&case.branch), pace).expect("a sane source");
+            let outcome = index.sweep(&MemorySource::on(&case.branch), pace).expect("an honest source");
             assert_eq!((outcome.through, outcome.stopped), (Some(case.branch.height()), false), "{}", case.name);
             assert_same_rows(&index.rows(), &expected, &format!("{}: {pace:?}", case.name));
-            // The state after any block is that of an index which ends there.
+            // The digest at any height is that of an index which ends there.
             let height = case.below(case.branch.height() + 1);
             assert_eq!(index.digest(height), fresh.digest(height), "{}", case.name);
         }
         let height = case.below(case.branch.height() + 1);
         let part = SweptIndex::new(&case.list);
-        part.sweep_to(Some(height), &MemorySource::on(&case.branch), SLOWEST).expect("a sane source");
+        part.sweep_to(Some(height), &MemorySource::on(&case.branch), SLOWEST).expect("an honest source");
         assert_eq!(part.digest(height), fresh.digest(height), "{}: at {height}", case.name);
     });
 }
 
-/// What breaks a run off.
+/// What interrupts a run.
 #[derive(Clone, Copy, Debug)]
-enum Break {
+enum Interruption {
     Stop,
     Panic,
     Refusal,
 }
 
-/// A source that breaks the run off at the call of this number.
-fn breaking(branch: &Arc<Branch>, at: usize, how: Break) -> Arc<MemorySource> {
+/// A source that interrupts the run at the call of this number.
+fn interrupting(branch: &Arc<Branch>, at: usize, how: Interruption) -> Arc<MemorySource> {
     MemorySource::hooked(branch, move |memory, number, call, _| match how {
         _ if number != at => Ok(()),
-        Break::Stop => {
+        Interruption::Stop => {
             memory.stop.request();
             Ok(())
         }
-        Break::Panic => panic!("on purpose, in {call:?}"),
-        Break::Refusal => Err(NodeError::BadAnswer { what: format!("{call:?}"), detail: "on purpose".into() }),
+        Interruption::Panic => panic!("on purpose, in {call:?}"),
+        Interruption::Refusal => Err(NodeError::BadAnswer { what: format!("{call:?}"), detail: "on purpose".into() }),
     })
 }
 
-/// A run that may end early; panics unless it ended as it was broken off.
-fn broken_run(index: &SweptIndex, source: &Arc<MemorySource>, pace: Pace, how: Break, what: &str) {
+/// A run that may end early. Panics unless it ended as the interruption says.
+fn interrupted_run(index: &SweptIndex, source: &Arc<MemorySource>, pace: Pace, how: Interruption, what: &str) {
     let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| index.sweep(source, pace)));
     match (how, run) {
-        (_, Ok(Ok(_))) | (Break::Panic, Err(_) | Ok(Err(SyncError::Panic(_)))) => {}
-        (Break::Refusal, Ok(Err(SyncError::Node(NodeError::BadAnswer { .. })))) => {}
+        (_, Ok(Ok(_))) | (Interruption::Panic, Err(_) | Ok(Err(SyncError::Panic(_)))) => {}
+        (Interruption::Refusal, Ok(Err(SyncError::Node(NodeError::BadAnswer { .. })))) => {}
         (_, Ok(Err(error))) => panic!("{what}: {error}"),
         (_, Err(panic)) => std::panic::resume_unwind(panic),
     }
 }
 
-/// Breaks runs off until one comes to the end; after each, the index is that of a valid chain that ends at its tip.
-fn sweep_with_breaks(
+/// Interrupts runs until one gets to the end. After each, the index must equal `expected` at its own tip, if that is at least
+/// `from`.
+fn sweep_with_interruptions(
     case: &mut ListCase,
     index: &mut SweptIndex,
     branch: &Arc<Branch>,
@@ -145,12 +146,12 @@ fn sweep_with_breaks(
     from: u32,
 ) {
     for run in 0.. {
-        let how = *case.rng.pick(&[Break::Stop, Break::Panic, Break::Refusal]);
+        let how = *case.rng.pick(&[Interruption::Stop, Interruption::Panic, Interruption::Refusal]);
         let most = if run < 6 { 3 * branch.blocks.len() } else { usize::MAX >> 1 };
         let (at, pace) = (case.rng.index(most), case.pace());
         let what = format!("{}: run {run}, {how:?} at call {at}, {pace:?}", case.name);
-        let source = breaking(branch, at, how);
-        broken_run(index, &source, pace, how, &what);
+        let source = interrupting(branch, at, how);
+        interrupted_run(index, &source, pace, how, &what);
         if case.rng.once_in(2) {
             index.reopen();
         }
@@ -166,71 +167,71 @@ fn sweep_with_breaks(
 }
 
 #[test]
-fn p4_a_run_broken_off_anywhere_leaves_whole_blocks_and_the_next_goes_on() {
+fn p4_a_run_interrupted_anywhere_leaves_whole_blocks_and_resumes() {
     each(4, |case| {
         let (branch, mut index) = (Arc::clone(&case.branch), SweptIndex::new(&case.list));
         let fresh = SweptIndex::fresh(&branch, &case.list);
-        sweep_with_breaks(case, &mut index, &branch, &fresh, 0);
+        sweep_with_interruptions(case, &mut index, &branch, &fresh, 0);
         assert_same_rows(&index.rows(), &fresh.rows(), &case.name);
-        // The digest doesn't see what lies above its height; a fresh index of a part of the chain does.
+        // A digest ignores rows above its height; the comparison with a new index of a part of the chain doesn't.
         let mut part = SweptIndex::new(&case.list);
         let (at, pace) = (case.rng.index(2 * branch.blocks.len()), case.pace());
-        broken_run(&part, &breaking(&branch, at, Break::Panic), pace, Break::Panic, &case.name);
+        interrupted_run(&part, &interrupting(&branch, at, Interruption::Panic), pace, Interruption::Panic, &case.name);
         if let Some(tip) = part.tip() {
             case.assert_fresh(&part, &branch.up_to(tip), &format!("panic at call {at}, {pace:?}"));
         }
         part.reopen();
-        part.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
+        part.sweep(&MemorySource::on(&branch), pace).expect("an honest source");
         assert_same_rows(&part.rows(), &fresh.rows(), &case.name);
     });
 }
 
 #[test]
-fn p4_a_reorg_broken_off_anywhere_is_gone_on_with() {
+fn p4_a_reorg_interrupted_anywhere_is_resumed() {
     each(14, |case| {
         let (pace, (depth, fork)) = (case.pace(), case.fork(1));
         let (branch, fork) = (Arc::clone(&case.branch), Branch::new(fork.blocks()));
         let mut index = SweptIndex::new(&case.list);
-        index.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
+        index.sweep(&MemorySource::on(&branch), pace).expect("an honest source");
         let fresh = SweptIndex::fresh(&fork, &case.list);
-        // Where the tip is on the new branch is for its hash to say: below the fork both are one.
+        // Only the new branch's tip tells that the reorg is done: below the fork both branches are the same.
         let from = fork.height();
-        sweep_with_breaks(case, &mut index, &fork, &fresh, from);
+        sweep_with_interruptions(case, &mut index, &fork, &fresh, from);
         assert_same_rows(&index.rows(), &fresh.rows(), &format!("{}: depth {depth}", case.name));
     });
 }
 
 #[test]
-fn p5_after_a_reorg_the_index_is_a_fresh_one_of_the_new_chain() {
+fn p5_after_a_reorg_the_index_equals_a_new_one_of_that_chain() {
     each(5, |case| {
         let (pace, longer) = (case.pace(), 1 + case.below(5));
         let (depth, mut fork) = case.fork(longer);
         let (first, second) = (Arc::clone(&case.branch), Branch::new(fork.blocks()));
         let mut index = SweptIndex::new(&case.list);
         let source = MemorySource::on(&first);
-        index.sweep(&source, pace).expect("a sane source");
+        index.sweep(&source, pace).expect("an honest source");
         let before = index.rows();
         source.switch(&second);
-        index.sweep(&source, pace).expect("a sane source");
+        index.sweep(&source, pace).expect("an honest source");
         case.assert_fresh(&index, &second, &format!("depth {depth}, {longer} longer, {pace:?}"));
-        // A branch off the branch, in another process.
+        // A branch of the branch, after the index was opened again.
         index.reopen();
         let deeper = 1 + case.below(fork.height().min(100));
         let third = Branch::new(random::fork(&mut fork, &mut case.rng, deeper, 1).blocks());
         source.switch(&third);
-        index.sweep(&source, pace).expect("a sane source");
+        index.sweep(&source, pace).expect("an honest source");
         case.assert_fresh(&index, &third, &format!("depth {deeper} after {depth}, {pace:?}"));
-        // Back to the first, which has less work: the others are called invalid.
+        // Back to the first, which has less work: the node calls the others invalid.
         source.switch(&first);
         source.invalidate(&third, 0);
-        index.sweep(&source, pace).expect("a sane source");
+        index.sweep(&source, pace).expect("an honest source");
         assert_same_rows(&index.rows(), &before, &format!("{}: there and back", case.name));
-        // The tip goes back, and nothing comes in its place.
+        // A shorter chain.
         let height = case.below(first.height());
         let short = first.up_to(height);
         source.invalidate(&first, height);
         source.switch(&short);
-        index.sweep(&source, pace).expect("a sane source");
+        index.sweep(&source, pace).expect("an honest source");
         case.assert_fresh(&index, &short, &format!("down to {height}"));
     });
 }
@@ -240,51 +241,54 @@ fn p6_blocks_disconnected_and_connected_leave_no_trace() {
     each(6, |case| {
         let (pace, tip) = (case.pace(), case.branch.height());
         let mut index = SweptIndex::new(&case.list);
-        index.sweep(&MemorySource::on(&case.branch), pace).expect("a sane source");
+        index.sweep(&MemorySource::on(&case.branch), pace).expect("an honest source");
         let before = index.rows();
         for _ in 0..3 {
             let fork = case.below(tip);
             index.undo(fork);
-            case.assert_fresh(&index, &case.branch.up_to(fork), &format!("undone to {fork}"));
+            case.assert_fresh(&index, &case.branch.up_to(fork), &format!("disconnected to {fork}"));
             if case.rng.once_in(2) {
                 index.reopen();
             }
-            index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("a sane source");
-            assert_same_rows(&index.rows(), &before, &format!("{}: from {fork} on again", case.name));
+            index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("an honest source");
+            assert_same_rows(&index.rows(), &before, &format!("{}: connected again from {fork}", case.name));
         }
     });
 }
 
 #[test]
-fn p6_more_blocks_than_a_batch_holds_are_undone_too() {
+fn p6_more_blocks_than_a_batch_holds_are_disconnected() {
     let mut chain = RegtestChain::regtest(66);
     chain.mine_empty(1_100);
     let (branch, list) = (Branch::new(chain.blocks()), vec![(chain.miner(), 0)]);
     let index = SweptIndex::new(&list);
     let pace = Pace { threads: 2, batch_blocks: 500 };
-    index.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
+    index.sweep(&MemorySource::on(&branch), pace).expect("an honest source");
     let before: RowMap = index.rows();
     index.undo(0);
     assert_same_rows(&index.rows(), &SweptIndex::fresh(&branch.up_to(0), &list).rows(), "down to genesis");
-    index.sweep(&MemorySource::on(&branch), pace).expect("a sane source");
-    assert_same_rows(&index.rows(), &before, "and up again");
+    index.sweep(&MemorySource::on(&branch), pace).expect("an honest source");
+    assert_same_rows(&index.rows(), &before, "up again");
 }
 
-/// Heights of BIP30's twins, of the block between that spends the elder's second coin, and of the one that spends the twin's first.
+/// Height of the first of BIP30's twins.
 const ELDER: u32 = 3;
+/// Height of the block that spends the elder's second coin.
 const BETWEEN: u32 = ELDER + 100;
+/// Height of the second twin.
 const TWIN: u32 = 107;
+/// Height of the block that spends the second twin's first coin.
 const SPENT: u32 = TWIN + 100;
 
-/// A chain with BIP30's twins: a coinbase that comes again when one of its two coins is spent. The first is lost, and its twin is
-/// spent; the second's twin lives.
+/// A chain with BIP30's twins: a coinbase that is repeated after one of its two coins was spent. The other coin is overwritten, and
+/// then spent; the spent coin exists again and stays unspent.
 fn twins(seed: u64) -> (RegtestChain, List) {
     let (mut chain, mut rng) = (RegtestChain::regtest(seed), Rng::new(seed));
     random::grow(&mut chain, &mut rng, ELDER - 1);
     let scripts = [(Shape::P2wpkh, 8), (Shape::P2pkh, 9)].map(|(shape, n)| chain.script(shape, n));
     chain.mine_paying(Vec::new(), &scripts.each_ref().map(|script| (script.clone(), 1_000)));
     let coinbase = chain.blocks()[ELDER as usize].txdata[0].clone();
-    let [first, second] = [0, 1].map(|vout| outputs(&coinbase).nth(vout).expect("two outputs").0);
+    let [first, second] = outpoints(&coinbase);
     random::grow(&mut chain, &mut rng, BETWEEN - ELDER - 1);
     let spend = chain.spend(&[second], &[(scripts[0].clone(), 800)]);
     chain.mine(vec![spend]);
@@ -300,7 +304,7 @@ fn twins(seed: u64) -> (RegtestChain, List) {
 
 #[test]
 fn p3_to_p6_hold_with_bip30_twins() {
-    // Elder and twin are flagged, or the twin only, or neither, and only spends are seen.
+    // Both twins are flagged, or only the second, or neither: then only spends touch.
     for (from, seed) in [0, TWIN - 1, TWIN, TWIN + 1].into_iter().zip(30..) {
         let what = format!("twins from {from}, seed {seed}");
         watched(&what, || {
@@ -310,22 +314,22 @@ fn p3_to_p6_hold_with_bip30_twins() {
             let fresh = SweptIndex::fresh(&branch, &list);
             fresh.assert_model(&branch.blocks, &list, &what);
             let mut index = SweptIndex::new(&list);
-            // Restarts before the elder, between both, after the twin, and around its spend.
+            // Reopened before the first twin, between both, after the second, and around its spend.
             for stop in [ELDER - 1, ELDER, BETWEEN, TWIN - 1, TWIN, SPENT - 1, SPENT] {
                 let pace = Pace { threads: 2, batch_blocks: 7 };
-                index.sweep_to(Some(stop), &MemorySource::on(&branch), pace).expect("a sane source");
+                index.sweep_to(Some(stop), &MemorySource::on(&branch), pace).expect("an honest source");
                 index.assert_model(&branch.blocks[..=stop as usize], &list, &format!("{what}: to {stop}"));
                 index.reopen();
             }
-            index.sweep(&MemorySource::on(&branch), SLOWEST).expect("a sane source");
+            index.sweep(&MemorySource::on(&branch), SLOWEST).expect("an honest source");
             assert_same_rows(&index.rows(), &fresh.rows(), &what);
             for fork in [SPENT - 1, TWIN, TWIN - 1, BETWEEN - 1, ELDER, ELDER - 1] {
                 let short = branch.up_to(fork);
                 index.undo(fork);
                 assert_same_rows(&index.rows(), &SweptIndex::fresh(&short, &list).rows(), &what);
-                index.assert_model(&short.blocks, &list, &format!("{what}: undone to {fork}"));
+                index.assert_model(&short.blocks, &list, &format!("{what}: disconnected to {fork}"));
                 index.reopen();
-                index.sweep(&MemorySource::on(&branch), SLOWEST).expect("a sane source");
+                index.sweep(&MemorySource::on(&branch), SLOWEST).expect("an honest source");
                 assert_same_rows(&index.rows(), &fresh.rows(), &format!("{what}: again from {fork}"));
             }
         });

@@ -1,17 +1,19 @@
-//! The sweep over chains in memory, where a node would be slow, or would refuse: many random chains (P3, P8), BIP30's twins, more
-//! coins than are published at once, and a node that lies in the middle of a block.
+//! Sweeps over chains in memory, for which a real node is too slow, or which it would refuse: many random chains (P3, P8), BIP30's
+//! twins, more coins than are published at once, and a node that lies in the middle of a block.
+
+use std::path::Path;
 
 use bitcoin::{Network, OutPoint, ScriptBuf};
 use coinhound::sync::SyncError;
 use coinhound::sync::sweep::sweeper::Pace;
 use tempfile::TempDir;
 
-use crate::oracle::answers::{Answers, assert_rows};
-use crate::oracle::touches::{SpendState, TouchKind};
+use crate::oracle::answers::Answers;
+use crate::oracle::touches::{Model, ModelRecord, SpendState, Touch, TouchKind};
 use crate::support::chain::{RegtestChain, Template, outputs};
 use crate::support::fake_node::{FakeNode, Lie};
 use crate::support::library::Library;
-use crate::support::lists::{List, scripts};
+use crate::support::lists::{List, from_genesis};
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 
@@ -19,21 +21,17 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder for indexes")
 }
 
-/// Everything that the index answers, up to and beyond its last block, is the model's at that block.
-fn assert_index_is(path: &std::path::Path, chain: &RegtestChain, list: &[(ScriptBuf, u32)], through: u32, what: &str) {
+/// Panics unless the index ends with block `through` and answers like the model, also about heights above that.
+fn assert_index(path: &Path, chain: &RegtestChain, list: &[(ScriptBuf, u32)], through: u32, what: &str) {
     let library = Library::open(path);
     assert_eq!(library.through(), Some(through), "{what}");
-    let (expected, all) = (Answers::at(chain.blocks(), Network::Regtest, list, through), scripts(list));
-    assert_rows(&library.history("all", u32::MAX), &expected.history(&all), what);
-    assert_rows(&library.coins("all", u32::MAX), &expected.coins(&all), what);
-    assert_rows(&library.balances("all", u32::MAX), &expected.balances(&all), what);
-    for record in &expected.model.records {
-        assert_eq!(library.tx(record.txid, u32::MAX), expected.tx(record.txid), "{what}");
-    }
+    let expected = Answers::at(chain.blocks(), Network::Regtest, list, through);
+    expected.assert_all(&library, u32::MAX, what);
+    expected.assert_transactions(&library, u32::MAX, what);
 }
 
 #[test]
-fn random_chains_are_indexed_as_the_model_says_at_any_pace_and_in_any_pieces() {
+fn random_chains_at_any_pace_and_in_any_pieces_equal_the_model() {
     let folder = folder();
     for seed in 100..112 {
         let mut rng = Rng::new(seed);
@@ -41,11 +39,11 @@ fn random_chains_are_indexed_as_the_model_says_at_any_pace_and_in_any_pieces() {
         let (memory, tip) = (FakeNode::new(chain.blocks()), chain.height());
         let count = [1, 5, 30, 1000][rng.index(4)];
         let list = random::watchlist(&chain, &mut rng, count);
-        let list: List = if rng.once_in(3) { list.into_iter().map(|(script, _)| (script, 0)).collect() } else { list };
+        let list = if rng.once_in(3) { from_genesis(&list) } else { list };
         let whole = folder.path().join(format!("{seed}-whole"));
         memory.sweep(&whole, &list, None, Pace { threads: 1, batch_blocks: 1 }).expect("an honest node");
-        assert_index_is(&whole, &chain, &list, tip, &format!("seed {seed}"));
-        // The same in pieces, each of its own pace.
+        assert_index(&whole, &chain, &list, tip, &format!("seed {seed}"));
+        // The same in pieces, each at a pace of its own.
         let pieces = folder.path().join(format!("{seed}-pieces"));
         let mut next = 0;
         while next <= tip {
@@ -64,7 +62,7 @@ fn random_chains_are_indexed_as_the_model_says_at_any_pace_and_in_any_pieces() {
 
 #[test]
 fn an_overwritten_twin_is_lost_and_its_successor_lives() {
-    // Coinbases of heights 2 and 3 come again at 5 and 6, as those of 91722 and 91812 did; one of the successors is spent.
+    // The coinbases of heights 2 and 3 are repeated at 5 and 6, as those of 91722 and 91812 were; one of the repeated coins is spent.
     let mut chain = RegtestChain::regtest(6);
     let [a, b] = [1, 2].map(|n| chain.script(Shape::P2pkh, n));
     chain.mine_empty(1);
@@ -83,7 +81,7 @@ fn an_overwritten_twin_is_lost_and_its_successor_lives() {
     let (folder, memory, tip) = (folder(), FakeNode::new(chain.blocks()), chain.height());
     let path = folder.path().join("index");
     memory.sweep(&path, &list, None, Pace { threads: 2, batch_blocks: 7 }).expect("an honest node");
-    assert_index_is(&path, &chain, &list, tip, "twins");
+    assert_index(&path, &chain, &list, tip, "twins");
     let expected = Answers::at(chain.blocks(), Network::Regtest, &list, tip);
     let states: Vec<_> = expected.model.coins.iter().map(|coin| (coin.height, coin.state)).collect();
     use SpendState::{Spent, Unspendable, Unspent};
@@ -92,19 +90,18 @@ fn an_overwritten_twin_is_lost_and_its_successor_lives() {
         &[(5, Unspent), (5, Spent), (6, Unspent), (6, Unspent), (tip, Unspent)],
     ];
     assert_eq!(states, by_hand.concat());
-    // As of before the twins came, the first coins were good.
-    let (library, all) = (Library::open(&path), scripts(&list));
+    // Before the second twins came, the first coins were unspent.
+    let library = Library::open(&path);
     for height in [3, 4, 5, 6, tip - 1] {
         let expected = Answers::at(chain.blocks(), Network::Regtest, &list, height);
-        assert_rows(&library.coins("all", height), &expected.coins(&all), &format!("at {height}"));
-        assert_rows(&library.balances("all", height), &expected.balances(&all), &format!("at {height}"));
+        expected.assert_all(&library, height, &format!("at {height}"));
     }
 }
 
 #[test]
-fn more_coins_than_scanners_are_told_of_at_once_are_all_followed() {
-    // Scanners learn of new coins only when thousands have come; until then whoever advances looks for them. Scripts from 90 on
-    // are on no list: a spend that pays only these is found by its coin alone.
+fn coins_that_are_not_published_yet_are_followed_all_the_same() {
+    // Scanners are given new coins by the thousand; until then only the thread that applies blocks looks for them. Scripts from 90
+    // on are unlisted: a spend that pays only these is found by its coin alone.
     let mut chain = RegtestChain::regtest(8);
     let mut rng = Rng::new(8);
     let money = chain.mature(1);
@@ -117,13 +114,13 @@ fn more_coins_than_scanners_are_told_of_at_once_are_all_followed() {
         );
         chain.mine(block);
         let worth = |at: &OutPoint| chain.coins()[at].output.value.to_sat();
-        // Old and new coins alike, into several.
+        // Old and new coins are spent into several.
         let inputs: Vec<_> = (0..20).map(|_| coins.swap_remove(rng.index(coins.len()))).collect();
         let value = inputs.iter().map(worth).sum::<u64>() / 70;
         let mut draw = |_| (chain.script(Shape::Drop, u32::try_from(rng.below(100)).expect("below 100")), value);
         let pays: Vec<_> = (0..70).map(&mut draw).collect();
         block = vec![chain.spend(&inputs, &pays)];
-        // One by one, most of them made a few blocks ago.
+        // Some are spent alone, most of them a few blocks old.
         for turn in 0..12 {
             let at =
                 if turn % 4 == 0 { rng.index(coins.len()) } else { coins.len() - 1 - rng.index(coins.len().min(500)) };
@@ -143,19 +140,17 @@ fn more_coins_than_scanners_are_told_of_at_once_are_all_followed() {
     let path = folder.path().join("0");
     let expected = Answers::at(chain.blocks(), Network::Regtest, &list, chain.height());
     assert!(expected.model.coins.len() > 20_000);
-    let (library, all) = (Library::open(&path), scripts(&list));
-    assert_rows(&library.history("all", u32::MAX), &expected.history(&all), "many coins");
-    assert_rows(&library.coins("all", u32::MAX), &expected.coins(&all), "many coins");
+    expected.assert_all(&Library::open(&path), u32::MAX, "many coins");
 }
 
-/// A height and the last transaction there that spends a listed coin, with another touching transaction before it.
+/// Height and index of a transaction that spends a listed coin after another touching transaction of its block.
 fn middle_of_a_block(chain: &RegtestChain, list: &[(ScriptBuf, u32)]) -> (u32, u32) {
-    let model = crate::oracle::touches::Model::new(chain.blocks(), list);
-    let known = |touch: &&crate::oracle::touches::Touch| {
+    let model = Model::new(chain.blocks(), list);
+    let known = |touch: &&Touch| {
         touch.kind == TouchKind::Spending && model.coins.iter().any(|coin| coin.outpoint == touch.outpoint)
     };
-    let after_another = |touch: &&crate::oracle::touches::Touch| {
-        let before = |record: &crate::oracle::touches::ModelRecord| (1..touch.tx_index).contains(&record.tx_index);
+    let after_another = |touch: &&Touch| {
+        let before = |record: &ModelRecord| (1..touch.tx_index).contains(&record.tx_index);
         model.records.iter().any(|record| record.height == touch.height && before(record))
     };
     let found = model.touches.iter().rev().filter(known).find(after_another).expect("a busy chain");
@@ -167,7 +162,7 @@ fn a_block_that_fails_halfway_leaves_nothing_of_itself() {
     let folder = folder();
     for (seed, lie) in [(30, Lie::Value), (31, Lie::Script), (32, Lie::Missing), (33, Lie::Value)] {
         let chain = random::chain(seed, 140);
-        let list: List = random::watchlist(&chain, &mut Rng::new(seed), 60).into_iter().map(|(s, _)| (s, 0)).collect();
+        let list = from_genesis(&random::watchlist(&chain, &mut Rng::new(seed), 60));
         let (height, tx_index) = middle_of_a_block(&chain, &list);
         let whole = folder.path().join(format!("{seed}-whole"));
         let honest = FakeNode::new(chain.blocks());
@@ -183,9 +178,9 @@ fn a_block_that_fails_halfway_leaves_nothing_of_itself() {
                 other => panic!("{what}: {other}"),
             };
             assert_eq!(names, height, "{what}: {error}");
-            assert_index_is(&path, &chain, &list, height - 1, &what);
+            assert_index(&path, &chain, &list, height - 1, &what);
             assert_eq!(Library::open(&path).digest(height - 1), Library::open(&whole).digest(height - 1), "{what}");
-            // An honest node brings the rest.
+            // An honest node has the rest.
             let outcome = honest.sweep(&path, &list, None, pace).expect("an honest node");
             assert_eq!(outcome.from, height, "{what}");
             assert_eq!(Library::open(&path).digest(140), Library::open(&whole).digest(140), "{what}");
