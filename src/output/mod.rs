@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod columns;
+mod error;
 pub mod lines;
 pub mod log;
 pub mod page;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use columns::{Column, Kind};
+pub use error::OutputError;
 pub use page::Page;
 pub use rows::Stream;
 
@@ -72,35 +74,6 @@ impl std::str::FromStr for AnswerFormat {
         name.parse().map(Self::Plain).or_else(|error: String| {
             name.parse().map(Self::Picture).map_err(|_| format!("{error}; trace also has dot, graphml, html"))
         })
-    }
-}
-
-/// Why an answer couldn't be printed.
-#[derive(Debug, thiserror::Error)]
-pub enum OutputError {
-    /// The reader has gone. That is no failure.
-    #[error("the reader closed the pipe")]
-    Closed,
-    /// Writing failed.
-    #[error("the answer could not be written: {0}")]
-    Io(io::Error),
-}
-
-impl From<csv::Error> for OutputError {
-    fn from(error: csv::Error) -> Self {
-        match error.into_kind() {
-            csv::ErrorKind::Io(error) => Self::from(error),
-            other => Self::Io(io::Error::other(format!("{other:?}"))),
-        }
-    }
-}
-
-impl From<io::Error> for OutputError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Closed,
-            _ => Self::Io(error),
-        }
     }
 }
 
