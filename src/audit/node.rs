@@ -16,7 +16,7 @@ use crate::chain::{BlockId, Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
 use crate::index::{IndexError, ReadRows, View};
-use crate::node::{Node, NodeError, ToldTransaction, Unspent};
+use crate::node::{Node, NodeError, VerboseTransaction, Unspent};
 
 pub use difference::{Difference, Why};
 use select::{can_be_scanned, is_flagged};
@@ -209,7 +209,7 @@ impl<'a> Comparison<'a> {
         let mut spent = HashSet::new();
         let mut at = tip;
         while at.height > ours.height {
-            let block = match self.node.told_block(at) {
+            let block = match self.node.verbose_block(at) {
                 Err(NodeError::NotOnChain(_)) => return Err(other()),
                 block => block?,
             };
@@ -231,7 +231,7 @@ impl<'a> Comparison<'a> {
     pub fn block(&mut self, height: Height) -> Result<Option<Difference>> {
         let header = self.view.known_header(height)?;
         let id = BlockId { height, hash: header.block_hash() };
-        let block = match self.node.told_block(id) {
+        let block = match self.node.verbose_block(id) {
             Err(NodeError::NotOnChain(block)) => return Err(AuditError::OtherChain { block }),
             block => block?,
         };
@@ -256,7 +256,7 @@ impl<'a> Comparison<'a> {
     fn transaction(
         &mut self,
         at: TxPosition,
-        told: &ToldTransaction,
+        told: &VerboseTransaction,
         recorded: Option<Record>,
     ) -> Result<Option<Difference>> {
         let txid = told.txid;
@@ -284,7 +284,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// What makes a transaction a record (docs/design.md, "Trace", 4).
-    fn why(&self, height: Height, told: &ToldTransaction) -> Result<Option<Why>> {
+    fn why(&self, height: Height, told: &VerboseTransaction) -> Result<Option<Why>> {
         for (_, spent) in &told.inputs {
             if is_flagged(self.view, ScriptHash::of(&spent.script_pubkey), height)? {
                 return Ok(Some(Why::SpendsFrom(spent.script_pubkey.clone())));

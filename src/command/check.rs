@@ -11,7 +11,7 @@ use crate::index::IndexError;
 use crate::index::meta::TakenLists;
 use crate::index::writer::{FolderState, folder_state};
 use crate::lists;
-use crate::node::{Connection, Lane, LaneReport, Node, NodeInfo, SettingReport};
+use crate::node::{NodeAccess, Lane, LaneReport, Node, NodeInfo, SettingReport};
 use crate::output;
 use crate::output::page::Page;
 use crate::query::Coverage;
@@ -65,9 +65,9 @@ struct Estimate {
 pub fn run(context: &Context) -> Result<Exit, Error> {
     let settings = &context.settings;
     let mut problems = Vec::new();
-    let connection = Connection::resolve(&settings.node)?;
-    let report = connection.report().to_vec();
-    let node = Node::new(connection, Stop::default());
+    let access = NodeAccess::resolve(&settings.node)?;
+    let report = access.report().to_vec();
+    let node = Node::new(access, Stop::default());
     let mut answer = CheckAnswer {
         coverage: None,
         ready: false,

@@ -12,7 +12,7 @@ use super::{Context, open};
 use crate::chain::BlockId;
 use crate::cli::ScreenArgs;
 use crate::error::{Error, Exit};
-use crate::node::{Connection, Node, NodeError, Teller};
+use crate::node::{NodeAccess, Node, NodeError, NodeLookup};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
 use crate::query::screen::{Outside, ScreenRow, Screener, Verdict};
@@ -147,7 +147,7 @@ fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<Target, E
 struct LazyNode<'a> {
     context: &'a Context,
     snapshot: &'a Snapshot,
-    teller: RefCell<Option<Result<Teller, String>>>,
+    teller: RefCell<Option<Result<NodeLookup, String>>>,
 }
 
 impl<'a> LazyNode<'a> {
@@ -155,15 +155,15 @@ impl<'a> LazyNode<'a> {
         Self { context, snapshot, teller: RefCell::default() }
     }
 
-    fn connect(&self) -> Result<Teller, NodeError> {
+    fn connect(&self) -> Result<NodeLookup, NodeError> {
         let mut settings = self.context.settings.node.clone();
         settings.chain.value = self.snapshot.chain();
-        let node = Node::new(Connection::resolve(&settings)?, Stop::default());
+        let node = Node::new(NodeAccess::resolve(&settings)?, Stop::default());
         node.info_within(NODE_PATIENCE)?;
-        Ok(node.teller(NODE_PATIENCE))
+        Ok(node.lookup(NODE_PATIENCE))
     }
 
-    fn ask<T>(&self, ask: impl FnOnce(&Teller) -> Result<Option<T>, NodeError>) -> Option<T> {
+    fn ask<T>(&self, ask: impl FnOnce(&NodeLookup) -> Result<Option<T>, NodeError>) -> Option<T> {
         let mut teller = self.teller.borrow_mut();
         let known = teller.get_or_insert_with(|| self.connect().map_err(|error| gone(&error)));
         let answer = match known {

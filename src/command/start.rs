@@ -11,7 +11,7 @@ use crate::index::meta::{Identity, TakenLists};
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{IndexError, Writer};
 use crate::lists;
-use crate::node::{Connection, Lane, LaneChoice, Node, NodeError, NodeInfo};
+use crate::node::{NodeAccess, Lane, LaneChoice, Node, NodeError, NodeInfo};
 use crate::stop::Stop;
 use crate::sync::apply::advance::Tally;
 use crate::sync::fetch::interest::Needs;
@@ -36,7 +36,7 @@ pub(super) struct Contact {
 impl Contact {
     /// Waits for the node of the settings and chooses a lane; `None` if a stop was requested before it answered.
     pub fn new(settings: &Settings, stop: &Stop) -> Result<Option<Self>, Error> {
-        let node = Node::new(Connection::resolve(&settings.node)?, stop.clone());
+        let node = Node::new(NodeAccess::resolve(&settings.node)?, stop.clone());
         signals::hang_up_on(&node)?;
         let answer = wait_for_info(&node).and_then(|info| Ok((node.capabilities(&info)?, info)));
         let (capabilities, info) = match answer {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::error::{Error, Exit};
-use crate::node::{Connection, Node};
+use crate::node::{Node, NodeAccess};
 use crate::output;
 use crate::output::cell;
 use crate::output::page::{Page, coverage_lines};
@@ -18,8 +18,8 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let mut settings = context.settings.node.clone();
     settings.chain.value = snapshot.chain();
-    let node = Connection::resolve(&settings)
-        .and_then(|connection| Node::new(connection, Stop::default()).info_within(NODE_PATIENCE))
+    let node = NodeAccess::resolve(&settings)
+        .and_then(|access| Node::new(access, Stop::default()).info_within(NODE_PATIENCE))
         .inspect_err(|error| tracing::info!("the node could not be asked: {error}"));
     let node = node.ok().map(|node| NodeRow { height: node.blocks, version: node.subversion });
     let answer = status(&snapshot, node)?;

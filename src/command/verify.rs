@@ -9,7 +9,7 @@ use crate::audit::verify::verify;
 use crate::chain::Height;
 use crate::cli;
 use crate::error::{Error, Exit};
-use crate::node::{Connection, Node};
+use crate::node::{Node, NodeAccess};
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::query::status::whole_coverage;
@@ -88,7 +88,7 @@ fn with_node(
     settings.chain.value = snapshot.chain();
     let stop = Stop::default();
     super::signals::listen(&stop)?;
-    let node = Node::new(Connection::resolve(&settings)?, stop);
+    let node = Node::new(NodeAccess::resolve(&settings)?, stop);
     super::signals::hang_up_on(&node)?;
     node.info()?;
     let view = &*snapshot.reader;

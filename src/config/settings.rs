@@ -14,7 +14,7 @@ use crate::sync::plan::change::WantedTrace;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How to reach the node.
-    pub node: node::Settings,
+    pub node: node::NodeSettings,
     /// The folder of the index.
     pub index: PathBuf,
     /// The lists: those of the file, then those of `--watch`.
@@ -35,7 +35,7 @@ impl Settings {
     /// The state before any row of the table is applied; rows with a default overwrite it.
     pub(super) fn unset() -> Self {
         Self {
-            node: node::Settings::for_chain(Chain::Main),
+            node: node::NodeSettings::for_chain(Chain::Main),
             index: PathBuf::new(),
             watch: Vec::new(),
             threads: 1,

@@ -1,4 +1,4 @@
-//! The answers of Bitcoin Core's RPC, as far as they are read: versions 23 to 31, unknown fields ignored.
+//! The answers of Bitcoin Core's RPC, as far as they are used; versions 23 to 31. Unknown fields are ignored.
 
 use std::collections::HashMap;
 
@@ -56,10 +56,10 @@ pub(super) struct NetworkInfo {
     pub(super) subversion: String,
 }
 
-/// Of `getindexinfo`: one entry for each index the node keeps.
+/// Of `getindexinfo`: the node's indexes by name.
 pub(super) type Indexes = HashMap<String, IndexState>;
 
-/// One index of the node's.
+/// How far one of the node's indexes is.
 #[derive(Debug, Deserialize)]
 pub(super) struct IndexState {
     pub(super) synced: bool,
@@ -70,21 +70,21 @@ pub(super) struct IndexState {
 /// Of `getblockheader` verbose.
 #[derive(Debug, Deserialize)]
 pub(super) struct HeaderInfo {
-    /// -1 off the active chain.
+    /// -1 if the block is not on the active chain.
     pub(super) confirmations: i64,
     pub(super) height: Height,
 }
 
-/// Of `getblock` verbosity 3.
+/// Of `getblock` verbosity 3, as far as its inputs' prevouts.
 #[derive(Debug, Deserialize)]
-pub(super) struct VerboseBlock {
+pub(super) struct BlockPrevouts {
     pub(super) hash: BlockHash,
-    pub(super) tx: Vec<VerboseTx>,
+    pub(super) tx: Vec<TxPrevouts>,
 }
 
 /// Of `getrawtransaction` verbosity 2, and of each transaction in `getblock` verbosity 3.
 #[derive(Debug, Deserialize)]
-pub(super) struct VerboseTx {
+pub(super) struct TxPrevouts {
     pub(super) txid: Txid,
     vin: Vec<Vin>,
 }
@@ -102,7 +102,7 @@ struct Prevout {
     script_pubkey: ScriptPubKey,
 }
 
-/// Only the bytes: what Core calls the script is of no use, and new names come up (`anchor`).
+/// Only the bytes: the type that Core gives is not needed, and new versions add types (`anchor` in 28).
 #[derive(Debug, Deserialize)]
 pub(super) struct ScriptPubKey {
     hex: ScriptBuf,
@@ -114,21 +114,38 @@ impl From<ScriptPubKey> for ScriptBuf {
     }
 }
 
-impl VerboseTx {
-    /// What its inputs spend, in their order; empty for a coinbase. `None` where the node left one out: it has no undo
-    /// data at hand.
+impl TxPrevouts {
+    /// The outputs that its inputs spend, in order; none for a coinbase. `None` if the node left one out, as it does if it lacks the
+    /// block's undo data.
     pub(super) fn into_spent(self) -> Option<Vec<TxOut>> {
         if self.vin.iter().any(|input| input.coinbase.is_some()) {
             return Some(Vec::new());
         }
-        let spent = |input: Vin| {
-            input.prevout.map(|prevout| TxOut { value: prevout.value.0, script_pubkey: prevout.script_pubkey.hex })
-        };
-        self.vin.into_iter().map(spent).collect()
+        let prevouts = self.vin.into_iter().map(|input| input.prevout);
+        prevouts
+            .map(|prevout| prevout.map(|out| TxOut { value: out.value.0, script_pubkey: out.script_pubkey.hex }))
+            .collect()
     }
 }
 
-/// An amount that the node writes in BTC with eight decimals, read from the text: a float would lose satoshis.
+/// Of `gettxout`.
+#[derive(Debug, Deserialize)]
+pub(super) struct TxOutAnswer {
+    pub(super) bestblock: BlockHash,
+    pub(super) confirmations: Height,
+    value: Bitcoins,
+    #[serde(rename = "scriptPubKey")]
+    script_pubkey: ScriptPubKey,
+    pub(super) coinbase: bool,
+}
+
+impl TxOutAnswer {
+    pub(super) fn into_output(self) -> TxOut {
+        TxOut { value: self.value.0, script_pubkey: self.script_pubkey.hex }
+    }
+}
+
+/// An amount in BTC with eight decimals, read from the node's text, as a float would lose satoshis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bitcoins(pub(super) Amount);
 
@@ -137,7 +154,7 @@ impl<'de> Deserialize<'de> for Bitcoins {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         Amount::from_str_in(text.get(), Denomination::Bitcoin)
             .map(Self)
-            .map_err(|error| D::Error::custom(format_args!("{} is no amount in BTC: {error}", text.get())))
+            .map_err(|error| D::Error::custom(format_args!("{} is not an amount in BTC: {error}", text.get())))
     }
 }
 
@@ -170,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn chain_info_is_read_in_the_shape_of_every_version() {
+    fn chain_info_is_read_in_every_versions_form() {
         let hash = "00".repeat(32);
         let cases = [
             // 23: warnings is a string, softforks went to getdeploymentinfo.
@@ -185,7 +202,7 @@ mod tests {
             // 28: an array; bits and target since 29; signet_challenge.
             (r#""bits":"1d00ffff","target":"00","size_on_disk":9,"pruned":false,"warnings":["a","b"]"#, None, 2, None),
             (r#""pruned":false,"signet_challenge":"51","warnings":[]"#, None, 0, Some("51")),
-            // What is to come.
+            // Fields and forms that no version has yet.
             (r#""pruned":false,"warnings":{"a":1},"background_validation":{"x":[1.5]}"#, None, 0, None),
             (r#""pruned":false"#, None, 0, None),
         ];
@@ -202,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn spent_outputs_are_read_whatever_core_calls_their_scripts() {
+    fn spent_outputs_are_read_whatever_the_type_of_their_scripts() {
         let txid = "11".repeat(32);
         let prevout = |value: &str, kind: &str| {
             format!(
@@ -215,15 +232,15 @@ mod tests {
             prevout("0.00000240", "anchor"),
             prevout("0.30000000", "of_the_future")
         );
-        let tx: VerboseTx = serde_json::from_str(&json).unwrap();
+        let tx: TxPrevouts = serde_json::from_str(&json).unwrap();
         let spent = tx.into_spent().unwrap();
         assert_eq!(spent.iter().map(|output| output.value.to_sat()).collect::<Vec<_>>(), [240, 30_000_000]);
         assert_eq!(spent[0].script_pubkey.as_bytes(), [0x51, 0x02, 0x4e, 0x73]);
 
         let coinbase = format!(r#"{{"txid":"{txid}","vin":[{{"coinbase":"00","sequence":1}}]}}"#);
-        assert_eq!(serde_json::from_str::<VerboseTx>(&coinbase).unwrap().into_spent(), Some(vec![]));
+        assert_eq!(serde_json::from_str::<TxPrevouts>(&coinbase).unwrap().into_spent(), Some(vec![]));
         let without = format!(r#"{{"txid":"{txid}","vin":[{{"txid":"{txid}","vout":0}}]}}"#);
-        assert_eq!(serde_json::from_str::<VerboseTx>(&without).unwrap().into_spent(), None);
+        assert_eq!(serde_json::from_str::<TxPrevouts>(&without).unwrap().into_spent(), None);
     }
 
     #[test]

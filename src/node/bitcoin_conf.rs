@@ -1,4 +1,4 @@
-//! What `bitcoin.conf` says of RPC, read by Bitcoin Core's own rules (its `common/config.cpp` and `common/settings.cpp`).
+//! The RPC settings in `bitcoin.conf`, read by Bitcoin Core's rules (`src/common/config.cpp`, `src/common/settings.cpp`).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,38 +7,39 @@ use std::path::{Path, PathBuf};
 use super::error::NodeError;
 use crate::chain::Chain;
 
-/// More than any `bitcoin.conf`.
+/// Larger than any `bitcoin.conf`; bytes.
 const CAP: u64 = 1 << 20;
 
-/// The keys that matter here; everything else in the file is none of our business.
+/// The keys that are read; all others, wallet passwords among them, are skipped.
 const KEYS: [&str; 7] = ["datadir", "rpcport", "rpcconnect", "rpcuser", "rpcpassword", "rpccookiefile", "includeconf"];
 
 /// One `key=value` line.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct ConfLine {
     section: String,
     key: &'static str,
     pub(super) value: String,
     pub(super) path: PathBuf,
-    pub(super) line: usize,
+    /// From 1.
+    pub(super) number: usize,
 }
 
 /// The lines of a `bitcoin.conf` and of the files it includes, in the order in which Core meets them.
 #[derive(Default)]
-pub(super) struct BitcoinConf(Vec<Line>);
+pub(super) struct BitcoinConf(Vec<ConfLine>);
 
 impl BitcoinConf {
-    /// Reads `path` and what it includes; a missing file is an empty one, as for Core.
+    /// Reads `path` and the files it includes; a missing file counts as empty, as for Core.
     ///
     /// # Errors
-    /// [`NodeError::Settings`] where a file is there and cannot be read.
+    /// [`NodeError::Settings`] if a file exists but can't be read.
     pub(super) fn read(path: &Path, chain: Chain) -> Result<Self, NodeError> {
         let mut conf = Self::default();
         if !conf.read_one(path)? {
             return Ok(conf);
         }
         let dir = path.parent().unwrap_or(Path::new(""));
-        // Core's order: the chain's own section first. Includes are not followed further.
+        // Core's order: the chain's section first. Core follows no includes of included files.
         let includes: Vec<PathBuf> = [chain.name(), ""]
             .into_iter()
             .flat_map(|section| conf.0.iter().filter(move |line| line.section == section && line.key == "includeconf"))
@@ -50,23 +51,29 @@ impl BitcoinConf {
         Ok(conf)
     }
 
-    /// What the file says of `key` for `chain`: its section beats the lines outside any, the first line beats later ones.
-    pub(super) fn get(&self, chain: Chain, key: &str) -> Option<&Line> {
-        let find = |section: &str| self.0.iter().find(|line| line.section == section && line.key == key);
-        // Core marks rpcport as network-only: outside a section it speaks of the main chain alone.
-        let everywhere = chain == Chain::Main || key != "rpcport";
-        find(chain.name()).or_else(|| find("").filter(|_| everywhere))
+    /// The line that sets `key` for `chain`: one in the chain's section before one outside of sections, the first of several.
+    pub(super) fn get(&self, chain: Chain, key: &str) -> Option<&ConfLine> {
+        // Core marks rpcport as NETWORK_ONLY: outside of sections it holds for the main chain only.
+        let holds_everywhere = chain == Chain::Main || key != "rpcport";
+        self.find(chain.name(), key).or_else(|| self.find("", key).filter(|_| holds_everywhere))
     }
 
-    /// Adds one file's lines; whether the file is there.
+    fn find(&self, section: &str, key: &str) -> Option<&ConfLine> {
+        self.0.iter().find(|line| line.section == section && line.key == key)
+    }
+
+    /// Adds one file's lines; returns whether the file exists.
     fn read_one(&mut self, path: &Path) -> Result<bool, NodeError> {
         let refuse = |why: String| {
-            NodeError::Settings(format!("{} {why}; give --rpc-url and credentials to do without it", path.display()))
+            NodeError::Settings(format!(
+                "{} {why}; mend that, or give --rpc-url and credentials to do without the file",
+                path.display()
+            ))
         };
         let mut bytes = Vec::new();
         match File::open(path).and_then(|file| file.take(CAP + 1).read_to_end(&mut bytes)) {
             Ok(_) if u64::try_from(bytes.len()).is_ok_and(|len| len <= CAP) => {}
-            Ok(_) => return Err(refuse("has more than 1 MiB: is it a bitcoin.conf?".into())),
+            Ok(_) => return Err(refuse("is larger than 1 MiB, so it is hardly a bitcoin.conf".into())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
         }
@@ -75,8 +82,8 @@ impl BitcoinConf {
     }
 }
 
-/// The lines of one file that have one of [`KEYS`].
-fn parse(text: &str, path: &Path) -> Vec<Line> {
+/// The lines of one file that set one of [`KEYS`].
+fn parse(text: &str, path: &Path) -> Vec<ConfLine> {
     let mut lines = Vec::new();
     let mut section = String::new();
     for (index, line) in text.lines().enumerate() {
@@ -87,18 +94,18 @@ fn parse(text: &str, path: &Path) -> Vec<Line> {
         }
         let Some((name, value)) = line.split_once('=') else { continue };
         let (name, value) = (name.trim(), value.trim());
-        // `regtest.rpcport=…` names its section itself, outside of sections only.
-        let (own, key) = match name.split_once('.') {
-            Some((own, key)) if section.is_empty() => (own, key),
+        // Outside of sections, `regtest.rpcport=…` is a line of section `regtest`.
+        let (line_section, key) = match name.split_once('.') {
+            Some((own_section, key)) if section.is_empty() => (own_section, key),
             _ => (section.as_str(), name),
         };
         if let Some(key) = KEYS.into_iter().find(|known| *known == key) {
-            lines.push(Line {
-                section: own.to_owned(),
+            lines.push(ConfLine {
+                section: line_section.to_owned(),
                 key,
                 value: value.to_owned(),
                 path: path.to_owned(),
-                line: index + 1,
+                number: index + 1,
             });
         }
     }
@@ -114,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_that_hold_for_a_chain_are_those_that_hold_for_core() {
+    fn the_lines_that_hold_for_a_chain_are_the_same_as_for_core() {
         use Chain::{Main, Regtest, Signet, Test, Testnet4};
         let cases = [
             ("rpcport=1", Main, "rpcport", Some("1")),
@@ -145,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_knows_where_it_stands() {
+    fn a_line_keeps_its_number() {
         let conf = conf("\n# comment\n[regtest]\nrpcport=2\n");
-        assert_eq!(conf.get(Chain::Regtest, "rpcport").unwrap().line, 4);
+        assert_eq!(conf.get(Chain::Regtest, "rpcport").unwrap().number, 4);
     }
 
     #[test]
-    fn included_files_come_after_the_file_and_are_not_followed_further() {
+    fn included_files_come_after_the_file_and_their_own_includes_are_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bitcoin.conf");
         std::fs::write(&path, "includeconf=a.conf\nincludeconf=none.conf\nrpcuser=first\n").unwrap();
@@ -160,12 +167,12 @@ mod tests {
         let conf = BitcoinConf::read(&path, Chain::Main).unwrap();
         assert_eq!(conf.get(Chain::Main, "rpcuser").unwrap().value, "first");
         let port = conf.get(Chain::Main, "rpcport").unwrap();
-        assert_eq!((port.value.as_str(), port.line, port.path.ends_with("a.conf")), ("9", 2, true));
+        assert_eq!((port.value.as_str(), port.number, port.path.ends_with("a.conf")), ("9", 2, true));
         assert!(conf.get(Chain::Main, "rpcconnect").is_none());
     }
 
     #[test]
-    fn a_missing_file_says_nothing_and_an_unreadable_one_is_named() {
+    fn a_missing_file_counts_as_empty_and_an_unreadable_one_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let conf = BitcoinConf::read(&dir.path().join("bitcoin.conf"), Chain::Main).unwrap();
         assert!(conf.get(Chain::Main, "rpcuser").is_none());

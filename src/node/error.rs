@@ -1,102 +1,106 @@
-//! What can go wrong with the node: what a caller sees, and inside this layer what is worth waiting for.
+//! How talking to the node fails: what a caller sees ([`NodeError`]), and inside this layer how one call fails and whether it is made
+//! again ([`CallError`]).
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 use bitcoin::BlockHash;
 
 use crate::chain::{BlockId, Chain, Height};
 
-/// Why the node could not be asked, or what its answer rules out. Transient trouble never shows here except from the
-/// calls that have a limit: it is waited for.
+/// Why there is no usable answer from the node. Transient failures don't appear here, as they are waited out, except in calls with a
+/// time limit.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The settings contradict each other or name what cannot be used.
+    /// The settings contradict each other, or one of them can't be used; holds the whole message.
     #[error("{0}")]
     Settings(String),
-    /// The node refuses these credentials.
+    /// The node refuses the credentials.
     #[error("the node at {url} refuses {credentials}: {advice}")]
     Unauthorized {
-        /// Where.
+        /// `http://HOST:PORT`.
         url: String,
-        /// Which credentials, in words without the secret.
+        /// The credentials in words, without the secret.
         credentials: String,
-        /// What to do.
+        /// The way out.
         advice: String,
     },
     /// The node is on another chain than the one asked for.
     #[error(
-        "the node at {url} is on chain {found}, not {expected}: set --chain to match, or --bitcoin-datadir or --rpc-url to \
-         the node meant"
+        "the node at {url} is on chain {found}, not {expected}: set --chain to match, or point --bitcoin-datadir or \
+         --rpc-url at the right node"
     )]
     WrongChain {
-        /// Where.
+        /// `http://HOST:PORT`.
         url: String,
-        /// The chain of the settings.
+        /// The chain in the settings.
         expected: Chain,
-        /// What the node says, as it says it.
+        /// The node's own name for its chain.
         found: String,
     },
-    /// The node has deleted the block.
+    /// The node has pruned the block.
     #[error("the node is pruned and no longer has block {height}: {}", pruned_advice(*.lowest))]
     Pruned {
-        /// The block asked for.
+        /// Height of the block.
         height: Height,
-        /// The lowest block that the node still has, where it says so.
+        /// Height of the lowest block that the node still has, if it is known.
         lowest: Option<Height>,
     },
-    /// The node is older than this program can use.
-    #[error("the node's version is {}, and 23.0 is the oldest that can serve: update Bitcoin Core", version_text(*.version))]
+    /// The node is too old.
+    #[error("the node's version is {}, but 23.0 or later is needed: update Bitcoin Core", version_text(*.version))]
     TooOld {
         /// As `getnetworkinfo` gives it: 220000 is 22.0.
         version: u64,
     },
-    /// The lane asked for is not open on this node.
+    /// The lane that was chosen is not open on this node.
     #[error("lane {lane} cannot serve: {why}")]
     LaneCannotServe {
-        /// Which.
+        /// As in [`LaneChoice`](super::LaneChoice).
         lane: &'static str,
-        /// Why, and how to open it.
+        /// The reason, and how to open the lane.
         why: String,
     },
-    /// The node answered with another block than the one asked for, or with a damaged one.
+    /// The node returned another block, or a damaged one.
     #[error(
         "asked for block {asked}, the node answered with a block whose header hashes to {found}: its files may be damaged"
     )]
     WrongBlock {
-        /// What was asked for.
+        /// The block that was requested.
         asked: BlockId,
-        /// The hash of what came.
+        /// Hash of the header that came.
         found: BlockHash,
     },
-    /// An answer that cannot be understood or believed.
+    /// The node's answer can't be parsed, or contradicts itself.
     #[error("cannot use the node's answer to {what}: {detail}")]
     BadAnswer {
-        /// The question.
+        /// The call, or the thing it asked for.
         what: String,
-        /// What is wrong with the answer.
+        /// The contradiction or parse error.
         detail: String,
     },
-    /// The block is not, or no longer, on the node's active chain.
+    /// The block is not on the node's active chain, or has left it.
     #[error("block {0} is not on the node's active chain")]
     NotOnChain(BlockId),
-    /// No answer within the time the caller gave.
+    /// No answer within the caller's time limit.
     #[error("no answer from the node at {url} within {} s: {why}", .waited.as_secs())]
     Unreachable {
-        /// Where.
+        /// `http://HOST:PORT`.
         url: String,
-        /// How long was waited.
+        /// The limit.
         waited: Duration,
-        /// The last trouble met.
+        /// The last transient failure.
         why: String,
     },
-    /// Somebody asked to stop while the node was waited for.
+    /// A stop was requested while waiting for the node.
     #[error("stopped while waiting for the node")]
     Stopped,
+    /// No thread could be started for a long call.
+    #[error("cannot start a thread to call the node ({0}): raise the limit on processes (ulimit -u), or free memory")]
+    Thread(io::Error),
 }
 
 impl NodeError {
-    /// Whether the user can mend it on the command line: exit code 2.
+    /// Whether a change of settings mends it: exit code 2.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Settings(_) | Self::LaneCannotServe { .. })
     }
@@ -106,41 +110,42 @@ impl NodeError {
     }
 }
 
-/// `290403` as `29.4.3`.
+/// Writes `290403` as `29.4.3`, as Core does.
 pub(super) fn version_text(version: u64) -> String {
     let (major, minor, patch) = (version / 10_000, version / 100 % 100, version % 100);
     if patch == 0 { format!("{major}.{minor}") } else { format!("{major}.{minor}.{patch}") }
 }
 
 fn pruned_advice(lowest: Option<Height>) -> String {
-    let lowest = lowest.map_or_else(String::new, |lowest| format!("it has blocks from {lowest} on; "));
-    format!("{lowest}use a node that keeps all blocks (prune=0, then a restart with -reindex)")
+    let kept = lowest.map_or_else(String::new, |lowest| format!("it has blocks from {lowest} on; "));
+    format!("{kept}use a node that keeps all blocks (prune=0, then a restart with -reindex)")
 }
 
-/// Trouble that passes by itself: the call is made again.
+/// A failure that passes by itself: the call is made again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// Nothing listens, or the host cannot be found.
+pub(super) enum Transient {
+    /// No server listens there, or the host can't be resolved; holds the reason.
     Refused(String),
-    /// The connection broke before the whole answer was there.
+    /// The connection broke before the whole answer had come; holds the reason.
     Broken(String),
     /// No answer before the deadline of one call.
     Timeout,
-    /// The node is starting up or shutting down; what it says of it.
+    /// The node is starting up or shutting down; holds its message.
     Starting(String),
-    /// The node does not accept the cookie, or there is none yet.
+    /// The node refuses the cookie, or has not written one yet; holds the message with the way out.
     Cookie(String),
-    /// The node has too many requests on its hands.
+    /// The node's work queue is full.
     Busy,
-    /// The node knows the block by its header only.
+    /// The node has a block's header but not the block; or another scan of its coins runs.
     NotYet(String),
-    /// Its active chain changed between two answers.
+    /// The node's active chain changed between two answers.
     Moved,
 }
 
-impl Trouble {
-    /// Failures in a row before it is worth a line: an idle connection that the node closed is not.
-    pub(super) fn patience(&self) -> u32 {
+impl Transient {
+    /// The number of failures in a row at which it is logged: more than one where a single failure is normal, as with an idle
+    /// connection that the node has closed.
+    pub(super) fn log_after(&self) -> u32 {
         match self {
             Self::Refused(_) | Self::Starting(_) | Self::NotYet(_) => 1,
             Self::Broken(_) | Self::Timeout | Self::Cookie(_) => 2,
@@ -149,13 +154,13 @@ impl Trouble {
         }
     }
 
-    /// Whether the node as a whole is away; else it answers, just not this.
+    /// Whether the node as a whole is unavailable, rather than unable to answer this call.
     pub(super) fn means_down(&self) -> bool {
         !matches!(self, Self::Busy | Self::NotYet(_) | Self::Moved)
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Transient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) => write!(f, "no connection ({why})"),
@@ -164,35 +169,34 @@ impl fmt::Display for Trouble {
             Self::Starting(why) => write!(f, "it is starting up or shutting down ({why})"),
             Self::Cookie(why) => f.write_str(why),
             Self::Busy => f.write_str("its work queue is full (raise rpcworkqueue, or use fewer threads)"),
-            Self::NotYet(what) => f.write_str(what),
+            Self::NotYet(why) => f.write_str(why),
             Self::Moved => f.write_str("its active chain keeps changing"),
         }
     }
 }
 
-/// How one call failed.
+/// Why one call failed.
 #[derive(Debug)]
-pub(super) enum Problem {
-    /// Make the call again, later.
-    Wait(Trouble),
-    /// Bitcoin Core's own error, by its code (`src/rpc/protocol.h`).
-    Said {
-        /// -5 unknown block, -8 out of range, …
+pub(super) enum CallError {
+    /// It passes by itself: call again later.
+    Retry(Transient),
+    /// The node answered with an error.
+    Rpc {
+        /// As in Core's `src/rpc/protocol.h`; see [`code`](super::rpc::code).
         code: i64,
-        /// In Core's words.
         message: String,
     },
-    /// There is no use in asking again.
+    /// Calling again would not help.
     Fatal(NodeError),
 }
 
-impl From<NodeError> for Problem {
+impl From<NodeError> for CallError {
     fn from(error: NodeError) -> Self {
         Self::Fatal(error)
     }
 }
 
-impl Problem {
+impl CallError {
     pub(super) fn bad(what: impl Into<String>, detail: impl fmt::Display) -> Self {
         Self::Fatal(NodeError::bad(what, detail))
     }
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_command_line_can_mend_is_a_usage_error() {
+    fn only_errors_that_settings_mend_are_usage_errors() {
         assert!(NodeError::Settings(String::new()).is_usage());
         assert!(NodeError::LaneCannotServe { lane: "rest", why: String::new() }.is_usage());
         assert!(!NodeError::Pruned { height: 1, lowest: None }.is_usage());
@@ -218,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pruned_node_is_named_with_the_way_out() {
+    fn a_pruned_block_is_reported_with_the_way_out() {
         let text = NodeError::Pruned { height: 7, lowest: Some(500) }.to_string();
         for part in ["block 7", "from 500 on", "prune=0"] {
             assert!(text.contains(part), "{text}");

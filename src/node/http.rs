@@ -1,8 +1,8 @@
-//! One HTTP request to the node over a kept connection, with a deadline and a cap, and its failures told apart.
-//! Which requests to make, and whether to make one again, is for others.
+//! One HTTP request to the node over a kept-alive connection, with a deadline and a limit on the answer's size, and its failures sorted
+//! by what to do about them. Which requests to make, and whether to make one again, is left to `rpc`, `rest` and `link`.
 
 use std::io::{self, Read};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use base64::Engine;
@@ -10,46 +10,48 @@ use base64::engine::general_purpose::STANDARD;
 use ureq::Agent;
 use ureq::unversioned::transport::DefaultConnector;
 
-use super::connection::{Auth, Connection};
-use super::error::{NodeError, Problem, Trouble};
-use super::resolve::Resolve;
+use super::access::{Auth, NodeAccess};
+use super::error::{CallError, NodeError, Transient};
+use super::lock::lock;
+use super::resolve::CachingResolver;
 use super::secret::{Secret, read_cookie};
 
-/// One connection a thread, as many threads as a machine may have.
+/// One connection a thread, for more threads than any machine runs.
 const IDLE_CONNECTIONS: usize = 256;
 
-/// Bytes of an answer made room for at a time.
+/// Memory zeroed at a time while an answer is read; bytes.
 const PIECE: usize = 1 << 16;
 
-/// What to ask.
+/// One request.
 #[derive(Clone, Copy)]
-pub(super) enum Ask<'a> {
-    /// A REST path, from its first slash on. Goes without credentials: REST has none.
+pub(super) enum Request<'a> {
+    /// A REST path, from its first slash on. Sent without credentials, as REST needs none.
     Get(&'a str),
     /// A JSON-RPC body.
     Post(&'a [u8]),
 }
 
-/// What came, less its body.
+/// An answer without its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// Whether it calls itself a web page.
+    /// Whether its content type is a web page's.
     pub(super) html: bool,
 }
 
-/// The HTTP client of one node, for all its threads.
+/// The HTTP client of one node, shared by all threads.
 pub(super) struct Http {
     agent: Agent,
     url: String,
-    /// The cookie last read; the file is the truth.
+    auth: Auth,
+    /// The cookie as it was last read from its file.
     cookie: Mutex<Option<Secret>>,
 }
 
 impl Http {
-    pub(super) fn new(connection: &Connection) -> Self {
+    pub(super) fn new(access: &NodeAccess) -> Self {
         let config = Agent::config_builder()
-            // The node's cookie must not wander off to where the environment or an answer points.
+            // The credentials must not go to a proxy from the environment or to where a redirect points.
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
@@ -60,34 +62,33 @@ impl Http {
             .timeout_connect(Some(Duration::from_secs(10)))
             .user_agent(concat!("coinhound/", env!("CARGO_PKG_VERSION")))
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), Resolve::default());
-        Self { agent, url: connection.url(), cookie: Mutex::new(None) }
+        let agent = Agent::with_parts(config, DefaultConnector::default(), CachingResolver::default());
+        Self { agent, url: access.url(), auth: access.auth().clone(), cookie: Mutex::new(None) }
     }
 
-    /// Breaks off every request under way and refuses new ones: for the end of the program.
+    /// Breaks off every request under way and refuses new ones, at the end of the program.
     pub(super) fn hang_up(&self) {
         self.agent.clone().shutdown();
     }
 
-    /// Asks, and reads the whole answer into `body` (what it holds is overwritten), of at most `cap` bytes, within `limit`.
-    /// Answers that mean "later" or "not you" are [`Problem`]s; any other status is the caller's to judge.
+    /// Makes one request and reads the answer into `body`, whose old content is overwritten. `cap` is the most bytes that the answer may
+    /// have, `limit` the time for all of it. A status that means "later" or "not authorized" is a [`CallError`]; any other is returned.
     pub(super) fn exchange(
         &self,
-        auth: &Auth,
-        ask: Ask<'_>,
+        request: Request<'_>,
         cap: usize,
         limit: Duration,
         body: &mut Vec<u8>,
-    ) -> Result<Reply, Problem> {
+    ) -> Result<Reply, CallError> {
         let mut sent = None;
-        let response = match ask {
-            Ask::Get(path) => {
+        let response = match request {
+            Request::Get(path) => {
                 let request = self.agent.get(format!("{}{path}", self.url));
                 request.config().timeout_global(Some(limit)).build().call()
             }
-            Ask::Post(json) => {
+            Request::Post(json) => {
                 let mut request = self.agent.post(&self.url).content_type("application/json");
-                sent = self.credentials(auth)?;
+                sent = self.credentials()?;
                 if let Some(secret) = &sent {
                     let value = format!("Basic {}", STANDARD.encode(secret.expose()));
                     request = request.header("Authorization", value);
@@ -95,26 +96,26 @@ impl Http {
                 request.config().timeout_global(Some(limit)).build().send(json)
             }
         };
-        let response = response.map_err(|error| trouble(error, &self.url))?;
+        let response = response.map_err(|error| classify(error, &self.url))?;
         let reply = Reply {
             status: response.status().as_u16(),
             html: response.body().mime_type().is_some_and(|mime| mime.eq_ignore_ascii_case("text/html")),
         };
         let length = response.body().content_length();
         read_body(response.into_body().into_reader(), length, cap, body).map_err(|error| match error {
-            Unread::Io(error) => trouble(error.into(), &self.url),
-            Unread::TooBig => Problem::bad("a request", format!("it has more than the {cap} bytes that it may have")),
+            BodyError::Io(error) => classify(error.into(), &self.url),
+            BodyError::TooBig => CallError::bad("a request", format!("the answer is larger than {cap} bytes")),
         })?;
-        self.judge(auth, reply, body, sent.as_ref())?;
+        self.check_status(reply, body, sent.as_ref())?;
         Ok(reply)
     }
 
-    /// What to log in with; `None` while the node has written no cookie.
-    fn credentials(&self, auth: &Auth) -> Result<Option<Secret>, Problem> {
-        match auth {
+    /// `USER:PASSWORD`; `None` as long as there is no cookie file.
+    fn credentials(&self) -> Result<Option<Secret>, CallError> {
+        match &self.auth {
             Auth::User { name, password } => Ok(Some(Secret::new(format!("{name}:{}", password.expose())))),
             Auth::Cookie(path) => {
-                let mut cookie = self.cookie.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut cookie = lock(&self.cookie);
                 if cookie.is_none() {
                     *cookie = read_cookie(path)?;
                 }
@@ -123,45 +124,51 @@ impl Http {
         }
     }
 
-    fn judge(&self, auth: &Auth, reply: Reply, body: &[u8], sent: Option<&Secret>) -> Result<(), Problem> {
-        let refused = |credentials: String, advice: &str| {
-            let error = NodeError::Unauthorized { url: self.url.clone(), credentials, advice: advice.into() };
-            Err(Problem::Fatal(error))
-        };
-        let busy = || String::from_utf8_lossy(&body[..body.len().min(200)]).contains("Work queue depth exceeded");
-        match (reply.status, auth) {
-            (401, Auth::User { name, .. }) => refused(
+    fn check_status(&self, reply: Reply, body: &[u8], sent: Option<&Secret>) -> Result<(), CallError> {
+        match (reply.status, &self.auth) {
+            (401, Auth::User { name, .. }) => self.refused(
                 format!("user '{name}' and its password"),
                 "compare --rpc-user and the password file with rpcauth or rpcuser in bitcoin.conf",
             ),
             (401, Auth::Cookie(path)) => {
-                self.forget(sent);
+                self.forget_cookie(sent);
                 let path = path.display();
-                Err(Problem::Wait(Trouble::Cookie(match sent {
+                Err(CallError::Retry(Transient::Cookie(match sent {
                     Some(_) => format!(
-                        "it refuses the cookie in {path}: is that another node's directory, or one that was not cleaned up?"
+                        "it refuses the cookie in {path}, which may be another node's or an old one: set --bitcoin-datadir \
+                         to the node's directory"
                     ),
                     None => format!(
-                        "it asks for a login and there is no cookie at {path}: set --bitcoin-datadir to its directory, or \
-                         --rpc-user and --rpc-password-file where it has rpcpassword or rpcauth"
+                        "it needs a login and there is no cookie at {path}: set --bitcoin-datadir to its directory, or \
+                         --rpc-user and --rpc-password-file if it has rpcpassword or rpcauth"
                     ),
                 })))
             }
-            (403, _) => refused("this program".into(), "see rpcallowip and rpcwhitelist in bitcoin.conf"),
-            (429, _) => Err(Problem::Wait(Trouble::Busy)),
-            (500 | 503, _) if busy() => Err(Problem::Wait(Trouble::Busy)),
-            (502..=504, _) => Err(Problem::Wait(Trouble::Starting(excerpt(body, reply)))),
+            (403, _) => self.refused("this program".into(), "see rpcallowip and rpcwhitelist in bitcoin.conf"),
+            (429, _) => Err(CallError::Retry(Transient::Busy)),
+            (500 | 503, _) if is_queue_full(body) => Err(CallError::Retry(Transient::Busy)),
+            (502..=504, _) => Err(CallError::Retry(Transient::Starting(excerpt(body, reply)))),
             _ => Ok(()),
         }
     }
 
-    /// Lets the next request read the cookie file again, unless somebody already has.
-    fn forget(&self, sent: Option<&Secret>) {
-        let mut cookie = self.cookie.lock().unwrap_or_else(PoisonError::into_inner);
+    fn refused(&self, credentials: String, advice: &str) -> Result<(), CallError> {
+        let error = NodeError::Unauthorized { url: self.url.clone(), credentials, advice: advice.into() };
+        Err(CallError::Fatal(error))
+    }
+
+    /// Makes the next request read the cookie file again, unless another thread has read a new cookie already.
+    fn forget_cookie(&self, sent: Option<&Secret>) {
+        let mut cookie = lock(&self.cookie);
         if cookie.as_ref() == sent {
             *cookie = None;
         }
     }
+}
+
+/// Whether the node refused a request as its work queue is full (Core's `httpserver.cpp`).
+fn is_queue_full(body: &[u8]) -> bool {
+    String::from_utf8_lossy(&body[..body.len().min(200)]).contains("Work queue depth exceeded")
 }
 
 /// The beginning of an answer as one line of plain text, for messages.
@@ -175,57 +182,65 @@ pub(super) fn excerpt(body: &[u8], reply: Reply) -> String {
     }
 }
 
-enum Unread {
+/// Why an answer's body could not be read.
+enum BodyError {
     Io(io::Error),
     TooBig,
 }
 
-fn read_body(mut reader: impl Read, length: Option<u64>, cap: usize, body: &mut Vec<u8>) -> Result<(), Unread> {
+/// Reads a body of `length` bytes, or up to its end if the length is unknown, and at most `cap`, into `body`.
+fn read_body(mut reader: impl Read, length: Option<u64>, cap: usize, body: &mut Vec<u8>) -> Result<(), BodyError> {
     let Some(length) = length else {
         body.clear();
         let most = u64::try_from(cap).unwrap_or(u64::MAX).saturating_add(1);
-        reader.take(most).read_to_end(body).map_err(Unread::Io)?;
-        return if body.len() > cap { Err(Unread::TooBig) } else { Ok(()) };
+        reader.take(most).read_to_end(body).map_err(BodyError::Io)?;
+        return if body.len() > cap { Err(BodyError::TooBig) } else { Ok(()) };
     };
-    let length = usize::try_from(length).ok().filter(|length| *length <= cap).ok_or(Unread::TooBig)?;
+    let length = usize::try_from(length).ok().filter(|length| *length <= cap).ok_or(BodyError::TooBig)?;
     body.truncate(length);
     body.reserve_exact(length - body.len());
     let mut at = 0;
     while at < length {
         if at == body.len() {
-            // Zeroed piece by piece, so that it is still in the processor's cache when it is written to.
+            // Zeroed piece by piece, so that each is still in the processor's cache when it is written to.
             body.resize(length.min(at + PIECE), 0);
         }
         at += match reader.read(&mut body[at..]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            Ok(0) => return Err(Unread::Io(io::ErrorKind::UnexpectedEof.into())),
-            read => read.map_err(Unread::Io)?,
+            Ok(0) => return Err(BodyError::Io(io::ErrorKind::UnexpectedEof.into())),
+            read => read.map_err(BodyError::Io)?,
         };
     }
-    // The end must be seen for the connection to be kept.
-    match reader.read(&mut [0]).map_err(Unread::Io)? {
+    // ureq keeps the connection only after the end was read.
+    match reader.read(&mut [0]).map_err(BodyError::Io)? {
         0 => Ok(()),
-        _ => Err(Unread::TooBig),
+        _ => Err(BodyError::TooBig),
     }
 }
 
-fn trouble(error: ureq::Error, url: &str) -> Problem {
+/// What a failed request means for its caller.
+fn classify(error: ureq::Error, url: &str) -> CallError {
     use io::ErrorKind::{
         AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut, WouldBlock,
     };
-    let trouble = match error {
-        ureq::Error::Timeout(_) => Trouble::Timeout,
-        ureq::Error::HostNotFound => Trouble::Refused("its host name cannot be resolved".into()),
-        ureq::Error::ConnectionFailed => Trouble::Refused("nothing answers".into()),
+    let failure = match error {
+        ureq::Error::Timeout(_) => Transient::Timeout,
+        ureq::Error::HostNotFound => Transient::Refused("its host name cannot be resolved".into()),
+        ureq::Error::ConnectionFailed => Transient::Refused("no server answers".into()),
         ureq::Error::Io(error) => match error.kind() {
             ConnectionRefused | AddrNotAvailable | HostUnreachable | NetworkUnreachable => {
-                Trouble::Refused(error.to_string())
+                Transient::Refused(error.to_string())
             }
-            TimedOut | WouldBlock => Trouble::Timeout,
-            _ => Trouble::Broken(error.to_string()),
+            TimedOut | WouldBlock => Transient::Timeout,
+            _ => Transient::Broken(error.to_string()),
         },
-        ureq::Error::BodyStalled => Trouble::Broken("the answer ends too early".into()),
-        other => return Problem::bad(format!("a request to {url}"), format!("it is no HTTP of bitcoind's ({other})")),
+        ureq::Error::BodyStalled => Transient::Broken("the answer ends too early".into()),
+        other => {
+            return CallError::bad(
+                format!("a request to {url}"),
+                format!("the answer is not bitcoind's HTTP ({other})"),
+            );
+        }
     };
-    Problem::Wait(trouble)
+    CallError::Retry(failure)
 }

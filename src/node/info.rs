@@ -1,47 +1,47 @@
-//! What node this is, what it can do, and what that means for the lanes, in words its operator can act on.
+//! What the node is and what it can do, and which lanes that opens, with what its operator has to do for the others.
 
 use bitcoin::BlockHash;
 use serde::Serialize;
 
 use super::answers::{ChainInfo, Indexes, NetworkInfo};
 use super::error::NodeError;
-use super::lane::Ways;
+use super::lane::Methods;
 use super::settings::LaneChoice;
 use crate::chain::{Chain, Height};
 
-/// The oldest version that serves: `getblock` verbosity 3 came with it.
+/// The oldest version that can be used, as it introduced `getblock` verbosity 3.
 pub(super) const OLDEST: u64 = 230_000;
-/// `getrawtransaction` verbosity 2 came with it.
+/// The version that introduced `getrawtransaction` verbosity 2.
 const RAW_TRANSACTION_PREVOUTS: u64 = 250_000;
-/// Core's name for it in `getindexinfo`.
+/// The filter index's name in `getindexinfo`.
 pub(super) const FILTER_INDEX: &str = "basic block filter index";
 
-/// What node this is.
+/// The node's version, chain and tip.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeInfo {
-    /// As the node counts: 290400 is 29.4.
+    /// As in `getnetworkinfo`: 290400 is 29.4.
     pub version: u64,
-    /// What it calls itself among its peers.
+    /// Its user agent in the peer-to-peer network (BIP14).
     pub subversion: String,
-    /// The chain it is on, which is the one asked for.
+    /// Its chain, which is the one in the settings.
     pub chain: Chain,
     /// Height of its tip.
     pub blocks: Height,
-    /// Height of the best header it knows: above `blocks` while it catches up.
+    /// Height of the best header that it knows: above `blocks` while it catches up.
     pub headers: Height,
     /// Hash of its tip.
     pub best: BlockHash,
-    /// Whether it deletes old blocks.
+    /// Whether it prunes old blocks.
     pub pruned: bool,
-    /// The lowest block it still has, if it has deleted any.
+    /// Height of the lowest block that it still has, if it has pruned any.
     pub prune_height: Option<Height>,
-    /// Whether it is in its initial block download: far behind, by its own judgement.
+    /// Whether it is in initial block download, by its own judgement.
     pub ibd: bool,
-    /// Bytes of its blocks and undo data.
+    /// Size of its block and undo files, in bytes.
     pub size_on_disk: u64,
-    /// What it warns its operator of.
+    /// Its warnings, as in `getblockchaininfo`.
     pub warnings: Vec<String>,
-    /// The script that signs the blocks of a signet, in hex; where the node says it (28 and later).
+    /// The signet's challenge script in hex (BIP325); from version 28 on.
     pub signet_challenge: Option<String>,
 }
 
@@ -63,10 +63,10 @@ impl NodeInfo {
         }
     }
 
-    /// Whether the node still has every block from `first` on.
+    /// Checks that the node still has every block from height `first` on.
     ///
     /// # Errors
-    /// [`NodeError::Pruned`], with the lowest height that would do.
+    /// [`NodeError::Pruned`], with the lowest height that it has.
     pub fn serves_from(&self, first: Height) -> Result<(), NodeError> {
         match self.prune_height {
             Some(lowest) if first < lowest => Err(NodeError::Pruned { height: first, lowest: Some(lowest) }),
@@ -75,35 +75,35 @@ impl NodeInfo {
     }
 }
 
-/// What the node can do beyond what every node does.
+/// What this node can do, beyond what every node can.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
-    /// The node's version: some paths depend on it.
+    /// The node's version, as in [`NodeInfo`]: the form of some REST paths depends on it.
     pub version: u64,
-    /// Whether REST is open.
+    /// Whether it serves REST.
     pub rest: bool,
-    /// Whether REST gives spent outputs (Core 30, Knots 29).
+    /// Whether its REST has `/rest/spenttxouts` (Core 30, Knots 29).
     pub rest_spent_outputs: bool,
-    /// Whether `getrawtransaction` tells what a transaction spends (25).
+    /// Whether `getrawtransaction` has verbosity 2 (version 25).
     pub transaction_prevouts: bool,
-    /// The index of BIP158 basic filters.
+    /// State of its index of BIP158 basic filters.
     pub filter_index: FilterIndex,
 }
 
-/// How far the node's index of BIP158 basic filters is.
+/// State of the node's index of BIP158 basic filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
 pub enum FilterIndex {
-    /// It keeps none.
+    /// The node has none.
     Absent,
     /// It is being built.
     Building {
-        /// The height it has come to.
+        /// Height of the last block with a filter.
         through: Height,
     },
     /// It is at the tip.
     Synced {
-        /// The tip's height.
+        /// Height of the tip.
         through: Height,
     },
 }
@@ -117,7 +117,7 @@ impl FilterIndex {
         }
     }
 
-    /// The height it has come to; `None` where there is none.
+    /// Height of the last block with a filter; `None` if there is no index.
     pub(super) fn through(self) -> Option<Height> {
         match self {
             Self::Absent => None,
@@ -132,8 +132,11 @@ impl Capabilities {
         Self { version, rest, rest_spent_outputs, transaction_prevouts, filter_index: FilterIndex::of(indexes) }
     }
 
-    /// How a lane's blocks would come; `conf` is where the operator would open it.
-    pub(super) fn ways(&self, choice: LaneChoice, conf: &str) -> Result<Ways, NodeError> {
+    /// The methods by which a lane's blocks come. `conf` is the file in which the operator would open the lane.
+    ///
+    /// # Errors
+    /// [`NodeError::LaneCannotServe`]
+    pub(super) fn methods(&self, choice: LaneChoice, conf: &str) -> Result<Methods, NodeError> {
         let rest = match choice {
             LaneChoice::Auto | LaneChoice::Filters => self.rest,
             LaneChoice::Rpc => false,
@@ -144,7 +147,7 @@ impl Capabilities {
                 return Err(NodeError::LaneCannotServe { lane: "rest", why });
             }
         };
-        Ok(Ways {
+        Ok(Methods {
             rest,
             rest_spent: rest && self.rest_spent_outputs,
             prevouts: self.transaction_prevouts,
@@ -152,14 +155,14 @@ impl Capabilities {
         })
     }
 
-    /// The lanes, the best first. `filters`: where filters come from, or why they don't.
+    /// The lanes, the best first. `filters` is [`Filters::source`](super::Filters::source), or why the filters can't be had.
     pub(super) fn lanes(&self, info: &NodeInfo, conf: &str, filters: Result<&str, String>) -> Vec<LaneReport> {
         let spent = match (self.rest_spent_outputs, self.transaction_prevouts) {
             (true, _) => "with spent outputs",
             (false, true) => {
-                "spent outputs of whole blocks come slowly, over getblock: Core 30 or Knots 29 have them in REST"
+                "spent outputs of whole blocks come slowly, by getblock; Core 30 or Knots 29 serve them over REST"
             }
-            (false, false) => "spent outputs come slowly, over getblock: update the node to version 25 or later",
+            (false, false) => "spent outputs come slowly, by getblock; update the node to version 25 or later",
         };
         let pruned = match info.prune_height {
             Some(lowest) => format!("; the node is pruned and has blocks from {lowest} on"),
@@ -168,12 +171,12 @@ impl Capabilities {
         let filters = match (self.filter_index, filters) {
             (FilterIndex::Absent, _) => LaneReport::closed(
                 "filters",
-                "the node keeps no filter index, by which only blocks that can matter have to be read".into(),
+                "the node has no filter index, with which only blocks that can matter have to be read".into(),
                 vec![format!("in {conf}:"), "blockfilterindex=1".into(), "then restart the node".into()],
             ),
             (_, Err(why)) => LaneReport::closed(
                 "filters",
-                format!("the node keeps a filter index, which can't be read here: {why}"),
+                format!("the node has a filter index, which can't be read from here: {why}"),
                 vec![
                     "run as the node's user, or".into(),
                     format!("in {conf}:"),
@@ -183,7 +186,7 @@ impl Capabilities {
             ),
             (index, Ok(source)) => {
                 let reach = match index {
-                    FilterIndex::Building { through } => format!("the node's index has come to height {through}"),
+                    FilterIndex::Building { through } => format!("the node's index has reached height {through}"),
                     _ => "the node's index is complete".into(),
                 };
                 let source = if source == "files" { "read from the node's files" } else { "fetched over REST" };
@@ -203,25 +206,28 @@ impl Capabilities {
                 how,
             )
         };
-        let rpc_spent = if self.transaction_prevouts { "" } else { "; spent outputs come slowly, over getblock" };
+        let rpc_spent = if self.transaction_prevouts { "" } else { "; spent outputs come slowly, by getblock" };
         vec![
             filters,
             rest,
-            LaneReport::open("rpc", format!("every block as hex, slow in the node itself{rpc_spent}{pruned}")),
+            LaneReport::open(
+                "rpc",
+                format!("every block as hex, which costs the node the most time{rpc_spent}{pruned}"),
+            ),
         ]
     }
 }
 
-/// What `check` says of a lane.
+/// A lane in the answer of `check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LaneReport {
     /// `filters`, `rest` or `rpc`.
     pub lane: &'static str,
-    /// Whether it can serve.
+    /// Whether it can be used.
     pub open: bool,
-    /// What it gives, or why it is closed.
+    /// What it serves, or why it is closed.
     pub why: String,
-    /// How to open it, line by line; empty where it is open or nothing can be done.
+    /// How to open it, line by line; empty if it is open or can't be opened.
     pub how_to_open: Vec<String>,
 }
 
@@ -262,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_open_lane_is_taken_and_one_that_cannot_serve_is_refused() {
+    fn the_best_open_lane_is_taken_and_a_closed_one_is_refused() {
         // version, REST, its spent outputs, choice → REST, its spent outputs, prevouts by transaction
         let cases = [
             (290_000, true, true, Auto, Ok((true, true, true))),
@@ -274,8 +280,10 @@ mod tests {
             (310_000, false, false, Filters, Ok((false, false, true))),
         ];
         for (version, rest, spent, choice, expected) in cases {
-            match (node(version, rest, spent).ways(choice, "/n/bitcoin.conf"), expected) {
-                (Ok(ways), Ok(expected)) => assert_eq!((ways.rest, ways.rest_spent, ways.prevouts), expected),
+            match (node(version, rest, spent).methods(choice, "/n/bitcoin.conf"), expected) {
+                (Ok(methods), Ok(expected)) => {
+                    assert_eq!((methods.rest, methods.rest_spent, methods.prevouts), expected);
+                }
                 (Err(error), Err(part)) => assert!(error.is_usage() && error.to_string().contains(part), "{error}"),
                 (other, _) => panic!("{version} {choice}: {other:?}"),
             }
@@ -283,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_lane_says_how_to_open_it() {
+    fn a_closed_lane_is_reported_with_how_to_open_it() {
         let lanes = node(290_000, false, false).lanes(&info(None), "/n/bitcoin.conf", Err("none".into()));
         let filters = lanes.iter().find(|lane| lane.lane == "filters").unwrap();
         assert!(!filters.open && filters.how_to_open.contains(&"blockfilterindex=1".to_owned()), "{filters:?}");
@@ -295,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_lane_is_open_where_the_filters_can_be_read() {
+    fn the_filter_lane_is_open_if_the_filters_can_be_read() {
         let mut able = node(290_000, true, true);
         for (filter_index, source, open, part) in [
             (
@@ -308,7 +316,7 @@ mod tests {
                 FilterIndex::Building { through: 7 },
                 Ok("rest"),
                 true,
-                "over REST; the node's index has come to height 7",
+                "over REST; the node's index has reached height 7",
             ),
             (FilterIndex::Synced { through: 9 }, Err("not yours".to_owned()), false, "not yours"),
             (FilterIndex::Absent, Err(String::new()), false, "no filter index"),

@@ -1,4 +1,4 @@
-//! A way to get blocks from the node: over RPC or over REST, one [`Worker`] a thread. All lanes give the same.
+//! Headers, blocks and spent outputs from the node, over RPC or REST, by one [`Worker`] a thread. All lanes return the same.
 
 use std::mem;
 use std::sync::Arc;
@@ -8,105 +8,106 @@ use bitcoin::consensus::deserialize;
 use bitcoin::{BlockHash, TxOut, Txid};
 use serde_json::json;
 
-use super::answers::{ChainInfo, HeaderInfo, VerboseBlock, VerboseTx};
-use super::error::{NodeError, Problem, Trouble};
-use super::link::{Link, Patience};
-use super::rest::{self, Rest};
+use super::answers::{BlockPrevouts, ChainInfo, HeaderInfo, TxPrevouts};
+use super::error::{CallError, NodeError, Transient};
+use super::link::{Caller, Link, Patience};
+use super::rest::{HEADERS_PER_CALL, Rest};
 use super::rpc::{Rpc, code};
 use crate::chain::{BlockId, Height};
 
-/// Headers in one batch over RPC: two batches each, of calls that take the node some 20 µs.
-const RPC_HEADERS_A_CALL: usize = 500;
-/// Core's heights are signed.
+/// Headers in one round over RPC: two batches, of calls that take the node some 20 µs each.
+const HEADERS_PER_RPC_BATCH: usize = 500;
+/// Core's heights are signed 32-bit integers.
 const HIGHEST: Height = Height::MAX / 2;
-/// A block that is on the node's chain and that it says it cannot read: so often it is asked before it counts as damage.
+/// How often a block of the active chain that the node fails to read is requested before that counts as damage.
 const TRIES: u32 = 5;
 
-/// A lane that is open, for [`Lane::worker`] to make connections of.
+/// An open lane: makes a [`Worker`] for each thread.
 #[derive(Clone)]
 pub struct Lane {
     link: Arc<Link>,
-    ways: Ways,
+    methods: Methods,
 }
 
-/// What this node can be asked for, and how.
+/// By which calls of the node a lane gets what it needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ways {
-    /// Blocks and headers over REST, else over RPC.
+pub(super) struct Methods {
+    /// Whether blocks and headers come over REST, else over RPC.
     pub(super) rest: bool,
-    /// Spent outputs over REST.
+    /// Whether spent outputs come over REST, else over RPC.
     pub(super) rest_spent: bool,
-    /// `getrawtransaction` verbosity 2.
+    /// Whether `getrawtransaction` has verbosity 2.
     pub(super) prevouts: bool,
-    /// The node's version.
+    /// The node's version, on which the form of some paths depends.
     pub(super) version: u64,
 }
 
 impl Lane {
-    pub(super) fn new(link: &Arc<Link>, ways: Ways) -> Self {
-        Self { link: Arc::clone(link), ways }
+    pub(super) fn new(link: &Arc<Link>, methods: Methods) -> Self {
+        Self { link: Arc::clone(link), methods }
     }
 
     /// `rpc` or `rest`.
     pub fn name(&self) -> &'static str {
-        if self.ways.rest { "rest" } else { "rpc" }
+        if self.methods.rest { "rest" } else { "rpc" }
     }
 
-    /// A connection of its own, for one thread. None is opened before it is used.
+    /// A worker for one thread. It connects when it is used.
     pub fn worker(&self) -> Worker {
+        let caller = Caller::new(&self.link, Patience::ENDLESS);
         Worker {
-            link: Arc::clone(&self.link),
-            rpc: Rpc::new(&self.link, Patience::ENDLESS),
-            ways: self.ways,
-            buffer: Vec::new(),
-            room: Vec::new(),
+            rpc: Rpc::new(caller.clone()),
+            rest: Rest::new(caller),
+            methods: self.methods,
+            hex: Vec::new(),
+            spare: Vec::new(),
             spent: None,
         }
     }
 
-    /// Whether the spent outputs of every block can be had at a few milliseconds each, not at most of a second.
+    /// Whether the spent outputs of a block take the node a few milliseconds, rather than most of a second.
     pub fn gives_spent_outputs_cheaply(&self) -> bool {
-        self.ways.rest_spent
+        self.methods.rest_spent
     }
 }
 
-/// One connection to the node, for one thread. Every call waits out what passes by itself (a restart, a full queue, a
-/// new cookie) until somebody asks to stop: then it is [`NodeError::Stopped`].
+/// Gets blocks for one thread. Every call waits out what passes by itself (a restart, a full work queue, a new cookie), until a stop is
+/// requested and it returns [`NodeError::Stopped`].
 pub struct Worker {
-    link: Arc<Link>,
     rpc: Rpc,
-    ways: Ways,
-    /// Of the last block as hex.
-    buffer: Vec<u8>,
-    /// For the next block.
-    room: Vec<u8>,
-    /// Of the block asked for last: a block has several transactions that touch.
+    rest: Rest,
+    methods: Methods,
+    /// The last block over RPC as hex; kept for its memory.
+    hex: Vec<u8>,
+    /// Memory for the next block.
+    spare: Vec<u8>,
+    /// Spent outputs of the block that was last asked about: it may have several transactions of interest.
     spent: Option<(BlockHash, Vec<Vec<TxOut>>)>,
 }
 
 impl Worker {
-    /// Headers of the node's active chain from height `first` on, at most `count`; fewer at the tip, none above it.
-    /// Each follows the one before it; that the first follows what the caller has is the caller's to check.
+    /// Headers of the node's active chain from height `first` on, at most `count`; fewer at the tip, none above it. Each follows the one
+    /// before it; whether the first follows the caller's last one is not checked.
     ///
     /// # Errors
-    /// [`NodeError::BadAnswer`], [`NodeError::Stopped`], and what no waiting mends.
+    /// [`NodeError`], except for transient failures.
     pub fn headers(&mut self, first: Height, count: usize) -> Result<Vec<Header>, NodeError> {
-        let a_call = if self.ways.rest { rest::HEADERS_A_CALL } else { RPC_HEADERS_A_CALL };
+        let per_call = if self.methods.rest { HEADERS_PER_CALL } else { HEADERS_PER_RPC_BATCH };
         let mut headers: Vec<Header> = Vec::new();
         while headers.len() < count {
             let at = u32::try_from(headers.len()).ok().and_then(|got| first.checked_add(got));
             let Some(at) = at.filter(|at| *at <= HIGHEST) else { break };
-            let wanted = a_call.min(count - headers.len());
+            let wanted = per_call.min(count - headers.len());
             let what = || format!("headers from {at} on");
-            let some = self.link.persist(Patience::ENDLESS, what, || self.some_headers(at, wanted))?;
-            let (Some(next), last) = (some.first(), headers.last()) else { break };
+            let more = self.rpc.caller.persist(what, || self.some_headers(at, wanted))?;
+            let (Some(next), last) = (more.first(), headers.last()) else { break };
             if last.is_some_and(|last| next.prev_blockhash != last.block_hash()) {
-                // A reorg between two calls: what was read is not all of one chain.
+                // The chain changed between two calls.
                 headers.clear();
                 continue;
             }
-            let at_tip = some.len() < wanted;
-            headers.extend(some);
+            let at_tip = more.len() < wanted;
+            headers.extend(more);
             if at_tip {
                 break;
             }
@@ -114,26 +115,21 @@ impl Worker {
         Ok(headers)
     }
 
-    /// The raw block, in consensus encoding with witness. Its header's hash is `id`'s; nothing else of it is checked.
+    /// The raw block in consensus encoding, with witnesses. Only the hash of its header is checked.
     ///
     /// # Errors
-    /// [`NodeError::Pruned`], [`NodeError::NotOnChain`], [`NodeError::WrongBlock`], [`NodeError::BadAnswer`],
-    /// [`NodeError::Stopped`], and what no waiting mends.
+    /// [`NodeError::Pruned`], [`NodeError::NotOnChain`], [`NodeError::WrongBlock`] and others, except for transient failures.
     pub fn block(&mut self, id: BlockId) -> Result<Vec<u8>, NodeError> {
-        let Self { link, rpc, ways, buffer, room, .. } = self;
+        let Self { rpc, rest, methods, hex, spare, .. } = self;
         let mut tries = 0;
-        let raw = link.persist(
-            Patience::ENDLESS,
-            || format!("block {id}"),
-            || {
-                let raw = if ways.rest {
-                    Rest { link, patience: Patience::ENDLESS }.block(id.hash, mem::take(room))
-                } else {
-                    rpc.block_hex(id.hash, buffer, mem::take(room))
-                };
-                raw.map_err(|problem| why_missing(rpc, id, problem, &mut tries))
-            },
-        )?;
+        let what = || format!("block {id}");
+        let raw = rpc.caller.persist(what, || {
+            let raw = match methods.rest {
+                true => rest.block(id.hash, mem::take(spare)),
+                false => rpc.block(id.hash, hex, mem::take(spare)),
+            };
+            raw.map_err(|error| explain_missing(rpc, id, error, &mut tries))
+        })?;
         let header = raw.get(..Header::SIZE).and_then(|bytes| deserialize::<Header>(bytes).ok());
         let header = header.ok_or_else(|| NodeError::bad(format!("block {id}"), "it is shorter than a header"))?;
         match header.block_hash() {
@@ -142,12 +138,12 @@ impl Worker {
         }
     }
 
-    /// Gives back the memory of a block that is done with, for one to come.
-    pub fn reuse(&mut self, room: Vec<u8>) {
-        self.room = room;
+    /// Takes memory in which to return the next block.
+    pub fn reuse(&mut self, spare: Vec<u8>) {
+        self.spare = spare;
     }
 
-    /// What each transaction of a block spends, in order of transactions and inputs; the coinbase's part is empty.
+    /// The outputs that each transaction of a block spends, in order of transactions and inputs; none for the coinbase.
     ///
     /// # Errors
     /// As [`Self::block`].
@@ -155,28 +151,24 @@ impl Worker {
         if let Some((_, spent)) = self.spent.take_if(|(hash, _)| *hash == id.hash) {
             return Ok(spent);
         }
-        // The genesis block spends nothing, has no undo data, and some versions say so with an error.
+        // The genesis block spends nothing and has no undo data, for which some versions return an error.
         if id.height == 0 {
             return Ok(vec![Vec::new()]);
         }
-        let Self { link, rpc, ways, .. } = self;
+        let Self { rpc, rest, methods, .. } = self;
         let mut tries = 0;
-        link.persist(
-            Patience::ENDLESS,
-            || format!("spent outputs of block {id}"),
-            || {
-                let spent = if ways.rest_spent {
-                    Rest { link, patience: Patience::ENDLESS }.spent_outputs(id.hash)
-                } else {
-                    spent_by_rpc(rpc, id)
-                };
-                spent.map_err(|problem| why_missing(rpc, id, problem, &mut tries))
-            },
-        )
+        let what = || format!("spent outputs of block {id}");
+        rpc.caller.persist(what, || {
+            let spent = match methods.rest_spent {
+                true => rest.spent_outputs(id.hash),
+                false => spent_outputs_by_rpc(rpc, id),
+            };
+            spent.map_err(|error| explain_missing(rpc, id, error, &mut tries))
+        })
     }
 
-    /// What one transaction of a block spends, in order of its inputs; empty for the coinbase (`index_in_block` 0).
-    /// By the cheapest means this node has; the block's own, if read for it, are kept for the next call.
+    /// The outputs that one transaction of a block spends, in order of its inputs; none for the coinbase (`index_in_block` 0). Uses the
+    /// node's cheapest call. If that returns the whole block's, they are kept for the next call.
     ///
     /// # Errors
     /// As [`Self::block`].
@@ -185,7 +177,7 @@ impl Worker {
             return Ok(Vec::new());
         }
         let kept = self.spent.as_ref().is_some_and(|(hash, _)| *hash == id.hash);
-        if !kept && self.ways.prevouts && !self.ways.rest_spent {
+        if !kept && self.methods.prevouts && !self.methods.rest_spent {
             return self.prevouts_by_rpc(id, txid);
         }
         if !kept {
@@ -195,7 +187,7 @@ impl Worker {
         spent.cloned().ok_or_else(|| {
             NodeError::bad(
                 format!("spent outputs of block {id}"),
-                format!("it has none for transaction {index_in_block}"),
+                format!("there are none for transaction {index_in_block}"),
             )
         })
     }
@@ -203,26 +195,23 @@ impl Worker {
     fn prevouts_by_rpc(&self, id: BlockId, txid: Txid) -> Result<Vec<TxOut>, NodeError> {
         let what = || format!("transaction {txid} of block {id}");
         let mut tries = 0;
-        self.link.persist(Patience::ENDLESS, what, || {
+        self.rpc.caller.persist(what, || {
             let args = [json!(txid.to_string()), json!(2), json!(id.hash.to_string())];
-            let tx: VerboseTx = self
-                .rpc
-                .call("getrawtransaction", &args)
-                .map_err(|problem| why_missing(&self.rpc, id, problem, &mut tries))?;
-            if tx.txid != txid {
-                return Err(Problem::bad(what(), format!("it is transaction {}", tx.txid)));
-            }
-            let none = || why_missing(&self.rpc, id, no_undo(), &mut tries);
-            tx.into_spent().ok_or_else(none)
+            let spent = self.rpc.call("getrawtransaction", &args).and_then(|tx: TxPrevouts| {
+                if tx.txid != txid {
+                    return Err(CallError::bad(what(), format!("it is transaction {}", tx.txid)));
+                }
+                tx.into_spent().ok_or_else(no_undo)
+            });
+            spent.map_err(|error| explain_missing(&self.rpc, id, error, &mut tries))
         })
     }
 
-    fn some_headers(&self, first: Height, count: usize) -> Result<Vec<Header>, Problem> {
-        let headers = if self.ways.rest {
-            let rest = Rest { link: &self.link, patience: Patience::ENDLESS };
-            let Some(hash) = rest.hash_at(first)? else { return Ok(Vec::new()) };
-            let headers = rest.headers(hash, count, self.ways.version)?;
-            let found = headers.first().ok_or(Problem::Wait(Trouble::Moved))?.block_hash();
+    fn some_headers(&self, first: Height, count: usize) -> Result<Vec<Header>, CallError> {
+        let headers = if self.methods.rest {
+            let Some(hash) = self.rest.hash_at(first)? else { return Ok(Vec::new()) };
+            let headers = self.rest.headers(hash, count, self.methods.version)?;
+            let found = headers.first().ok_or(CallError::Retry(Transient::Moved))?.block_hash();
             if found != hash {
                 return Err(NodeError::WrongBlock { asked: BlockId { height: first, hash }, found }.into());
             }
@@ -230,21 +219,21 @@ impl Worker {
         } else {
             headers_by_rpc(&self.rpc, first, count)?
         };
-        // The node is asked for heights one after the other: its chain may change in between.
+        // By several calls, between which the chain may change.
         if headers.windows(2).any(|pair| pair[1].prev_blockhash != pair[0].block_hash()) {
-            return Err(Problem::Wait(Trouble::Moved));
+            return Err(CallError::Retry(Transient::Moved));
         }
         Ok(headers)
     }
 }
 
-fn headers_by_rpc(rpc: &Rpc, first: Height, count: usize) -> Result<Vec<Header>, Problem> {
+fn headers_by_rpc(rpc: &Rpc, first: Height, count: usize) -> Result<Vec<Header>, CallError> {
     let heights = (first..=HIGHEST).take(count);
     let mut hashes: Vec<BlockHash> = Vec::with_capacity(count);
     for answer in rpc.batch("getblockhash", &heights.map(|height| vec![json!(height)]).collect::<Vec<_>>())? {
         match answer {
             Ok(hash) => hashes.push(hash),
-            Err(Problem::Said { code: code::OUT_OF_RANGE, .. }) => break,
+            Err(CallError::Rpc { code: code::OUT_OF_RANGE, .. }) => break,
             Err(other) => return Err(other),
         }
     }
@@ -253,43 +242,47 @@ fn headers_by_rpc(rpc: &Rpc, first: Height, count: usize) -> Result<Vec<Header>,
     let mut headers = Vec::with_capacity(hashes.len());
     for (answer, hash) in answers.into_iter().zip(hashes) {
         let hex = match answer {
-            // The node named the block a moment ago: it was started again and knows less, or another one answers in its place.
-            Err(Problem::Said { code: code::NOT_FOUND, .. }) => return Err(Problem::Wait(Trouble::Moved)),
+            // The node returned this hash a moment ago: it has restarted since and knows less, or another node has taken its place.
+            Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => return Err(CallError::Retry(Transient::Moved)),
             answer => answer?,
         };
-        let bytes = const_hex::decode(hex).map_err(|error| Problem::bad("getblockheader", error))?;
-        let header: Header = deserialize(&bytes).map_err(|error| Problem::bad("getblockheader", error))?;
+        let bytes = const_hex::decode(hex).map_err(|error| CallError::bad("getblockheader", error))?;
+        let header: Header = deserialize(&bytes).map_err(|error| CallError::bad("getblockheader", error))?;
         if header.block_hash() != hash {
-            return Err(Problem::bad("getblockheader", format!("asked for {hash}, it is of {}", header.block_hash())));
+            return Err(CallError::bad(
+                "getblockheader",
+                format!("asked for {hash}, it returned {}", header.block_hash()),
+            ));
         }
         headers.push(header);
     }
     Ok(headers)
 }
 
-fn spent_by_rpc(rpc: &Rpc, id: BlockId) -> Result<Vec<Vec<TxOut>>, Problem> {
-    let block: VerboseBlock = rpc.call("getblock", &[json!(id.hash.to_string()), json!(3)])?;
+fn spent_outputs_by_rpc(rpc: &Rpc, id: BlockId) -> Result<Vec<Vec<TxOut>>, CallError> {
+    let block: BlockPrevouts = rpc.call("getblock", &[json!(id.hash.to_string()), json!(3)])?;
     if block.hash != id.hash {
         return Err(NodeError::WrongBlock { asked: id, found: block.hash }.into());
     }
     block.tx.into_iter().map(|tx| tx.into_spent().ok_or_else(no_undo)).collect()
 }
 
-/// An answer that leaves out what was spent.
-pub(super) fn no_undo() -> Problem {
-    Problem::Said {
+/// The error for an answer without spent outputs.
+pub(super) fn no_undo() -> CallError {
+    CallError::Rpc {
         code: code::NOT_FOUND,
-        message: "the node gives no spent outputs: it lacks the block's undo data".into(),
+        message: "the node returned no spent outputs, as it lacks the block's undo data".into(),
     }
 }
 
-/// Why the node does not give a block: `problem` is what it said, if it said something; the rest is asked.
-pub(super) fn why_missing(rpc: &Rpc, id: BlockId, problem: Problem, tries: &mut u32) -> Problem {
-    let Problem::Said { code, message } = problem else { return problem };
+/// Finds out why the node did not return a block, if `error` is its own error: the block is not on the active chain, pruned, or not there
+/// yet. After [`TRIES`] calls, returns the node's error.
+pub(super) fn explain_missing(rpc: &Rpc, id: BlockId, error: CallError, tries: &mut u32) -> CallError {
+    let CallError::Rpc { code, message } = error else { return error };
     *tries += 1;
-    let (header, chain) = match ask_about(rpc, id) {
+    let (header, chain) = match header_and_chain(rpc, id) {
         Ok(answers) => answers,
-        Err(Problem::Said { code: code::NOT_FOUND, .. }) => return NodeError::NotOnChain(id).into(),
+        Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => return NodeError::NotOnChain(id).into(),
         Err(other) => return other,
     };
     if header.confirmations < 0 || header.height != id.height {
@@ -299,12 +292,12 @@ pub(super) fn why_missing(rpc: &Rpc, id: BlockId, problem: Problem, tries: &mut 
         return NodeError::Pruned { height: id.height, lowest: chain.pruneheight }.into();
     }
     if message.contains("not fully downloaded") || *tries < TRIES {
-        return Problem::Wait(Trouble::NotYet(format!("it does not have block {id} at hand ({message})")));
+        return CallError::Retry(Transient::NotYet(format!("it can't return block {id} yet ({message})")));
     }
-    Problem::Said { code, message }
+    CallError::Rpc { code, message }
 }
 
-fn ask_about(rpc: &Rpc, id: BlockId) -> Result<(HeaderInfo, ChainInfo), Problem> {
+fn header_and_chain(rpc: &Rpc, id: BlockId) -> Result<(HeaderInfo, ChainInfo), CallError> {
     let header = rpc.call("getblockheader", &[json!(id.hash.to_string()), json!(true)])?;
     Ok((header, rpc.call("getblockchaininfo", &[])?))
 }

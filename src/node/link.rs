@@ -1,153 +1,108 @@
-//! What all threads share of one node: its HTTP client, the request to stop, and whether it answers at present.
-//! Calls that fail for a passing reason are made again here, with back-off; each change of state is told once.
+//! What all threads share of one node: its HTTP client, the stop request, and whether the node is available. A [`Caller`] makes calls
+//! by it, and makes them again, with back-off, as long as they fail for a passing reason. Each change of state is logged once.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::{Discriminant, discriminant};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::connection::Connection;
-use super::error::{NodeError, Problem, Trouble, version_text};
-use super::http::{Ask, Http, Reply};
+use super::access::NodeAccess;
+use super::error::{CallError, NodeError, Transient, version_text};
+use super::http::{Http, Reply, Request};
+use super::lock::lock;
 use crate::stop::Stop;
 
 /// The deadline of one call. Core's slowest here, `getblock` verbosity 3 of a full block, takes a second or two.
-const CALL: Duration = Duration::from_secs(60);
+const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// So that a call made at the very end of a limit still has a chance.
+const SHORTEST_CALL: Duration = Duration::from_millis(10);
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// An answer on a connection of its own says yes or no.
+/// Between two log lines about a node that is available, but fails some calls.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+/// The most bytes of the answer to [`Link::call_aside`], which says yes or no.
 const ASIDE_CAP: usize = 1 << 16;
-/// Between two lines about a node that answers, but not everything.
-const NOTICE_EVERY: Duration = Duration::from_secs(60);
 
-/// How long to go on asking.
+/// How long calls are made again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
+    /// The most that a single call may take.
     call: Duration,
+    /// When to give up, and the limit from which that was computed.
     until: Option<(Instant, Duration)>,
 }
 
 impl Patience {
-    /// Until the node answers or somebody asks to stop.
-    pub(super) const ENDLESS: Self = Self { call: CALL, until: None };
+    /// Until the node answers or a stop is requested.
+    pub(super) const ENDLESS: Self = Self { call: CALL_LIMIT, until: None };
 
     /// No longer than `limit` from now.
     pub(super) fn within(limit: Duration) -> Self {
-        Self { call: CALL, until: Some((Instant::now() + limit, limit)) }
+        Self { call: CALL_LIMIT, until: Some((Instant::now() + limit, limit)) }
     }
 
-    /// Until the node answers or somebody asks to stop; a call may take so long.
-    pub(super) fn calls_of(call: Duration) -> Self {
+    /// Until the node answers or a stop is requested, with `call` as the deadline of each call.
+    pub(super) fn with_calls_of(call: Duration) -> Self {
         Self { call, until: None }
     }
 
     /// How long the next call may take.
-    fn call(&self) -> Duration {
+    fn next_call(&self) -> Duration {
         let left = self.until.map_or(self.call, |(end, _)| end.saturating_duration_since(Instant::now()));
-        self.call.min(left).max(Duration::from_millis(10))
+        self.call.min(left).max(SHORTEST_CALL)
     }
 
-    /// The limit, once it has passed.
-    fn over(&self) -> Option<Duration> {
+    /// The limit, if it has passed.
+    fn exceeded(&self) -> Option<Duration> {
         self.until.filter(|(end, _)| *end <= Instant::now()).map(|(_, limit)| limit)
     }
 }
 
 /// One node, as seen by all threads of this program.
 pub(super) struct Link {
-    pub(super) connection: Connection,
+    pub(super) access: NodeAccess,
     pub(super) stop: Stop,
     http: Http,
-    /// Of the node, once it was told; 0 before.
+    /// The node's version, for messages; 0 until it is known.
     version: AtomicU64,
-    /// Whether `watch` holds a node that is down: spares the lock while all is well.
+    /// Whether `availability` has an outage: spares the lock while all is well.
     down: AtomicBool,
-    watch: Mutex<Watch>,
+    availability: Mutex<Availability>,
 }
 
 impl Link {
-    pub(super) fn new(connection: Connection, stop: Stop) -> Self {
-        let http = Http::new(&connection);
-        let watch = Mutex::new(Watch::default());
-        Self { connection, stop, http, version: AtomicU64::new(0), down: AtomicBool::new(false), watch }
+    pub(super) fn new(access: NodeAccess, stop: Stop) -> Self {
+        let http = Http::new(&access);
+        let availability = Mutex::new(Availability::default());
+        Self { access, stop, http, version: AtomicU64::new(0), down: AtomicBool::new(false), availability }
     }
 
     pub(super) fn hang_up(&self) {
         self.http.hang_up();
     }
 
-    pub(super) fn learn_version(&self, version: u64) {
+    /// Remembers the node's version, which is added to messages about answers that can't be parsed.
+    pub(super) fn set_version(&self, version: u64) {
         self.version.store(version, Ordering::Relaxed);
     }
 
-    /// One request, once.
-    pub(super) fn exchange(
-        &self,
-        patience: Patience,
-        ask: Ask<'_>,
-        cap: usize,
-        body: &mut Vec<u8>,
-    ) -> Result<Reply, Problem> {
-        self.http.exchange(self.connection.auth(), ask, cap, patience.call(), body)
-    }
-
-    /// One JSON-RPC request on a connection that `hang_up` doesn't reach, for what the node must be told at the end; `None` where
-    /// no answer came in time.
-    pub(super) fn aside(&self, json: &str, limit: Duration) -> Option<Vec<u8>> {
+    /// Makes one JSON-RPC call on a connection that [`Link::hang_up`] does not break, for what the node must hear after it; `None` if
+    /// there is no answer in time.
+    pub(super) fn call_aside(&self, json: &str, limit: Duration) -> Option<Vec<u8>> {
         let mut body = Vec::new();
-        let ask = Ask::Post(json.as_bytes());
-        let reply = Http::new(&self.connection).exchange(self.connection.auth(), ask, ASIDE_CAP, limit, &mut body);
+        let reply = Http::new(&self.access).exchange(Request::Post(json.as_bytes()), ASIDE_CAP, limit, &mut body);
         reply.is_ok().then_some(body)
     }
 
-    /// Asks until there is an answer, the trouble is no passing one, `patience` ends, or somebody asks to stop.
-    pub(super) fn persist<T>(
-        &self,
-        patience: Patience,
-        what: impl Fn() -> String,
-        mut ask: impl FnMut() -> Result<T, Problem>,
-    ) -> Result<T, NodeError> {
-        let mut failures = 0;
-        loop {
-            if self.stop.requested() {
-                return Err(NodeError::Stopped);
-            }
-            let began = Instant::now();
-            let trouble = match ask() {
-                Ok(answer) => {
-                    self.answered(began);
-                    return Ok(answer);
-                }
-                Err(Problem::Wait(trouble)) => trouble,
-                Err(problem) => {
-                    self.answered(began);
-                    return Err(self.explain(problem, &what));
-                }
-            };
-            failures += 1;
-            if let Some(waited) = patience.over() {
-                return Err(self.give_up(trouble, waited));
-            }
-            self.failed(&trouble, failures);
-            let mut pause = back_off(failures, RandomState::new().build_hasher().finish());
-            if let Some((end, _)) = patience.until {
-                pause = pause.min(end.saturating_duration_since(Instant::now()));
-            }
-            if self.stop.wait(pause) {
-                return Err(NodeError::Stopped);
-            }
-        }
-    }
-
-    fn explain(&self, problem: Problem, what: &impl Fn() -> String) -> NodeError {
-        let error = match problem {
-            Problem::Said { code, message } => NodeError::bad(what(), format!("{message} (error {code})")),
-            Problem::Wait(trouble) => NodeError::bad(what(), trouble),
-            Problem::Fatal(error) => error,
+    fn explain(&self, error: CallError, what: &impl Fn() -> String) -> NodeError {
+        let error = match error {
+            CallError::Rpc { code, message } => NodeError::bad(what(), format!("{message} (error {code})")),
+            CallError::Retry(failure) => NodeError::bad(what(), failure),
+            CallError::Fatal(error) => error,
         };
         match (error, self.version.load(Ordering::Relaxed)) {
-            // An answer of a newer version may have changed its form: then the version is what to report.
+            // A newer version may have changed the form of its answer; then the version is what to report.
             (NodeError::BadAnswer { what, detail }, version) if version > 0 => {
                 NodeError::BadAnswer { what, detail: format!("{detail} (node version {})", version_text(version)) }
             }
@@ -155,84 +110,146 @@ impl Link {
         }
     }
 
-    fn give_up(&self, trouble: Trouble, waited: Duration) -> NodeError {
-        let url = self.connection.url();
-        match trouble {
-            Trouble::Cookie(advice) => {
+    fn give_up(&self, failure: Transient, waited: Duration) -> NodeError {
+        let url = self.access.url();
+        match failure {
+            Transient::Cookie(advice) => {
                 NodeError::Unauthorized { url, credentials: "this program's login".into(), advice }
             }
-            trouble => NodeError::Unreachable { url, waited, why: trouble.to_string() },
+            failure => NodeError::Unreachable { url, waited, why: failure.to_string() },
         }
     }
 
-    fn failed(&self, trouble: &Trouble, failures: u32) {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = watch.failed(trouble, failures, Instant::now());
-        self.down.store(watch.down.is_some(), Ordering::Release);
+    fn note_failure(&self, failure: &Transient, failures: u32) {
+        let mut availability = lock(&self.availability);
+        let line = availability.note_failure(failure, failures, Instant::now());
+        self.down.store(availability.outage.is_some(), Ordering::Release);
         if let Some(line) = line {
-            tracing::warn!("node at {}: {line}", self.connection.url());
+            tracing::warn!("node at {}: {line}", self.access.url());
         }
     }
 
-    fn answered(&self, began: Instant) {
+    fn note_answer(&self, began: Instant) {
         if !self.down.load(Ordering::Acquire) {
             return;
         }
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = watch.answered(began, Instant::now()) {
+        if let Some(line) = lock(&self.availability).note_answer(began, Instant::now()) {
             self.down.store(false, Ordering::Release);
-            tracing::warn!("node at {}: {line}", self.connection.url());
+            tracing::warn!("node at {}: {line}", self.access.url());
         }
     }
 }
 
-/// Whether the node answers, and what was last said of it. Returns the line to log, if the state changed.
+/// Makes calls to the node with a given patience; [`Rpc`](super::rpc::Rpc) and [`Rest`](super::rest::Rest) use it.
+#[derive(Clone)]
+pub(super) struct Caller {
+    link: Arc<Link>,
+    patience: Patience,
+}
+
+impl Caller {
+    pub(super) fn new(link: &Arc<Link>, patience: Patience) -> Self {
+        Self { link: Arc::clone(link), patience }
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.link.access.url()
+    }
+
+    /// Makes one request, once; see [`Http::exchange`].
+    pub(super) fn exchange(&self, request: Request<'_>, cap: usize, body: &mut Vec<u8>) -> Result<Reply, CallError> {
+        self.link.http.exchange(request, cap, self.patience.next_call(), body)
+    }
+
+    /// Makes `call` until it is answered, fails for good, patience ends, or a stop is requested. `what` names it in messages.
+    pub(super) fn persist<T>(
+        &self,
+        what: impl Fn() -> String,
+        mut call: impl FnMut() -> Result<T, CallError>,
+    ) -> Result<T, NodeError> {
+        let link = &self.link;
+        let mut failures = 0;
+        loop {
+            if link.stop.requested() {
+                return Err(NodeError::Stopped);
+            }
+            let began = Instant::now();
+            let failure = match call() {
+                Ok(answer) => {
+                    link.note_answer(began);
+                    return Ok(answer);
+                }
+                Err(CallError::Retry(failure)) => failure,
+                Err(error) => {
+                    link.note_answer(began);
+                    return Err(link.explain(error, &what));
+                }
+            };
+            failures += 1;
+            if let Some(waited) = self.patience.exceeded() {
+                return Err(link.give_up(failure, waited));
+            }
+            link.note_failure(&failure, failures);
+            let mut pause = back_off(failures, RandomState::new().build_hasher().finish());
+            if let Some((end, _)) = self.patience.until {
+                pause = pause.min(end.saturating_duration_since(Instant::now()));
+            }
+            if link.stop.wait(pause) {
+                return Err(NodeError::Stopped);
+            }
+        }
+    }
+}
+
+/// Whether the node is available, and what was last logged about it. Its methods return the line to log, if there is one.
 #[derive(Debug, Default)]
-struct Watch {
-    down: Option<Down>,
-    noticed: Option<Instant>,
+struct Availability {
+    outage: Option<Outage>,
+    /// When a failure of an available node was last logged.
+    logged: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Down {
+struct Outage {
     since: Instant,
-    last: Instant,
-    why: Discriminant<Trouble>,
+    last_failure: Instant,
+    /// The kind of failure that was last logged.
+    kind: Discriminant<Transient>,
 }
 
-impl Watch {
-    fn failed(&mut self, trouble: &Trouble, failures: u32, now: Instant) -> Option<String> {
-        let why = discriminant(trouble);
-        if let Some(down) = self.down.as_mut().filter(|_| trouble.means_down()) {
-            down.last = now;
-            if down.why == why || failures < trouble.patience() {
+impl Availability {
+    fn note_failure(&mut self, failure: &Transient, failures: u32, now: Instant) -> Option<String> {
+        let kind = discriminant(failure);
+        if let Some(outage) = self.outage.as_mut().filter(|_| failure.means_down()) {
+            outage.last_failure = now;
+            if outage.kind == kind || failures < failure.log_after() {
                 return None;
             }
-            down.why = why;
-            return Some(format!("still waiting for it: {trouble}"));
+            outage.kind = kind;
+            return Some(format!("still waiting for it: {failure}"));
         }
-        if failures < trouble.patience() {
+        if failures < failure.log_after() {
             return None;
         }
-        if trouble.means_down() {
-            self.down = Some(Down { since: now, last: now, why });
-            return Some(format!("waiting for it: {trouble}"));
+        if failure.means_down() {
+            self.outage = Some(Outage { since: now, last_failure: now, kind });
+            return Some(format!("waiting for it: {failure}"));
         }
-        if self.noticed.is_some_and(|last| now.saturating_duration_since(last) < NOTICE_EVERY) {
+        if self.logged.is_some_and(|last| now.saturating_duration_since(last) < LOG_EVERY) {
             return None;
         }
-        self.noticed = Some(now);
-        Some(format!("it answers, but {trouble}; trying again"))
+        self.logged = Some(now);
+        Some(format!("it answers, but {failure}; trying again"))
     }
 
-    /// `began`: when the call that was answered was made. One made before the last failure proves nothing.
-    fn answered(&mut self, began: Instant, now: Instant) -> Option<String> {
-        let down = self.down.take_if(|down| began >= down.last)?;
-        Some(format!("it answers again, after {:.1} s", now.saturating_duration_since(down.since).as_secs_f64()))
+    /// `began` is when the answered call was made: the answer to one made before the last failure doesn't end the outage.
+    fn note_answer(&mut self, began: Instant, now: Instant) -> Option<String> {
+        let outage = self.outage.take_if(|outage| began >= outage.last_failure)?;
+        Some(format!("it answers again, after {:.1} s", now.saturating_duration_since(outage.since).as_secs_f64()))
     }
 }
 
-/// How long to wait after so many failures: doubling, capped, and spread so that threads don't return all at once.
+/// The wait after `failures` failures in a row: doubling, capped, and spread at random so that threads don't all return at once.
 fn back_off(failures: u32, random: u64) -> Duration {
     let full = SHORTEST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_WAIT);
     let half = full / 2;
@@ -244,8 +261,8 @@ fn back_off(failures: u32, random: u64) -> Duration {
 mod tests {
     use super::*;
 
-    fn refused() -> Trouble {
-        Trouble::Refused("refused".into())
+    fn refused() -> Transient {
+        Transient::Refused("refused".into())
     }
 
     #[test]
@@ -260,40 +277,44 @@ mod tests {
     }
 
     #[test]
-    fn each_change_of_state_is_told_once_however_many_threads_meet_it() {
-        let mut watch = Watch::default();
+    fn each_change_of_state_is_logged_once_however_many_threads_meet_it() {
+        let mut availability = Availability::default();
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        assert!(watch.failed(&refused(), 1, at(0)).unwrap().contains("refused"));
+        assert!(availability.note_failure(&refused(), 1, at(0)).unwrap().contains("refused"));
         for ms in 1..50 {
-            assert_eq!(watch.failed(&refused(), 1, at(ms)), None);
+            assert_eq!(availability.note_failure(&refused(), 1, at(ms)), None);
         }
-        let starting = Trouble::Starting("Loading block index".into());
-        assert!(watch.failed(&starting, 9, at(50)).unwrap().contains("Loading block index"));
-        assert_eq!(watch.failed(&Trouble::Starting("Verifying blocks".into()), 10, at(51)), None);
-        assert!(watch.answered(at(60), at(2060)).unwrap().contains("after 2.1 s"));
-        assert_eq!(watch.answered(at(61), at(61)), None);
+        let starting = Transient::Starting("Loading block index".into());
+        assert!(availability.note_failure(&starting, 9, at(50)).unwrap().contains("Loading block index"));
+        assert_eq!(availability.note_failure(&Transient::Starting("Verifying blocks".into()), 10, at(51)), None);
+        assert!(availability.note_answer(at(60), at(2060)).unwrap().contains("after 2.1 s"));
+        assert_eq!(availability.note_answer(at(61), at(61)), None);
     }
 
     #[test]
-    fn an_answer_to_a_call_from_before_the_failure_does_not_mean_the_node_is_back() {
-        let mut watch = Watch::default();
+    fn the_answer_to_a_call_made_before_the_failure_does_not_end_the_outage() {
+        let mut availability = Availability::default();
         let start = Instant::now();
         let later = start + Duration::from_secs(1);
-        watch.failed(&refused(), 1, later);
-        assert_eq!(watch.answered(start, later), None);
-        assert!(watch.answered(later, later).is_some());
+        availability.note_failure(&refused(), 1, later);
+        assert_eq!(availability.note_answer(start, later), None);
+        assert!(availability.note_answer(later, later).is_some());
     }
 
     #[test]
-    fn a_single_broken_connection_or_a_short_queue_is_not_worth_a_line() {
-        let mut watch = Watch::default();
+    fn a_single_broken_connection_or_a_full_queue_is_not_logged() {
+        let mut availability = Availability::default();
         let now = Instant::now();
-        assert_eq!(watch.failed(&Trouble::Broken("reset".into()), 1, now), None);
-        assert_eq!(watch.failed(&Trouble::Busy, 3, now), None);
-        assert!(watch.failed(&Trouble::Busy, 8, now).is_some());
-        assert_eq!(watch.failed(&Trouble::Busy, 9, now + Duration::from_secs(5)), None, "told a moment ago");
-        assert!(watch.down.is_none(), "a busy node is not a node that is away");
-        assert!(watch.failed(&Trouble::Broken("reset".into()), 2, now).is_some());
+        assert_eq!(availability.note_failure(&Transient::Broken("reset".into()), 1, now), None);
+        assert_eq!(availability.note_failure(&Transient::Busy, 3, now), None);
+        assert!(availability.note_failure(&Transient::Busy, 8, now).is_some());
+        assert_eq!(
+            availability.note_failure(&Transient::Busy, 9, now + Duration::from_secs(5)),
+            None,
+            "logged a moment ago"
+        );
+        assert!(availability.outage.is_none(), "a busy node is available");
+        assert!(availability.note_failure(&Transient::Broken("reset".into()), 2, now).is_some());
     }
 }

@@ -1,35 +1,36 @@
-//! Bitcoin Core: the only code that talks to it. Knows blocks, headers and spent outputs, not what they are wanted for.
+//! Bitcoin Core: the only code that talks to it. It knows blocks, headers, filters and coins, but not what they are used for.
 //!
 //! ```text
-//! settings ─ connection (bitcoin_conf, url, secret)   what was said → where the node is, how to log in
-//! Node ───── info                                     what node it is, what it can do
-//!      ├──── tip, told, utxo                         a new tip; blocks and unspent outputs in the node's own words
-//!      ├──── teller                                  one coin, one transaction, for questions
-//!      ├──── lane ─┬─ rpc (answers)                   JSON-RPC
-//!      │           └─ rest                            REST
-//!      └──── filters (flat, rest, proof)              BIP158 filters: from the node's files or REST, proven
-//! link (http, resolve)                                under all: one request, its deadline, waiting out what passes
+//! settings ─ access (bitcoin_conf, url, secret)   settings → where the node is and how to log in
+//! Node ───── info                                 version, chain, capabilities, lanes
+//!      ├──── tip, verbose, utxo                   the tip; blocks and unspent outputs as the node parsed them
+//!      ├──── lookup                               one coin, one transaction, for questions
+//!      ├──── lane ─┬─ rpc (answers)               headers, blocks and spent outputs by JSON-RPC
+//!      │           └─ rest                        the same by REST
+//!      └──── filters (files, rest, proof)         BIP158 filters from the node's files or REST, proven
+//! link (http, resolve, lock)                      below all: one request, its deadline, waiting out what passes
 //! ```
 
+mod access;
 mod answers;
 mod bitcoin_conf;
-mod connection;
 mod error;
 mod filters;
 mod http;
 mod info;
 mod lane;
 mod link;
+mod lock;
+mod lookup;
 mod resolve;
 mod rest;
 mod rpc;
 mod secret;
 mod settings;
-mod teller;
 mod tip;
-mod told;
 mod url;
 mod utxo;
+mod verbose;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,42 +39,43 @@ use bitcoin::BlockHash;
 use serde_json::json;
 
 use answers::{ChainInfo, Indexes, NetworkInfo};
-use error::Problem;
-use link::{Link, Patience};
+use error::CallError;
+use link::{Caller, Link, Patience};
 use rest::Rest;
 use rpc::{Rpc, code};
 
 use crate::stop::Stop;
 
-pub use connection::Connection;
+pub use access::NodeAccess;
 pub use error::NodeError;
 pub use filters::Filters;
 pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
+pub use lookup::NodeLookup;
+pub use rest::HEADERS_PER_CALL;
 pub use secret::Secret;
-pub use settings::{Given, LaneChoice, Origin, SettingReport, Settings, key};
-pub use teller::Teller;
-pub use told::{ToldBlock, ToldTransaction};
+pub use settings::{Given, LaneChoice, NodeSettings, Origin, SettingReport, key};
 pub use utxo::{AtTip, Unspent};
+pub use verbose::{VerboseBlock, VerboseTransaction};
 
-/// A handle to one Bitcoin Core node; clones share its connections and what is known of its state.
+/// A handle to one Bitcoin Core node. Clones share its connections and its known state.
 #[derive(Clone)]
 pub struct Node {
     link: Arc<Link>,
 }
 
 impl Node {
-    /// A node to be asked later: nothing goes over the network here. `stop` ends every wait.
-    pub fn new(connection: Connection, stop: Stop) -> Self {
-        Self { link: Arc::new(Link::new(connection, stop)) }
+    /// Makes no connection yet. `stop` ends every wait.
+    pub fn new(access: NodeAccess, stop: Stop) -> Self {
+        Self { link: Arc::new(Link::new(access, stop)) }
     }
 
-    /// Where the node is and who said so.
-    pub fn connection(&self) -> &Connection {
-        &self.link.connection
+    /// Where the node is, and the origins of that.
+    pub fn access(&self) -> &NodeAccess {
+        &self.link.access
     }
 
-    /// What node this is. Waits until it answers.
+    /// The node's version, chain and tip. Waits until it answers.
     ///
     /// # Errors
     /// [`NodeError::WrongChain`] (by name or by genesis block), [`NodeError::TooOld`], [`NodeError::Unauthorized`],
@@ -82,7 +84,7 @@ impl Node {
         self.ask_info(Patience::ENDLESS)
     }
 
-    /// What node this is, if it answers within `limit`.
+    /// The node's version, chain and tip, if it answers within `limit`.
     ///
     /// # Errors
     /// As [`Self::info`], and [`NodeError::Unreachable`].
@@ -90,7 +92,7 @@ impl Node {
         self.ask_info(Patience::within(limit))
     }
 
-    /// What the node described by `info` can do. Waits until it answers.
+    /// What the node, of which `info` is known, can do. Waits until it answers.
     ///
     /// # Errors
     /// [`NodeError::Unauthorized`], [`NodeError::BadAnswer`], [`NodeError::Stopped`].
@@ -98,7 +100,7 @@ impl Node {
         self.ask_capabilities(info, Patience::ENDLESS)
     }
 
-    /// What the node described by `info` can do, if it answers within `limit`.
+    /// What the node, of which `info` is known, can do, if it answers within `limit`.
     ///
     /// # Errors
     /// As [`Self::capabilities`], and [`NodeError::Unreachable`].
@@ -110,36 +112,36 @@ impl Node {
     pub fn lanes(&self, info: &NodeInfo, capabilities: &Capabilities) -> Vec<LaneReport> {
         let filters = self.filters(capabilities);
         let source = filters.as_ref().map(Filters::source).map_err(ToString::to_string);
-        capabilities.lanes(info, &self.link.connection.conf_name(), source)
+        capabilities.lanes(info, &self.link.access.conf_name(), source)
     }
 
-    /// How blocks come by the lane that `choice` names, or the best open one; those of the filter lane by the best of the others.
+    /// The lane that `choice` names, or the best open one. For the filter lane, it is the one by which the blocks come that filters can't
+    /// rule out.
     ///
     /// # Errors
     /// [`NodeError::LaneCannotServe`], with how to open it.
     pub fn lane(&self, choice: LaneChoice, capabilities: &Capabilities) -> Result<Lane, NodeError> {
-        Ok(Lane::new(&self.link, capabilities.ways(choice, &self.link.connection.conf_name())?))
+        Ok(Lane::new(&self.link, capabilities.methods(choice, &self.link.access.conf_name())?))
     }
 
-    /// Breaks off all requests under way, for good: after [`Stop::request`], so that no thread sits out the deadline of a
-    /// node that does not answer.
+    /// Breaks off all requests and refuses new ones, after [`Stop::request`]: so no thread waits for the deadline of a call that isn't
+    /// answered.
     pub fn hang_up(&self) {
         self.link.hang_up();
     }
 
     fn ask_info(&self, patience: Patience) -> Result<NodeInfo, NodeError> {
-        let rpc = Rpc::new(&self.link, patience);
-        let expected = self.link.connection.chain();
-        let wrong = |found: String| Err(NodeError::WrongChain { url: self.link.connection.url(), expected, found });
-        let network: NetworkInfo = rpc.ask("getnetworkinfo", &[])?;
-        self.link.learn_version(network.version);
-        let info: ChainInfo = rpc.ask("getblockchaininfo", &[])?;
+        let rpc = self.rpc(patience);
+        let expected = self.link.access.chain();
+        let network: NetworkInfo = rpc.call_until_answered("getnetworkinfo", &[])?;
+        self.link.set_version(network.version);
+        let info: ChainInfo = rpc.call_until_answered("getblockchaininfo", &[])?;
         if info.chain != expected.name() {
-            return wrong(info.chain);
+            return Err(self.wrong_chain(info.chain));
         }
-        let genesis: BlockHash = rpc.ask("getblockhash", &[json!(0)])?;
+        let genesis: BlockHash = rpc.call_until_answered("getblockhash", &[json!(0)])?;
         if genesis != expected.genesis_hash() {
-            return wrong(format!("{} with another genesis block ({genesis})", info.chain));
+            return Err(self.wrong_chain(format!("{} with another genesis block ({genesis})", info.chain)));
         }
         if network.version < info::OLDEST {
             return Err(NodeError::TooOld { version: network.version });
@@ -148,16 +150,32 @@ impl Node {
     }
 
     fn ask_capabilities(&self, info: &NodeInfo, patience: Patience) -> Result<Capabilities, NodeError> {
-        let rest = Rest { link: &self.link, patience };
-        let open = self.link.persist(patience, || "whether REST is open".into(), || rest.is_open())?;
-        let ask_spent = || if open { rest.offers_spent_outputs() } else { Ok(false) };
-        let spent = self.link.persist(patience, || "whether REST has spent outputs".into(), ask_spent)?;
-        let rpc = Rpc::new(&self.link, patience);
-        let ask_indexes = || match rpc.call::<Indexes>("getindexinfo", &[json!(info::FILTER_INDEX)]) {
-            Err(Problem::Said { code: code::NO_METHOD, .. }) => Ok(Indexes::new()),
-            answer => answer,
+        let rest = self.rest(patience);
+        let open = rest.caller.persist(|| "whether REST is open".into(), || rest.is_open())?;
+        let spent = match open {
+            true => rest.caller.persist(|| "whether REST has spent outputs".into(), || rest.offers_spent_outputs())?,
+            false => false,
         };
-        let indexes = self.link.persist(patience, || "getindexinfo".into(), ask_indexes)?;
+        let rpc = self.rpc(patience);
+        let indexes = rpc.caller.persist(
+            || "getindexinfo".into(),
+            || match rpc.call::<Indexes>("getindexinfo", &[json!(info::FILTER_INDEX)]) {
+                Err(CallError::Rpc { code: code::NO_METHOD, .. }) => Ok(Indexes::new()),
+                answer => answer,
+            },
+        )?;
         Ok(Capabilities::new(info.version, open, spent, &indexes))
+    }
+
+    fn wrong_chain(&self, found: String) -> NodeError {
+        NodeError::WrongChain { url: self.access().url(), expected: self.access().chain(), found }
+    }
+
+    fn rpc(&self, patience: Patience) -> Rpc {
+        Rpc::new(Caller::new(&self.link, patience))
+    }
+
+    fn rest(&self, patience: Patience) -> Rest {
+        Rest::new(Caller::new(&self.link, patience))
     }
 }

@@ -1,11 +1,10 @@
-//! From the node's host to its address, for every request. Which host that is, is for others.
+//! Resolves the node's host name for ureq, with a short-lived cache.
 //!
-//! ureq asks for the address before it looks for a connection that is open already, and its own resolver starts a thread each
-//! time, also where the host is an address: a good part of what a small request costs, and for a name one question to the
-//! name server for each block.
+//! ureq resolves the host before it looks for an open connection, and its own resolver starts a thread each time, even if the host is
+//! an IP address. That is a good part of the cost of a small request, and with a name one query to the name server for each block.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
@@ -13,46 +12,45 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ArrayVec, DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// How long a name keeps its address. Short, since a node that is started anew may come back at another one.
-const KEPT: Duration = Duration::from_secs(2);
+use super::lock::lock;
 
-/// Reads addresses; keeps for a moment what a name was resolved to.
+/// How long a resolved name is cached: short, as a node that restarts may come back at another address.
+const CACHED_FOR: Duration = Duration::from_secs(2);
+
+/// Returns an IP address as it is, and caches the last name that was resolved.
 #[derive(Debug, Default)]
-pub(super) struct Resolve {
+pub(super) struct CachingResolver {
     names: DefaultResolver,
-    last: Mutex<Option<Last>>,
+    last: Mutex<Option<Resolved>>,
 }
 
 #[derive(Debug)]
-struct Last {
+struct Resolved {
     host: Uri,
     at: Instant,
     found: Vec<SocketAddr>,
 }
 
-impl Resolve {
-    fn lock(&self) -> MutexGuard<'_, Option<Last>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Resolver for Resolve {
+impl Resolver for CachingResolver {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        if let Some(address) = written_out(uri) {
+        if let Some(address) = literal_address(uri) {
             return Ok(list(&[address]));
         }
-        let kept = |last: &Last| last.at.elapsed() < KEPT && last.host.authority() == uri.authority();
-        if let Some(last) = self.lock().as_ref().filter(|last| kept(last)) {
+        if let Some(last) = &*lock(&self.last)
+            && last.at.elapsed() < CACHED_FOR
+            && last.host.authority() == uri.authority()
+        {
             return Ok(list(&last.found));
         }
         let found = self.names.resolve(uri, config, timeout)?;
-        *self.lock() = Some(Last { host: uri.clone(), at: Instant::now(), found: found.iter().copied().collect() });
+        *lock(&self.last) =
+            Some(Resolved { host: uri.clone(), at: Instant::now(), found: found.iter().copied().collect() });
         Ok(found)
     }
 }
 
-/// The address that stands in the host's place, if one does.
-fn written_out(uri: &Uri) -> Option<SocketAddr> {
+/// The address in `uri`, if its host is an IP address and it has a port.
+fn literal_address(uri: &Uri) -> Option<SocketAddr> {
     let host = uri.host()?;
     let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
     Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, uri.port_u16()?))
@@ -71,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_as_it_stands_and_a_name_is_not_taken_for_one() {
+    fn an_ip_address_is_used_as_it_is_and_a_name_is_not_taken_for_one() {
         for (url, address) in [
             ("http://127.0.0.1:8332", Some("127.0.0.1:8332")),
             ("http://[::1]:18443/rest/chaininfo.json", Some("[::1]:18443")),
@@ -82,13 +80,13 @@ mod tests {
             ("/rest", None),
         ] {
             let uri: Uri = url.parse().unwrap();
-            assert_eq!(written_out(&uri), address.map(|text| text.parse().unwrap()), "{url}");
+            assert_eq!(literal_address(&uri), address.map(|text| text.parse().unwrap()), "{url}");
         }
     }
 
     #[test]
-    fn a_name_is_resolved_once_in_a_while() {
-        let resolve = Resolve::default();
+    fn a_name_is_resolved_again_only_after_a_while() {
+        let resolve = CachingResolver::default();
         let ask = |url: &str| {
             let timeout = NextTimeout {
                 after: Duration::from_secs(9).into(),
@@ -104,9 +102,9 @@ mod tests {
         assert_eq!(ask("http://localhost:1/rest/chaininfo.json").unwrap(), first);
         assert_eq!(resolve.last.lock().unwrap().as_ref().unwrap().at, since, "not asked again");
         assert!(ask("http://localhost:2").unwrap().iter().all(|address| address.port() == 2), "another is");
-        let early = Instant::now().checked_sub(KEPT);
+        let early = Instant::now().checked_sub(CACHED_FOR);
         resolve.last.lock().unwrap().as_mut().unwrap().at = early.unwrap();
         ask("http://localhost:2").unwrap();
-        assert!(resolve.last.lock().unwrap().as_ref().unwrap().at > early.unwrap() + KEPT / 2);
+        assert!(resolve.last.lock().unwrap().as_ref().unwrap().at > early.unwrap() + CACHED_FOR / 2);
     }
 }

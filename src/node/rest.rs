@@ -1,4 +1,4 @@
-//! Bitcoin Core's REST interface: its paths, and the bytes that come back. Each request is made once.
+//! Bitcoin Core's REST interface (`doc/REST-interface.md`): its paths, and the bytes of its answers. Each request is made once.
 
 use bitcoin::block::Header;
 use bitcoin::consensus::encode::VarInt;
@@ -6,66 +6,69 @@ use bitcoin::consensus::{Decodable, deserialize};
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, TxOut};
 
-use super::error::{NodeError, Problem};
-use super::http::{Ask, excerpt};
-use super::link::{Link, Patience};
+use super::error::{CallError, NodeError};
+use super::http::{Request, excerpt};
+use super::link::Caller;
 use super::rpc::code;
 use crate::chain::Height;
 
-/// Headers in one call, the most that Core gives.
-pub(super) const HEADERS_A_CALL: usize = 2000;
-/// A block has at most 4 MB: that is what its weight allows.
+/// The most headers that one call returns (Core's `MAX_REST_HEADERS_RESULTS`).
+pub const HEADERS_PER_CALL: usize = 2000;
+/// The largest block, by its weight (Core's `MAX_BLOCK_SERIALIZED_SIZE`), and some room.
 const BLOCK_CAP: usize = 4_000_000 + 4096;
-/// A block has room for some 24,000 inputs (41 bytes, without their witness), each of which can spend a script of 10,000
-/// bytes; real ones stay below a few MB.
+/// The largest list of spent outputs: a block has room for some 24,000 inputs (41 bytes without witness), each of which can spend a
+/// script of 10,000 bytes. Lists of real blocks have a few MB at most.
 const SPENT_CAP: usize = 256 << 20;
+/// Larger than any other answer.
 pub(super) const SMALL_CAP: usize = 1 << 20;
 
 /// The REST interface of one node.
-#[derive(Clone, Copy)]
-pub(super) struct Rest<'a> {
-    pub(super) link: &'a Link,
-    pub(super) patience: Patience,
+pub(super) struct Rest {
+    pub(super) caller: Caller,
 }
 
-impl Rest<'_> {
-    /// Whether the node offers REST at all.
-    pub(super) fn is_open(self) -> Result<bool, Problem> {
+impl Rest {
+    pub(super) fn new(caller: Caller) -> Self {
+        Self { caller }
+    }
+
+    /// Whether the node serves REST.
+    pub(super) fn is_open(&self) -> Result<bool, CallError> {
         self.offers("/rest/chaininfo.json", 200)
     }
 
-    /// Whether it offers spent outputs: it complains of the hash, not of the path.
-    pub(super) fn offers_spent_outputs(self) -> Result<bool, Problem> {
+    /// Whether it serves spent outputs: then the error is about the hash, not the path.
+    pub(super) fn offers_spent_outputs(&self) -> Result<bool, CallError> {
         self.offers("/rest/spenttxouts/0.bin", 400)
     }
 
-    fn offers(self, path: &str, status: u16) -> Result<bool, Problem> {
+    fn offers(&self, path: &str, status: u16) -> Result<bool, CallError> {
         let mut body = Vec::new();
-        let reply = self.link.exchange(self.patience, Ask::Get(path), SMALL_CAP, &mut body)?;
+        let reply = self.caller.exchange(Request::Get(path), SMALL_CAP, &mut body)?;
         match reply.status {
             404 => Ok(false),
             found if found == status && !reply.html => Ok(true),
-            _ => Err(Problem::bad(path, excerpt(&body, reply))),
+            _ => Err(CallError::bad(path, excerpt(&body, reply))),
         }
     }
 
-    /// The hash at a height of the active chain; `None` above the tip.
-    pub(super) fn hash_at(self, height: Height) -> Result<Option<BlockHash>, Problem> {
+    /// The hash of the active chain's block at `height`; `None` above the tip.
+    pub(super) fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, CallError> {
         let path = format!("/rest/blockhashbyheight/{height}.bin");
         match self.get(&path, SMALL_CAP) {
             Ok(bytes) => {
-                let bytes = bytes.try_into().map_err(|_| Problem::bad(&path, "it should have 32 bytes"))?;
+                let bytes = bytes.try_into().map_err(|_| CallError::bad(&path, "it doesn't have 32 bytes"))?;
                 Ok(Some(BlockHash::from_byte_array(bytes)))
             }
-            Err(Problem::Said { code: code::NOT_FOUND, .. }) => Ok(None),
+            Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
             Err(other) => Err(other),
         }
     }
 
-    /// At most `count` (and [`HEADERS_A_CALL`]) headers of the active chain from `hash` on; none if it is off that chain.
-    pub(super) fn headers(self, hash: BlockHash, count: usize, version: u64) -> Result<Vec<Header>, Problem> {
-        let count = count.min(HEADERS_A_CALL);
-        // The query came with 24; what came before still works, but is called deprecated.
+    /// At most `count` (and [`HEADERS_PER_CALL`]) headers of the active chain from `hash` on; none if `hash` is not on that chain.
+    pub(super) fn headers(&self, hash: BlockHash, count: usize, version: u64) -> Result<Vec<Header>, CallError> {
+        let count = count.min(HEADERS_PER_CALL);
+        // Version 24 introduced the query and deprecated the older path.
         let path = if version < 240_000 {
             format!("/rest/headers/{count}/{hash}.bin")
         } else {
@@ -73,49 +76,49 @@ impl Rest<'_> {
         };
         let bytes = self.get(&path, SMALL_CAP)?;
         if bytes.len() % Header::SIZE != 0 || bytes.len() / Header::SIZE > count {
-            return Err(Problem::bad(&path, format!("{} bytes are not up to {count} headers", bytes.len())));
+            return Err(CallError::bad(&path, format!("{} bytes are not up to {count} headers", bytes.len())));
         }
-        let decode = |bytes: &[u8]| deserialize(bytes).map_err(|error| Problem::bad(&path, error));
-        bytes.chunks_exact(Header::SIZE).map(decode).collect()
+        let headers = bytes.chunks_exact(Header::SIZE);
+        headers.map(|header| deserialize(header).map_err(|error| CallError::bad(&path, error))).collect()
     }
 
-    /// The raw block, whether it is on the active chain or not.
-    /// Where it comes to is `room`'s memory.
-    pub(super) fn block(self, hash: BlockHash, room: Vec<u8>) -> Result<Vec<u8>, Problem> {
-        self.get_into(room, &format!("/rest/block/{hash}.bin"), BLOCK_CAP)
+    /// The raw block, on the active chain or not, in the memory of `spare`.
+    pub(super) fn block(&self, hash: BlockHash, spare: Vec<u8>) -> Result<Vec<u8>, CallError> {
+        self.get_into(spare, &format!("/rest/block/{hash}.bin"), BLOCK_CAP)
     }
 
-    /// What each transaction of a block spends.
-    pub(super) fn spent_outputs(self, hash: BlockHash) -> Result<Vec<Vec<TxOut>>, Problem> {
+    /// The outputs that each transaction of a block spends.
+    pub(super) fn spent_outputs(&self, hash: BlockHash) -> Result<Vec<Vec<TxOut>>, CallError> {
         let path = format!("/rest/spenttxouts/{hash}.bin");
-        parse_spent_outputs(&self.get(&path, SPENT_CAP)?).map_err(|why| Problem::bad(&path, why))
+        parse_spent_outputs(&self.get(&path, SPENT_CAP)?).map_err(|why| CallError::bad(&path, why))
     }
 
-    /// The body at `path`.
-    pub(super) fn get(self, path: &str, cap: usize) -> Result<Vec<u8>, Problem> {
+    /// The body of the answer at `path`.
+    pub(super) fn get(&self, path: &str, cap: usize) -> Result<Vec<u8>, CallError> {
         self.get_into(Vec::new(), path, cap)
     }
 
-    fn get_into(self, mut body: Vec<u8>, path: &str, cap: usize) -> Result<Vec<u8>, Problem> {
-        let reply = self.link.exchange(self.patience, Ask::Get(path), cap, &mut body)?;
+    fn get_into(&self, mut body: Vec<u8>, path: &str, cap: usize) -> Result<Vec<u8>, CallError> {
+        let reply = self.caller.exchange(Request::Get(path), cap, &mut body)?;
         match reply.status {
             200 if !reply.html => Ok(body),
-            404 if body.is_empty() || reply.html => Err(Problem::Fatal(NodeError::LaneCannotServe {
+            404 if body.is_empty() || reply.html => Err(CallError::Fatal(NodeError::LaneCannotServe {
                 lane: "rest",
-                why: format!("the node no longer offers {path}; was it restarted without rest=1?"),
+                why: format!("the node no longer serves {path}; restart it with rest=1, or use --lane rpc"),
             })),
-            404 => Err(Problem::Said { code: code::NOT_FOUND, message: excerpt(&body, reply) }),
-            _ => Err(Problem::bad(path, excerpt(&body, reply))),
+            404 => Err(CallError::Rpc { code: code::NOT_FOUND, message: excerpt(&body, reply) }),
+            _ => Err(CallError::bad(path, excerpt(&body, reply))),
         }
     }
 }
 
-/// CompactSize count of transactions, the coinbase among them; for each a CompactSize count of outputs as in a transaction.
+/// Parses `/rest/spenttxouts`: the number of transactions, coinbase included, then for each the number of outputs and the outputs as
+/// in a transaction. Numbers are in compact size encoding.
 fn parse_spent_outputs(bytes: &[u8]) -> Result<Vec<Vec<TxOut>>, String> {
     let mut rest = bytes;
-    let wrong = |error| format!("it is no list of spent outputs: {error}");
+    let wrong = |error| format!("it is not a list of spent outputs: {error}");
     let count = VarInt::consensus_decode(&mut rest).map_err(wrong)?.0;
-    // A transaction takes a byte at least: what claims more is not believed, and no memory is set aside for it.
+    // Each transaction takes at least a byte; so no memory is reserved for more than there can be.
     let count = usize::try_from(count).ok().filter(|count| *count <= rest.len());
     let count = count.ok_or("it claims more transactions than it has bytes")?;
     let mut spent = Vec::with_capacity(count);
@@ -124,7 +127,7 @@ fn parse_spent_outputs(bytes: &[u8]) -> Result<Vec<Vec<TxOut>>, String> {
     }
     match (rest.len(), spent.first()) {
         (0, Some(coinbase)) if coinbase.is_empty() => Ok(spent),
-        (0, _) => Err("its first transaction is no coinbase".into()),
+        (0, _) => Err("its first transaction spends outputs, so it is not a coinbase".into()),
         (left, _) => Err(format!("{left} bytes are left over")),
     }
 }
@@ -153,17 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_spent_outputs_is_an_error_and_not_a_panic() {
+    fn other_bytes_are_an_error_and_not_a_panic() {
         let cases = [
-            ("", "no list"),
-            ("00", "no coinbase"),
+            ("", "not a list"),
+            ("00", "not a coinbase"),
             ("0200", "more transactions"),
             ("0100ff", "left over"),
-            ("01010100000000000000", "no list"),
-            ("010101000000000000000151", "no coinbase"),
+            ("01010100000000000000", "not a list"),
+            ("010101000000000000000151", "not a coinbase"),
             ("ffffffffffffffffff", "more transactions"),
-            ("0201ff", "no list"),
-            ("0200feffffffff", "no list"),
+            ("0201ff", "not a list"),
+            ("0200feffffffff", "not a list"),
         ];
         for (hex, why) in cases {
             let error = parse_hex(hex).unwrap_err();

@@ -1,9 +1,8 @@
-//! Bitcoin Core's JSON-RPC: control calls through `bitcoincore-rpc`, by raw `call` only, over this layer's own HTTP
-//! (the crate's own transport gives up after 15 s, knows no new cookie, and tells no failure from another).
-//! The only file that names the crate: it is archived, and this is what replacing it would touch.
+//! Bitcoin Core's JSON-RPC. Calls go through `bitcoincore-rpc`, by its raw `call` only, over this layer's own HTTP: the crate's transport
+//! gives up after 15 s, does not read a new cookie, and does not tell failures apart. This is the only file that names the crate, which
+//! is archived, so that it can be replaced here.
 
 use std::fmt;
-use std::sync::Arc;
 
 use bitcoin::BlockHash;
 use bitcoincore_rpc::jsonrpc::{self, Request, Response, Transport};
@@ -12,108 +11,111 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::error::{NodeError, Problem, Trouble};
-use super::http::{Ask, excerpt};
-use super::link::{Link, Patience};
+use super::error::{CallError, NodeError, Transient};
+use super::http::{Reply, Request as HttpRequest, excerpt};
+use super::link::Caller;
 
-/// The largest answer read: `getblock` verbosity 3 of a full block has some tens of MB.
+/// The largest answer: `getblock` verbosity 3 of a full block has some tens of MB.
 const ANSWER_CAP: usize = 256 << 20;
-/// The largest raw block as hex (4 MB of weight, twice) with the JSON around it.
+/// The largest raw block as hex (twice 4 MB) with the JSON around it.
 const BLOCK_HEX_CAP: usize = (8 << 20) + 4096;
 
-/// Core's error codes that this layer knows (`src/rpc/protocol.h`).
+/// Core's error codes, as far as they are handled (`src/rpc/protocol.h`).
 pub(super) mod code {
-    /// Anything else: too many arguments, for one.
+    /// `RPC_MISC_ERROR`; among others for too many arguments.
     pub(in crate::node) const MISC: i64 = -1;
-    /// Unknown block or transaction.
+    /// `RPC_INVALID_ADDRESS_OR_KEY`: unknown block or transaction.
     pub(in crate::node) const NOT_FOUND: i64 = -5;
-    /// A height above the tip, and other parameters out of range.
+    /// `RPC_INVALID_PARAMETER`: a height above the tip, for one.
     pub(in crate::node) const OUT_OF_RANGE: i64 = -8;
-    /// "Shutting down".
+    /// `RPC_CLIENT_NOT_CONNECTED`: shutting down.
     pub(super) const NOT_CONNECTED: i64 = -9;
-    /// Starting up.
+    /// `RPC_IN_WARMUP`: starting up.
     pub(super) const IN_WARMUP: i64 = -28;
-    /// No such method, in an older node.
+    /// `RPC_METHOD_NOT_FOUND`: the node is too old for it.
     pub(in crate::node) const NO_METHOD: i64 = -32601;
 }
 
-/// A client of the node's RPC, with a connection of its own while it is asked from one thread.
+/// A client of the node's RPC. Each thread that uses one has a connection of its own.
 pub(super) struct Rpc {
     client: Client,
-    link: Arc<Link>,
-    patience: Patience,
+    pub(super) caller: Caller,
 }
 
 impl Rpc {
-    pub(super) fn new(link: &Arc<Link>, patience: Patience) -> Self {
-        let carrier = Carrier { link: Arc::clone(link), patience };
-        let client = Client::from_jsonrpc(jsonrpc::Client::with_transport(carrier));
-        Self { client, link: Arc::clone(link), patience }
+    pub(super) fn new(caller: Caller) -> Self {
+        let transport = HttpTransport { caller: caller.clone() };
+        let client = Client::from_jsonrpc(jsonrpc::Client::with_transport(transport));
+        Self { client, caller }
     }
 
-    /// One call, made once.
-    pub(super) fn call<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, Problem> {
+    /// Makes one call, once.
+    pub(super) fn call<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, CallError> {
         self.client.call(method, args).map_err(|error| match error {
-            bitcoincore_rpc::Error::JsonRpc(error) => problem(method, error),
-            other => Problem::bad(method, other),
+            bitcoincore_rpc::Error::JsonRpc(error) => classify(method, error),
+            other => CallError::bad(method, other),
         })
     }
 
-    /// One call, made until it is answered or refused.
-    pub(super) fn ask<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, NodeError> {
-        self.link.persist(self.patience, || method.to_owned(), || self.call(method, args))
+    /// Makes one call until it is answered or fails for good.
+    pub(super) fn call_until_answered<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        args: &[Value],
+    ) -> Result<T, NodeError> {
+        self.caller.persist(|| method.to_owned(), || self.call(method, args))
     }
 
-    /// Many calls of one method in one request, made once; answers in the order of `args`, the node's own errors among them.
+    /// Makes many calls of one method in one request, once. Returns the answers in the order of `args`, each perhaps an RPC error.
     pub(super) fn batch<T: DeserializeOwned>(
         &self,
         method: &str,
         args: &[Vec<Value>],
-    ) -> Result<Vec<Result<T, Problem>>, Problem> {
+    ) -> Result<Vec<Result<T, CallError>>, CallError> {
         let client = self.client.get_jsonrpc_client();
         let params = args.iter().map(to_raw_value).collect::<Result<Vec<_>, _>>();
-        let params: Vec<Box<RawValue>> = params.map_err(|error| Problem::bad(method, error))?;
+        let params: Vec<Box<RawValue>> = params.map_err(|error| CallError::bad(method, error))?;
         let requests: Vec<_> = params.iter().map(|params| client.build_request(method, Some(params))).collect();
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = client.send_batch(&requests).map_err(|error| problem(method, error))?;
+        let answers = client.send_batch(&requests).map_err(|error| classify(method, error))?;
         let mut results = Vec::with_capacity(answers.len());
         for answer in answers {
-            let answer = answer.ok_or_else(|| Problem::bad(method, "the batch lacks an answer"))?;
-            results.push(match answer.result().map_err(|error| problem(method, error)) {
-                // The whole batch goes again.
-                Err(Problem::Wait(trouble)) => return Err(Problem::Wait(trouble)),
+            let answer = answer.ok_or_else(|| CallError::bad(method, "the batch lacks an answer"))?;
+            results.push(match answer.result().map_err(|error| classify(method, error)) {
+                // Then the whole batch is made again.
+                Err(CallError::Retry(failure)) => return Err(CallError::Retry(failure)),
                 result => result,
             });
         }
         Ok(results)
     }
 
-    /// The raw block as `getblock` verbosity 0 has it, made once. The megabytes of hex never pass through a JSON parser:
-    /// `buffer` is kept between calls. Where the block comes to is `room`'s memory.
-    pub(super) fn block_hex(
+    /// The raw block, by `getblock` verbosity 0, in the memory of `spare`. Its megabytes of hex, in `buffer`, bypass the JSON parser.
+    /// The call is made once.
+    pub(super) fn block(
         &self,
         hash: BlockHash,
         buffer: &mut Vec<u8>,
-        mut room: Vec<u8>,
-    ) -> Result<Vec<u8>, Problem> {
+        mut spare: Vec<u8>,
+    ) -> Result<Vec<u8>, CallError> {
         let request = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"getblock","params":["{hash}",0]}}"#);
-        let reply = self.link.exchange(self.patience, Ask::Post(request.as_bytes()), BLOCK_HEX_CAP, buffer)?;
+        let reply = self.caller.exchange(HttpRequest::Post(request.as_bytes()), BLOCK_HEX_CAP, buffer)?;
         if let Some(hex) = long_result(buffer) {
-            room.resize(hex.len() / 2, 0);
-            let decoded = const_hex::decode_to_slice(hex, &mut room);
-            return decoded.map(|()| room).map_err(|error| Problem::bad("getblock", error));
+            spare.resize(hex.len() / 2, 0);
+            let decoded = const_hex::decode_to_slice(hex, &mut spare);
+            return decoded.map(|()| spare).map_err(|error| CallError::bad("getblock", error));
         }
         match serde_json::from_slice::<Response>(buffer).map_err(|_| not_json(buffer, reply))?.result::<String>() {
-            Ok(hex) => const_hex::decode(hex).map_err(|error| Problem::bad("getblock", error)),
-            Err(error) => Err(problem("getblock", error)),
+            Ok(hex) => const_hex::decode(hex).map_err(|error| CallError::bad("getblock", error)),
+            Err(error) => Err(classify("getblock", error)),
         }
     }
 }
 
-/// The text of `"result":"…"` in an answer that has no error: it stands first (Core has written it so in every version),
-/// or right after `"jsonrpc":"2.0"`.
+/// The text of `"result":"…"` in an answer without an error. In every version of Core it comes first, or right after
+/// `"jsonrpc":"2.0"`.
 fn long_result(body: &[u8]) -> Option<&[u8]> {
     const KEY: &[u8] = br#""result":""#;
     let head = &body[..body.len().min(64)];
@@ -124,18 +126,17 @@ fn long_result(body: &[u8]) -> Option<&[u8]> {
     Some(&body[from..to])
 }
 
-/// Carries `bitcoincore-rpc`'s requests over this layer's HTTP.
-struct Carrier {
-    link: Arc<Link>,
-    patience: Patience,
+/// The transport of `bitcoincore-rpc`'s requests over this layer's HTTP.
+struct HttpTransport {
+    caller: Caller,
 }
 
-impl Carrier {
-    /// The JSON that answers `request`, whatever its HTTP status: Core before 28 gives its errors 404 or 500.
-    fn carry(&self, request: &impl serde::Serialize) -> Result<Vec<u8>, jsonrpc::Error> {
+impl HttpTransport {
+    /// Sends `request` and returns the JSON that answers it, whatever the HTTP status: before version 28 an RPC error has 404 or 500.
+    fn send(&self, request: &impl serde::Serialize) -> Result<Vec<u8>, jsonrpc::Error> {
         let json = serde_json::to_vec(request)?;
         let mut body = Vec::new();
-        let reply = self.link.exchange(self.patience, Ask::Post(&json), ANSWER_CAP, &mut body).map_err(boxed)?;
+        let reply = self.caller.exchange(HttpRequest::Post(&json), ANSWER_CAP, &mut body).map_err(boxed)?;
         match body.first() {
             Some(b'{' | b'[') => Ok(body),
             _ => Err(boxed(not_json(&body, reply))),
@@ -143,10 +144,10 @@ impl Carrier {
     }
 }
 
-impl Transport for Carrier {
+impl Transport for HttpTransport {
     fn send_request(&self, request: Request<'_>) -> Result<Response, jsonrpc::Error> {
-        let response: Response = serde_json::from_slice(&self.carry(&request)?)?;
-        // The crate checks this in one of its two ways to call, not in the one that `RpcApi::call` takes.
+        let response: Response = serde_json::from_slice(&self.send(&request)?)?;
+        // The crate checks this in one of its two call functions, but not in the one behind `RpcApi::call`.
         if response.id != request.id {
             return Err(jsonrpc::Error::NonceMismatch);
         }
@@ -154,11 +155,11 @@ impl Transport for Carrier {
     }
 
     fn send_batch(&self, requests: &[Request<'_>]) -> Result<Vec<Response>, jsonrpc::Error> {
-        let body = self.carry(&requests)?;
+        let body = self.send(&requests)?;
         if body.first() == Some(&b'[') {
             return Ok(serde_json::from_slice(&body)?);
         }
-        // What fails before the batch is looked at is answered with one error.
+        // A failure before the batch is looked at has a single error as its answer.
         match serde_json::from_slice::<Response>(&body)?.error {
             Some(error) => Err(jsonrpc::Error::Rpc(error)),
             None => Err(jsonrpc::Error::WrongBatchResponseSize),
@@ -166,17 +167,17 @@ impl Transport for Carrier {
     }
 
     fn fmt_target(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.link.connection.url())
+        f.write_str(&self.caller.url())
     }
 }
 
-fn not_json(body: &[u8], reply: super::http::Reply) -> Problem {
-    Problem::bad("a call", format!("it is not JSON ({})", excerpt(body, reply)))
+fn not_json(body: &[u8], reply: Reply) -> CallError {
+    CallError::bad("a call", format!("it is not JSON ({})", excerpt(body, reply)))
 }
 
-/// A [`Problem`] on its way through the crate's error type.
+/// A [`CallError`] on its way through the crate's error type.
 #[derive(Debug)]
-struct Carried(Problem);
+struct Carried(CallError);
 
 impl fmt::Display for Carried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,22 +187,23 @@ impl fmt::Display for Carried {
 
 impl std::error::Error for Carried {}
 
-fn boxed(problem: Problem) -> jsonrpc::Error {
+fn boxed(problem: CallError) -> jsonrpc::Error {
     jsonrpc::Error::Transport(Box::new(Carried(problem)))
 }
 
-fn problem(method: &str, error: jsonrpc::Error) -> Problem {
+/// What an error of the crate means for the caller of `method`.
+fn classify(method: &str, error: jsonrpc::Error) -> CallError {
     match error {
         jsonrpc::Error::Transport(inner) => match inner.downcast::<Carried>() {
             Ok(carried) => carried.0,
-            Err(other) => Problem::bad(method, other),
+            Err(other) => CallError::bad(method, other),
         },
         jsonrpc::Error::Rpc(error) => match i64::from(error.code) {
-            code::IN_WARMUP | code::NOT_CONNECTED => Problem::Wait(Trouble::Starting(error.message)),
-            _ if error.message.contains("Work queue depth exceeded") => Problem::Wait(Trouble::Busy),
-            code => Problem::Said { code, message: error.message },
+            code::IN_WARMUP | code::NOT_CONNECTED => CallError::Retry(Transient::Starting(error.message)),
+            _ if error.message.contains("Work queue depth exceeded") => CallError::Retry(Transient::Busy),
+            code => CallError::Rpc { code, message: error.message },
         },
-        other => Problem::bad(method, other),
+        other => CallError::bad(method, other),
     }
 }
 
@@ -210,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hex_of_a_block_is_found_in_answers_of_every_version() {
+    fn the_hex_of_a_block_is_found_in_every_versions_answer() {
         let long = "ab".repeat(300);
         let cases = [
             (format!(r#"{{"result":"{long}","error":null,"id":0}}"#), Some(long.as_str())),
@@ -228,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_a_node_that_is_busy_or_starting_are_waited_for_and_others_are_not() {
+    fn calls_are_made_again_if_the_node_is_busy_or_starting_up() {
         let said = |code, message: &str| {
-            problem("x", jsonrpc::Error::Rpc(jsonrpc::error::RpcError { code, message: message.into(), data: None }))
+            classify("x", jsonrpc::Error::Rpc(jsonrpc::error::RpcError { code, message: message.into(), data: None }))
         };
-        assert!(matches!(said(-28, "Loading block index…"), Problem::Wait(Trouble::Starting(_))));
-        assert!(matches!(said(-9, "Shutting down"), Problem::Wait(Trouble::Starting(_))));
-        assert!(matches!(said(-1, "Work queue depth exceeded"), Problem::Wait(Trouble::Busy)));
-        assert!(matches!(said(-5, "Block not found"), Problem::Said { code: code::NOT_FOUND, .. }));
+        assert!(matches!(said(-28, "Loading block index…"), CallError::Retry(Transient::Starting(_))));
+        assert!(matches!(said(-9, "Shutting down"), CallError::Retry(Transient::Starting(_))));
+        assert!(matches!(said(-1, "Work queue depth exceeded"), CallError::Retry(Transient::Busy)));
+        assert!(matches!(said(-5, "Block not found"), CallError::Rpc { code: code::NOT_FOUND, .. }));
     }
 }

@@ -1,4 +1,4 @@
-//! Passwords and cookies: a type that does not show them, and the files they are read from.
+//! Passwords and cookies: the type that hides them, and the files that they are read from.
 
 use std::fmt;
 use std::fs::File;
@@ -7,10 +7,10 @@ use std::path::Path;
 
 use super::error::NodeError;
 
-/// More than any password or cookie: a file beyond it was named by mistake.
+/// Larger than any password or cookie file; bytes.
 const CAP: u64 = 4096;
 
-/// A text that must not be seen: neither `Debug` nor `Display` shows it.
+/// A text that neither `Debug` nor `Display` shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -20,7 +20,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that sends it.
+    /// The text itself, to be sent to the node.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
@@ -38,47 +38,47 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The first line of a password file, without its line end.
+/// Reads the first line of a password file, without its line end.
 ///
 /// # Errors
-/// [`NodeError::Settings`] where the file cannot be read, is no text, has more than 4 KiB or an empty first line.
+/// [`NodeError::Settings`] if the file can't be read, is not UTF-8, is larger than 4 KiB or has an empty first line.
 pub(super) fn read_password(path: &Path) -> Result<Secret, NodeError> {
-    let refuse = |why: &str| NodeError::Settings(format!("the password file {}: {why}", path.display()));
+    let refuse = |why: &str| Err(NodeError::Settings(format!("the password file {} {why}", path.display())));
     let text = match read_small(path) {
         Ok(Some(text)) => text,
-        Ok(None) => return Err(refuse("has more than 4 KiB, or is no text; its first line should be the password")),
-        Err(error) => return Err(refuse(&format!("cannot be read: {error}"))),
+        Ok(None) => return refuse("is larger than 4 KiB or not text: put the password alone on its first line"),
+        Err(error) => return refuse(&format!("cannot be read ({error}): check its path and permissions")),
     };
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        return Err(refuse("its first line, which should be the password, is empty"));
+        return refuse("has an empty first line: put the password there");
     }
     warn_if_others_can_read(path);
     Ok(Secret::new(line))
 }
 
-/// The content of the node's cookie file, `user:password`; `None` where there is none, as before the node is up.
+/// Reads the node's cookie file, `USER:PASSWORD`; `None` if there is none, as before the node is up.
 ///
 /// # Errors
-/// [`NodeError::Settings`] where it is there but cannot be read, with what to do about it.
+/// [`NodeError::Settings`] if the file exists but can't be read, with the way out.
 pub(super) fn read_cookie(path: &Path) -> Result<Option<Secret>, NodeError> {
-    let refuse = |why: String| NodeError::Settings(format!("the cookie file {}: {why}", path.display()));
+    let refuse = |why: String| Err(NodeError::Settings(format!("the cookie file {} {why}", path.display())));
     match read_small(path) {
-        // bitcoind writes the cookie beside and renames it; an empty one is not the node's last word.
+        // bitcoind writes the cookie to a temporary file and renames it, so it replaces an empty one.
         Ok(Some(text)) if text.trim().is_empty() => Ok(None),
         Ok(Some(text)) if text.contains(':') => Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n'])))),
-        Ok(_) => Err(refuse("is not a cookie of Bitcoin Core (user:password)".into())),
+        Ok(_) => refuse("is not a cookie of Bitcoin Core (USER:PASSWORD): check --rpc-cookie-file".into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(refuse(
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => refuse(
             "cannot be read by this user: run as the node's user, or join its group and set rpccookieperms=group in \
              bitcoin.conf, or give --rpc-user with --rpc-password-file"
                 .into(),
-        )),
-        Err(error) => Err(refuse(format!("cannot be read: {error}"))),
+        ),
+        Err(error) => refuse(format!("cannot be read ({error}): check --rpc-cookie-file")),
     }
 }
 
-/// The text of a small file; `None` where it is too big or no UTF-8.
+/// The text of a small file; `None` if it is too large or not UTF-8.
 fn read_small(path: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(CAP + 1).read_to_end(&mut bytes)?;
@@ -90,7 +90,7 @@ fn read_small(path: &Path) -> io::Result<Option<String>> {
 fn warn_if_others_can_read(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     if std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o044 != 0) {
-        tracing::warn!("the password file {} can be read by others: chmod 600 it", path.display());
+        tracing::warn!("the password file {} can be read by other users: run chmod 600 on it", path.display());
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_file_that_cannot_serve_is_named_and_its_content_is_not() {
+    fn a_password_file_that_cannot_be_used_is_named_and_its_content_is_not_shown() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("password");
         let big = "canary".repeat(1000);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_empty_cookie_is_a_node_not_up_yet_and_a_strange_one_an_error() {
+    fn a_missing_or_empty_cookie_is_not_an_error_but_another_text_is() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(".cookie");
         assert_eq!(read_cookie(&path).unwrap(), None);

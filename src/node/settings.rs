@@ -1,4 +1,4 @@
-//! What the user said of the node, and where: the input of [`super::Connection`].
+//! The node's settings with their origins: what [`super::NodeAccess`] is made from.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,12 +19,12 @@ pub enum Origin {
     File(PathBuf),
     /// A line of the node's `bitcoin.conf`.
     BitcoinConf(PathBuf, usize),
-    /// Nobody said: the default.
+    /// The default.
     Default,
 }
 
 impl Origin {
-    /// What beats what: the lower the stronger.
+    /// The precedence among origins: 0 is the strongest.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Flag => 0,
@@ -57,19 +57,19 @@ impl Serialize for Origin {
 /// A value with its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given<T> {
-    /// The value.
+    /// As parsed.
     pub value: T,
-    /// Who said so.
+    /// Where it was set.
     pub origin: Origin,
 }
 
 impl<T> Given<T> {
-    /// `value`, as `origin` has it.
+    /// `value`, set at `origin`.
     pub fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }
 
-    /// A value that nobody gave.
+    /// A default value.
     pub fn default_of(value: T) -> Self {
         Self::new(value, Origin::Default)
     }
@@ -77,25 +77,25 @@ impl<T> Given<T> {
 
 /// The keys of the node's settings in the configuration file.
 pub mod key {
-    /// Of [`Settings::chain`](super::Settings::chain).
+    /// Of [`NodeSettings::chain`](super::NodeSettings::chain).
     pub const CHAIN: &str = "node.chain";
-    /// Of [`Settings::datadir`](super::Settings::datadir).
+    /// Of [`NodeSettings::datadir`](super::NodeSettings::datadir).
     pub const DATADIR: &str = "node.datadir";
-    /// Of [`Settings::rpc_url`](super::Settings::rpc_url).
+    /// Of [`NodeSettings::rpc_url`](super::NodeSettings::rpc_url).
     pub const RPC_URL: &str = "node.rpc_url";
-    /// Of [`Settings::rpc_cookie_file`](super::Settings::rpc_cookie_file).
+    /// Of [`NodeSettings::rpc_cookie_file`](super::NodeSettings::rpc_cookie_file).
     pub const RPC_COOKIE_FILE: &str = "node.rpc_cookie_file";
-    /// Of [`Settings::rpc_user`](super::Settings::rpc_user).
+    /// Of [`NodeSettings::rpc_user`](super::NodeSettings::rpc_user).
     pub const RPC_USER: &str = "node.rpc_user";
-    /// Of [`Settings::rpc_password_file`](super::Settings::rpc_password_file).
+    /// Of [`NodeSettings::rpc_password_file`](super::NodeSettings::rpc_password_file).
     pub const RPC_PASSWORD_FILE: &str = "node.rpc_password_file";
-    /// Of [`Settings::lane`](super::Settings::lane).
+    /// Of [`NodeSettings::lane`](super::NodeSettings::lane).
     pub const LANE: &str = "node.lane";
 }
 
-/// What the user said of the node; `None` where nothing was said.
+/// The node's settings; `None` for those that are not set.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct NodeSettings {
     /// `node.chain`.
     pub chain: Given<Chain>,
     /// `node.datadir`: the node's directory, as bitcoind's `-datadir`, without the chain's subfolder.
@@ -112,8 +112,8 @@ pub struct Settings {
     pub lane: Given<LaneChoice>,
 }
 
-impl Settings {
-    /// The settings of somebody who only named a chain.
+impl NodeSettings {
+    /// The settings if only the chain is set.
     pub fn for_chain(chain: Chain) -> Self {
         Self {
             chain: Given::default_of(chain),
@@ -127,7 +127,7 @@ impl Settings {
     }
 }
 
-/// Which lane the user wants.
+/// The setting `node.lane`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LaneChoice {
@@ -146,7 +146,7 @@ impl LaneChoice {
     /// Every choice, in the order help texts list them.
     pub const ALL: [Self; 4] = [Self::Auto, Self::Rpc, Self::Rest, Self::Filters];
 
-    /// Its name in settings and answers.
+    /// The name in settings and answers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -170,18 +170,18 @@ impl FromStr for LaneChoice {
         Self::ALL
             .into_iter()
             .find(|choice| choice.name() == name)
-            .ok_or_else(|| format!("no lane is called '{name}'; one of auto, rpc, rest, filters"))
+            .ok_or_else(|| format!("no lane is called '{name}'; use auto, rpc, rest or filters"))
     }
 }
 
-/// One line of what `check` says of the settings.
+/// One setting in the answer of `check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SettingReport {
     /// The setting's key in the configuration file.
     pub name: &'static str,
-    /// Its value in words; never a secret.
+    /// The value in words; never a secret.
     pub value: String,
-    /// Where it came from.
+    /// Where it was set.
     pub origin: Origin,
 }
 
@@ -194,7 +194,7 @@ mod tests {
         for choice in LaneChoice::ALL {
             assert_eq!(choice.name().parse(), Ok(choice));
         }
-        assert!("REST".parse::<LaneChoice>().unwrap_err().contains("auto, rpc, rest, filters"));
+        assert!("REST".parse::<LaneChoice>().unwrap_err().contains("auto, rpc, rest or filters"));
     }
 
     #[test]

@@ -1,29 +1,29 @@
-//! The node's address: from what people and `bitcoin.conf` write to `http://HOST:PORT`.
+//! The node's endpoint: parses what users and `bitcoin.conf` write for it.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Host and port of the node. RPC and REST share them.
+/// Host and port of the node, which RPC and REST share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
-    /// As in a URL: an IPv6 address is in brackets.
+    /// As in a URL, with an IPv6 address in brackets.
     host: String,
     port: u16,
 }
 
 impl Endpoint {
-    /// The node on this machine.
+    /// A node on this machine.
     pub(super) fn local(port: u16) -> Self {
         Self { host: "127.0.0.1".into(), port }
     }
 
-    /// Reads `[http://]HOST[:PORT][/]`, with `port` where none is written. The error says what is wrong with it.
+    /// Parses `[http://]HOST[:PORT][/]`; `port` is the default. The error says what to change.
     pub(super) fn parse(text: &str, port: u16) -> Result<Self, String> {
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
                 return Err(
-                    "bitcoind speaks plain http only: name an http address, or the local end of a tunnel".into()
+                    "bitcoind speaks plain http only: give an http address, or the local end of a tunnel".into()
                 );
             }
             Some(_) => return Err("it should begin with http://".into()),
@@ -36,7 +36,7 @@ impl Endpoint {
         Self::host_and_port(rest, port)
     }
 
-    /// Reads `HOST[:PORT]` as `rpcconnect` has it; an IPv6 address may stand without brackets.
+    /// Parses `HOST[:PORT]` as in `rpcconnect`; an IPv6 address needs no brackets.
     pub(super) fn host_and_port(text: &str, port: u16) -> Result<Self, String> {
         if text.parse::<Ipv6Addr>().is_ok() {
             return Ok(Self { host: format!("[{text}]"), port });
@@ -44,7 +44,7 @@ impl Endpoint {
         let (host, port) = match text.rsplit_once(':') {
             Some((host, digits)) if !text.ends_with(']') => {
                 let port = digits.parse().ok().filter(|port| *port != 0);
-                (host, port.ok_or_else(|| format!("'{digits}' is no port"))?)
+                (host, port.ok_or_else(|| format!("'{digits}' is not a port"))?)
             }
             _ => (text, port),
         };
@@ -53,7 +53,7 @@ impl Endpoint {
         if named || bracketed.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()) {
             Ok(Self { host: host.to_owned(), port })
         } else {
-            Err(format!("'{host}' is no host; it should read http://HOST:PORT"))
+            Err(format!("'{host}' is not a host; write http://HOST:PORT"))
         }
     }
 
@@ -62,7 +62,7 @@ impl Endpoint {
         Self { port, ..self }
     }
 
-    /// Whether it is this machine: 127/8, `::1`, `localhost`.
+    /// Whether the host is this machine: 127.0.0.0/8, `::1` or `localhost`.
     pub(super) fn is_loopback(&self) -> bool {
         let inner = self.host.trim_start_matches('[').trim_end_matches(']');
         self.host.eq_ignore_ascii_case("localhost")
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_as_people_write_them() {
+    fn every_usual_way_to_write_an_endpoint_is_read() {
         let cases = [
             ("http://127.0.0.1:18443", "http://127.0.0.1:18443", true),
             ("http://127.0.0.1:18443/", "http://127.0.0.1:18443", true),
@@ -105,20 +105,20 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_the_nodes_address_is_refused_with_the_reason() {
+    fn other_texts_are_refused_with_the_reason() {
         let cases = [
             ("https://127.0.0.1", "plain http"),
             ("ftp://127.0.0.1", "http://"),
             ("http://me:canary@127.0.0.1", "--rpc-password-file"),
-            ("http://127.0.0.1:8332/wallet/x", "no port"),
-            ("http://127.0.0.1/wallet", "no host"),
-            ("127.0.0.1:0", "no port"),
-            ("127.0.0.1:70000", "no port"),
-            ("", "no host"),
-            ("http://", "no host"),
-            ("a b", "no host"),
-            ("[::1", "no host"),
-            ("127.0.0.1#x", "no host"),
+            ("http://127.0.0.1:8332/wallet/x", "not a port"),
+            ("http://127.0.0.1/wallet", "not a host"),
+            ("127.0.0.1:0", "not a port"),
+            ("127.0.0.1:70000", "not a port"),
+            ("", "not a host"),
+            ("http://", "not a host"),
+            ("a b", "not a host"),
+            ("[::1", "not a host"),
+            ("127.0.0.1#x", "not a host"),
         ];
         for (text, reason) in cases {
             let error = Endpoint::parse(text, 8332).unwrap_err();

@@ -1,7 +1,9 @@
-//! The node's own set of unspent outputs, asked by outpoint (`gettxout`) or by script (`scantxoutset`); each answer says at which tip.
+//! The node's set of unspent outputs, by outpoint (`gettxout`) or by script (`scantxoutset`), each answer with the tip it holds at.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin::{BlockHash, OutPoint, ScriptBuf, TxOut, Txid};
@@ -9,64 +11,54 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Node;
-use super::answers::{Bitcoins, ChainInfo, ScriptPubKey};
-use super::error::{NodeError, Problem, Trouble};
-use super::link::Patience;
+use super::answers::{Bitcoins, ChainInfo, TxOutAnswer};
+use super::error::{CallError, NodeError, Transient};
+use super::link::{Caller, Patience};
 use super::rpc::{Rpc, code};
 use crate::chain::{BlockId, Height};
 
-/// A scan takes minutes, on a slow disk some tens of them; it holds no lock, and is given up when somebody asks to stop.
-const SCAN: Duration = Duration::from_secs(6 * 3600);
-/// Between two looks whether somebody asked to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long the node may take to hear that a scan is to end.
-const ABORT: Duration = Duration::from_millis(1500);
+/// The deadline of a scan, which takes minutes, and on a slow disk up to an hour. It holds no lock in the node and ends when a stop is
+/// requested.
+const SCAN_LIMIT: Duration = Duration::from_secs(6 * 3600);
+/// Between two checks for a stop request.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
+/// The time in which the node has to confirm that it aborts a scan.
+const ABORT_LIMIT: Duration = Duration::from_millis(1500);
 
-/// What was found, and the tip of the node's set then.
+/// An answer from the set of unspent outputs, and the tip at which it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtTip<T> {
-    /// The node's best block.
+    /// The node's best block at that moment.
     pub tip: BlockId,
-    /// What was found.
+    /// The answer.
     pub found: T,
 }
 
-/// A coin that the node holds for unspent.
+/// A coin that is unspent according to the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unspent {
-    /// Where it was made.
+    /// The output that created it.
     pub outpoint: OutPoint,
     /// Value and script.
     pub output: TxOut,
-    /// Height of the block that made it.
+    /// Height of its block.
     pub height: Height,
-    /// Whether a coinbase made it; a scan by a node before version 25 doesn't tell.
+    /// Whether it was created by a coinbase; unknown from a scan before version 25.
     pub coinbase: Option<bool>,
-}
-
-/// Of `gettxout`.
-#[derive(Deserialize)]
-struct Found {
-    bestblock: BlockHash,
-    confirmations: Height,
-    value: Bitcoins,
-    #[serde(rename = "scriptPubKey")]
-    script_pubkey: ScriptPubKey,
-    coinbase: bool,
 }
 
 /// Of `scantxoutset`.
 #[derive(Deserialize)]
-struct Scan {
+struct ScanAnswer {
     success: bool,
     height: Option<Height>,
     bestblock: Option<BlockHash>,
     #[serde(default)]
-    unspents: Vec<Scanned>,
+    unspents: Vec<ScannedCoin>,
 }
 
 #[derive(Deserialize)]
-struct Scanned {
+struct ScannedCoin {
     txid: Txid,
     vout: u32,
     #[serde(rename = "scriptPubKey")]
@@ -77,116 +69,115 @@ struct Scanned {
 }
 
 impl Node {
-    /// Which of these outputs (some hundreds at most) are unspent in the node's chain, whatever waits in its mempool; in their order,
-    /// all as of one tip.
+    /// Which of these outputs (some hundreds at most) are unspent in the active chain, in the order of `outpoints` and all at one tip.
+    /// Spends in the mempool don't count.
     ///
     /// # Errors
     /// As [`Self::info`].
     pub fn unspent(&self, outpoints: &[OutPoint]) -> Result<AtTip<Vec<Option<Unspent>>>, NodeError> {
-        let rpc = Rpc::new(&self.link, Patience::ENDLESS);
+        let rpc = self.rpc(Patience::ENDLESS);
         let args: Vec<_> = outpoints.iter().map(|at| vec![json!(at.txid), json!(at.vout), json!(false)]).collect();
-        self.link.persist(
-            Patience::ENDLESS,
+        rpc.caller.persist(
             || "gettxout".into(),
             || {
                 let info: ChainInfo = rpc.call("getblockchaininfo", &[])?;
                 let tip = BlockId { height: info.blocks, hash: info.bestblockhash };
                 let mut found = Vec::with_capacity(outpoints.len());
-                for (outpoint, answer) in outpoints.iter().zip(rpc.batch::<Option<Found>>("gettxout", &args)?) {
-                    found.push(answer?.map(|answer| answer.into_unspent(*outpoint, tip)).transpose()?);
+                for (outpoint, answer) in outpoints.iter().zip(rpc.batch::<Option<TxOutAnswer>>("gettxout", &args)?) {
+                    found.push(answer?.map(|answer| unspent_at(answer, *outpoint, tip)).transpose()?);
                 }
-                // What isn't there doesn't say at which tip.
+                // The answer for a spent output, null, doesn't say at which tip.
                 let after: BlockHash = rpc.call("getbestblockhash", &[])?;
-                if after == tip.hash { Ok(AtTip { tip, found }) } else { Err(Problem::Wait(Trouble::Moved)) }
+                if after == tip.hash { Ok(AtTip { tip, found }) } else { Err(CallError::Retry(Transient::Moved)) }
             },
         )
     }
 
-    /// Every unspent output on one of these scripts, by a pass over the node's whole set: minutes on the main chain. The node takes a
-    /// request of 32 MB: twice the scripts' bytes, and 8 for each. An empty script can't be asked for. A request to stop ends the
-    /// pass in the node too.
+    /// Every unspent output on one of these scripts, by a scan of the node's whole set, which takes minutes on the main chain. The node
+    /// accepts a request of 32 MB: twice the scripts' bytes, and 8 for each. The script can't be empty. A stop request ends the scan in
+    /// the node too.
     ///
     /// # Errors
     /// As [`Self::info`].
     pub fn scan_unspent(&self, scripts: &[ScriptBuf]) -> Result<AtTip<Vec<Unspent>>, NodeError> {
         let raw: Vec<Value> = scripts.iter().map(|script| json!(format!("raw({script:x})"))).collect();
         let args = Arc::new([json!("start"), Value::Array(raw)]);
-        self.link.persist(
-            Patience::ENDLESS,
+        Caller::new(&self.link, Patience::ENDLESS).persist(
             || "scantxoutset".into(),
             || {
                 let scan = self.scan_once(&args)?;
                 let (true, Some(height), Some(hash)) = (scan.success, scan.height, scan.bestblock) else {
-                    return Err(Problem::Wait(Trouble::NotYet("somebody ended its scan for coins".into())));
+                    return Err(CallError::Retry(Transient::NotYet("its scan for coins was aborted".into())));
                 };
                 let tip = BlockId { height, hash };
-                Ok(AtTip { tip, found: scan.unspents.into_iter().map(Scanned::into_unspent).collect() })
+                Ok(AtTip { tip, found: scan.unspents.into_iter().map(ScannedCoin::into_unspent).collect() })
             },
         )
     }
 
-    /// One pass, on a thread of its own: this one looks for a request to stop.
-    fn scan_once(&self, args: &Arc<[Value; 2]>) -> Result<Scan, Problem> {
-        let (done, answer) = channel();
-        let (link, args) = (Arc::clone(&self.link), Arc::clone(args));
+    /// One scan, called on a thread of its own, while this one checks for a stop request.
+    fn scan_once(&self, args: &Arc<[Value; 2]>) -> Result<ScanAnswer, CallError> {
+        let (sender, receiver) = channel();
+        let caller = Caller::new(&self.link, Patience::with_calls_of(SCAN_LIMIT));
+        let args = Arc::clone(args);
         let scan = move || {
-            let rpc = Rpc::new(&link, Patience::calls_of(SCAN));
-            // Nobody listens any more where somebody asked to stop.
-            let _ = done.send(rpc.call::<Scan>("scantxoutset", args.as_ref()));
+            // After a stop request there is no receiver any longer.
+            let _ = sender.send(Rpc::new(caller).call::<ScanAnswer>("scantxoutset", args.as_ref()));
         };
-        let thread = std::thread::Builder::new().name("scan-coins".into());
-        thread
-            .spawn(scan)
-            .map_err(|error| Problem::bad("scantxoutset", format!("no thread can be started: {error}")))?;
+        let thread = thread::Builder::new().name("scan-coins".into()).spawn(scan).map_err(NodeError::Thread)?;
         loop {
-            match answer.recv_timeout(LOOK_EVERY) {
-                Ok(Err(Problem::Said { code: code::OUT_OF_RANGE, message })) if message.contains("in progress") => {
-                    return Err(Problem::Wait(Trouble::NotYet("it is scanning for coins already".into())));
+            match receiver.recv_timeout(CHECK_EVERY) {
+                Ok(Err(CallError::Rpc { code: code::OUT_OF_RANGE, message })) if message.contains("in progress") => {
+                    return Err(CallError::Retry(Transient::NotYet("it is scanning for coins already".into())));
                 }
-                Ok(answer) if !self.link.stop.requested() => return answer,
-                Err(RecvTimeoutError::Timeout) if !self.link.stop.requested() => {}
-                _ => break,
+                _ if self.link.stop.requested() => {
+                    self.abort_scan();
+                    return Err(NodeError::Stopped.into());
+                }
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    // Only a panic, which is a bug of ours, ends the thread without an answer.
+                    return match thread.join() {
+                        Err(panic) => resume_unwind(panic),
+                        Ok(()) => Err(CallError::bad("scantxoutset", "the call ended without an answer")),
+                    };
+                }
             }
         }
-        if self.link.stop.requested() {
-            self.abort_scan();
-            return Err(NodeError::Stopped.into());
-        }
-        Err(Problem::bad("scantxoutset", "the thread that asked for it panicked"))
     }
 
-    /// Tells the node that its scan is of no use any more, over a connection of its own: the others may have been hung up. A request for
-    /// a scan may still be on its way, so it is told until there was something to end.
+    /// Aborts the node's scan, over a connection of its own, as the others may have been hung up. The request for the scan may still be on
+    /// its way, so the call is repeated until there was a scan to abort.
     fn abort_scan(&self) {
-        let end = Instant::now() + ABORT;
+        let end = Instant::now() + ABORT_LIMIT;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             if self
                 .link
-                .aside(r#"{"jsonrpc":"2.0","id":0,"method":"scantxoutset","params":["abort"]}"#, left)
+                .call_aside(r#"{"jsonrpc":"2.0","id":0,"method":"scantxoutset","params":["abort"]}"#, left)
                 .is_some_and(|body| body.windows(4).any(|window| window == b"true"))
             {
                 return;
             }
-            std::thread::sleep(LOOK_EVERY.min(left));
+            thread::sleep(CHECK_EVERY.min(left));
         }
     }
 }
 
-impl Found {
-    fn into_unspent(self, outpoint: OutPoint, tip: BlockId) -> Result<Unspent, Problem> {
-        if self.bestblock != tip.hash {
-            return Err(Problem::Wait(Trouble::Moved));
-        }
-        let height = (tip.height + 1).checked_sub(self.confirmations);
-        let height = height.filter(|_| self.confirmations > 0).ok_or_else(|| {
-            Problem::bad("gettxout", format!("{outpoint} has {} confirmations at {tip}", self.confirmations))
-        })?;
-        let output = TxOut { value: self.value.0, script_pubkey: self.script_pubkey.into() };
-        Ok(Unspent { outpoint, output, height, coinbase: Some(self.coinbase) })
+/// The coin in an answer of `gettxout`, if that holds at `tip`.
+fn unspent_at(answer: TxOutAnswer, outpoint: OutPoint, tip: BlockId) -> Result<Unspent, CallError> {
+    if answer.bestblock != tip.hash {
+        return Err(CallError::Retry(Transient::Moved));
     }
+    let height = (tip.height + 1).checked_sub(answer.confirmations).filter(|_| answer.confirmations > 0);
+    let height = height.ok_or_else(|| {
+        CallError::bad("gettxout", format!("{outpoint} has {} confirmations at {tip}", answer.confirmations))
+    })?;
+    let coinbase = Some(answer.coinbase);
+    Ok(Unspent { outpoint, output: answer.into_output(), height, coinbase })
 }
 
-impl Scanned {
+impl ScannedCoin {
     fn into_unspent(self) -> Unspent {
         let outpoint = OutPoint { txid: self.txid, vout: self.vout };
         let output = TxOut { value: self.amount.0, script_pubkey: self.script_pubkey };

@@ -1,19 +1,19 @@
-//! The node's BIP158 filters, each proven before anything is concluded from it: from the node's own files where they can be read,
-//! else over REST. Knows which bytes are a block's filter, not what is looked for in it.
+//! The node's BIP158 filters, from the node's files if they can be read, else over REST. Each is proven by its filter header before
+//! anything is concluded from it. What the filters are matched against is left to the caller.
 //!
 //! ```text
-//! Filters ─┬─ flat    fltr?????.dat in the node's folder
+//! Filters ─┬─ files   fltr?????.dat in the node's folder
 //!          ├─ rest    /rest/blockfilter, /rest/blockfilterheaders
-//!          └─ proof   chained, are they the node's own? pure
+//!          └─ proof   chains filters up to a filter header; pure
 //! ```
 
-mod flat;
+mod files;
 mod proof;
 mod rest;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, RwLock};
 
 use bitcoin::BlockHash;
 use bitcoin::bip158::{FilterHash, FilterHeader};
@@ -24,64 +24,67 @@ use serde_json::json;
 
 use super::Node;
 use super::answers::Indexes;
-use super::error::{NodeError, Problem};
+use super::error::{CallError, NodeError};
 use super::info::{Capabilities, FILTER_INDEX, FilterIndex};
-use super::link::{Link, Patience};
+use super::link::Patience;
+use super::lock::{lock, read, write};
 use super::rest::Rest;
 use super::rpc::Rpc;
 use crate::chain::{BlockId, Height};
-use flat::{End, Flat, FlatError, Reader};
+use files::{FilterFileError, FilterFiles, RecordReader, SearchFrom};
 
-/// Blocks that one thread goes through in one go, at most: their records mostly lie in one file.
-const AT_ONCE: usize = 64;
+/// The most blocks that one thread takes at a time: their records are mostly in one file.
+const BLOCKS_PER_PART: usize = 64;
 
 /// The filters of one node, for any number of threads.
 pub struct Filters {
-    link: Arc<Link>,
-    way: Way,
-    /// Whether REST is open: for filter headers, where the filters come from the files too.
+    node: Node,
+    source: FilterSource,
+    /// Whether REST is open: then filter headers come over it, even if the filters come from files.
     rest: bool,
+    /// The node's version, on which the form of some REST paths depends.
     version: u64,
-    /// The height that the node's index is known to have come to. Where it fell back since, its filter headers tell.
+    /// Height up to which the node's index is known to have filters. If it has fallen back since, it has no filter headers there.
     reached: AtomicU32,
-    /// The block proven last, with its filter header: what is asked for next mostly follows it.
+    /// The block whose filter was last proven, and its filter header. The next request mostly begins with the block above it.
     last: Mutex<Option<(BlockHash, FilterHeader)>>,
 }
 
-enum Way {
-    Files(RwLock<Flat>),
+enum FilterSource {
+    Files(RwLock<FilterFiles>),
     Rest,
 }
 
-/// What is known of a block's filter before it is proven.
-struct Looked<T> {
+/// What was computed from a block's filter, and the filter's hash, by which the filter is still to be proven.
+struct Unproven<T> {
     hash: FilterHash,
-    told: T,
+    result: T,
 }
 
 impl Node {
-    /// The node's filters. Looks whether their files can be read; they are walked when a block is asked for.
+    /// The node's filters. Checks whether the filter files can be read; they are walked when blocks are requested.
     ///
     /// # Errors
-    /// [`NodeError::LaneCannotServe`] where the node keeps none, or neither its files nor REST give them, with the way out.
+    /// [`NodeError::LaneCannotServe`] if the node has no filters, or neither its files nor REST can be read, with the way out.
     pub fn filters(&self, capabilities: &Capabilities) -> Result<Filters, NodeError> {
-        let conf = self.link.connection.conf_name();
+        let conf = self.access().conf_name();
         let cannot = |why: String| Err(NodeError::LaneCannotServe { lane: "filters", why });
         let Some(reached) = capabilities.filter_index.through() else {
             return cannot(format!(
-                "the node keeps no filter index; add blockfilterindex=1 to {conf} and restart it, or use --lane auto"
+                "the node has no filter index; add blockfilterindex=1 to {conf} and restart it, or use --lane auto"
             ));
         };
-        let folder = self.link.connection.directory().map(|directory| directory.join("indexes/blockfilter/basic"));
-        let files = match folder {
-            Some(folder) => Flat::open(folder).map_err(|error| error.to_string()),
+        let files = match self.access().directory() {
+            Some(directory) => {
+                FilterFiles::open(directory.join("indexes/blockfilter/basic")).map_err(|error| error.to_string())
+            }
             None => Err("the node's directory is not known (--bitcoin-datadir)".into()),
         };
-        let way = match files {
-            Ok(flat) => Way::Files(RwLock::new(flat)),
+        let source = match files {
+            Ok(files) => FilterSource::Files(RwLock::new(files)),
             Err(why) if capabilities.rest => {
                 tracing::info!("filters come over REST, not from the node's files: {why}");
-                Way::Rest
+                FilterSource::Rest
             }
             Err(why) => {
                 return cannot(format!(
@@ -89,79 +92,89 @@ impl Node {
                 ));
             }
         };
-        let (link, rest, version) = (Arc::clone(&self.link), capabilities.rest, capabilities.version);
-        Ok(Filters { link, way, rest, version, reached: AtomicU32::new(reached), last: Mutex::default() })
+        Ok(Filters {
+            node: self.clone(),
+            source,
+            rest: capabilities.rest,
+            version: capabilities.version,
+            reached: AtomicU32::new(reached),
+            last: Mutex::default(),
+        })
     }
 }
 
 impl Filters {
-    /// `files` or `rest`: where the filters come from.
+    /// Where the filters come from: `files` or `rest`.
     pub fn source(&self) -> &'static str {
-        match self.way {
-            Way::Files(_) => "files",
-            Way::Rest => "rest",
+        match self.source {
+            FilterSource::Files(_) => "files",
+            FilterSource::Rest => "rest",
         }
     }
 
-    /// The height that the node's index has come to; `None` where it has none, or none any more.
+    /// Height up to which the node's index has filters; `None` if it has none, or no longer any.
     ///
     /// # Errors
     /// [`NodeError::BadAnswer`], [`NodeError::Stopped`].
     pub fn through(&self) -> Result<Option<Height>, NodeError> {
-        let indexes: Indexes = self.rpc().ask("getindexinfo", &[json!(FILTER_INDEX)])?;
+        let indexes: Indexes = self.rpc().call_until_answered("getindexinfo", &[json!(FILTER_INDEX)])?;
         Ok(FilterIndex::of(&indexes).through())
     }
 
-    /// What `look` says of the filter of each of `blocks`, one following the other on the node's chain, the first following
-    /// `previous` (which doesn't matter for the genesis block). `None` where there is no filter, or where it isn't the one that the
-    /// node has a filter header for: such a block has to be read. `look` may have been called for it, in vain.
+    /// Calls `inspect` with the filter of each of `blocks` and returns the results. The blocks follow each other on the active chain, the
+    /// first follows `previous` (of no matter for the genesis block). The result is `None` if there is no filter, or if it doesn't match
+    /// the node's filter header, after `inspect` was called in vain; such a block has to be read.
     ///
-    /// Blocks are spread over the threads of the rayon pool it is called in. `start` makes what `look` keeps between two blocks.
+    /// Spreads the blocks over the threads of the rayon pool that it is called in. `new_state` makes the state that `inspect` keeps from
+    /// one block to the next.
     ///
     /// # Errors
-    /// [`NodeError::BadAnswer`], [`NodeError::Stopped`]. Files that can't be read are no error: their blocks are `None`.
-    pub fn look<S, T: Send>(
+    /// [`NodeError::BadAnswer`], [`NodeError::Stopped`]. If files can't be read, their blocks are `None`.
+    pub fn inspect<S, T: Send>(
         &self,
         previous: BlockHash,
         blocks: &[BlockId],
-        start: impl Fn() -> S + Send + Sync,
-        look: impl Fn(&mut S, BlockId, &[u8]) -> T + Send + Sync,
+        new_state: impl Fn() -> S + Send + Sync,
+        inspect: impl Fn(&mut S, BlockId, &[u8]) -> T + Send + Sync,
     ) -> Result<Vec<Option<T>>, NodeError> {
         let indexed = self.indexed(blocks)?;
-        let mut told: Vec<Option<T>> = Vec::new();
-        told.resize_with(blocks.len(), || None);
-        let Some(first) = indexed.first() else { return Ok(told) };
-        let mut headers = Headers { filters: self, blocks: indexed, known: HashMap::new() };
-        let kept = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match (first.height, kept) {
+        let mut results: Vec<Option<T>> = Vec::new();
+        results.resize_with(blocks.len(), || None);
+        let Some(first) = indexed.first() else { return Ok(results) };
+        let mut headers = FilterHeaders { filters: self, blocks: indexed, known: HashMap::new() };
+        let last = *lock(&self.last);
+        let before = match (first.height, last) {
             (0, _) => Some(FilterHeader::all_zeros()),
             (_, Some((block, header))) if block == previous => Some(header),
             _ => self.header(previous)?,
         };
-        // Without it nothing can be proven; it comes when the index does.
-        let Some(before) = before else { return Ok(told) };
+        // Without it nothing can be proven. The node has it once it has indexed that block.
+        let Some(before) = before else { return Ok(results) };
 
-        let found = self.look_at_all(indexed, &start, &look)?;
-        let hashes: Vec<_> = found.iter().map(|found| found.as_ref().map(|found| found.hash)).collect();
+        let unproven = self.inspect_unproven(indexed, &new_state, &inspect)?;
+        let hashes: Vec<_> = unproven.iter().map(|found| found.as_ref().map(|found| found.hash)).collect();
         let right = proof::prove(before, &hashes, |at| headers.of(at))?;
         if let (Some(last), Some(header)) = (indexed.last(), headers.of(indexed.len() - 1)?) {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((last.hash, header));
+            *lock(&self.last) = Some((last.hash, header));
         }
-        for (at, (found, right)) in found.into_iter().zip(right).enumerate() {
-            told[at] = match found {
-                Some(found) if right => Some(found.told),
+        for (at, (found, right)) in unproven.into_iter().zip(right).enumerate() {
+            results[at] = match found {
+                Some(found) if right => Some(found.result),
                 Some(_) => match (headers.before(before, at)?, headers.of(at)?) {
-                    (Some(previous), Some(wanted)) => self.look_elsewhere(indexed[at], previous, wanted, &start, &look),
-                    // Not indexed yet, although it should be.
+                    (Some(previous), Some(own)) => {
+                        let filter = self.find_filter_with_header(indexed[at], previous, own);
+                        filter.map(|filter| inspect(&mut new_state(), indexed[at], &filter))
+                    }
+                    // The index has fallen back since.
                     _ => None,
                 },
                 None => None,
             };
         }
-        Ok(told)
+        Ok(results)
     }
 
-    /// Those of `blocks` that the node's index has come to.
+    /// Those of `blocks` for which the node's index has filters.
     fn indexed<'a>(&self, blocks: &'a [BlockId]) -> Result<&'a [BlockId], NodeError> {
         if blocks.last().is_some_and(|last| last.height > self.reached.load(Ordering::Relaxed)) {
             let Some(through) = self.through()? else { return Ok(&[]) };
@@ -171,144 +184,161 @@ impl Filters {
         Ok(&blocks[..blocks.partition_point(|id| id.height <= reached)])
     }
 
-    /// Finds out where the filters of `blocks` lie. [`Self::look`] does so too; but it may take seconds, which are no part of what
-    /// looking costs.
-    pub fn find(&self, blocks: &[BlockId]) {
-        if let Way::Files(flat) = &self.way
-            && let Err(error) = self.walk_for(flat, blocks)
+    /// Locates the filters of `blocks`. [`Self::inspect`] does so too. But it can take seconds, and a caller that measures what matching
+    /// costs calls this first.
+    pub fn locate(&self, blocks: &[BlockId]) {
+        if let FilterSource::Files(files) = &self.source
+            && let Err(error) = self.walk_files(files, blocks)
         {
             tracing::warn!("{error}: blocks are read instead");
         }
     }
 
-    /// Walks more files, and those that have changed, if one of these blocks isn't known yet.
-    fn walk_for(&self, flat: &RwLock<Flat>, blocks: &[BlockId]) -> Result<(), FlatError> {
-        let complete = {
-            let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
-            blocks.iter().all(|id| !flat.places(id.hash).is_empty())
+    /// Walks files if one of `blocks` isn't located yet.
+    fn walk_files(&self, files: &RwLock<FilterFiles>, blocks: &[BlockId]) -> Result<(), FilterFileError> {
+        let is_complete = {
+            let files = read(files);
+            blocks.iter().all(|id| !files.locations(id.hash).is_empty())
         };
-        if complete {
+        if is_complete {
             return Ok(());
         }
-        // Whoever is near the index's end shall not wait for all that lies below.
+        // For a block near the index's end, the files need not be walked from the first on.
         let reached = self.reached.load(Ordering::Relaxed);
-        let near = blocks.first().is_some_and(|first| first.height > reached - reached / 8);
-        let from = if near { End::Newest } else { End::Oldest };
-        let stop = || self.link.stop.requested();
-        flat.write().unwrap_or_else(PoisonError::into_inner).search(blocks, from, stop)
+        let is_near_end = blocks.first().is_some_and(|first| first.height > reached - reached / 8);
+        let from = if is_near_end { SearchFrom::Newest } else { SearchFrom::Oldest };
+        write(files).search(blocks, from, || self.node.link.stop.requested())
     }
 
-    /// Each block's filter, where one is found, not proven yet.
-    fn look_at_all<S, T: Send>(
+    /// Calls `inspect` with the first filter that is found for each block.
+    fn inspect_unproven<S, T: Send>(
         &self,
         blocks: &[BlockId],
-        start: impl Fn() -> S + Send + Sync,
-        look: impl Fn(&mut S, BlockId, &[u8]) -> T + Send + Sync,
-    ) -> Result<Vec<Option<Looked<T>>>, NodeError> {
-        let looked = |state: &mut S, id: BlockId, filter: &[u8]| Looked {
+        new_state: impl Fn() -> S + Send + Sync,
+        inspect: impl Fn(&mut S, BlockId, &[u8]) -> T + Send + Sync,
+    ) -> Result<Vec<Option<Unproven<T>>>, NodeError> {
+        let inspect = |state: &mut S, id: BlockId, filter: &[u8]| Unproven {
             hash: FilterHash::hash(filter),
-            told: look(state, id, filter),
+            result: inspect(state, id, filter),
         };
-        let flat = match &self.way {
-            Way::Files(flat) => flat,
-            Way::Rest => {
-                let part = |state: &mut S, part: &[BlockId]| {
-                    let one = |id: &BlockId| Ok(self.by_rest(id.hash)?.map(|filter| looked(state, *id, &filter)));
-                    part.iter().map(one).collect::<Result<Vec<_>, NodeError>>()
-                };
-                let parts: Result<Vec<_>, _> = blocks.par_chunks(share(blocks)).map_init(start, part).collect();
-                return Ok(parts?.into_iter().flatten().collect());
-            }
+        // So many parts that all threads have some.
+        let part_length = blocks.len().div_ceil(rayon::current_num_threads()).clamp(1, BLOCKS_PER_PART);
+        let parts = blocks.par_chunks(part_length);
+        let FilterSource::Files(files) = &self.source else {
+            let parts: Result<Vec<_>, NodeError> = parts
+                .map_init(new_state, |state, part| {
+                    let filters = part.iter().map(|id| {
+                        let filter = self.filter_over_rest(id.hash)?;
+                        Ok(filter.map(|filter| inspect(state, *id, &filter)))
+                    });
+                    filters.collect::<Result<Vec<_>, NodeError>>()
+                })
+                .collect();
+            return Ok(parts?.into_iter().flatten().collect());
         };
-        self.find(blocks);
-        let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
+        self.locate(blocks);
+        let files = read(files);
         let warned = AtomicBool::new(false);
-        let one = |(state, reader): &mut (S, Reader), id: BlockId| {
-            for place in flat.places(id.hash) {
-                match reader.read(&flat, id.hash, *place) {
-                    Ok(Some(filter)) => return Some(looked(state, id, filter)),
-                    Ok(None) => {}
-                    Err(error) if !warned.swap(true, Ordering::Relaxed) => {
-                        tracing::warn!("{error}: block {id} is read instead, and so are others like it");
-                    }
-                    Err(_) => {}
-                }
-            }
-            None
-        };
-        let part = |kept: &mut (S, Reader), part: &[BlockId]| part.iter().map(|id| one(kept, *id)).collect::<Vec<_>>();
-        let parts: Vec<_> = blocks.par_chunks(share(blocks)).map_init(|| (start(), Reader::default()), part).collect();
+        let parts: Vec<_> = parts
+            .map_init(
+                || (new_state(), RecordReader::default()),
+                |(state, reader), part| {
+                    let filters = part.iter().map(|id| {
+                        inspect_file_filter(&files, reader, *id, &warned, |filter| inspect(state, *id, filter))
+                    });
+                    filters.collect::<Vec<_>>()
+                },
+            )
+            .collect();
         Ok(parts.into_iter().flatten().collect())
     }
 
-    /// The block's record that was found first holds another filter than the node's: after a crash there may be a second one.
-    fn look_elsewhere<S, T>(
-        &self,
-        id: BlockId,
-        previous: FilterHeader,
-        wanted: FilterHeader,
-        start: impl Fn() -> S,
-        look: impl Fn(&mut S, BlockId, &[u8]) -> T,
-    ) -> Option<T> {
-        if let Way::Files(flat) = &self.way {
-            let flat = flat.read().unwrap_or_else(PoisonError::into_inner);
-            let mut reader = Reader::default();
-            for place in flat.places(id.hash) {
-                if let Ok(Some(filter)) = reader.read(&flat, id.hash, *place)
-                    && FilterHash::hash(filter).filter_header(&previous) == wanted
+    /// The filter of a block that results in the filter header `own`, if it is in the files: after a crash of the node, a block can have
+    /// two records, and the first one was another filter.
+    fn find_filter_with_header(&self, id: BlockId, previous: FilterHeader, own: FilterHeader) -> Option<Vec<u8>> {
+        if let FilterSource::Files(files) = &self.source {
+            let files = read(files);
+            let mut reader = RecordReader::default();
+            for location in files.locations(id.hash) {
+                if let Ok(Some(filter)) = reader.read(&files, id.hash, *location)
+                    && FilterHash::hash(filter).filter_header(&previous) == own
                 {
-                    return Some(look(&mut start(), id, filter));
+                    return Some(filter.to_vec());
                 }
             }
         }
-        tracing::warn!(
-            "the filter of block {id} is not the one that the node has a header for: the block is read instead"
-        );
+        tracing::warn!("the filter of block {id} doesn't match the node's filter header: the block is read instead");
         None
     }
 
-    fn by_rest(&self, block: BlockHash) -> Result<Option<Vec<u8>>, NodeError> {
-        let rest = Rest { link: &self.link, patience: Patience::ENDLESS };
-        self.link.persist(Patience::ENDLESS, || format!("the filter of block {block}"), || rest::filter(rest, block))
+    fn filter_over_rest(&self, block: BlockHash) -> Result<Option<Vec<u8>>, NodeError> {
+        let rest = self.rest();
+        rest.caller.persist(|| format!("the filter of block {block}"), || rest::filter(&rest, block))
     }
 
-    /// The filter header that the node has for a block; `None` where it has none (yet).
+    /// The node's filter header of a block; `None` if it has none, or not yet.
     fn header(&self, block: BlockHash) -> Result<Option<FilterHeader>, NodeError> {
         let what = || format!("the filter header of block {block}");
         if self.rest {
-            let rest = Rest { link: &self.link, patience: Patience::ENDLESS };
-            return self.link.persist(Patience::ENDLESS, what, || rest::header(rest, block, self.version));
+            let rest = self.rest();
+            return rest.caller.persist(what, || rest::header(&rest, block, self.version));
         }
         let rpc = self.rpc();
-        let ask = || match rpc.call::<FilterAnswer>("getblockfilter", &[json!(block.to_string())]) {
-            Ok(answer) => Ok(Some(answer.header)),
-            // Not indexed yet, not connected, unknown: Core has a code for each, and all mean that there is none.
-            Err(Problem::Said { .. }) => Ok(None),
-            Err(other) => Err(other),
-        };
-        self.link.persist(Patience::ENDLESS, what, ask)
+        rpc.caller.persist(what, || {
+            match rpc.call::<BlockFilterAnswer>("getblockfilter", &[json!(block.to_string())]) {
+                Ok(answer) => Ok(Some(answer.header)),
+                // Not indexed yet, not connected, unknown block: Core has a code for each, and all mean that there is none.
+                Err(CallError::Rpc { .. }) => Ok(None),
+                Err(other) => Err(other),
+            }
+        })
     }
 
     fn rpc(&self) -> Rpc {
-        Rpc::new(&self.link, Patience::ENDLESS)
+        self.node.rpc(Patience::ENDLESS)
     }
+
+    fn rest(&self) -> Rest {
+        self.node.rest(Patience::ENDLESS)
+    }
+}
+
+/// Calls `inspect` with the first filter of a block that can be read. Logs an error, unless `warned` says that one was logged.
+fn inspect_file_filter<T>(
+    files: &FilterFiles,
+    reader: &mut RecordReader,
+    id: BlockId,
+    warned: &AtomicBool,
+    inspect: impl FnOnce(&[u8]) -> T,
+) -> Option<T> {
+    for location in files.locations(id.hash) {
+        match reader.read(files, id.hash, *location) {
+            Ok(Some(filter)) => return Some(inspect(filter)),
+            Ok(None) => {}
+            Err(error) if !warned.swap(true, Ordering::Relaxed) => {
+                tracing::warn!("{error}: block {id} is read instead, and others like it");
+            }
+            Err(_) => {}
+        }
+    }
+    None
 }
 
 /// Of `getblockfilter`.
 #[derive(Debug, Deserialize)]
-struct FilterAnswer {
+struct BlockFilterAnswer {
     header: FilterHeader,
 }
 
-/// The filter headers of a row of blocks, each asked for once.
-struct Headers<'a> {
+/// The node's filter headers of consecutive blocks, each requested once.
+struct FilterHeaders<'a> {
     filters: &'a Filters,
     blocks: &'a [BlockId],
     known: HashMap<usize, Option<FilterHeader>>,
 }
 
-impl Headers<'_> {
-    /// The header before a block's: of the block before it, or `first`.
+impl FilterHeaders<'_> {
+    /// The filter header of the block before the one at index `at`; for the first, `first`.
     fn before(&mut self, first: FilterHeader, at: usize) -> Result<Option<FilterHeader>, NodeError> {
         at.checked_sub(1).map_or(Ok(Some(first)), |before| self.of(before))
     }
@@ -321,9 +351,4 @@ impl Headers<'_> {
         self.known.insert(at, header);
         Ok(header)
     }
-}
-
-/// How many of `blocks` one thread goes through in one go: so many that all threads have some.
-fn share(blocks: &[BlockId]) -> usize {
-    blocks.len().div_ceil(rayon::current_num_threads()).clamp(1, AT_ONCE)
 }

@@ -1,22 +1,22 @@
-//! Are these filters the node's own? Chained, each must give the filter header that the node has for its block (BIP157). Pure.
+//! Proves filters by the node's filter headers: chained, each filter must result in the header of its block (BIP157). Pure.
 
 use bitcoin::bip158::{FilterHash, FilterHeader};
 
-/// Tells which of the filters of consecutive blocks are right. `filters` holds their hashes in order, `None` where there is no
-/// filter; `previous` is the filter header of the block before them. `told(at)` asks the node for a block's filter header; `None`
-/// where it has none, as for every block behind one without.
+/// Finds out which of the filters of consecutive blocks are right. `filters` holds their hashes in order, `None` for a missing one;
+/// `previous` is the filter header of the block before the first. `header_of(at)` gets the node's filter header of a block, `None` if it
+/// has none; then it has none for the blocks above either.
 ///
-/// One header is asked for where all are right; for each wrong one some more, the fewer the closer it is to the one before it.
+/// If all filters are right it gets one or two headers. Each wrong one takes some more, the fewer the closer it is to the one before.
 ///
 /// # Errors
-/// What `told` fails with.
+/// Those of `header_of`.
 pub fn prove<E>(
     previous: FilterHeader,
     filters: &[Option<FilterHash>],
-    mut told: impl FnMut(usize) -> Result<Option<FilterHeader>, E>,
+    mut header_of: impl FnMut(usize) -> Result<Option<FilterHeader>, E>,
 ) -> Result<Vec<bool>, E> {
     let mut right = vec![false; filters.len()];
-    let end = known(filters.len(), &mut told)?;
+    let end = count_with_header(filters.len(), &mut header_of)?;
     let (mut next, mut header) = (0, previous);
     while next < end {
         let chained: Vec<FilterHeader> = filters[next..end]
@@ -27,12 +27,12 @@ pub fn prove<E>(
                 Some(*last)
             })
             .collect();
-        let same = same(&chained, |at| told(next + at))?;
-        right[next..next + same].fill(true);
-        next += same;
+        let matching = count_matching(&chained, |at| header_of(next + at))?;
+        right[next..next + matching].fill(true);
+        next += matching;
         if next < end {
-            // Missing, or another than the node's. What comes behind it may be right again.
-            let Some(restart) = told(next)? else { break };
+            // This filter is missing, or not the node's; those behind it may be right again.
+            let Some(restart) = header_of(next)? else { break };
             header = restart;
             next += 1;
         }
@@ -40,15 +40,18 @@ pub fn prove<E>(
     Ok(right)
 }
 
-/// How many of the first `all` blocks the node has filter headers for.
-fn known<E>(all: usize, told: &mut impl FnMut(usize) -> Result<Option<FilterHeader>, E>) -> Result<usize, E> {
-    if all == 0 || told(all - 1)?.is_some() {
+/// The number of the first `all` blocks for which the node has a filter header.
+fn count_with_header<E>(
+    all: usize,
+    header_of: &mut impl FnMut(usize) -> Result<Option<FilterHeader>, E>,
+) -> Result<usize, E> {
+    if all == 0 || header_of(all - 1)?.is_some() {
         return Ok(all);
     }
     let (mut low, mut high) = (0, all - 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        match told(middle)? {
+        match header_of(middle)? {
             Some(_) => low = middle + 1,
             None => high = middle,
         }
@@ -56,22 +59,22 @@ fn known<E>(all: usize, told: &mut impl FnMut(usize) -> Result<Option<FilterHead
     Ok(low)
 }
 
-/// How many of `chained`, from the first on, are as told. Each rests on all before it: where one is as told, they are too; and
-/// behind one that isn't, none is.
-fn same<E>(
+/// The number of `chained` headers, from the first on, that are the node's. A header depends on all before it: if one is the node's, so
+/// are they, and behind one that isn't, none is.
+fn count_matching<E>(
     chained: &[FilterHeader],
-    mut told: impl FnMut(usize) -> Result<Option<FilterHeader>, E>,
+    mut header_of: impl FnMut(usize) -> Result<Option<FilterHeader>, E>,
 ) -> Result<usize, E> {
-    let mut holds = |at: usize| told(at).map(|header| header == Some(chained[at]));
+    let mut matches = |at: usize| header_of(at).map(|header| header == Some(chained[at]));
     let Some(last) = chained.len().checked_sub(1) else { return Ok(0) };
-    if holds(last)? {
+    if matches(last)? {
         return Ok(chained.len());
     }
-    // All before `low` are as told, `high` is not. Steps double, since wrong ones come in rows.
+    // All before `low` match, `high` doesn't. Steps double, as wrong filters come in runs.
     let (mut low, mut high, mut step) = (0, last, 1);
     while low < high {
         let middle = low + (step - 1).min((high - low) / 2);
-        if holds(middle)? {
+        if matches(middle)? {
             low = middle + 1;
             step *= 2;
         } else {
@@ -101,14 +104,14 @@ mod tests {
             .collect()
     }
 
-    /// What is found of `found` where the node has `headers`, and how often it is asked.
+    /// Which of `found` are right if the node has `headers`, and how many headers that took.
     fn proven(found: &[Option<FilterHash>], headers: &[FilterHeader]) -> (Vec<bool>, usize) {
         let mut asked = 0;
-        let told = |at: usize| {
+        let header_of = |at: usize| {
             asked += 1;
             Ok::<_, Infallible>(headers.get(at).copied())
         };
-        let Ok(right) = prove(FilterHeader::all_zeros(), found, told);
+        let Ok(right) = prove(FilterHeader::all_zeros(), found, header_of);
         (right, asked)
     }
 
@@ -125,18 +128,18 @@ mod tests {
         for at in [0, 1, 2, 3, 998, 1998, 1999] {
             let mut wrong = found.clone();
             wrong[at] = Some(FilterHash::hash(b"another"));
-            let (told, asked) = proven(&wrong, &headers);
-            assert!(told.iter().enumerate().all(|(block, right)| *right == (block != at)), "{at}");
+            let (right, asked) = proven(&wrong, &headers);
+            assert!(right.iter().enumerate().all(|(block, right)| *right == (block != at)), "{at}");
             assert!(asked < 40, "{at} {asked}");
         }
         assert_eq!(proven(&[], &headers), (vec![], 0));
         assert_eq!(proven(&found, &[]).0, vec![false; 2000]);
-        let (told, asked) = proven(&vec![None; 2000], &headers);
-        assert_eq!((told, asked), (vec![false; 2000], 2001));
+        let (right, asked) = proven(&vec![None; 2000], &headers);
+        assert_eq!((right, asked), (vec![false; 2000], 2001));
     }
 
     #[test]
-    fn an_error_of_the_node_ends_it() {
+    fn an_error_of_the_node_is_returned() {
         let found = [Some(FilterHash::hash(b""))];
         assert_eq!(prove(FilterHeader::all_zeros(), &found, |_| Err("away")), Err("away"));
     }
@@ -149,15 +152,15 @@ mod tests {
         ) {
             let right = filters(u32::try_from(fates.len()).unwrap());
             let headers = chain(&right);
-            // 0 as the node has it, 1 another, 2 missing.
+            // 0 is the node's filter, 1 another one, 2 none.
             let found: Vec<_> = right.iter().zip(&fates).map(|(filter, fate)| match fate {
                 0 => Some(*filter),
                 1 => Some(FilterHash::hash(&filter[..])),
                 _ => None,
             }).collect();
-            let (told, _) = proven(&found, &headers[..known.min(headers.len())]);
+            let (proven, _) = proven(&found, &headers[..known.min(headers.len())]);
             let expected: Vec<_> = fates.iter().enumerate().map(|(at, fate)| *fate == 0 && at < known).collect();
-            prop_assert_eq!(told, expected);
+            prop_assert_eq!(proven, expected);
         }
     }
 }

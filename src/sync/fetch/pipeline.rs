@@ -29,13 +29,11 @@ use super::source::{Connection, Filtering, Source, Spent};
 use super::window::{Room, Way};
 use crate::chain::header::{self, HeaderError};
 use crate::chain::{BlockId, Height};
+use crate::node::HEADERS_PER_CALL;
 use crate::scan::block::Proof;
 use crate::scan::{BlockScan, scan};
 use crate::stop::Stop;
 use crate::sync::SyncError;
-
-/// Headers asked for in one call; Core's REST gives no more.
-const HEADERS_AT_ONCE: usize = 2000;
 
 /// Blocks whose memory is kept for those to come.
 const SPARE: usize = 16;
@@ -249,7 +247,7 @@ fn feed_headers(
     let costs = pool.source.costs() / u32::try_from(scanners.current_num_threads()).unwrap_or(1);
     let mut sieve = Sieve::new(interest.sought.as_ref(), order.filtering, costs);
     while next <= last {
-        let wanted = HEADERS_AT_ONCE.min((last - next) as usize + 1);
+        let wanted = HEADERS_PER_CALL.min((last - next) as usize + 1);
         let headers = pool.with(|node| node.headers(next, wanted)).map_err(SyncError::from_node)?;
         if headers.is_empty() || headers.len() > wanted {
             // The height was the node's own a moment ago.

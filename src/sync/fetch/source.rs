@@ -229,7 +229,7 @@ impl Connection for LaneConnection {
 
     fn find(&mut self, blocks: &[BlockId]) {
         if let Some(filters) = self.filters.open() {
-            filters.find(blocks);
+            filters.locate(blocks);
         }
     }
 
@@ -241,7 +241,7 @@ impl Connection for LaneConnection {
     ) -> Result<Vec<Option<Said>>, NodeError> {
         let look = |matcher: &mut Matcher, id, filter: &[u8]| Said::by(judge, matcher, id, filter);
         match self.filters.open() {
-            Some(filters) => filters.look(previous, blocks, Matcher::default, look),
+            Some(filters) => filters.inspect(previous, blocks, Matcher::default, look),
             None => Ok(blocks.iter().map(|_| None).collect()),
         }
     }

@@ -8,6 +8,7 @@ use bitcoin::{BlockHash, Work};
 
 use crate::chain::{BlockId, Height};
 use crate::index::View;
+use crate::node::HEADERS_PER_CALL;
 use crate::sync::SyncError;
 use crate::sync::fetch::pipeline::{ConnectionPool, linked};
 use crate::sync::fetch::source::Source;
@@ -25,9 +26,6 @@ pub enum Standing {
         fork: Height,
     },
 }
-
-/// Headers read at once while comparing.
-const HEADERS_AT_ONCE: usize = 2000;
 
 /// Compares the node's active chain with the index, whose tip is `tip`.
 ///
@@ -82,7 +80,7 @@ fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId)
     let mut next = fork + 1;
     let mut previous: BlockHash = view.known_header(fork)?.block_hash();
     loop {
-        let headers = pool.with(|node| node.headers(next, HEADERS_AT_ONCE)).map_err(SyncError::from_node)?;
+        let headers = pool.with(|node| node.headers(next, HEADERS_PER_CALL)).map_err(SyncError::from_node)?;
         if headers.is_empty() {
             return Ok(false);
         }

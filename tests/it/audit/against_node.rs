@@ -10,7 +10,7 @@ use coinhound::chain::{Chain as Name, Height, ScriptHash};
 use coinhound::index::keys::{CoinKey, TxPosition, outpoint_key, txid_key};
 use coinhound::index::values::{Coin, Record};
 use coinhound::index::{Family, View};
-use coinhound::node::{Connection, Given, Node as Asked, Origin, Settings};
+use coinhound::node::{Given, Node as Asked, NodeAccess, NodeSettings, Origin};
 use coinhound::stop::Stop;
 use coinhound::trace::{Fate, Rule, RuleTaint, Taint};
 
@@ -46,12 +46,12 @@ impl Scene {
     }
 
     fn asked(&self) -> Asked {
-        let settings = Settings {
+        let settings = NodeSettings {
             datadir: Some(Given::new(self.node.datadir().to_owned(), Origin::Flag)),
             rpc_url: Some(Given::new(self.node.rpc_url(), Origin::Flag)),
-            ..Settings::for_chain(Name::Regtest)
+            ..NodeSettings::for_chain(Name::Regtest)
         };
-        Asked::new(Connection::resolve(&settings).unwrap(), Stop::default())
+        Asked::new(NodeAccess::resolve(&settings).unwrap(), Stop::default())
     }
 
     /// The first difference of coins asked for one by one.

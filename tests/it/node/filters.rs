@@ -7,7 +7,7 @@ use std::path::Path;
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf};
 use coinhound::chain::{BlockId, Chain};
-use coinhound::node::{Connection, Filters, Given, LaneChoice, Node as Asked, NodeError, Origin, Settings};
+use coinhound::node::{Filters, Given, LaneChoice, Node as Asked, NodeAccess, NodeError, NodeSettings, Origin};
 use coinhound::scan::{Matcher, Needles};
 use coinhound::stop::Stop;
 use serde_json::json;
@@ -20,14 +20,14 @@ use crate::support::random::Rng;
 /// A handle to the node that believes the node's folder to be `folder`.
 fn asked(node: &Bitcoind, folder: &Path) -> Asked {
     let chain = if node.chain() == "main" { Chain::Main } else { Chain::Regtest };
-    let settings = Settings {
+    let settings = NodeSettings {
         datadir: Some(Given::new(folder.to_owned(), Origin::Flag)),
         rpc_url: Some(Given::new(node.rpc_url(), Origin::Flag)),
         rpc_cookie_file: Some(Given::new(node.cookie_file(), Origin::Flag)),
         lane: Given::new(LaneChoice::Auto, Origin::Flag),
-        ..Settings::for_chain(chain)
+        ..NodeSettings::for_chain(chain)
     };
-    Asked::new(Connection::resolve(&settings).unwrap(), Stop::default())
+    Asked::new(NodeAccess::resolve(&settings).unwrap(), Stop::default())
 }
 
 fn filters_in(node: &Bitcoind, folder: &Path) -> Result<Filters, NodeError> {
@@ -51,7 +51,7 @@ fn read(filters: &Filters, blocks: &[BlockId], a_call: usize) -> Vec<Option<Vec<
     let mut previous = BlockHash::all_zeros();
     let mut found = Vec::new();
     for part in blocks.chunks(a_call) {
-        found.extend(filters.look(previous, part, || (), |(), _, filter| filter.to_vec()).unwrap());
+        found.extend(filters.inspect(previous, part, || (), |(), _, filter| filter.to_vec()).unwrap());
         previous = part.last().unwrap().hash;
     }
     found
@@ -160,7 +160,7 @@ fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_bl
                 let select = |matcher: &mut Matcher, id: BlockId, filter: &[u8]| {
                     matcher.matches(filter, id.hash, &needles).unwrap()
                 };
-                let selected = filters.look(BlockHash::all_zeros(), &blocks, Matcher::default, select).unwrap();
+                let selected = filters.inspect(BlockHash::all_zeros(), &blocks, Matcher::default, select).unwrap();
                 let expected: BTreeSet<_> = part.iter().flat_map(|(_, heights)| *heights).copied().collect();
                 let selected: BTreeSet<_> = (0..600).filter(|height| selected[*height].unwrap()).collect();
                 // At this chain and these scripts no filter guesses wrong.
@@ -284,17 +284,17 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
         check(&node, "and there again");
 
         // Of a chain that was left, or that never was, and above the tip: never anything wrong.
-        let stale = filters.look(old[30].hash, &old[31..], || (), |(), _, filter| filter.to_vec()).unwrap();
+        let stale = filters.inspect(old[30].hash, &old[31..], || (), |(), _, filter| filter.to_vec()).unwrap();
         let stale_right = told(&node, &old[31..]);
         assert!(stale.iter().zip(&stale_right).all(|(found, right)| found.is_none() || found == right));
         let beyond: Vec<_> = (39..45)
             .map(|height| new.get(height as usize).copied().unwrap_or(BlockId { height, hash: old[3].hash }))
             .collect();
-        let found = filters.look(new[38].hash, &beyond, || (), |(), _, _| ()).unwrap();
+        let found = filters.inspect(new[38].hash, &beyond, || (), |(), _, _| ()).unwrap();
         assert_eq!(found, [Some(()), Some(()), None, None, None, None]);
-        let nowhere = filters.look(BlockHash::hash(b"none"), &new[30..], || (), |(), _, _| ()).unwrap();
+        let nowhere = filters.inspect(BlockHash::hash(b"none"), &new[30..], || (), |(), _, _| ()).unwrap();
         assert_eq!(nowhere, vec![None; 11], "nothing is proven without the header before");
-        let other = filters.look(new[5].hash, &new[30..], || (), |(), _, _| ()).unwrap();
+        let other = filters.inspect(new[5].hash, &new[30..], || (), |(), _, _| ()).unwrap();
         assert_eq!(
             (other[0], &other[1..]),
             (None, &vec![Some(()); 10][..]),

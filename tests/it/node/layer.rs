@@ -16,7 +16,7 @@ use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::{Block, BlockHash, OutPoint, TxOut};
 use coinhound::chain::{BlockId, Chain};
 use coinhound::node::{
-    Capabilities, Connection, FilterIndex, Given, LaneChoice, Node, NodeError, NodeInfo, Origin, Settings, Worker,
+    Capabilities, FilterIndex, Given, LaneChoice, Node, NodeAccess, NodeError, NodeInfo, NodeSettings, Origin, Worker,
 };
 use coinhound::stop::Stop;
 use serde_json::{Value, json};
@@ -72,11 +72,11 @@ impl Bitcoind {
         self.dir.path().join(folder).join(".cookie")
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> NodeSettings {
+        NodeSettings {
             datadir: Some(Given::new(self.dir.path().to_owned(), Origin::Flag)),
             rpc_url: Some(Given::new(self.url(), Origin::Flag)),
-            ..Settings::for_chain(self.chain)
+            ..NodeSettings::for_chain(self.chain)
         }
     }
 
@@ -126,8 +126,8 @@ impl Drop for Bitcoind {
     }
 }
 
-fn node(settings: &Settings) -> Node {
-    Node::new(Connection::resolve(settings).unwrap(), Stop::default())
+fn node(settings: &NodeSettings) -> Node {
+    Node::new(NodeAccess::resolve(settings).unwrap(), Stop::default())
 }
 
 /// The raw blocks of the real main chain, heights 0 to 599.
@@ -291,11 +291,11 @@ fn a_wrong_password_fails_at_once_and_the_right_one_serves() {
     let with = |password: &str| {
         let file = dir.path().join("password");
         std::fs::write(&file, password).unwrap();
-        node(&Settings {
+        node(&NodeSettings {
             rpc_url: Some(Given::new(format!("127.0.0.1:{port}"), Origin::Flag)),
             rpc_user: Some(Given::new("hound".into(), Origin::Flag)),
             rpc_password_file: Some(Given::new(file, Origin::Flag)),
-            ..Settings::for_chain(Chain::Regtest)
+            ..NodeSettings::for_chain(Chain::Regtest)
         })
     };
     let right = with("right\n").info_within(60 * SECOND);
@@ -318,16 +318,16 @@ fn a_node_is_found_from_its_directory_alone() {
     std::fs::write(dir.path().join("bitcoin.conf"), conf).unwrap();
     std::fs::write(dir.path().join("more.conf"), "rpccookiefile=my.cookie\nregtest.rest=1\n").unwrap();
     let mut child = spawn(dir.path(), Chain::Regtest, port, &[]);
-    let settings = Settings {
+    let settings = NodeSettings {
         datadir: Some(Given::new(dir.path().to_owned(), Origin::Flag)),
-        ..Settings::for_chain(Chain::Regtest)
+        ..NodeSettings::for_chain(Chain::Regtest)
     };
     let node = node(&settings);
     let open = node.info_within(60 * SECOND).and_then(|info| node.capabilities_within(&info, 5 * SECOND));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(open.unwrap().rest);
-    let report = node.connection().report();
+    let report = node.access().report();
     let cookie = report.iter().find(|setting| setting.name == "node.rpc_cookie_file").unwrap();
     assert_eq!(cookie.value, dir.path().join("regtest/my.cookie").display().to_string());
     assert!(cookie.origin.to_string().ends_with("more.conf line 1"), "{}", cookie.origin);
@@ -336,10 +336,10 @@ fn a_node_is_found_from_its_directory_alone() {
 #[test]
 fn another_chain_is_an_error_at_once_and_says_which() {
     let bitcoind = Bitcoind::start(Chain::Regtest, &[]);
-    let settings = Settings {
+    let settings = NodeSettings {
         rpc_url: Some(Given::new(bitcoind.url(), Origin::Flag)),
         rpc_cookie_file: Some(Given::new(bitcoind.cookie_file(), Origin::Flag)),
-        ..Settings::for_chain(Chain::Main)
+        ..NodeSettings::for_chain(Chain::Main)
     };
     let error = node(&settings).info().unwrap_err();
     assert!(
@@ -406,10 +406,10 @@ fn a_pruned_block_is_an_error_at_once_that_names_the_lowest_block_left() {
 #[test]
 fn a_node_that_is_down_is_reported_within_the_limit() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let settings = NodeSettings {
         datadir: Some(Given::new(dir.path().to_owned(), Origin::Flag)),
         rpc_url: Some(Given::new(format!("127.0.0.1:{}", free_port()), Origin::Flag)),
-        ..Settings::for_chain(Chain::Regtest)
+        ..NodeSettings::for_chain(Chain::Regtest)
     };
     let node = node(&settings);
     let began = Instant::now();
@@ -465,12 +465,12 @@ impl Stub {
     }
 
     fn node_with(&self, dir: &Path, stop: Stop) -> Node {
-        let settings = Settings {
+        let settings = NodeSettings {
             rpc_url: Some(Given::new(format!("127.0.0.1:{}", self.port), Origin::Flag)),
             rpc_cookie_file: Some(Given::new(dir.join("cookie"), Origin::Flag)),
-            ..Settings::for_chain(Chain::Regtest)
+            ..NodeSettings::for_chain(Chain::Regtest)
         };
-        Node::new(Connection::resolve(&settings).unwrap(), stop)
+        Node::new(NodeAccess::resolve(&settings).unwrap(), stop)
     }
 }
 
@@ -664,7 +664,7 @@ fn an_answer_that_cannot_be_the_nodes_is_an_error_that_says_what_it_is() {
             "getblock",
         ),
         (LaneChoice::Rpc, Box::new(|| http(200, "application/json", b"{\"result\"")), "not JSON"),
-        (LaneChoice::Rest, Box::new(|| Some(b"SSH-2.0-OpenSSH_9.2\r\n\r\n<cut>".to_vec())), "no HTTP"),
+        (LaneChoice::Rest, Box::new(|| Some(b"SSH-2.0-OpenSSH_9.2\r\n\r\n<cut>".to_vec())), "not bitcoind's HTTP"),
         (
             LaneChoice::Rest,
             Box::new(|| Some(b"HTTP/1.1 200 X\r\nContent-Length: 99999999999\r\n\r\n".to_vec())),
@@ -761,7 +761,7 @@ fn what_check_reports_can_be_written_as_json() {
     let info: NodeInfo = node.info().unwrap();
     let able = node.capabilities(&info).unwrap();
     assert_serialize(&(&info, &able, node.lanes(&info, &able)));
-    let report = serde_json::to_value(node.connection().report()).unwrap();
+    let report = serde_json::to_value(node.access().report()).unwrap();
     let url = report.as_array().unwrap().iter().find(|setting| setting["name"] == "node.rpc_url").unwrap();
     assert_eq!((url["value"].as_str().unwrap(), &url["origin"]), (bitcoind.url().as_str(), &json!("command line")));
     let cookie = std::fs::read_to_string(bitcoind.cookie_file()).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitcoin::BlockHash;
 use coinhound::chain::Chain;
-use coinhound::node::{Connection, Given, Node as Asked, NodeError, Origin, Settings};
+use coinhound::node::{Given, Node as Asked, NodeAccess, NodeError, NodeSettings, Origin};
 use coinhound::stop::Stop;
 use serde_json::json;
 
@@ -17,12 +17,12 @@ const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(300);
 
 fn asked_at(node: &Bitcoind, url: String, stop: &Stop) -> Asked {
-    let settings = Settings {
+    let settings = NodeSettings {
         datadir: Some(Given::new(node.datadir().to_owned(), Origin::Flag)),
         rpc_url: Some(Given::new(url, Origin::Flag)),
-        ..Settings::for_chain(Chain::Regtest)
+        ..NodeSettings::for_chain(Chain::Regtest)
     };
-    Asked::new(Connection::resolve(&settings).unwrap(), stop.clone())
+    Asked::new(NodeAccess::resolve(&settings).unwrap(), stop.clone())
 }
 
 fn asked(node: &Bitcoind) -> Asked {

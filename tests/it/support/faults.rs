@@ -125,8 +125,8 @@ impl Fault {
             Self::Html => Consequence::Fails(&["with a web page"]),
             Self::WrongId => Consequence::Fails(&[BAD_ANSWER]),
             Self::Gzip => Consequence::Fails(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
-            Self::Huge => Consequence::Fails(&["bytes that it may have"]),
-            Self::NoHttp => Consequence::Fails(&["it is no HTTP of bitcoind's"]),
+            Self::Huge => Consequence::Fails(&["the answer is larger than"]),
+            Self::NoHttp => Consequence::Fails(&["the answer is not bitcoind's HTTP"]),
             Self::AnotherHeader => {
                 Consequence::Either(&[BAD_ANSWER, "the node answered with a block whose header hashes to"])
             }

@@ -1,4 +1,4 @@
-//! Tables of what is found from which settings.
+//! Which endpoint and credentials follow from which settings.
 
 use super::*;
 
@@ -10,8 +10,8 @@ fn file<T>(value: T) -> Option<Given<T>> {
     Some(Given::new(value, Origin::File("/c/config.toml".into())))
 }
 
-fn found(connection: &Connection, name: &str) -> Option<(String, String)> {
-    let report = connection.report().iter().find(|report| report.name == name)?;
+fn found(access: &NodeAccess, name: &str) -> Option<(String, String)> {
+    let report = access.report().iter().find(|report| report.name == name)?;
     Some((report.value.clone(), report.origin.to_string()))
 }
 
@@ -28,7 +28,7 @@ impl Home {
         self.0.path().to_owned()
     }
 
-    fn resolve(&self, settings: &Settings) -> Result<Connection, NodeError> {
+    fn resolve(&self, settings: &NodeSettings) -> Result<NodeAccess, NodeError> {
         resolve_from(settings, Some(self.path()))
     }
 }
@@ -44,49 +44,49 @@ fn each_chain_has_cores_port_and_folder() {
         (Chain::Regtest, 18443, "regtest"),
     ];
     for (chain, port, folder) in cases {
-        let connection = home.resolve(&Settings::for_chain(chain)).unwrap();
-        assert_eq!(connection.url(), format!("http://127.0.0.1:{port}"));
+        let access = home.resolve(&NodeSettings::for_chain(chain)).unwrap();
+        assert_eq!(access.url(), format!("http://127.0.0.1:{port}"));
         let expected = home.path().join(folder).join(".cookie");
-        assert!(matches!(connection.auth(), Auth::Cookie(path) if *path == expected), "{:?}", connection.auth());
-        let mut settings = Settings::for_chain(chain);
+        assert!(matches!(access.auth(), Auth::Cookie(path) if *path == expected), "{:?}", access.auth());
+        let mut settings = NodeSettings::for_chain(chain);
         settings.rpc_url = flag("localhost".into());
         assert_eq!(home.resolve(&settings).unwrap().url(), format!("http://localhost:{port}"));
     }
 }
 
 #[test]
-fn what_bitcoin_conf_says_is_found_and_reported_with_its_line() {
+fn settings_in_bitcoin_conf_are_used_and_reported_with_their_line() {
     let home = Home::with_conf("rpcuser=u\nrpcpassword=canary\nrpcport=1\n[regtest]\nrpcport=2222\nrpcconnect=::1\n");
-    let connection = home.resolve(&Settings::for_chain(Chain::Regtest)).unwrap();
-    assert_eq!(connection.url(), "http://[::1]:2222");
-    assert!(matches!(connection.auth(), Auth::User { name, password } if name == "u" && password.expose() == "canary"));
+    let access = home.resolve(&NodeSettings::for_chain(Chain::Regtest)).unwrap();
+    assert_eq!(access.url(), "http://[::1]:2222");
+    assert!(matches!(access.auth(), Auth::User { name, password } if name == "u" && password.expose() == "canary"));
     let conf = home.path().join("bitcoin.conf").display().to_string();
-    assert_eq!(found(&connection, "node.rpc_url").unwrap().1, format!("{conf} line 6"));
-    assert_eq!(found(&connection, "node.rpc_user").unwrap(), ("u".into(), format!("{conf} line 2")));
-    assert!(!format!("{connection:?}").contains("canary"));
+    assert_eq!(found(&access, "node.rpc_url").unwrap().1, format!("{conf} line 6"));
+    assert_eq!(found(&access, "node.rpc_user").unwrap(), ("u".into(), format!("{conf} line 2")));
+    assert!(!format!("{access:?}").contains("canary"));
 }
 
 #[test]
 fn a_relative_cookie_file_of_bitcoin_conf_lies_in_the_chains_folder() {
     let home = Home::with_conf("rpccookiefile=my.cookie\n");
-    let connection = home.resolve(&Settings::for_chain(Chain::Signet)).unwrap();
+    let access = home.resolve(&NodeSettings::for_chain(Chain::Signet)).unwrap();
     let expected = home.path().join("signet/my.cookie");
-    assert!(matches!(connection.auth(), Auth::Cookie(path) if *path == expected));
+    assert!(matches!(access.auth(), Auth::Cookie(path) if *path == expected));
 }
 
 #[test]
-fn the_datadir_of_bitcoin_conf_moves_the_node_but_not_one_that_was_named() {
+fn the_datadir_in_bitcoin_conf_counts_unless_one_is_given() {
     let data = tempfile::tempdir().unwrap();
     let home = Home::with_conf(&format!("datadir={}\n", data.path().display()));
-    let connection = home.resolve(&Settings::for_chain(Chain::Regtest)).unwrap();
-    assert_eq!(connection.directory().unwrap(), data.path().join("regtest"));
-    assert!(found(&connection, "node.datadir").unwrap().1.ends_with("bitcoin.conf line 1"));
+    let access = home.resolve(&NodeSettings::for_chain(Chain::Regtest)).unwrap();
+    assert_eq!(access.directory().unwrap(), data.path().join("regtest"));
+    assert!(found(&access, "node.datadir").unwrap().1.ends_with("bitcoin.conf line 1"));
 
-    let mut settings = Settings::for_chain(Chain::Regtest);
+    let mut settings = NodeSettings::for_chain(Chain::Regtest);
     settings.datadir = flag(home.path());
-    let connection = home.resolve(&settings).unwrap();
-    assert_eq!(connection.directory().unwrap(), home.path().join("regtest"));
-    assert_eq!(found(&connection, "node.datadir").unwrap().1, "command line");
+    let access = home.resolve(&settings).unwrap();
+    assert_eq!(access.directory().unwrap(), home.path().join("regtest"));
+    assert_eq!(found(&access, "node.datadir").unwrap().1, "command line");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_cookie_found_by_default_is_only_sent_to_this_machine() {
     for (url, sent) in
         [("127.3.2.1", true), ("[::1]:5", true), ("localhost", true), ("10.0.0.1", false), ("n.lan", false)]
     {
-        let mut settings = Settings::for_chain(Chain::Main);
+        let mut settings = NodeSettings::for_chain(Chain::Main);
         settings.rpc_url = flag(url.into());
         let result = home.resolve(&settings);
         match result {
@@ -106,14 +106,14 @@ fn a_cookie_found_by_default_is_only_sent_to_this_machine() {
             }
         }
         settings.rpc_cookie_file = flag("/x/.cookie".into());
-        assert!(home.resolve(&settings).is_ok(), "a named cookie goes where it was told to: {url}");
+        assert!(home.resolve(&settings).is_ok(), "a cookie file that is given goes to the url that is given: {url}");
     }
 }
 
 #[test]
-fn a_password_of_bitcoin_conf_goes_to_the_host_of_bitcoin_conf_and_no_other() {
+fn the_password_in_bitcoin_conf_is_sent_to_the_host_in_bitcoin_conf_and_no_other() {
     let home = Home::with_conf("rpcuser=u\nrpcpassword=p\nrpcconnect=10.0.0.1\n");
-    let mut settings = Settings::for_chain(Chain::Main);
+    let mut settings = NodeSettings::for_chain(Chain::Main);
     assert_eq!(home.resolve(&settings).unwrap().url(), "http://10.0.0.1:8332");
     settings.rpc_url = flag("10.0.0.2".into());
     assert!(home.resolve(&settings).unwrap_err().is_usage());
@@ -121,15 +121,15 @@ fn a_password_of_bitcoin_conf_goes_to_the_host_of_bitcoin_conf_and_no_other() {
     assert!(home.resolve(&settings).is_ok());
 
     let remote_cookie = Home::with_conf("rpcconnect=10.0.0.1\n");
-    assert!(remote_cookie.resolve(&Settings::for_chain(Chain::Main)).unwrap_err().is_usage());
+    assert!(remote_cookie.resolve(&NodeSettings::for_chain(Chain::Main)).unwrap_err().is_usage());
 }
 
 #[test]
-fn credentials_must_be_whole_and_of_one_kind() {
+fn credentials_must_be_complete_and_of_one_kind() {
     let home = Home::with_conf("");
     let password = home.path().join("password");
     std::fs::write(&password, "p\n").unwrap();
-    let base = Settings::for_chain(Chain::Main);
+    let base = NodeSettings::for_chain(Chain::Main);
     let cookie = || PathBuf::from("/x/.cookie");
     let user = || "u".to_owned();
 
@@ -148,23 +148,23 @@ fn credentials_must_be_whole_and_of_one_kind() {
         (None, None, flag(password.clone()), Err("--rpc-user")),
     ];
     for (index, (rpc_cookie_file, rpc_user, rpc_password_file, expected)) in cases.into_iter().enumerate() {
-        let settings = Settings { rpc_cookie_file, rpc_user, rpc_password_file, ..base.clone() };
+        let settings = NodeSettings { rpc_cookie_file, rpc_user, rpc_password_file, ..base.clone() };
         match (home.resolve(&settings), expected) {
-            (Ok(connection), Ok(name)) => assert!(found(&connection, name).is_some(), "case {index}"),
+            (Ok(access), Ok(name)) => assert!(found(&access, name).is_some(), "case {index}"),
             (Err(error), Err(part)) => {
                 assert!(error.is_usage() && error.to_string().contains(part), "{index}: {error}")
             }
             (other, expected) => panic!("case {index}: {other:?}, expected {expected:?}"),
         }
     }
-    let settings = Settings { rpc_user: flag("a:b".into()), rpc_password_file: flag(password), ..base };
+    let settings = NodeSettings { rpc_user: flag("a:b".into()), rpc_password_file: flag(password), ..base };
     assert!(home.resolve(&settings).unwrap_err().is_usage());
 }
 
 #[test]
-fn a_directory_that_was_named_must_be_there_unless_nothing_is_needed_from_it() {
+fn a_directory_that_is_given_must_exist_unless_nothing_is_needed_from_it() {
     let home = Home::with_conf("");
-    let mut settings = Settings::for_chain(Chain::Main);
+    let mut settings = NodeSettings::for_chain(Chain::Main);
     settings.datadir = flag(home.path().join("none"));
     assert!(home.resolve(&settings).unwrap_err().to_string().contains("--bitcoin-datadir"));
     settings.rpc_url = flag("127.0.0.1".into());
@@ -173,8 +173,8 @@ fn a_directory_that_was_named_must_be_there_unless_nothing_is_needed_from_it() {
 }
 
 #[test]
-fn without_a_home_directory_credentials_must_be_named() {
-    let mut settings = Settings::for_chain(Chain::Main);
+fn without_a_home_directory_credentials_must_be_given() {
+    let mut settings = NodeSettings::for_chain(Chain::Main);
     assert!(resolve_from(&settings, None).unwrap_err().to_string().contains("--rpc-cookie-file"));
     settings.rpc_cookie_file = flag("/x/.cookie".into());
     assert_eq!(resolve_from(&settings, None).unwrap().url(), "http://127.0.0.1:8332");

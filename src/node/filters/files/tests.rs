@@ -1,4 +1,4 @@
-//! Files as a node leaves them: whole, cut, repeated, overwritten, half written, full of zeros.
+//! Filter files as a node leaves them: whole, truncated, repeated, overwritten, half written, preallocated.
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -9,7 +9,7 @@ fn hash(n: u32) -> BlockHash {
     BlockHash::hash(&n.to_be_bytes())
 }
 
-/// A filter of so many bytes that says which it is.
+/// A filter of `length` bytes that repeats the number of its block.
 fn filter(n: u32, length: usize) -> Vec<u8> {
     n.to_be_bytes().into_iter().cycle().take(length).collect()
 }
@@ -30,11 +30,11 @@ fn write(dir: &TempDir, number: usize, bytes: &[u8]) {
     fs::write(dir.path().join(format!("fltr{number:05}.dat")), bytes).unwrap();
 }
 
-/// What is read for a block, at every place there is.
-fn read(flat: &Flat, n: u32) -> Vec<Option<Vec<u8>>> {
-    let mut reader = Reader::default();
-    let places = flat.places(hash(n)).iter();
-    places.map(|place| reader.read(flat, hash(n), *place).unwrap().map(<[u8]>::to_vec)).collect()
+/// What is read for a block, at each of its locations.
+fn read(files: &FilterFiles, n: u32) -> Vec<Option<Vec<u8>>> {
+    let mut reader = RecordReader::default();
+    let locations = files.locations(hash(n)).iter();
+    locations.map(|location| reader.read(files, hash(n), *location).unwrap().map(<[u8]>::to_vec)).collect()
 }
 
 /// A block that has no record.
@@ -45,36 +45,36 @@ fn block(n: u32) -> BlockId {
 }
 
 /// All files in a folder, walked.
-fn opened(dir: &TempDir) -> Flat {
-    let mut flat = Flat::open(dir.path().to_owned()).unwrap();
-    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
-    flat
+fn opened(dir: &TempDir) -> FilterFiles {
+    let mut files = FilterFiles::open(dir.path().to_owned()).unwrap();
+    files.search(&[block(NOWHERE)], SearchFrom::Oldest, || false).unwrap();
+    files
 }
 
 #[test]
-fn records_of_every_size_are_found_and_read_and_zeros_end_a_file() {
+fn records_of_every_size_are_found_and_zeros_end_a_file() {
     let step = STEP - HEAD;
     let lengths = [1, 4, 0xfc, 0xfd, 0xfe, 4000, 0xffff, 0x1_0000, 0x2_0003, step, step - 1, STEP, 2 * STEP + 7, 3];
     let records: Vec<u8> = (0..).zip(lengths).flat_map(|(n, length)| record(n, length)).collect();
     let again: Vec<u8> = (100..).zip(lengths).flat_map(|(n, length)| record(n, length)).collect();
     let dir = folder(&[&[&records[..], &[0; 5000]].concat(), &again, b"", &[0; 9000], &record(7, 4)]);
-    // What is not one of the files is not looked at.
+    // Other files are ignored.
     for name in ["fltr1.dat", "fltr00009.tmp", "fltr0000x.dat", "other", "fltr99999999999.dat"] {
         fs::write(dir.path().join(name), record(55, 4)).unwrap();
     }
     fs::create_dir(dir.path().join("db")).unwrap();
-    let flat = opened(&dir);
-    assert_eq!(flat.places.len(), 2 * lengths.len() + 1);
+    let files = opened(&dir);
+    assert_eq!(files.locations.len(), 2 * lengths.len() + 1);
     for (n, length) in (0..).zip(lengths).chain((100..).zip(lengths)) {
-        assert_eq!(read(&flat, n)[0], Some(filter(n, length)), "{n}");
+        assert_eq!(read(&files, n)[0], Some(filter(n, length)), "{n}");
     }
-    assert_eq!(read(&flat, 7), [Some(filter(7, lengths[7])), Some(filter(7, 4))], "repeated, in order of files");
-    assert_eq!(read(&flat, 55), []);
-    assert_eq!(read(&flat, 0).len(), 1);
+    assert_eq!(read(&files, 7), [Some(filter(7, lengths[7])), Some(filter(7, 4))], "repeated, in order of files");
+    assert_eq!(read(&files, 55), []);
+    assert_eq!(read(&files, 0).len(), 1);
 }
 
 #[test]
-fn what_cannot_be_a_record_ends_a_file_and_the_next_one_is_walked() {
+fn bytes_that_cannot_be_a_record_end_a_file_and_the_next_one_is_walked() {
     let whole = record(1, 300);
     let next = record(2, 20);
     let cases: [(&str, Vec<u8>); 8] = [
@@ -89,84 +89,90 @@ fn what_cannot_be_a_record_ends_a_file_and_the_next_one_is_walked() {
     ];
     for (what, tail) in cases {
         let dir = folder(&[&[&record(0, 9)[..], &tail].concat(), &next]);
-        let flat = opened(&dir);
-        assert_eq!((read(&flat, 0), read(&flat, 1)), (vec![Some(filter(0, 9))], vec![]), "{what}");
-        assert_eq!(read(&flat, 2), [Some(filter(2, 20))], "{what}");
+        let files = opened(&dir);
+        assert_eq!((read(&files, 0), read(&files, 1)), (vec![Some(filter(0, 9))], vec![]), "{what}");
+        assert_eq!(read(&files, 2), [Some(filter(2, 20))], "{what}");
     }
 }
 
 #[test]
-fn what_the_node_appends_cuts_or_overwrites_is_seen_or_not_believed() {
+fn records_that_the_node_appends_truncates_or_overwrites_are_found_or_rejected() {
     let dir = folder(&[&[record(0, 500), record(1, 500), vec![0; 3000]].concat()]);
-    let mut flat = opened(&dir);
-    assert_eq!((read(&flat, 1).len(), read(&flat, 2).len()), (1, 0));
+    let mut files = opened(&dir);
+    assert_eq!((read(&files, 1).len(), read(&files, 2).len()), (1, 0));
 
-    // Half written: its hash and length are there, its tail is not. It is found; only its filter header tells.
+    // Half written: hash and length are there, the tail isn't. The record is found, and only its filter header would show it.
     let mut half = record(2, 500);
     half[300..].fill(0);
     write(&dir, 0, &[record(0, 500), record(1, 500), half, vec![0; 2000]].concat());
-    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
-    assert_eq!(read(&flat, 2).len(), 1);
-    assert_ne!(read(&flat, 2), [Some(filter(2, 500))]);
+    files.search(&[block(NOWHERE)], SearchFrom::Oldest, || false).unwrap();
+    assert_eq!(read(&files, 2).len(), 1);
+    assert_ne!(read(&files, 2), [Some(filter(2, 500))]);
     write(&dir, 0, &[record(0, 500), record(1, 500), record(2, 500), vec![0; 2000]].concat());
-    assert_eq!(read(&flat, 2), [Some(filter(2, 500))], "where it was found it is whole now");
+    assert_eq!(read(&files, 2), [Some(filter(2, 500))], "complete by now, at the same location");
 
-    // A crash: the node goes on from block 1's place with another block, whose record is shorter. A newer file is full of what it
-    // wrote before, and the rest of what it overwrites is no record.
+    // A crash: the node continues at block 1's location with another block, whose record is shorter. A newer file holds what it wrote
+    // before, and the rest of what it overwrites is no record.
     write(&dir, 1, &record(3, 700));
     write(&dir, 0, &[record(0, 500), record(4, 300), vec![7; 236], record(2, 500)].concat());
-    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
-    assert_eq!(read(&flat, 1), [None], "something else lies there");
-    assert_eq!(read(&flat, 3), [Some(filter(3, 700))]);
-    assert_eq!(read(&flat, 4), [Some(filter(4, 300))]);
+    files.search(&[block(NOWHERE)], SearchFrom::Oldest, || false).unwrap();
+    assert_eq!(read(&files, 1), [None], "overwritten");
+    assert_eq!(read(&files, 3), [Some(filter(3, 700))]);
+    assert_eq!(read(&files, 4), [Some(filter(4, 300))]);
 
-    // Cut off behind block 0's record, as a full file is.
+    // Truncated behind block 0's record, as a full file is.
     write(&dir, 0, &record(0, 500));
-    assert_eq!((read(&flat, 0), read(&flat, 4)), (vec![Some(filter(0, 500))], vec![None]));
-    // Gone.
+    assert_eq!((read(&files, 0), read(&files, 4)), (vec![Some(filter(0, 500))], vec![None]));
+    // Removed.
     fs::remove_file(dir.path().join("fltr00001.dat")).unwrap();
-    let error = Reader::default().read(&flat, hash(3), flat.places(hash(3))[0]).unwrap_err().to_string();
+    let error = RecordReader::default().read(&files, hash(3), files.locations(hash(3))[0]).unwrap_err().to_string();
     assert!(error.contains("fltr00001.dat cannot be read"), "{error}");
-    flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap();
-    assert_eq!((read(&flat, 3), read(&flat, 0).len()), (vec![], 1));
+    files.search(&[block(NOWHERE)], SearchFrom::Oldest, || false).unwrap();
+    assert_eq!((read(&files, 3), read(&files, 0).len()), (vec![], 1));
     drop(dir);
-    assert!(flat.search(&[block(NOWHERE)], End::Oldest, || false).unwrap_err().to_string().contains("cannot be read"));
+    assert!(
+        files
+            .search(&[block(NOWHERE)], SearchFrom::Oldest, || false)
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
 }
 
 #[test]
-fn files_are_walked_as_far_as_a_search_has_to_go() {
+fn no_more_files_are_walked_than_a_search_needs() {
     let records: Vec<_> = (0..30).map(|n| record(n, 100)).collect();
     let dir = folder(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let known = |flat: &Flat| (0..40).filter(|n| !flat.places(hash(*n)).is_empty()).collect::<Vec<_>>();
-    let opened = || Flat::open(dir.path().to_owned()).unwrap();
-    let cases: [(&[u32], End, Vec<u32>); 7] = [
-        (&[], End::Oldest, vec![29]),
-        (&[29], End::Oldest, vec![29]),
-        (&[3], End::Oldest, (0..8).chain([29]).collect()),
-        (&[3, 7, 8], End::Oldest, (0..16).chain([29]).collect()),
-        (&[28], End::Newest, (21..30).collect()),
-        (&[20, 27], End::Newest, (13..30).collect()),
-        (&[NOWHERE], End::Newest, (0..30).collect()),
+    let known = |files: &FilterFiles| (0..40).filter(|n| !files.locations(hash(*n)).is_empty()).collect::<Vec<_>>();
+    let opened = || FilterFiles::open(dir.path().to_owned()).unwrap();
+    let cases: [(&[u32], SearchFrom, Vec<u32>); 7] = [
+        (&[], SearchFrom::Oldest, vec![29]),
+        (&[29], SearchFrom::Oldest, vec![29]),
+        (&[3], SearchFrom::Oldest, (0..8).chain([29]).collect()),
+        (&[3, 7, 8], SearchFrom::Oldest, (0..16).chain([29]).collect()),
+        (&[28], SearchFrom::Newest, (21..30).collect()),
+        (&[20, 27], SearchFrom::Newest, (13..30).collect()),
+        (&[NOWHERE], SearchFrom::Newest, (0..30).collect()),
     ];
     for (sought, from, expected) in cases {
-        let mut flat = opened();
-        flat.search(&sought.iter().map(|n| block(*n)).collect::<Vec<_>>(), from, || false).unwrap();
-        assert_eq!(known(&flat), expected, "{sought:?} {from:?}");
+        let mut files = opened();
+        files.search(&sought.iter().map(|n| block(*n)).collect::<Vec<_>>(), from, || false).unwrap();
+        assert_eq!(known(&files), expected, "{sought:?} {from:?}");
     }
 
-    // A new file is found without those between, and one that is walked already is looked at again if it has changed.
-    let mut flat = opened();
+    // A new file is found without walking those between, and a walked one is walked again if it has changed.
+    let mut files = opened();
     write(&dir, 30, &record(30, 100));
     write(&dir, 29, &[record(29, 100), record(31, 100)].concat());
-    flat.search(&[block(30), block(31)], End::Newest, || false).unwrap();
-    assert_eq!(known(&flat), (22..32).collect::<Vec<_>>());
+    files.search(&[block(30), block(31)], SearchFrom::Newest, || false).unwrap();
+    assert_eq!(known(&files), (22..32).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error_and_an_empty_one_has_nothing() {
+fn a_missing_folder_is_an_error_and_an_empty_one_has_no_records() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(Flat::open(dir.path().join("none")).unwrap_err().to_string().contains("none cannot be read"));
-    assert!(Flat::open(dir.path().to_owned()).unwrap().places(hash(0)).is_empty());
+    assert!(FilterFiles::open(dir.path().join("none")).unwrap_err().to_string().contains("none cannot be read"));
+    assert!(FilterFiles::open(dir.path().to_owned()).unwrap().locations(hash(0)).is_empty());
 }
 
 proptest! {
@@ -186,15 +192,15 @@ proptest! {
         }
         files.last_mut().unwrap().extend(vec![0; zeros]);
         let dir = folder(&files.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let flat = opened(&dir);
-        prop_assert_eq!(flat.places.len(), lengths.len());
+        let files = opened(&dir);
+        prop_assert_eq!(files.locations.len(), lengths.len());
         for (n, length) in (0..).zip(&lengths) {
-            prop_assert_eq!(read(&flat, n), [Some(filter(n, *length))]);
+            prop_assert_eq!(read(&files, n), [Some(filter(n, *length))]);
         }
     }
 
     #[test]
-    fn no_bytes_in_a_file_cause_a_panic_or_are_taken_for_a_filter(
+    fn no_bytes_in_a_file_make_it_panic_or_are_taken_for_a_filter(
         good in prop::collection::vec(1..600_usize, 0..5),
         rest in prop::collection::vec(prop_oneof![Just(0_u8), Just(0xfd), any::<u8>()], 0..400),
         cut in any::<prop::sample::Index>(),
@@ -203,12 +209,12 @@ proptest! {
         bytes.extend(rest);
         let cut = cut.index(bytes.len() + 1);
         let dir = folder(&[&bytes[..cut]]);
-        let flat = opened(&dir);
+        let files = opened(&dir);
         let mut end = 0;
         for (n, length) in (0..).zip(&good) {
             end += record(n, *length).len();
             let expected = if end <= cut { vec![Some(filter(n, *length))] } else { vec![] };
-            prop_assert_eq!(read(&flat, n), expected);
+            prop_assert_eq!(read(&files, n), expected);
         }
     }
 }

@@ -1,0 +1,121 @@
+//! Single coins and transactions from the node, for questions about what the index doesn't hold. Nothing of it is stored.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bitcoin::consensus::deserialize;
+use bitcoin::{BlockHash, OutPoint, Transaction, TxOut, Txid};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Node;
+use super::answers::{HeaderInfo, TxOutAnswer};
+use super::error::{CallError, NodeError};
+use super::link::Patience;
+use super::rpc::{Rpc, code};
+use crate::chain::{BlockId, Height};
+
+/// How often a coin is looked up again as the chain changed meanwhile.
+const TRIES: u32 = 5;
+
+/// Of `getrawtransaction` verbose.
+#[derive(Debug, Deserialize)]
+struct TransactionAnswer {
+    hex: String,
+    blockhash: Option<BlockHash>,
+}
+
+impl Node {
+    /// For single coins and transactions; each answer may take `limit`.
+    pub fn lookup(&self, limit: Duration) -> NodeLookup {
+        NodeLookup { node: self.clone(), limit, chain: RefCell::default() }
+    }
+}
+
+/// Looks up single coins and transactions, one after the other.
+pub struct NodeLookup {
+    node: Node,
+    limit: Duration,
+    chain: RefCell<KnownChain>,
+}
+
+/// The active chain at the last lookup of a coin: its tip, and the block hashes that are known of it.
+#[derive(Default)]
+struct KnownChain {
+    tip: Option<BlockId>,
+    hashes: HashMap<Height, BlockHash>,
+}
+
+impl NodeLookup {
+    /// An unspent coin of the active chain, with the block that created it; `None` if there is none. Spends in the mempool don't count.
+    ///
+    /// # Errors
+    /// As [`Node::info_within`].
+    pub fn coin(&self, outpoint: OutPoint) -> Result<Option<(TxOut, BlockId)>, NodeError> {
+        let rpc = self.rpc();
+        let arguments = [json!(outpoint.txid.to_string()), json!(outpoint.vout), json!(false)];
+        for _ in 0..TRIES {
+            let Some(answer) = rpc.call_until_answered::<Option<TxOutAnswer>>("gettxout", &arguments)? else {
+                return Ok(None);
+            };
+            if let Some(block) = self.block(&rpc, answer.bestblock, answer.confirmations)? {
+                return Ok(Some((answer.into_output(), block)));
+            }
+        }
+        Err(NodeError::bad("gettxout", "the node's active chain changed during each of several calls"))
+    }
+
+    /// The block with `confirmations` in the chain of `tip`; `None` if the active chain has another tip now.
+    fn block(&self, rpc: &Rpc, tip: BlockHash, confirmations: Height) -> Result<Option<BlockId>, NodeError> {
+        let mut chain = self.chain.borrow_mut();
+        if chain.tip.is_none_or(|known| known.hash != tip) {
+            let header: HeaderInfo =
+                rpc.call_until_answered("getblockheader", &[json!(tip.to_string()), json!(true)])?;
+            *chain = KnownChain { tip: Some(BlockId { height: header.height, hash: tip }), hashes: HashMap::new() };
+        }
+        let height = chain.tip.zip(confirmations.checked_sub(1)).and_then(|(tip, above)| tip.height.checked_sub(above));
+        let height = height.ok_or_else(|| NodeError::bad("gettxout", "the coin has no block"))?;
+        if let Some(hash) = chain.hashes.get(&height) {
+            return Ok(Some(BlockId { height, hash: *hash }));
+        }
+        let what = || "getblockhash".into();
+        let hash = rpc.caller.persist(what, || match rpc.call::<BlockHash>("getblockhash", &[json!(height)]) {
+            Err(CallError::Rpc { code: code::OUT_OF_RANGE, .. }) => Ok(None),
+            answer => answer.map(Some),
+        })?;
+        // The tip was the same before and after, so the hash is of its chain.
+        let best: BlockHash = rpc.call_until_answered("getbestblockhash", &[])?;
+        let Some(hash) = hash.filter(|_| best == tip) else { return Ok(None) };
+        chain.hashes.insert(height, hash);
+        Ok(Some(BlockId { height, hash }))
+    }
+
+    /// A transaction of the node's mempool or, with `txindex=1`, of its active chain, then with its block. `None` if the node doesn't
+    /// know it, or knows it in a stale block only.
+    ///
+    /// # Errors
+    /// As [`Node::info_within`].
+    pub fn transaction(&self, txid: Txid) -> Result<Option<(Transaction, Option<BlockId>)>, NodeError> {
+        let rpc = self.rpc();
+        let arguments = [json!(txid.to_string()), json!(true)];
+        let what = || format!("transaction {txid}");
+        let answer =
+            rpc.caller.persist(what, || match rpc.call::<TransactionAnswer>("getrawtransaction", &arguments) {
+                Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
+                answer => answer.map(Some),
+            })?;
+        let Some(answer) = answer else { return Ok(None) };
+        let bytes = const_hex::decode(&answer.hex).map_err(|error| NodeError::bad("getrawtransaction", error))?;
+        let transaction: Transaction =
+            deserialize(&bytes).map_err(|error| NodeError::bad("getrawtransaction", error))?;
+        let Some(hash) = answer.blockhash else { return Ok(Some((transaction, None))) };
+        let header: HeaderInfo = rpc.call_until_answered("getblockheader", &[json!(hash.to_string()), json!(true)])?;
+        let block = BlockId { height: header.height, hash };
+        Ok((header.confirmations > 0).then_some((transaction, Some(block))))
+    }
+
+    fn rpc(&self) -> Rpc {
+        self.node.rpc(Patience::within(self.limit))
+    }
+}
