@@ -16,7 +16,7 @@ use crate::chain::{BlockId, Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
 use crate::index::{IndexError, ReadRows, View};
-use crate::node::{Node, NodeError, VerboseTransaction, Unspent};
+use crate::node::{Node, NodeError, Unspent, VerboseTransaction};
 
 pub use difference::{Difference, Why};
 use select::{can_be_scanned, is_flagged};

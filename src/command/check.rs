@@ -11,7 +11,7 @@ use crate::index::IndexError;
 use crate::index::meta::TakenLists;
 use crate::index::writer::{FolderState, folder_state};
 use crate::lists;
-use crate::node::{NodeAccess, Lane, LaneReport, Node, NodeInfo, SettingReport};
+use crate::node::{Lane, LaneReport, Node, NodeAccess, NodeInfo, SettingReport};
 use crate::output;
 use crate::output::page::Page;
 use crate::query::Coverage;

@@ -12,7 +12,7 @@ use super::{Context, open};
 use crate::chain::BlockId;
 use crate::cli::ScreenArgs;
 use crate::error::{Error, Exit};
-use crate::node::{NodeAccess, Node, NodeError, NodeLookup};
+use crate::node::{Node, NodeAccess, NodeError, NodeLookup};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
 use crate::query::screen::{Outside, ScreenRow, Screener, Verdict};

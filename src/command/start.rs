@@ -11,7 +11,7 @@ use crate::index::meta::{Identity, TakenLists};
 use crate::index::writer::{FolderState, folder_state};
 use crate::index::{IndexError, Writer};
 use crate::lists;
-use crate::node::{NodeAccess, Lane, LaneChoice, Node, NodeError, NodeInfo};
+use crate::node::{Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
 use crate::stop::Stop;
 use crate::sync::apply::advance::Tally;
 use crate::sync::fetch::interest::Needs;

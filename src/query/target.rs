@@ -10,7 +10,7 @@ use crate::chain::{Height, ScriptHash};
 use crate::index::entries::EntryRow;
 use crate::watchlist::Range;
 use crate::watchlist::masked;
-use crate::watchlist::reason::Reason;
+use crate::watchlist::refusal::Refusal;
 use crate::watchlist::script::parse;
 
 /// The entries a question is about, each once, in the order they were asked for.
@@ -121,16 +121,16 @@ impl Targets {
 }
 
 /// Why a target is none, in words for somebody who typed it; never a secret of theirs.
-fn refusal(text: &str, reason: &Reason) -> String {
+fn refusal(text: &str, reason: &Refusal) -> String {
     let shown = masked(text);
     match reason {
-        Reason::PrivateKey => {
+        Refusal::PrivateKey => {
             "the target looks like a private key or seed phrase, and isn't repeated here; name the address instead"
                 .into()
         }
-        Reason::BareHash => format!("the target (not shown): {reason}"),
-        Reason::NoTarget => "an empty target names nothing".into(),
-        Reason::NotUnderstood => {
+        Refusal::BareHash => format!("the target (not shown): {reason}"),
+        Refusal::NoTarget => "an empty target names nothing".into(),
+        Refusal::NotUnderstood => {
             format!("'{shown}': no address, script:HEX or descriptor, nor label:TEXT or all")
         }
         reason => format!("'{shown}': {reason}"),

@@ -1,4 +1,4 @@
-//! One address of a bitcoin network to its script, or the likeliest reason why it is none.
+//! Parses an address of a bitcoin network, or finds the likeliest reason why a text is not one.
 
 use std::str::FromStr;
 
@@ -6,19 +6,19 @@ use bitcoin::bech32::primitives::decode::CheckedHrpstring;
 use bitcoin::bech32::{Bech32, Bech32m};
 use bitcoin::{Address, Network, ScriptBuf, base58};
 
-use super::reason::{Cause, Reason};
-use super::secret::is_base58;
+use super::refusal::{ChecksumCause, Refusal};
+use super::text::is_base58;
 use crate::chain::Chain;
 
-/// Bytes of a Base58Check address: version, hash, checksum.
+/// Bytes of a Base58Check address: version (1), hash (20), checksum (4).
 const BASE58_BYTES: usize = 25;
 
-/// The script that an address pays to: base58, bech32 or bech32m, of any witness version.
+/// The script that an address pays to: base58, bech32 (BIP173) or bech32m (BIP350), of any witness version.
 ///
 /// # Errors
-/// [`Reason::WrongNetwork`] for a valid address of another bitcoin network; else what is wrong with the text, as far as its
-/// form tells, down to [`Reason::NotUnderstood`].
-pub fn parse(text: &str, chain: Chain) -> Result<ScriptBuf, Reason> {
+/// [`Refusal::WrongNetwork`] for a valid address of another bitcoin network; else the likeliest reason by the text's form, at worst
+/// [`Refusal::NotUnderstood`].
+pub fn parse(text: &str, chain: Chain) -> Result<ScriptBuf, Refusal> {
     let Ok(address) = Address::from_str(text) else {
         return Err(diagnose(text));
     };
@@ -32,83 +32,87 @@ pub fn parse(text: &str, chain: Chain) -> Result<ScriptBuf, Reason> {
     } else {
         "regtest"
     };
-    Err(Reason::WrongNetwork { found, chain })
+    Err(Refusal::WrongNetwork { found, chain })
 }
 
-/// Why `text` is no address of bitcoin's, going by its form.
-fn diagnose(text: &str) -> Reason {
+/// The likeliest reason why `text` is not an address.
+fn diagnose(text: &str) -> Refusal {
     let lower = text.to_lowercase();
     if lower.starts_with("bc1") || lower.starts_with("tb1") || lower.starts_with("bcrt1") {
         return diagnose_segwit(text, &lower);
     }
     if !text.starts_with(['1', '3', 'm', 'n', '2']) || text.chars().count() < 6 {
-        return Reason::NotUnderstood;
+        return Refusal::NotUnderstood;
     }
     if text.contains("...") || text.contains('…') {
-        return Reason::Truncated;
+        return Refusal::Truncated;
     }
     if !text.is_ascii() {
-        let looks = text.chars().all(char::is_alphanumeric) && (25..=36).contains(&text.chars().count());
-        return if looks { Reason::BadChecksum(Cause::NonAscii) } else { Reason::NotUnderstood };
+        let is_address_like = text.chars().all(char::is_alphanumeric) && (25..=36).contains(&text.chars().count());
+        return if is_address_like { Refusal::BadChecksum(ChecksumCause::NonAscii) } else { Refusal::NotUnderstood };
     }
     diagnose_base58(text)
 }
 
-fn diagnose_segwit(text: &str, lower: &str) -> Reason {
+fn diagnose_segwit(text: &str, lower: &str) -> Refusal {
     let Some((_, data)) = lower.split_once('1') else {
-        return Reason::NotUnderstood;
+        return Refusal::NotUnderstood;
     };
     if text.contains("...") || text.contains('…') {
-        return Reason::Truncated;
+        return Refusal::Truncated;
     }
     if !text.is_ascii() {
-        return Reason::BadChecksum(Cause::NonAscii);
+        return Refusal::BadChecksum(ChecksumCause::NonAscii);
     }
     if text != lower && text != text.to_uppercase() {
-        return Reason::MixedCase;
+        return Refusal::MixedCase;
     }
     if !data.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return if data.len() > 38 { Reason::Overlong } else { Reason::NotUnderstood };
+        return if data.len() > 38 { Refusal::Overlong } else { Refusal::NotUnderstood };
     }
     if CheckedHrpstring::new::<Bech32>(text).is_ok() || CheckedHrpstring::new::<Bech32m>(text).is_ok() {
-        return Reason::BadProgram;
+        return Refusal::BadProgram;
     }
     if data.bytes().any(|byte| b"1bio".contains(&byte)) {
-        return Reason::BadChecksum(Cause::Character);
+        return Refusal::BadChecksum(ChecksumCause::Character);
     }
-    // Witness version, program and checksum: versions 0 (20 or 32 bytes) and 1 (32, or 2 for pay-to-anchor) have known lengths.
+    // The data are the witness version, the program and the checksum. A version 0 program has 20 or 32 bytes, one of version 1 has 32
+    // (or 2: pay-to-anchor).
     match (data.as_bytes().first(), data.len()) {
-        (Some(b'q'), 39 | 59) | (Some(b'p'), 59) => Reason::BadChecksum(Cause::Mistyped),
-        (Some(b'q' | b'p'), 60..) | (_, 78..) => Reason::Overlong,
-        (Some(b'q' | b'p'), _) | (_, 0..10) => Reason::Truncated,
-        _ => Reason::BadChecksum(Cause::Mistyped),
+        (Some(b'q'), 39 | 59) | (Some(b'p'), 59) => Refusal::BadChecksum(ChecksumCause::Mistyped),
+        (Some(b'q' | b'p'), 60..) | (_, 78..) => Refusal::Overlong,
+        (Some(b'q' | b'p'), _) | (_, 0..10) => Refusal::Truncated,
+        _ => Refusal::BadChecksum(ChecksumCause::Mistyped),
     }
 }
 
-fn diagnose_base58(text: &str) -> Reason {
+fn diagnose_base58(text: &str) -> Refusal {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !plain || text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Reason::NotUnderstood;
+        return Refusal::NotUnderstood;
     }
     if text.len() > 50 {
-        return if text.bytes().all(is_base58) { Reason::Overlong } else { Reason::NotUnderstood };
+        return if text.bytes().all(is_base58) { Refusal::Overlong } else { Refusal::NotUnderstood };
     }
     if is_one_case(text) && (25..=36).contains(&text.len()) {
-        return Reason::BadChecksum(Cause::CaseLost);
+        return Refusal::BadChecksum(ChecksumCause::CaseLost);
     }
     let Ok(bytes) = base58::decode(text) else {
-        let about = (25..=36).contains(&text.len());
-        return if about { Reason::BadChecksum(Cause::Character) } else { Reason::NotUnderstood };
+        return if (25..=36).contains(&text.len()) {
+            Refusal::BadChecksum(ChecksumCause::Character)
+        } else {
+            Refusal::NotUnderstood
+        };
     };
     if bytes.len() < BASE58_BYTES {
-        return Reason::Truncated;
+        return Refusal::Truncated;
     }
     if bytes.len() > BASE58_BYTES {
-        return Reason::Overlong;
+        return Refusal::Overlong;
     }
     match base58::decode_check(text) {
-        Ok(payload) => payload.first().map_or(Reason::NotUnderstood, |version| Reason::UnknownVersion(*version)),
-        Err(_) => Reason::BadChecksum(Cause::Mistyped),
+        Ok(payload) => payload.first().map_or(Refusal::NotUnderstood, |version| Refusal::UnknownVersion(*version)),
+        Err(_) => Refusal::BadChecksum(ChecksumCause::Mistyped),
     }
 }
 
@@ -166,39 +170,39 @@ mod tests {
     }
 
     #[test]
-    fn what_went_wrong_is_said() {
-        let wrong = |found| Reason::WrongNetwork { found, chain: Chain::Main };
-        let bad = Reason::BadChecksum;
+    fn the_likeliest_reason_is_found() {
+        let wrong = |found| Refusal::WrongNetwork { found, chain: Chain::Main };
+        let bad = Refusal::BadChecksum;
         let table = [
             ("mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn".to_owned(), wrong("a test network")),
             ("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx".to_owned(), wrong("a test network")),
             ("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080".to_owned(), wrong("regtest")),
-            (format!("{}b", &P2PKH[..33]), bad(Cause::Mistyped)),
-            (P2PKH.to_lowercase(), bad(Cause::CaseLost)),
-            (P2PKH.to_uppercase(), bad(Cause::CaseLost)),
-            (P2PKH.replace('G', "0"), bad(Cause::Character)),
-            (P2PKH.replace('e', "\u{435}"), bad(Cause::NonAscii)),
-            (P2PKH[..30].to_owned(), Reason::Truncated),
-            ("1A1zP1…vfNa".to_owned(), Reason::Truncated),
-            (format!("{P2PKH}{P2PKH}"), Reason::Overlong),
-            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5".to_owned(), bad(Cause::Mistyped)),
-            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3".to_owned(), Reason::Truncated),
-            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kV8f3t4".to_owned(), Reason::MixedCase),
-            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kvbf3t4".to_owned(), bad(Cause::Character)),
-            // A version 1 program with version 0's checksum, as written before BIP350.
+            (format!("{}b", &P2PKH[..33]), bad(ChecksumCause::Mistyped)),
+            (P2PKH.to_lowercase(), bad(ChecksumCause::CaseLost)),
+            (P2PKH.to_uppercase(), bad(ChecksumCause::CaseLost)),
+            (P2PKH.replace('G', "0"), bad(ChecksumCause::Character)),
+            (P2PKH.replace('e', "\u{435}"), bad(ChecksumCause::NonAscii)),
+            (P2PKH[..30].to_owned(), Refusal::Truncated),
+            ("1A1zP1…vfNa".to_owned(), Refusal::Truncated),
+            (format!("{P2PKH}{P2PKH}"), Refusal::Overlong),
+            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5".to_owned(), bad(ChecksumCause::Mistyped)),
+            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3".to_owned(), Refusal::Truncated),
+            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kV8f3t4".to_owned(), Refusal::MixedCase),
+            ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kvbf3t4".to_owned(), bad(ChecksumCause::Character)),
+            // A version 1 program with bech32's checksum, as before BIP350.
             (
                 "bc1pw508d6qejxtdg4y5r3zarvary0c5xw7kw508d6qejxtdg4y5r3zarvary0c5xw7k7grplx".to_owned(),
-                Reason::BadProgram,
+                Refusal::BadProgram,
             ),
-            ("hello".to_owned(), Reason::NotUnderstood),
-            ("123456789".to_owned(), Reason::NotUnderstood),
+            ("hello".to_owned(), Refusal::NotUnderstood),
+            ("123456789".to_owned(), Refusal::NotUnderstood),
         ];
         for (text, reason) in table {
             assert_eq!(parse(&text, Chain::Main), Err(reason), "{text}");
         }
-        let main = Reason::WrongNetwork { found: "the main chain", chain: Chain::Regtest };
+        let main = Refusal::WrongNetwork { found: "the main chain", chain: Chain::Regtest };
         assert_eq!(parse(P2PKH, Chain::Regtest), Err(main));
-        let signet = Reason::WrongNetwork { found: "a test network", chain: Chain::Regtest };
+        let signet = Refusal::WrongNetwork { found: "a test network", chain: Chain::Regtest };
         assert_eq!(parse("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx", Chain::Regtest), Err(signet));
     }
 }

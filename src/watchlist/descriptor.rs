@@ -1,4 +1,5 @@
-//! Output descriptors to scripts: miniscript's, and those it lacks (`addr`, `raw`, `combo`, `rawtr`, top-level `sortedmulti`).
+//! Parses output descriptors (BIP380 to 386): miniscript's, and those that it lacks (`addr`, `raw`, `combo`, `rawtr`, top-level
+//! `sortedmulti`).
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -9,39 +10,38 @@ use bitcoin::{NetworkKind, PublicKey, ScriptBuf, script};
 use miniscript::descriptor::{DescriptorPublicKey, XKeyNetwork, checksum};
 use miniscript::{Descriptor, ForEachKey};
 
-use super::hex::from_hex;
 use super::range::{LIMIT, Range};
-use super::reason::Reason;
-use super::{address, secret};
+use super::refusal::Refusal;
+use super::{address, hex, secret};
 use crate::chain::Chain;
 
 static SECP: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
-/// What is made of a parsed descriptor at one index.
-type Make = fn(&Descriptor<PublicKey>) -> Option<ScriptBuf>;
+/// Makes the script from a descriptor that is derived at one index; `None` if the descriptor has the wrong form for it.
+type MakeScript = fn(&Descriptor<PublicKey>) -> Option<ScriptBuf>;
 
-/// The scripts of a descriptor, with or without `#checksum`; `range` (both ends included) for those with a wildcard.
+/// The scripts of a descriptor, with or without `#checksum`; one with a wildcard is derived at each index of `range`.
 ///
-/// Paths in angle brackets (BIP389) give each path's scripts; `combo` gives up to four scripts a key. The caller has made
-/// sure that no private key is in the text.
+/// A descriptor with paths in angle brackets (BIP389) has the scripts of each path; `combo` has up to four scripts a key. The caller has
+/// checked that there is no private key in the text.
 ///
 /// # Errors
-/// [`Reason::DescriptorChecksum`], [`Reason::NeedsRange`], [`Reason::TooMany`], [`Reason::WrongNetwork`] for an extended key
-/// or address of another network, [`Reason::Descriptor`] with miniscript's words for the rest.
-pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+/// [`Refusal::DescriptorChecksum`], [`Refusal::NeedsRange`], [`Refusal::TooMany`], [`Refusal::WrongNetwork`] for an extended key
+/// or address of another network, [`Refusal::Descriptor`] with miniscript's message for the rest.
+pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Refusal> {
     let body = checksum::verify_checksum(text).map_err(|error| match error {
-        checksum::Error::InvalidCharacter { .. } => Reason::Descriptor("it has characters beyond ASCII".to_owned()),
+        checksum::Error::InvalidCharacter { .. } => Refusal::Descriptor("it has characters beyond ASCII".to_owned()),
         checksum::Error::InvalidChecksumLength { .. } | checksum::Error::InvalidChecksum { .. } => {
-            Reason::DescriptorChecksum
+            Refusal::DescriptorChecksum
         }
     })?;
-    let (name, inner) = split(body).ok_or(Reason::NotUnderstood)?;
+    let (name, inner) = split(body).ok_or(Refusal::NotUnderstood)?;
     match name {
         "addr" => address::parse(inner, chain).map(|script| vec![script]),
-        "raw" => from_hex(inner).map(|script| vec![script]),
+        "raw" => hex::parse(inner).map(|script| vec![script]),
         "combo" => combo(inner, chain, range),
         "rawtr" => derive(&[(format!("tr({inner})"), internal_key)], chain, range),
-        // Not in miniscript at top level: the script that the same expression has within sh().
+        // Miniscript has it only within sh(): the output's script is what would be the redeem script there.
         "sortedmulti" => derive(&[(format!("sh({body})"), redeem_script)], chain, range),
         _ => derive(&[(body.to_owned(), script_pubkey)], chain, range),
     }
@@ -53,10 +53,10 @@ fn split(body: &str) -> Option<(&str, &str)> {
     Some((name, rest.strip_suffix(')')?))
 }
 
-/// P2PK and P2PKH, and for a compressed key P2WPKH, also within P2SH.
-fn combo(key: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+/// The scripts of `combo(key)`: P2PK and P2PKH, and for a compressed key P2WPKH and P2SH-P2WPKH.
+fn combo(key: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Refusal> {
     let legacy = read(&format!("pkh({key})"))?;
-    let mut forms: Vec<(String, Make)> =
+    let mut forms: Vec<(String, MakeScript)> =
         vec![(format!("pk({key})"), script_pubkey), (format!("pkh({key})"), script_pubkey)];
     if !legacy.for_any_key(miniscript::MiniscriptKey::is_uncompressed) {
         forms.push((format!("wpkh({key})"), script_pubkey));
@@ -73,7 +73,7 @@ fn redeem_script(descriptor: &Descriptor<PublicKey>) -> Option<ScriptBuf> {
     descriptor.explicit_script().ok()
 }
 
-/// The taproot output whose key is the descriptor's own, without a tweak.
+/// The taproot script with the descriptor's key as it is, without a tweak (`rawtr`).
 fn internal_key(descriptor: &Descriptor<PublicKey>) -> Option<ScriptBuf> {
     if descriptor.tap_tree().is_some() {
         return None;
@@ -82,57 +82,59 @@ fn internal_key(descriptor: &Descriptor<PublicKey>) -> Option<ScriptBuf> {
     Some(script::Builder::new().push_opcode(OP_PUSHNUM_1).push_slice(key.serialize()).into_script())
 }
 
-fn read(text: &str) -> Result<Descriptor<DescriptorPublicKey>, Reason> {
-    Descriptor::from_str(text).map_err(|error| Reason::Descriptor(worded(&error.to_string())))
+fn read(text: &str) -> Result<Descriptor<DescriptorPublicKey>, Refusal> {
+    Descriptor::from_str(text).map_err(|error| Refusal::Descriptor(short_message(&error.to_string())))
 }
 
-/// The scripts of all `forms`, over their paths and the range.
-fn derive(forms: &[(String, Make)], chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+/// The scripts of all `forms`, for each of their paths and each index of the range.
+fn derive(forms: &[(String, MakeScript)], chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Refusal> {
     let mut parsed = Vec::new();
     for (text, make) in forms {
         let descriptor = read(text)?;
         check_network(&descriptor, chain)?;
-        let paths =
-            descriptor.into_single_descriptors().map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
+        let paths = descriptor
+            .into_single_descriptors()
+            .map_err(|error| Refusal::Descriptor(short_message(&error.to_string())))?;
         parsed.extend(paths.into_iter().map(|path| (path, *make)));
     }
     let mut total = 0;
     let mut plan = Vec::new();
     for (descriptor, make) in parsed {
-        let indexes = if descriptor.has_wildcard() { range.ok_or(Reason::NeedsRange)? } else { Range::ONE };
+        let indexes = if descriptor.has_wildcard() { range.ok_or(Refusal::NeedsRange)? } else { Range::ONE };
         total += indexes.count();
         plan.push((descriptor, make, indexes));
     }
     if total > LIMIT {
-        return Err(Reason::TooMany { scripts: total, limit: LIMIT });
+        return Err(Refusal::TooMany { scripts: total, limit: LIMIT });
     }
     let mut scripts = Vec::new();
     for (descriptor, make, indexes) in plan {
         for index in indexes.start()..=indexes.end() {
             let definite = descriptor
                 .at_derivation_index(index)
-                .map_err(|error| Reason::Descriptor(worded(&error.to_string())))?;
+                .map_err(|error| Refusal::Descriptor(short_message(&error.to_string())))?;
             let script = make(&definite.derived_descriptor(&SECP));
-            scripts.push(script.ok_or_else(|| Reason::Descriptor("it takes one key and nothing else".to_owned()))?);
+            scripts
+                .push(script.ok_or_else(|| Refusal::Descriptor("it must have one key and nothing else".to_owned()))?);
         }
     }
     Ok(scripts)
 }
 
-/// Extended keys say whether they are of the main chain or of a test network.
-fn check_network(descriptor: &Descriptor<DescriptorPublicKey>, chain: Chain) -> Result<(), Reason> {
+/// Checks the network of extended keys, which only tell the main chain from test networks.
+fn check_network(descriptor: &Descriptor<DescriptorPublicKey>, chain: Chain) -> Result<(), Refusal> {
     let wanted = if chain == Chain::Main { NetworkKind::Main } else { NetworkKind::Test };
     match descriptor.xkey_network() {
         XKeyNetwork::NoXKeys => Ok(()),
         XKeyNetwork::Single(kind) if kind == wanted => Ok(()),
-        XKeyNetwork::Single(NetworkKind::Main) => Err(Reason::WrongNetwork { found: "the main chain", chain }),
-        XKeyNetwork::Single(NetworkKind::Test) => Err(Reason::WrongNetwork { found: "a test network", chain }),
-        XKeyNetwork::Mixed => Err(Reason::Descriptor("its extended keys are of different networks".to_owned())),
+        XKeyNetwork::Single(NetworkKind::Main) => Err(Refusal::WrongNetwork { found: "the main chain", chain }),
+        XKeyNetwork::Single(NetworkKind::Test) => Err(Refusal::WrongNetwork { found: "a test network", chain }),
+        XKeyNetwork::Mixed => Err(Refusal::Descriptor("its extended keys are of different networks".to_owned())),
     }
 }
 
-/// Miniscript's message, short and without key material.
-fn worded(message: &str) -> String {
+/// Miniscript's message, shortened and without key material.
+fn short_message(message: &str) -> String {
     let message = secret::masked(&message.split_whitespace().collect::<Vec<_>>().join(" "));
     if message.chars().count() <= 160 { message } else { message.chars().take(160).chain(['…']).collect() }
 }
@@ -148,12 +150,12 @@ mod tests {
     const OTHER: &str = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
     const XPUB: &str = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8";
 
-    fn hex(text: &str) -> Result<Vec<String>, Reason> {
+    fn hex(text: &str) -> Result<Vec<String>, Refusal> {
         Ok(parse(text, Chain::Main, None)?.iter().map(|script| script.to_hex_string()).collect())
     }
 
     #[test]
-    fn every_kind_gives_its_scripts() {
+    fn every_kind_has_its_scripts() {
         let hash = "751e76e8199196d454941c45d1b3a323f1433bd6";
         let table = [
             (format!("pk({KEY})"), vec![format!("21{KEY}ac")]),
@@ -210,15 +212,15 @@ mod tests {
             parse(text, Chain::Main, range).map(|scripts| scripts.len())
         };
         let wild = format!("wpkh({XPUB}/0/*)");
-        assert_eq!(count(&wild, None), Err(Reason::NeedsRange));
+        assert_eq!(count(&wild, None), Err(Refusal::NeedsRange));
         assert_eq!(count(&wild, Some("0-9")), Ok(10));
         assert_eq!(count(&wild, Some("7-7")), Ok(1));
         assert_eq!(count(&format!("wpkh({XPUB}/<0;1>/*)"), Some("0-9")), Ok(20));
         assert_eq!(count(&format!("wpkh({XPUB}/<0;1;5>)"), None), Ok(3));
         assert_eq!(count(&format!("combo({XPUB}/<0;1>/*)"), Some("0-1")), Ok(16));
         assert_eq!(count(&format!("tr({XPUB}/*)"), Some("0-3")), Ok(4));
-        assert_eq!(count(&format!("pkh({KEY})"), Some("0-9")), Ok(1), "a range means nothing without a wildcard");
-        assert_eq!(count(&wild, Some("0-1000000")), Err(Reason::TooMany { scripts: 1_000_001, limit: LIMIT }));
+        assert_eq!(count(&format!("pkh({KEY})"), Some("0-9")), Ok(1), "a range does not matter without a wildcard");
+        assert_eq!(count(&wild, Some("0-1000000")), Err(Refusal::TooMany { scripts: 1_000_001, limit: LIMIT }));
         let one = parse(&wild, Chain::Main, Some("7-7".parse().unwrap())).unwrap();
         let ten = parse(&wild, Chain::Main, Some("0-9".parse().unwrap())).unwrap();
         assert_eq!(one[0], ten[7]);
@@ -226,11 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
-        assert_eq!(hex(&format!("pkh({KEY})#aaaaaaaa")), Err(Reason::DescriptorChecksum));
-        assert_eq!(hex(&format!("pkh({KEY})#aaa")), Err(Reason::DescriptorChecksum));
-        assert_eq!(hex("raw(6)"), Err(Reason::BadHex));
-        let wrong = |chain| Reason::WrongNetwork { found: "the main chain", chain };
+    fn errors_are_told_apart() {
+        assert_eq!(hex(&format!("pkh({KEY})#aaaaaaaa")), Err(Refusal::DescriptorChecksum));
+        assert_eq!(hex(&format!("pkh({KEY})#aaa")), Err(Refusal::DescriptorChecksum));
+        assert_eq!(hex("raw(6)"), Err(Refusal::BadHex));
+        let wrong = |chain| Refusal::WrongNetwork { found: "the main chain", chain };
         assert_eq!(parse(&format!("pkh({XPUB})"), Chain::Signet, None), Err(wrong(Chain::Signet)));
         for text in [
             "pkh()".to_owned(),
@@ -244,7 +246,7 @@ mod tests {
             format!("pkh({KEY}) "),
             "pkh(é)".to_owned(),
         ] {
-            assert!(matches!(hex(&text), Err(Reason::Descriptor(_) | Reason::NotUnderstood)), "{text}");
+            assert!(matches!(hex(&text), Err(Refusal::Descriptor(_) | Refusal::NotUnderstood)), "{text}");
         }
     }
 
@@ -252,6 +254,6 @@ mod tests {
     fn a_checksum_is_verified_over_the_text_as_written() {
         let text = "raw(deadbeef)#89f8spxm";
         assert_eq!(hex(text), Ok(vec!["deadbeef".to_owned()]));
-        assert_eq!(hex("raw(deadbeee)#89f8spxm"), Err(Reason::DescriptorChecksum));
+        assert_eq!(hex("raw(deadbeee)#89f8spxm"), Err(Refusal::DescriptorChecksum));
     }
 }

@@ -1,4 +1,4 @@
-//! Listings of all files to one entry per script, with everything that anybody says of it.
+//! Merges the listings of all lists into entries: one per script, with all its labels.
 
 use std::collections::BTreeMap;
 
@@ -11,42 +11,41 @@ use crate::chain::{Height, ScriptHash};
 /// One script on the lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The script.
+    /// The script, which is matched exactly.
     pub script: ScriptBuf,
-    /// From which height on its touches are wanted.
+    /// The height from which blocks are scanned for it.
     pub from: Height,
-    /// Who says what, sorted, each once; never empty.
+    /// What the lists say about it: sorted, without duplicates, never empty.
     pub labels: Vec<Label>,
 }
 
 impl Entry {
-    /// Whether a label gives it that role; one does at least.
+    /// Whether one of its labels has that role.
     pub fn is(&self, role: Role) -> bool {
         self.labels.iter().any(|label| label.role == role)
     }
 
-    /// The least height that a flagged label asks for (without one, that any label does), where a label without a height asks
-    /// for `default`.
+    /// The lowest `from` of its flagged labels, or of all its labels if none is flagged. A label without `from` counts as `default`.
     pub fn from_with(&self, default: Height) -> Height {
         let flagged = self.is(Role::Flagged);
-        let asking = self.labels.iter().filter(|label| !flagged || label.role == Role::Flagged);
-        asking.map(|label| label.from.unwrap_or(default)).min().unwrap_or(default)
+        let counting = self.labels.iter().filter(|label| !flagged || label.role == Role::Flagged);
+        counting.map(|label| label.from.unwrap_or(default)).min().unwrap_or(default)
     }
 }
 
-/// One entry per script. Its `from` is the least that a flagged label asks for (without one, that any label does), where a
-/// label without a height asks for `default_from`.
+/// Makes one entry per script, with `from` as by [`Entry::from_with`].
 pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTreeMap<ScriptHash, Entry> {
     let mut listings: Vec<Option<Listing>> = lists.into_iter().flat_map(|list| list.listings).map(Some).collect();
-    let hash = |(at, listing): (usize, &Option<Listing>)| Some((ScriptHash::of(&listing.as_ref()?.script), at));
-    // Places are sorted, not listings, which are large.
-    let mut order: Vec<_> = listings.par_iter().enumerate().filter_map(hash).collect();
+    // Positions are sorted, as listings are large.
+    let hashed = listings.par_iter().enumerate();
+    let mut order: Vec<_> =
+        hashed.filter_map(|(at, listing)| Some((ScriptHash::of(&listing.as_ref()?.script), at))).collect();
     order.par_sort_unstable();
     let mut order = order.into_iter().peekable();
-    let next = || {
+    let entries = std::iter::from_fn(|| {
         let (hash, at) = order.next()?;
         let Listing { script, label } = listings[at].take()?;
-        // Most scripts have one label, and there may be millions: room for one.
+        // There may be millions of scripts, most with one label: memory for one.
         let mut labels = vec![label];
         while let Some((_, at)) = order.next_if(|(next, _)| *next == hash) {
             labels.extend(listings[at].take().map(|listing| listing.label));
@@ -56,8 +55,8 @@ pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTr
         let mut entry = Entry { script, from: default_from, labels };
         entry.from = entry.from_with(default_from);
         Some((hash, entry))
-    };
-    std::iter::from_fn(next).collect()
+    });
+    entries.collect()
 }
 
 #[cfg(test)]
@@ -92,12 +91,16 @@ mod tests {
     }
 
     #[test]
-    fn the_least_height_of_the_flagged_labels_counts() {
+    fn the_lowest_height_of_the_flagged_labels_counts() {
         let from = |rows: &str| only(merge([list("l", &format!("address,role,from\n{rows}"))], 50)).from;
         assert_eq!(from(&format!("{A},,\n")), 50);
         assert_eq!(from(&format!("{A},,70\n{A},,60\n")), 60);
-        assert_eq!(from(&format!("{A},,70\n{A},,\n")), 50, "a label without a height asks for the default");
-        assert_eq!(from(&format!("{A},,70\n{A},service,10\n")), 70, "a service's height doesn't count beside a flag");
+        assert_eq!(from(&format!("{A},,70\n{A},,\n")), 50, "a label without a height counts as the default");
+        assert_eq!(
+            from(&format!("{A},,70\n{A},service,10\n")),
+            70,
+            "the height of a service label doesn't count beside a flagged one"
+        );
         assert_eq!(from(&format!("{A},service,80\n{A},service,90\n")), 80);
     }
 
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_list_twice_is_as_good_as_once() {
+    fn the_same_list_twice_makes_the_same_entries() {
         let text = format!("{A} x\n{B} y\n");
         assert_eq!(merge([list("l", &text)], 0), merge([list("l", &text), list("l", &text)], 0));
     }

@@ -4,7 +4,7 @@ use bitcoin::base58;
 use bitcoin::bech32::primitives::decode::CheckedHrpstring;
 use bitcoin::bech32::{Bech32, Bech32m};
 
-use super::secret::{is_base58, is_hex};
+use super::text::{is_base58, is_hex};
 
 /// Base58Check payloads: leading bytes, length of the payload, name. Version 0x05, Litecoin's old one for scripts, is
 /// bitcoin's too; 0x1e is also that of DigiByte and Verge.

@@ -1,35 +1,35 @@
-//! Bytes to physical lines with their numbers: LF, CRLF or lone CR, a byte order mark taken off, long lines cut.
+//! Reads physical lines with their numbers: they end in LF, CRLF or CR; a byte order mark is removed; lines over [`MAX_LINE`] are cut.
 
 use std::io::{self, BufRead};
 
-/// Longest line that is kept, in bytes. A script of 500,000 bytes in hex fits.
+/// The longest line that is kept, in bytes: a script of 500,000 bytes in hex fits.
 pub const MAX_LINE: usize = 1 << 20;
 
 /// One physical line, without its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its number in the file, from 1.
+    /// From 1.
     pub number: u64,
-    /// Its bytes, at most [`MAX_LINE`] of them.
+    /// At most [`MAX_LINE`].
     pub bytes: Vec<u8>,
-    /// Whether it was longer.
+    /// Whether the line was longer.
     pub cut: bool,
 }
 
-/// The lines of an input.
-pub struct Lines<'r> {
+/// Reads the lines of an input.
+pub struct LineReader<'r> {
     input: &'r mut dyn BufRead,
     number: u64,
     after_cr: bool,
 }
 
-impl<'r> Lines<'r> {
-    /// Lines of `input`, the next of which is line 1.
+impl<'r> LineReader<'r> {
+    /// The next line of `input` is line 1.
     pub fn new(input: &'r mut dyn BufRead) -> Self {
         Self { input, number: 0, after_cr: false }
     }
 
-    /// The next line; none at the end.
+    /// The next line; `None` at the end.
     ///
     /// # Errors
     /// Those of the input.
@@ -84,7 +84,7 @@ mod tests {
 
     fn all(bytes: &[u8], buffer: usize) -> Vec<(u64, String)> {
         let mut input = BufReader::with_capacity(buffer, bytes);
-        let mut lines = Lines::new(&mut input);
+        let mut lines = LineReader::new(&mut input);
         let mut found = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             found.push((line.number, String::from_utf8(line.bytes).unwrap()));
@@ -116,11 +116,11 @@ mod tests {
         let mut text = "x".repeat(MAX_LINE + 1);
         text.push_str("\nnext");
         let mut input = text.as_bytes();
-        let mut lines = Lines::new(&mut input);
+        let mut lines = LineReader::new(&mut input);
         let long = lines.next().unwrap().unwrap();
         assert_eq!((long.bytes.len(), long.cut), (MAX_LINE, true));
         assert_eq!(lines.next().unwrap(), Some(Line { number: 2, bytes: b"next".to_vec(), cut: false }));
         let exact = "y".repeat(MAX_LINE);
-        assert!(!Lines::new(&mut exact.as_bytes()).next().unwrap().unwrap().cut);
+        assert!(!LineReader::new(&mut exact.as_bytes()).next().unwrap().unwrap().cut);
     }
 }

@@ -12,13 +12,14 @@ mod hex;
 mod lines;
 mod listing;
 mod range;
-pub mod reason;
+pub mod refusal;
 mod report;
 mod rows;
 pub mod script;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod text;
 pub mod twins;
 
 pub use listing::{Label, List, ListOptions, Listing, Role};

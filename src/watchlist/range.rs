@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
-use super::reason::Reason;
+use super::refusal::Refusal;
 
-/// Most scripts that one text may stand for.
+/// The most scripts that one text may stand for.
 pub const LIMIT: u64 = 1_000_000;
 
-/// Indexes of a ranged descriptor, both ends included, below 2^31.
+/// Indexes from `start` to `end`, both included, below 2^31.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     start: u32,
@@ -15,42 +15,44 @@ pub struct Range {
 }
 
 impl Range {
-    /// What a descriptor without a wildcard is derived at.
+    /// The one index at which a descriptor without a wildcard is derived.
     pub const ONE: Self = Self { start: 0, end: 0 };
 
     /// From `start` to `end`, both included.
     ///
     /// # Errors
-    /// [`Reason::BadRange`] if `start` is above `end`, or `end` is no unhardened index (BIP32: below 2^31).
-    pub fn new(start: u32, end: u32) -> Result<Self, Reason> {
-        if start > end || end >= 1 << 31 { Err(Reason::BadRange) } else { Ok(Self { start, end }) }
+    /// [`Refusal::BadRange`] if `start` is above `end`, or `end` is not below 2^31, where hardened indexes begin (BIP32).
+    pub fn new(start: u32, end: u32) -> Result<Self, Refusal> {
+        if start > end || end >= 1 << 31 { Err(Refusal::BadRange) } else { Ok(Self { start, end }) }
     }
 
-    /// First index.
-    pub fn start(self) -> u32 {
+    pub(super) fn start(self) -> u32 {
         self.start
     }
 
-    /// Last index.
-    pub fn end(self) -> u32 {
+    pub(super) fn end(self) -> u32 {
         self.end
     }
 
-    /// How many indexes.
-    pub fn count(self) -> u64 {
+    /// The number of indexes.
+    pub(super) fn count(self) -> u64 {
         u64::from(self.end) - u64::from(self.start) + 1
     }
 }
 
 impl FromStr for Range {
-    type Err = Reason;
+    type Err = Refusal;
 
-    fn from_str(text: &str) -> Result<Self, Reason> {
-        let (start, end) = text.split_once('-').ok_or(Reason::BadRange)?;
-        let number = |text: &str| match text.trim() {
-            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| Reason::BadRange),
-            _ => Err(Reason::BadRange),
-        };
-        Self::new(number(start)?, number(end)?)
+    /// Parses `A-B`.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let (start, end) = text.split_once('-').ok_or(Refusal::BadRange)?;
+        Self::new(parse_index(start)?, parse_index(end)?)
+    }
+}
+
+fn parse_index(text: &str) -> Result<u32, Refusal> {
+    match text.trim() {
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| Refusal::BadRange),
+        _ => Err(Refusal::BadRange),
     }
 }

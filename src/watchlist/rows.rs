@@ -9,9 +9,9 @@ use foldhash::quality::RandomState;
 
 use super::foreign::{self, Currency};
 use super::range::Range;
-use super::reason::Reason;
+use super::refusal::Refusal;
 use super::script;
-use super::{Label, ListOptions, Listing, Quarantined, Report, Role, secret};
+use super::{Label, ListOptions, Listing, Quarantined, Report, Role, secret, text};
 use crate::chain::{Chain, Height};
 
 /// Most characters of a quarantined row that are shown.
@@ -71,7 +71,7 @@ pub enum Verdict {
     /// It is of the chain of that name.
     OtherChain(String),
     /// It can't be used.
-    Refuse(Reason),
+    Refuse(Refusal),
 }
 
 impl<'o> Rows<'o> {
@@ -109,11 +109,11 @@ impl<'o> Rows<'o> {
     }
 
     /// Quarantines a row that a format can't make sense of. `text` is looked through for private keys first.
-    pub fn refuse(&mut self, line: u64, text: &str, reason: Reason) {
-        let reason = if secret::holds_key(text) { Reason::PrivateKey } else { reason };
+    pub fn refuse(&mut self, line: u64, text: &str, reason: Refusal) {
+        let reason = if secret::holds_key(text) { Refusal::PrivateKey } else { reason };
         let text = match reason {
-            Reason::PrivateKey => "(not shown: a private key)".to_owned(),
-            Reason::BareHash => "(not shown: maybe a private key)".to_owned(),
+            Refusal::PrivateKey => "(not shown: a private key)".to_owned(),
+            Refusal::BareHash => "(not shown: maybe a private key)".to_owned(),
             _ => shown(text),
         };
         self.report.quarantined.push(Quarantined { line, text, reason: reason.to_string() });
@@ -122,13 +122,13 @@ impl<'o> Rows<'o> {
     /// What is to be done with a row; most of the work.
     pub fn judge(&self, row: &Row) -> Verdict {
         if secret::holds_key(row.text) {
-            return Verdict::Refuse(Reason::PrivateKey);
+            return Verdict::Refuse(Refusal::PrivateKey);
         }
         if row.text.contains('\0') {
-            return Verdict::Refuse(Reason::Nul);
+            return Verdict::Refuse(Refusal::Nul);
         }
         if holds_bare_hash(row) {
-            return Verdict::Refuse(Reason::BareHash);
+            return Verdict::Refuse(Refusal::BareHash);
         }
         let range = row.range.and_then(filled).map(str::parse::<Range>).transpose();
         let scripts = self.scripts(row, range.as_ref().ok().copied().flatten());
@@ -143,7 +143,7 @@ impl<'o> Rows<'o> {
     }
 
     /// The scripts that the row's cells name, all the same ones.
-    fn scripts(&self, row: &Row, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+    fn scripts(&self, row: &Row, range: Option<Range>) -> Result<Vec<ScriptBuf>, Refusal> {
         let mut found: Option<Vec<ScriptBuf>> = None;
         for target in row.targets.iter().filter(|target| filled(target.text).is_some()) {
             let mut scripts = if target.is_script {
@@ -154,21 +154,21 @@ impl<'o> Rows<'o> {
             scripts.sort_unstable();
             scripts.dedup();
             match &found {
-                Some(before) if *before != scripts => return Err(Reason::Contradiction),
+                Some(before) if *before != scripts => return Err(Refusal::Contradiction),
                 _ => found = Some(scripts),
             }
         }
-        found.ok_or(Reason::NoTarget)
+        found.ok_or(Refusal::NoTarget)
     }
 
-    fn label(&self, row: &Row) -> Result<Label, Reason> {
+    fn label(&self, row: &Row) -> Result<Label, Refusal> {
         let own = |cell: Option<&str>| cell.and_then(filled).map(str::to_owned);
         let role = match row.role.and_then(filled) {
-            Some(role) => role.to_ascii_lowercase().parse().map_err(|_| Reason::BadRole)?,
+            Some(role) => role.to_ascii_lowercase().parse().map_err(|_| Refusal::BadRole)?,
             None => self.options.role.unwrap_or(Role::Flagged),
         };
         let from = match row.from.and_then(filled) {
-            Some(from) => Some(height(from).ok_or(Reason::BadFrom)?),
+            Some(from) => Some(height(from).ok_or(Refusal::BadFrom)?),
             None => self.options.from,
         };
         let mut extra = BTreeMap::new();
@@ -220,8 +220,8 @@ fn identity<'l>(script: &'l ScriptBuf, label: &'l Label) -> impl std::hash::Hash
 }
 
 /// What the row's currency and its address's form say together, if they say that it is another chain's.
-fn other_chain(row: &Row, scripts: &Result<Vec<ScriptBuf>, Reason>) -> Option<Verdict> {
-    if matches!(scripts, Err(Reason::PrivateKey | Reason::BareHash | Reason::NoTarget)) {
+fn other_chain(row: &Row, scripts: &Result<Vec<ScriptBuf>, Refusal>) -> Option<Verdict> {
+    if matches!(scripts, Err(Refusal::PrivateKey | Refusal::BareHash | Refusal::NoTarget)) {
         return None;
     }
     let said = row.currencies.iter().find_map(|cell| match foreign::currency(cell) {
@@ -229,13 +229,13 @@ fn other_chain(row: &Row, scripts: &Result<Vec<ScriptBuf>, Reason>) -> Option<Ve
         Currency::Bitcoin | Currency::Token => None,
     });
     match (said, scripts) {
-        (None, Err(Reason::OtherChain(name))) => Some(Verdict::OtherChain((*name).to_owned())),
+        (None, Err(Refusal::OtherChain(name))) => Some(Verdict::OtherChain((*name).to_owned())),
         (None, _) => None,
         (Some((name, _)), Err(_)) => Some(Verdict::OtherChain(name)),
         (Some((name, true)), Ok(scripts)) if scripts.iter().all(|script| script.is_p2pkh() || script.is_p2sh()) => {
             Some(Verdict::OtherChain(name))
         }
-        (Some(_), Ok(_)) => Some(Verdict::Refuse(Reason::OtherCurrency)),
+        (Some(_), Ok(_)) => Some(Verdict::Refuse(Refusal::OtherCurrency)),
     }
 }
 
@@ -252,7 +252,7 @@ fn holds_bare_hash(row: &Row) -> bool {
 
 /// The cell's text without margins, if any is left.
 fn filled(cell: &str) -> Option<&str> {
-    Some(cell.trim_matches(script::is_margin)).filter(|cell| !cell.is_empty())
+    Some(cell.trim_matches(text::is_margin)).filter(|cell| !cell.is_empty())
 }
 
 fn height(text: &str) -> Option<Height> {

@@ -1,33 +1,33 @@
-//! One piece of text to the output scripts it names: an address, `script:HEX`, an unmistakable script in hex, a descriptor.
+//! Parses what a list's row or a question names: an address, `script:HEX`, an unmistakable script in hex, or a descriptor.
 
 use bitcoin::ScriptBuf;
 
-use super::hex::{bare_hex, from_hex};
 use super::range::Range;
-use super::reason::Reason;
-use super::{address, descriptor, foreign, secret};
+use super::refusal::Refusal;
+use super::text::{is_margin, strip_prefix};
+use super::{address, descriptor, foreign, hex, secret, text};
 use crate::chain::Chain;
 
 /// The scripts that `text` names on `chain`: one, or several for `combo()`, paths and ranges.
 ///
-/// Takes addresses (also as a `bitcoin:` link), `script:HEX` (any bytes, none too), the usual output scripts in bare hex,
-/// and descriptors; a `range` counts only for descriptors with a wildcard.
+/// It can be an address (also as a `bitcoin:` link), `script:HEX` (any bytes, or none), one of the usual output scripts in hex, or a
+/// descriptor. `range` only matters for descriptors with a wildcard.
 ///
 /// # Errors
 /// The reason, which never repeats the text.
-pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
+pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Refusal> {
     let text = text.trim_matches(is_margin);
     if text.is_empty() {
-        return Err(Reason::NoTarget);
+        return Err(Refusal::NoTarget);
     }
     if text.contains('\0') {
-        return Err(if secret::holds_key(text) { Reason::PrivateKey } else { Reason::Nul });
+        return Err(if secret::holds_key(text) { Refusal::PrivateKey } else { Refusal::Nul });
     }
-    if let Some(hex) = strip_prefix(text, "script:") {
-        return if secret::holds_key(hex) { Err(Reason::PrivateKey) } else { Ok(vec![from_hex(hex)?]) };
+    if let Some(digits) = strip_prefix(text, "script:") {
+        return if secret::holds_key(digits) { Err(Refusal::PrivateKey) } else { Ok(vec![hex::parse(digits)?]) };
     }
     if secret::holds_key(text) || secret::is_mini_key_shape(text) {
-        return Err(Reason::PrivateKey);
+        return Err(Refusal::PrivateKey);
     }
     if text.contains('(') {
         return descriptor::parse(text, chain, range);
@@ -38,47 +38,38 @@ pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<Scrip
     };
     let reason = match address::parse(text, chain) {
         Ok(script) => return Ok(vec![script]),
-        Err(reason @ Reason::WrongNetwork { .. }) => return Err(reason),
+        Err(reason @ Refusal::WrongNetwork { .. }) => return Err(reason),
         Err(reason) => reason,
     };
     if let Some(name) = foreign::recognise(text) {
-        return Err(Reason::OtherChain(name));
+        return Err(Refusal::OtherChain(name));
     }
     let digits = strip_prefix(text, "0x").unwrap_or(text);
-    if secret::is_hex(digits) {
-        return bare_hex(digits).map(|script| vec![script]);
+    if text::is_hex(digits) {
+        return hex::parse_unmarked(digits).map(|script| vec![script]);
     }
     if is_extended_key(text) {
-        return Err(Reason::ExtendedKey);
+        return Err(Refusal::ExtendedKey);
     }
     Err(reason)
 }
 
-/// A script in hex from a cell that is said to hold scripts: any but those that might be a key by their length.
+/// As [`parse`], for a cell whose column is named for scripts: there hex can be any script except one that may be a key by its length.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn from_script_cell(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Reason> {
-    let hex = text.trim_matches(is_margin);
+pub fn from_script_cell(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Refusal> {
     match parse(text, chain, range) {
-        Err(Reason::BareHex) => from_hex(strip_prefix(hex, "0x").unwrap_or(hex)).map(|script| vec![script]),
+        Err(Refusal::BareHex) => {
+            let digits = text.trim_matches(is_margin);
+            hex::parse(strip_prefix(digits, "0x").unwrap_or(digits)).map(|script| vec![script])
+        }
         result => result,
     }
 }
 
-/// White space, and what copying from documents leaves unseen around an address.
-pub fn is_margin(letter: char) -> bool {
-    letter.is_whitespace()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 fn is_extended_key(text: &str) -> bool {
-    text.len() > 50 && text.is_ascii() && text[1..4].eq_ignore_ascii_case("pub") && text.bytes().all(secret::is_base58)
-}
-
-fn strip_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
-    let start = text.get(..prefix.len())?;
-    start.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+    text.len() > 50 && text.is_ascii() && text[1..4].eq_ignore_ascii_case("pub") && text.bytes().all(text::is_base58)
 }
 
 #[cfg(test)]
@@ -90,14 +81,14 @@ mod tests {
     const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     const LONG: &str = "0411db93e1dcdb8a016b49840f8c53bc1eb68a382e97b1482ecad7b148a6909a5cb2e0eaddfb84ccf9744464f82e160bfa9b8b64f9d4c03f999b8643f656b412a3";
 
-    fn one(text: &str) -> Result<String, Reason> {
+    fn one(text: &str) -> Result<String, Refusal> {
         let scripts = parse(text, Chain::Main, None)?;
         assert_eq!(scripts.len(), 1, "{text}");
         Ok(scripts[0].to_hex_string())
     }
 
     #[test]
-    fn usual_scripts_are_taken_in_bare_hex() {
+    fn usual_scripts_are_accepted_in_hex() {
         for hex in [
             "76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac".to_owned(),
             "a914e9c3dd0c07aac76179ebc76a6c78d4d67c6c160a87".to_owned(),
@@ -117,19 +108,19 @@ mod tests {
     }
 
     #[test]
-    fn hex_that_may_be_something_else_is_asked_about() {
+    fn hex_that_may_be_something_else_is_refused() {
         let table = [
-            ("ab".repeat(32), Reason::BareHash),
-            (KEY.to_owned(), Reason::BareKey),
-            (LONG.to_owned(), Reason::BareKey),
-            ("ab".repeat(64), Reason::BareKey),
-            ("ab".repeat(33), Reason::BareKey),
-            (format!("21{}ac", "ff".repeat(33)), Reason::BareHex),
-            ("751e76e8199196d454941c45d1b3a323f1433bd6".to_owned(), Reason::BareHex),
-            ("6a".to_owned(), Reason::BareHex),
-            (format!("5221{KEY}51ae"), Reason::BareHex),
-            (format!("51{}ae", format!("21{KEY}").repeat(300)), Reason::BareHex),
-            ("76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888a".to_owned(), Reason::Truncated),
+            ("ab".repeat(32), Refusal::BareHash),
+            (KEY.to_owned(), Refusal::BareKey),
+            (LONG.to_owned(), Refusal::BareKey),
+            ("ab".repeat(64), Refusal::BareKey),
+            ("ab".repeat(33), Refusal::BareKey),
+            (format!("21{}ac", "ff".repeat(33)), Refusal::BareHex),
+            ("751e76e8199196d454941c45d1b3a323f1433bd6".to_owned(), Refusal::BareHex),
+            ("6a".to_owned(), Refusal::BareHex),
+            (format!("5221{KEY}51ae"), Refusal::BareHex),
+            (format!("51{}ae", format!("21{KEY}").repeat(300)), Refusal::BareHex),
+            ("76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888a".to_owned(), Refusal::Truncated),
         ];
         for (text, reason) in table {
             assert_eq!(one(&text), Err(reason), "{text}");
@@ -143,33 +134,33 @@ mod tests {
         }
         assert_eq!(one("SCRIPT:6A"), Ok("6a".to_owned()));
         for text in ["script:6", "script:0x6a", "script:xyz", "script: 6a"] {
-            assert_eq!(one(text), Err(Reason::BadHex), "{text}");
+            assert_eq!(one(text), Err(Refusal::BadHex), "{text}");
         }
     }
 
     #[test]
-    fn a_script_cell_takes_unusual_scripts_but_no_keys() {
+    fn a_cell_of_a_script_column_can_hold_unusual_scripts_but_no_keys() {
         let cell = |text: &str| from_script_cell(text, Chain::Main, None).map(|scripts| scripts[0].to_hex_string());
         assert_eq!(cell("6a"), Ok("6a".to_owned()));
-        assert_eq!(cell(&"ab".repeat(32)), Err(Reason::BareHash));
-        assert_eq!(cell(KEY), Err(Reason::BareKey));
+        assert_eq!(cell(&"ab".repeat(32)), Err(Refusal::BareHash));
+        assert_eq!(cell(KEY), Err(Refusal::BareKey));
         assert_eq!(cell("script:"), Ok(String::new()));
     }
 
     #[test]
-    fn other_texts_get_their_reason() {
+    fn other_texts_are_refused_with_their_reason() {
         let xpub = "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs";
         let table = [
-            ("", Reason::NoTarget),
-            ("   ", Reason::NoTarget),
-            ("a\0b", Reason::Nul),
-            ("TEAqwfMhXLaomXhZ8KeMhx3njGmQEDnsUR", Reason::OtherChain("TRON")),
-            ("0x175d44451403Edf28469dF03A9280c1197ADb92c", Reason::OtherChain("Ethereum")),
-            (xpub, Reason::ExtendedKey),
-            ("KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn", Reason::PrivateKey),
-            ("pkh(KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn)", Reason::PrivateKey),
-            ("S6c56bnXQiBjk9mqSYE7ykVQ7NzrRz", Reason::PrivateKey),
-            ("hello", Reason::NotUnderstood),
+            ("", Refusal::NoTarget),
+            ("   ", Refusal::NoTarget),
+            ("a\0b", Refusal::Nul),
+            ("TEAqwfMhXLaomXhZ8KeMhx3njGmQEDnsUR", Refusal::OtherChain("TRON")),
+            ("0x175d44451403Edf28469dF03A9280c1197ADb92c", Refusal::OtherChain("Ethereum")),
+            (xpub, Refusal::ExtendedKey),
+            ("KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn", Refusal::PrivateKey),
+            ("pkh(KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn)", Refusal::PrivateKey),
+            ("S6c56bnXQiBjk9mqSYE7ykVQ7NzrRz", Refusal::PrivateKey),
+            ("hello", Refusal::NotUnderstood),
         ];
         for (text, reason) in table {
             assert_eq!(one(text), Err(reason), "{text}");
@@ -177,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn links_and_unseen_margins_are_taken_off() {
+    fn links_and_invisible_margins_are_removed() {
         let script = Ok("0014751e76e8199196d454941c45d1b3a323f1433bd6".to_owned());
         for text in [
             "bitcoin:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4?amount=1&label=x",
@@ -193,18 +184,18 @@ mod tests {
         assert_eq!("0-9".parse(), Range::new(0, 9));
         assert_eq!(" 3 - 3 ".parse(), Range::new(3, 3));
         for text in ["", "9", "9-0", "-1-5", "+1-5", "0-2147483648", "0-99999999999", "a-b", "0-", "0-1-2"] {
-            assert_eq!(text.parse::<Range>(), Err(Reason::BadRange), "{text}");
+            assert_eq!(text.parse::<Range>(), Err(Refusal::BadRange), "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_text_causes_a_panic(text in any::<String>(), chain in prop::sample::select(Chain::ALL.to_vec())) {
+        fn no_text_makes_it_panic(text in any::<String>(), chain in prop::sample::select(Chain::ALL.to_vec())) {
             let _ = parse(&text, chain, Some(Range::ONE));
         }
 
         #[test]
-        fn no_descriptor_like_text_causes_a_panic(
+        fn no_descriptor_like_text_makes_it_panic(
             parts in prop::collection::vec(prop::sample::select(vec![
                 "wsh(", "sh(", "tr(", "pk(", "pkh(", "wpkh(", "combo(", "multi(", "sortedmulti(", "multi_a(", "and_v(",
                 "v:", "older(", "after(", "thresh(", "raw(", "rawtr(", "addr(", ")", ")", ")", "))", ",", "{", "}", "1",
@@ -216,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn no_address_with_one_wrong_letter_is_taken_or_called_another_chains(
+        fn no_address_with_one_wrong_letter_is_accepted_or_called_another_chains(
             hash in any::<[u8; 20]>(), at in 0usize..42, letter in "[0-9a-zA-Z]", segwit in any::<bool>(),
         ) {
             let script = if segwit {
@@ -231,7 +222,7 @@ mod tests {
             wrong.replace_range(at..=at, &letter);
             prop_assume!(wrong != address);
             let result = parse(&wrong, Chain::Main, None);
-            prop_assert!(matches!(result, Err(ref reason) if !matches!(reason, Reason::OtherChain(_))), "{wrong} {result:?}");
+            prop_assert!(matches!(result, Err(ref reason) if !matches!(reason, Refusal::OtherChain(_))), "{wrong} {result:?}");
         }
     }
 }

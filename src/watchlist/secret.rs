@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use bitcoin::hashes::{Hash, sha256};
 
+use super::text::{is_base58, is_hex};
+
 /// Fewest words of a seed phrase (BIP39: 12 to 24).
 const SEED_WORDS: usize = 12;
 
@@ -142,16 +144,6 @@ fn is_mixed(bytes: &[u8]) -> bool {
     bytes.iter().any(u8::is_ascii_uppercase)
         && bytes.iter().any(u8::is_ascii_lowercase)
         && bytes.iter().any(u8::is_ascii_digit)
-}
-
-/// Whether every character of `text` is a hex digit.
-pub fn is_hex(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Whether base58 uses this character.
-pub fn is_base58(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() && !b"0OIl".contains(&byte)
 }
 
 #[cfg(test)]

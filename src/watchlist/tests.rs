@@ -116,12 +116,16 @@ fn csv_columns_of_scripts_and_descriptors_are_taken() {
     assert_eq!(list.report.accepted, 5);
     assert_eq!(lines(&list.report), [5, 6, 8, 9, 10]);
     let reasons: Vec<_> = list.report.quarantined.iter().map(|row| row.reason.as_str()).collect();
-    let expected =
-        [reason::Reason::Contradiction, reason::Reason::NeedsRange, reason::Reason::BareKey, reason::Reason::NoTarget];
+    let expected = [
+        refusal::Refusal::Contradiction,
+        refusal::Refusal::NeedsRange,
+        refusal::Refusal::BareKey,
+        refusal::Refusal::NoTarget,
+    ];
     for (found, expected) in reasons.iter().zip(expected) {
         assert_eq!(*found, expected.to_string());
     }
-    assert_eq!(reasons[4], reason::Reason::BadRange.to_string());
+    assert_eq!(reasons[4], refusal::Refusal::BadRange.to_string());
 }
 
 #[test]
@@ -406,7 +410,7 @@ proptest! {
         let text: String = rows.iter().map(|(row, end)| format!("{row}{end}")).collect();
         let expected = rows.iter().enumerate().filter(|(at, (row, _))| {
             let row = if *at == 0 { row.trim_start_matches('\u{feff}') } else { row };
-            let row = row.trim_matches(script::is_margin);
+            let row = row.trim_matches(text::is_margin);
             !row.is_empty() && !row.starts_with(['#', ';'])
         }).count() as u64;
         let options = ListOptions { format: Some("plain".to_owned()), ..ListOptions::default() };

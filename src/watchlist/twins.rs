@@ -1,4 +1,4 @@
-//! The other dress of a listed key: a raw public key's script and its key's address are two scripts, and matching is exact.
+//! Listed keys whose other script is not listed: a key's P2PK script and its address are two scripts, and matching is exact.
 
 use std::collections::BTreeSet;
 
@@ -6,25 +6,24 @@ use bitcoin::ScriptBuf;
 
 use super::Listing;
 
-/// A listed script whose key also has another common one that the list lacks.
+/// A listed P2PK script whose key's P2PKH script is not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Twin {
-    /// The raw public key's script, as listed (P2PK).
+    /// The P2PK script, as listed.
     pub listed: ScriptBuf,
-    /// The script of the same key's `1…` address (P2PKH), which is not.
+    /// The P2PKH script of the same key (its `1…` address).
     pub missing: ScriptBuf,
 }
 
-/// The twins that a list misses, in its order, each once. From an address alone the key can't be told, so only keys are looked at.
+/// The twins that are missing from a list, in its order, each once. From an address alone the key is unknown, so only P2PK counts.
 pub fn missing_twins(listings: &[Listing]) -> Vec<Twin> {
     let listed: BTreeSet<_> = listings.iter().map(|listing| &listing.script).collect();
     let mut seen = BTreeSet::new();
-    let twin = |listing: &Listing| {
+    let twins = listings.iter().filter_map(|listing| {
         let key = listing.script.p2pk_public_key()?;
         Some(Twin { listed: listing.script.clone(), missing: ScriptBuf::new_p2pkh(&key.pubkey_hash()) })
-    };
-    let missing = |twin: &Twin| !listed.contains(&twin.missing);
-    listings.iter().filter_map(twin).filter(missing).filter(|twin| seen.insert(twin.listed.clone())).collect()
+    });
+    twins.filter(|twin| !listed.contains(&twin.missing) && seen.insert(twin.listed.clone())).collect()
 }
 
 #[cfg(test)]
@@ -42,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_key_misses_its_address_unless_that_is_listed_too() {
+    fn the_address_of_a_listed_key_is_missing_unless_it_is_listed_too() {
         assert_eq!(twins(&format!("pk({KEY})\n")), 1);
         assert_eq!(twins(&format!("pk({KEY}) once\npk({KEY}) twice\n")), 1);
         assert_eq!(twins(&format!("pk({KEY})\n{ADDRESS}\n")), 0);

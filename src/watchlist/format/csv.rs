@@ -8,10 +8,10 @@ use super::columns::Columns;
 use super::detection::{Format, head_lines, is_marked_up};
 use super::record::{self, Record};
 use crate::chain::Chain;
-use crate::watchlist::lines::{Line, Lines, MAX_LINE};
-use crate::watchlist::reason::Reason;
+use crate::watchlist::lines::{Line, LineReader, MAX_LINE};
+use crate::watchlist::refusal::Refusal;
 use crate::watchlist::rows::Rows;
-use crate::watchlist::script;
+use crate::watchlist::{script, text};
 
 /// Comma, semicolon, tab or bar between cells.
 pub const FORMAT: Format = Format { name: "csv", detects, read };
@@ -73,7 +73,7 @@ fn most(score: impl Fn(u8) -> usize) -> Option<u8> {
 fn is_target(text: &str) -> bool {
     matches!(
         script::parse(text, Chain::Main, None),
-        Ok(_) | Err(Reason::OtherChain(_) | Reason::WrongNetwork { .. } | Reason::NeedsRange)
+        Ok(_) | Err(Refusal::OtherChain(_) | Refusal::WrongNetwork { .. } | Refusal::NeedsRange)
     )
 }
 
@@ -87,14 +87,14 @@ fn announced(line: &str) -> Option<u8> {
 
 /// Blank lines, also of delimiters alone, and remarks.
 fn is_passed_over(line: &str) -> bool {
-    let line = line.trim_matches(script::is_margin);
+    let line = line.trim_matches(text::is_margin);
     line.starts_with('#') || line.chars().all(|letter| ",;|\t ".contains(letter))
 }
 
 fn read(head: &[u8], input: &mut dyn BufRead, rows: &mut Rows) -> io::Result<()> {
     let Shape { delimiter, header } = shape(head).unwrap_or(Shape { delimiter: b',', header: false });
     let mut columns = (!header).then(Columns::without_header);
-    let mut source = Source { lines: Lines::new(input), back: VecDeque::new() };
+    let mut source = Source { lines: LineReader::new(input), back: VecDeque::new() };
     let mut before_rows = true;
     while let Some(line) = source.next()? {
         let text = String::from_utf8_lossy(&line.bytes);
@@ -116,11 +116,11 @@ fn read(head: &[u8], input: &mut dyn BufRead, rows: &mut Rows) -> io::Result<()>
 /// Takes the record that starts on `first`, with the lines over which its quoted cells run.
 fn take(first: &Line, columns: &Columns, delimiter: u8, source: &mut Source, rows: &mut Rows) -> io::Result<()> {
     if first.cut {
-        rows.refuse(first.number, &String::from_utf8_lossy(&first.bytes), Reason::TooLong(MAX_LINE));
+        rows.refuse(first.number, &String::from_utf8_lossy(&first.bytes), Refusal::TooLong(MAX_LINE));
         return Ok(());
     }
     let Ok(start) = std::str::from_utf8(&first.bytes) else {
-        rows.refuse(first.number, &String::from_utf8_lossy(&first.bytes), Reason::NotUtf8);
+        rows.refuse(first.number, &String::from_utf8_lossy(&first.bytes), Refusal::NotUtf8);
         return Ok(());
     };
     let record = Record::split(start, delimiter);
@@ -151,7 +151,7 @@ fn take(first: &Line, columns: &Columns, delimiter: u8, source: &mut Source, row
         }
     }
     // The quote was not closed where it should be. That costs this line; the following ones are read as rows of their own.
-    rows.refuse(first.number, start, Reason::Unquoted);
+    rows.refuse(first.number, start, Refusal::Unquoted);
     source.give_back(further);
     Ok(())
 }
@@ -165,14 +165,14 @@ fn is_row(line: &str, columns: &Columns, delimiter: u8, rows: &Rows) -> bool {
 fn judge(line: u64, text: &str, record: &Record, columns: &Columns, rows: &mut Rows) {
     let found = record.cells.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1);
     match columns.count() {
-        Some(expected) if found > expected => rows.refuse(line, text, Reason::Cells { found, expected }),
+        Some(expected) if found > expected => rows.refuse(line, text, Refusal::Cells { found, expected }),
         _ => rows.take(&columns.row(line, text, &record.cells[..found])),
     }
 }
 
-/// Lines, some of which were given back.
+/// LineReader, some of which were given back.
 struct Source<'r> {
-    lines: Lines<'r>,
+    lines: LineReader<'r>,
     back: VecDeque<Line>,
 }
 

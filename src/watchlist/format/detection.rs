@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 
 use crate::watchlist::rows::Rows;
-use crate::watchlist::script::is_margin;
+use crate::watchlist::text::is_margin;
 
 /// Bytes at a file's start by which its format is told.
 pub const HEAD: u64 = 64 * 1024;

@@ -5,10 +5,10 @@ use std::io::{self, BufRead};
 use rayon::prelude::*;
 
 use super::detection::{Format, head_lines, is_marked_up};
-use crate::watchlist::lines::{Line, Lines, MAX_LINE};
-use crate::watchlist::reason::Reason;
+use crate::watchlist::lines::{Line, LineReader, MAX_LINE};
+use crate::watchlist::refusal::Refusal;
 use crate::watchlist::rows::{Row, Rows, Target, Verdict};
-use crate::watchlist::script::is_margin;
+use crate::watchlist::text::is_margin;
 
 /// Lines judged side by side.
 const LINES_AT_ONCE: usize = 4096;
@@ -22,7 +22,7 @@ fn detects(head: &[u8]) -> bool {
 }
 
 fn read(_head: &[u8], input: &mut dyn BufRead, rows: &mut Rows) -> io::Result<()> {
-    let mut lines = Lines::new(input);
+    let mut lines = LineReader::new(input);
     let mut part = Vec::new();
     loop {
         part.clear();
@@ -52,10 +52,10 @@ fn judge(line: &Line, rows: &Rows) -> Option<Verdict> {
         return None;
     }
     if line.cut {
-        return Some(Verdict::Refuse(Reason::TooLong(MAX_LINE)));
+        return Some(Verdict::Refuse(Refusal::TooLong(MAX_LINE)));
     }
     if std::str::from_utf8(&line.bytes).is_err() {
-        return Some(Verdict::Refuse(Reason::NotUtf8));
+        return Some(Verdict::Refuse(Refusal::NotUtf8));
     }
     let (target, label) = split(without_remark(trimmed));
     let targets = vec![Target { text: target, is_script: false }];

@@ -9,7 +9,7 @@ use crate::chain::Chain;
 /// No variant carries the text it is about, except what is known to be harmless (a version byte, a prefix), so a reason can
 /// be logged wherever the text itself must not be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Reason {
+pub enum Refusal {
     /// An address of another cryptocurrency, by its name. Lists count these instead of quarantining them.
     #[error("an address of {0}, not of bitcoin")]
     OtherChain(&'static str),
@@ -26,7 +26,7 @@ pub enum Reason {
     BareHash,
     /// An address whose checksum fails.
     #[error("the address's checksum fails: {0}")]
-    BadChecksum(Cause),
+    BadChecksum(ChecksumCause),
     /// A valid address or extended key of another bitcoin network.
     #[error("belongs to {found}, but the chain is {chain}; check --chain")]
     WrongNetwork {
@@ -128,7 +128,7 @@ pub enum Reason {
 
 /// What most likely happened to an address whose checksum fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Cause {
+pub enum ChecksumCause {
     /// Letters beyond ASCII.
     #[error("it has a letter beyond ASCII, perhaps a look-alike; type it again")]
     NonAscii,
