@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside it: where things are cached, how they speak, how Debian packages are installed or unpacked.
+# Sourced by the scripts beside it: the cache, messages, installing and unpacking Debian packages, free ports.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${COINHOUND_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coinhound}
@@ -44,9 +44,9 @@ only_one() {
     flock 9
 }
 
-# cached_program PROGRAM: prints PROGRAM and ends the script if it is there and `serves` accepts it.
+# cached_program PROGRAM: prints PROGRAM and ends the script if it exists and the script's `is_usable` accepts it.
 cached_program() {
-    if [ -x "$1" ] && serves "$1"; then echo "$1"; exit; fi
+    if [ -x "$1" ] && is_usable "$1"; then echo "$1"; exit; fi
 }
 
 has_apt() { command -v apt-get >/dev/null && command -v dpkg >/dev/null; }
