@@ -23,7 +23,7 @@
 //! audit        verify: the index against itself and against the node
 //!            → chain, index, node, trace
 //! sync         backfill, follow: the sweeps
-//!            → chain, index, node, scan, stop, trace, watchlist
+//!            → chain, index, lock, node, scan, stop, trace, watchlist
 //! index        RocksDB: records, derived rows, one batch a step
 //!            → chain, trace, watchlist
 //! node         Bitcoin Core by RPC, REST and its filter files: the only code that talks to it
@@ -34,6 +34,7 @@
 //! scan         which transactions of a block touch what is sought
 //!            → chain
 //! stop         the flag that ends long work early
+//! lock         mutexes that outlive a panic
 //! chain        heights, headers, proof of work, merkle trees
 //! ```
 //!
@@ -57,6 +58,7 @@ pub mod config;
 pub mod error;
 pub mod index;
 pub mod lists;
+pub mod lock;
 pub mod node;
 pub mod output;
 pub mod query;

@@ -16,8 +16,8 @@ use crate::output::progress::Progress;
 use crate::query::status::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
-use crate::sync::fetch::interest::Needs;
 use crate::sync::plan::change::{Change, Wanted, plan};
+use crate::sync::plan::needs::Needs;
 use crate::sync::sweep::sweeper::Sweeper;
 
 #[derive(Serialize)]

@@ -17,9 +17,9 @@ use crate::output::page::Page;
 use crate::query::Coverage;
 use crate::query::status::whole_coverage;
 use crate::stop::Stop;
-use crate::sync::fetch::interest::Needs;
-use crate::sync::fetch::source::FilterLane;
+use crate::sync::fetch::node_source::FilterLane;
 use crate::sync::plan::change::{Entries, Wanted, plan};
+use crate::sync::plan::needs::Needs;
 use crate::watchlist::Report;
 use crate::watchlist::entries::merge;
 

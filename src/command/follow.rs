@@ -1,7 +1,7 @@
 //! `coinhound follow`: scans up to the node's tip and stays there, takes in lists that change, and prints events as they come.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -15,14 +15,16 @@ use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::index::Writer;
 use crate::lists::watch::{ListWatch, Lists, Terms};
+use crate::lock::lock;
 use crate::node::{Node, NodeError};
 use crate::output::progress::Progress;
 use crate::query::events::last_seq;
 use crate::stop::Stop;
 use crate::sync::SyncError;
-use crate::sync::apply::advance::Tally;
+use crate::sync::apply::batch::Tally;
 use crate::sync::plan::change::{Wanted, WantedTrace, plan};
-use crate::sync::sweep::sweeper::{Bells, Observer, Sweeper};
+use crate::sync::sweep::run::{Interrupts, Observer};
+use crate::sync::sweep::sweeper::Sweeper;
 
 /// Deadline of one request that waits for a new tip.
 const TIP_WAIT: Duration = Duration::from_secs(25);
@@ -53,21 +55,21 @@ pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
         failed: None,
     };
     let (rings, rung) = bounded(1);
-    let bells = Bells { tip: Some(Arc::default()), ..Bells::default() };
+    let interrupts = Interrupts { tip: Some(Arc::default()), ..Interrupts::default() };
     let changed = Arc::new(Mutex::new(None));
-    watch_tip(contact.node.clone(), &bells, rings.clone(), &stop)?;
+    watch_tip(contact.node.clone(), &interrupts, rings.clone(), &stop)?;
     if let Some(lists) = lists {
-        watch_lists(lists, &bells, rings, &changed, &stop)?;
+        watch_lists(lists, &interrupts, rings, &changed, &stop)?;
     }
     let source = contact.source(&stop);
     let mut sweeper = Sweeper::new(&writer, source, start::pace(settings), &stop);
-    sweeper.listen(bells.clone());
+    sweeper.listen(interrupts.clone());
     let mut caught_up = false;
     loop {
-        bells.pause.store(false, Ordering::SeqCst);
-        if let Some(lists) = changed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        interrupts.pause.store(false, Ordering::SeqCst);
+        if let Some(lists) = lock(&changed).take() {
             take_in(&writer, lists, &wanted.trace);
-            sweeper.look_again();
+            sweeper.reload_entries();
         }
         let outcome = match sweeper.run(None, &mut screen) {
             Err(error @ SyncError::Unsteady { .. }) => {
@@ -82,7 +84,7 @@ pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
         if outcome.stopped || stop.requested() {
             break;
         }
-        if bells.pause.load(Ordering::SeqCst) {
+        if interrupts.pause.load(Ordering::SeqCst) {
             continue;
         }
         if !caught_up {
@@ -90,7 +92,7 @@ pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
             caught_up = true;
             sweeper.at_tip();
         }
-        sweeper.get_ready()?;
+        sweeper.preload()?;
         if !wait(&rung, &stop, &mut screen)? {
             break;
         }
@@ -150,8 +152,8 @@ fn take_in(writer: &Writer, lists: Lists, trace: &WantedTrace) {
 }
 
 /// Rings whenever the node has another tip.
-fn watch_tip(node: Node, bells: &Bells, rings: Sender<()>, stop: &Stop) -> Result<(), Error> {
-    let (tip, stop) = (bells.tip.clone().unwrap_or_default(), stop.clone());
+fn watch_tip(node: Node, interrupts: &Interrupts, rings: Sender<()>, stop: &Stop) -> Result<(), Error> {
+    let (tip, stop) = (interrupts.tip.clone().unwrap_or_default(), stop.clone());
     let mut known = bitcoin::hashes::Hash::all_zeros();
     spawn("tip", move || {
         while !stop.requested() {
@@ -176,17 +178,17 @@ fn watch_tip(node: Node, bells: &Bells, rings: Sender<()>, stop: &Stop) -> Resul
 /// Rings whenever the lists' content changes, and puts the new content into `changed`.
 fn watch_lists(
     mut lists: ListWatch,
-    bells: &Bells,
+    interrupts: &Interrupts,
     rings: Sender<()>,
     changed: &Arc<Mutex<Option<Lists>>>,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let (pause, changed, stop) = (Arc::clone(&bells.pause), Arc::clone(changed), stop.clone());
+    let (pause, changed, stop) = (Arc::clone(&interrupts.pause), Arc::clone(changed), stop.clone());
     spawn("lists", move || {
         while !stop.wait(LOOK_EVERY) {
             match lists.poll(Instant::now()) {
                 Ok(Some(now)) => {
-                    *changed.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                    *lock(&changed) = Some(now);
                     ring(&pause, &rings);
                 }
                 Ok(None) => {}

@@ -13,12 +13,12 @@ use crate::index::{IndexError, Writer};
 use crate::lists;
 use crate::node::{Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
 use crate::stop::Stop;
-use crate::sync::apply::advance::Tally;
-use crate::sync::fetch::interest::Needs;
-use crate::sync::fetch::source::{FilterLane, NodeSource};
+use crate::sync::apply::batch::Tally;
+use crate::sync::fetch::node_source::{FilterLane, NodeSource};
 use crate::sync::plan::change::{Change, Plan, Wanted};
+use crate::sync::plan::needs::Needs;
 use crate::sync::plan::open::open;
-use crate::sync::sweep::sweeper::Pace;
+use crate::sync::sweep::run::Pace;
 use crate::watchlist::entries::merge;
 
 /// How long to retry a login at the start: a node that has just started may still be writing its cookie.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::chain::Height;
-use crate::sync::apply::advance::Tally;
-use crate::sync::sweep::sweeper::Observer;
+use crate::sync::apply::batch::Tally;
+use crate::sync::sweep::run::Observer;
 
 const LOG_EVERY: Duration = Duration::from_secs(10);
 const DRAW_EVERY: Duration = Duration::from_millis(200);

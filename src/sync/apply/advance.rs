@@ -1,354 +1,221 @@
-//! In chain order, on one thread: block after block, which coins live, and when a batch is written. Which candidates are records is
-//! [`super::candidate`]'s to say, and how their rows come to be [`super::records`]'s.
+//! Applies blocks in chain order, on one thread, and keeps track of the coins that are live. Which candidates are records is decided
+//! in [`super::candidate`]; how their rows change, in [`super::records`].
 //!
-//! At each height a sweep evaluates, in transaction order, the records that the index already has there together with what the node
-//! shows for its interest: so a change below is passed on without asking the node, and what nothing bears any more goes.
+//! At each height a sweep evaluates, in transaction order, the records that the index already has there together with those that it
+//! finds in the block. So a change below passes on without the node, and rows that no record supports any more are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bitcoin::{OutPoint, TxOut, Txid};
 
-use super::candidate::Block;
+use super::batch::{Batch, Tally, followed_outputs};
+use super::candidate::Candidates;
 use super::records::{self, place};
-use crate::chain::{BlockId, Height};
 use crate::index::derive::{self, Derived, Marks};
-use crate::index::events::Seen;
-use crate::index::keys::{CoinKey, TxPosition};
-use crate::index::meta::TraceParameters;
-use crate::index::sweeps::{MAIN_SWEEP, Sweep};
+use crate::index::keys::TxPosition;
 use crate::index::values::{Coin, Record};
-use crate::index::{IndexError, ReadRows, Step, Writer};
+use crate::index::{IndexError, ReadRows, Result};
 use crate::scan::Matcher;
-use crate::sync::SyncError;
-use crate::sync::fetch::filter::RuledOut;
-use crate::sync::fetch::interest::{Interest, LiveCoins};
-use crate::sync::fetch::pipeline::{self, Arrived, ConnectionPool, Order, Shown};
-use crate::sync::fetch::sought::Needed;
+use crate::sync::fetch::block::{BlockData, FetchedBlock, RuledOut};
+use crate::sync::fetch::coins::LiveCoins;
+use crate::sync::fetch::filter_scripts::{FilterQuery, FilterScripts};
+use crate::sync::fetch::read::{BlockReader, ReadJob};
+use crate::sync::interrupt::{Flow, Interrupt};
+use crate::sync::plan::interest::Interest;
 
-/// What was done since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Heights passed.
-    pub blocks: u64,
-    /// Blocks read for it.
-    pub blocks_read: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Touches found.
-    pub touches: u64,
-    /// Heights for which a filter said whether the block has to be read.
-    pub filtered: u64,
-    /// Blocks read without a filter's word.
-    pub unfiltered: u64,
+/// What a sweep over blocks finds out while it goes up.
+pub struct Found {
+    /// The coins that are followed and unspent after the last block.
+    pub live: LiveCoins,
+    /// The scripts to match filters against; `None` where the sweep uses none. Those of coins that become followed are added.
+    pub filters: Option<Arc<FilterScripts>>,
 }
 
-/// How a sweep is to go on.
-pub struct Course {
-    /// Which sweep.
-    pub id: u32,
-    /// How far coins are followed.
-    pub parameters: TraceParameters,
-    /// What it looks for.
-    pub interest: Arc<Interest>,
-    /// Blocks in a batch at most.
-    pub batch_blocks: usize,
-    /// Whether each batch waits for the disk.
-    pub durable: bool,
-    /// What its messages say of who saw it.
-    pub seen: Seen,
-    /// Of a side sweep, the height from which it reads blocks for the sake of coins alone.
-    pub blocks_from: Option<Height>,
-}
-
-/// What came of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passed {
-    /// It is done.
-    Done,
-    /// Nothing of it was kept: a coin is followed now that wasn't before, and who spends it only the blocks from here on tell.
-    NeedsBlock,
-}
-
-/// A sweep at work on one index.
+/// A sweep over blocks.
 pub struct Advance<'a> {
-    writer: &'a Writer,
-    course: Course,
-    live: LiveCoins,
-    pool: Arc<ConnectionPool>,
-    step: Step<'a>,
-    blocks_in_step: usize,
-    last: Option<Height>,
-    /// What filters of blocks ruled out before have to be matched for.
-    since: Needed,
+    /// Its changes.
+    pub batch: Batch<'a>,
+    reader: Arc<BlockReader>,
+    found: Found,
+    /// The scripts added since some block was ruled out.
+    since: FilterQuery,
     matcher: Matcher,
-    /// What was done.
-    pub tally: Tally,
 }
 
 impl<'a> Advance<'a> {
-    /// Starts where the sweep stands, with its live coins.
-    pub fn new(writer: &'a Writer, course: Course, live: LiveCoins, pool: Arc<ConnectionPool>) -> Self {
-        let step = writer.step();
-        let (since, matcher) = (Needed::since(0), Matcher::default());
-        Self {
-            writer,
-            course,
-            live,
-            pool,
-            step,
-            blocks_in_step: 0,
-            last: None,
-            since,
-            matcher,
-            tally: Tally::default(),
-        }
+    /// Begins with the next batch of a sweep, whose blocks come from `reader`, and which has found so much before them.
+    pub fn new(batch: Batch<'a>, reader: Arc<BlockReader>, found: Found) -> Self {
+        Self { batch, reader, found, since: FilterQuery::since(0), matcher: Matcher::default() }
     }
 
-    /// Applies the next block of those that `order` asks for.
+    /// Applies the next block.
+    ///
+    /// A block is searched, or ruled out by its filter, ahead of the sweep: by then some coins that it spends may not have been found.
+    /// Coins found since are searched for here. Where the block was read that is a short list ([`LiveCoins::missed_by`]). Where it was
+    /// ruled out, its filter is matched again with the scripts added since, and if it matches the block is read now. That happens
+    /// twice: before the block is applied, and after, since a record that the index has in this very block may make a coin that is
+    /// spent further down in it. Then what was applied is discarded, and the block is applied anew.
     ///
     /// # Errors
     /// What is wrong with the block, the node or the index; then nothing of this block is written, and no further block may be
     /// applied.
-    pub fn apply(&mut self, order: &Order, mut arrived: Arrived) -> Result<(), SyncError> {
-        let height = arrived.id.height;
-        let tally = self.tally;
-        // Only those have been under way for long, and are so few at a time that publications can be counted by them.
-        let read_ahead = arrived.content().is_some();
-        if self.matters_by_now(&arrived) {
-            arrived = self.read_late(order, &arrived)?;
+    pub fn apply(&mut self, mut block: FetchedBlock) -> Flow<()> {
+        let tally = self.batch.tally;
+        // Only such a block was on its way for long; the window bounds how many of them there are.
+        let read_ahead = block.block().is_some();
+        if self.matters_by_now(&block) {
+            block = self.read_late(&block)?;
         }
-        let mut applied = self.apply_block(&arrived);
-        // A record in it that was known may make a coin that is followed from now on, and is spent further down.
-        if applied.is_ok() && self.matters_by_now(&arrived) {
-            self.step.forget();
-            self.tally = tally;
-            arrived = self.read_late(order, &arrived)?;
-            applied = self.apply_block(&arrived);
+        self.apply_or_discard(&block, tally)?;
+        if self.matters_by_now(&block) {
+            self.batch.discard(tally);
+            block = self.read_late(&block)?;
+            self.apply_or_discard(&block, tally)?;
         }
-        if applied.is_err() {
-            self.step.forget();
-        }
-        applied?;
         if read_ahead {
-            self.live.end_block(&self.course.interest);
+            self.found.live.end_block();
         }
-        match &arrived.shown {
-            Shown::Header => {}
-            Shown::RuledOut(_) => self.tally.filtered += 1,
-            Shown::Read { content, by_filter } => {
-                self.tally.blocks_read += 1;
-                self.tally.bytes += content.scan.bytes() as u64;
-                self.tally.filtered += u64::from(*by_filter);
-                self.tally.unfiltered += u64::from(!*by_filter);
+        match &block.data {
+            BlockData::Header => {}
+            BlockData::RuledOut(_) => self.batch.tally.filtered += 1,
+            BlockData::Read { block, by_filter } => {
+                self.batch.tally.blocks_read += 1;
+                self.batch.tally.bytes += block.scan.bytes() as u64;
+                self.batch.tally.filtered += u64::from(*by_filter);
+                self.batch.tally.unfiltered += u64::from(!*by_filter);
             }
         }
-        self.done(height)
+        self.batch.keep(block.id.height)?;
+        Ok(())
     }
 
-    /// Whether a block that was ruled out matters to scripts that have been sought only since then.
-    fn matters_by_now(&mut self, arrived: &Arrived) -> bool {
-        let (Shown::RuledOut(RuledOut { version, filter }), Some(sought)) =
-            (&arrived.shown, &self.course.interest.sought)
+    /// What the sweep has found.
+    pub fn into_found(self) -> Found {
+        self.found
+    }
+
+    /// Whether a block that was ruled out concerns scripts that were added since.
+    fn matters_by_now(&mut self, block: &FetchedBlock) -> bool {
+        let (BlockData::RuledOut(RuledOut { scripts, filter }), Some(known)) = (&block.data, &self.found.filters)
         else {
             return false;
         };
-        if self.since.first() != *version {
-            self.since = Needed::since(*version);
+        if self.since.first() != *scripts {
+            self.since = FilterQuery::since(*scripts);
         }
-        sought.look(&mut self.since);
-        self.since.may_be_in(&mut self.matcher, arrived.id, filter)
+        known.update(&mut self.since);
+        self.since.may_be_in(&mut self.matcher, block.id, filter)
     }
 
-    fn read_late(&self, order: &Order, arrived: &Arrived) -> Result<Arrived, SyncError> {
-        if let Some(sought) = &self.course.interest.sought {
-            sought.came_late();
+    fn read_late(&self, block: &FetchedBlock) -> Flow<FetchedBlock> {
+        if let Some(filters) = &self.found.filters {
+            filters.came_late();
         }
-        pipeline::read_now(&self.pool, &self.course.interest, order, arrived, true)
+        self.reader.read(ReadJob { id: block.id, header: block.header, by_filter: true })
     }
 
-    /// Passes a block on the index's own records alone.
-    ///
-    /// # Errors
-    /// What the index reports; then nothing of this block is written, and no further block may be applied.
-    pub fn pass(&mut self, height: Height) -> Result<Passed, SyncError> {
-        let header = self.writer.known_header(height)?;
-        let id = BlockId { height, hash: header.block_hash() };
-        for (tx_index, record) in self.step.records(height)? {
-            let at = TxPosition { height, tx_index };
-            let place = place(id, &header, at, record.txid());
-            let derived = self.derived(at, place.txid, &record, true)?;
-            if self.brings_fresh_coins(at, &record, &derived)? {
-                self.step.forget();
-                return Ok(Passed::NeedsBlock);
-            }
-            let seen = self.course.seen;
-            self.tally.touches += records::again(self.writer, &mut self.step, place, &record, derived, seen)?;
+    fn apply_or_discard(&mut self, block: &FetchedBlock, tally: Tally) -> Flow<()> {
+        let applied = self.apply_block(block);
+        if applied.is_err() {
+            self.batch.discard(tally);
         }
-        self.done(height)?;
-        Ok(Passed::Done)
+        applied
     }
 
-    /// Counts the heights below `height` as passed: they hold no record.
-    pub fn skip_to(&mut self, height: Height) {
-        self.last = height.checked_sub(1).max(self.last);
-    }
-
-    /// The coins that are live after the last block.
-    pub fn into_live(self) -> LiveCoins {
-        self.live
-    }
-
-    fn done(&mut self, height: Height) -> Result<(), SyncError> {
-        self.step.keep();
-        self.tally.blocks += 1;
-        self.last = Some(height);
-        self.blocks_in_step += 1;
-        if self.blocks_in_step >= self.course.batch_blocks || self.step.is_full() {
-            self.commit(self.course.durable)?;
-        }
-        Ok(())
-    }
-
-    /// Writes what was applied since the last batch.
-    ///
-    /// # Errors
-    /// What the index reports.
-    pub fn commit(&mut self, durable: bool) -> Result<(), SyncError> {
-        // Taken, so that no later batch moves the position past rows that this one fails to write.
-        let Some(last) = self.last.take() else { return Ok(()) };
-        let mut step = self.step.take();
-        let next = last + 1;
-        let row = match self.course.id {
-            MAIN_SWEEP => Sweep::Main { next },
-            _ => Sweep::Side { next, blocks_from: self.course.blocks_from },
-        };
-        step.put(&self.course.id, &row);
-        step.commit(durable)?;
-        self.blocks_in_step = 0;
-        Ok(())
-    }
-
-    fn apply_block(&mut self, arrived: &Arrived) -> Result<(), SyncError> {
-        let height = arrived.id.height;
+    fn apply_block(&mut self, block: &FetchedBlock) -> Flow<()> {
+        let height = block.id.height;
         let mut known = BTreeMap::new();
-        if self.course.id == MAIN_SWEEP {
-            self.step.put(&height, &arrived.header);
+        if self.batch.is_main() {
+            self.batch.step.put(&height, &block.header);
         } else {
-            // The node's chain may have left ours below the tip; that is for the main sweep to settle.
-            if self.writer.known_header(height)? != arrived.header {
-                return Err(SyncError::ChainMoved);
+            // The node's chain may have left the index's below the tip; the main sweep resolves that.
+            if self.batch.writer.known_header(height)? != block.header {
+                return Err(Interrupt::ChainMoved.into());
             }
-            known = self.step.records(height)?;
+            known = self.batch.step.records(height)?;
         }
-        let mut candidates: BTreeSet<u32> = known.keys().copied().collect();
-        let mut block = arrived.content().map(|content| Block::new(arrived.id, arrived.header, content));
-        if let Some(block) = &block {
-            candidates.extend(block.candidates(&self.live));
-            if !candidates.is_empty() {
-                // Here, in chain order, so that what came before is applied.
-                block.check_told()?;
+        let mut pending: BTreeSet<u32> = known.keys().copied().collect();
+        let mut candidates = block.block().map(|scanned| Candidates::new(block.id, block.header, scanned));
+        if let Some(candidates) = &candidates {
+            pending.extend(candidates.indices(&self.found.live));
+            if !pending.is_empty() {
+                // Checked here, in chain order, so that the blocks before this one are applied.
+                candidates.check_spent_outputs()?;
             }
         }
-        while let Some(tx_index) = candidates.pop_first() {
-            let made = match (known.get(&tx_index), &mut block) {
-                (Some(record), _) => self.apply_known(arrived, tx_index, record)?,
-                (None, Some(block)) => self.apply_new(arrived, block, tx_index)?,
+        while let Some(tx_index) = pending.pop_first() {
+            let made = match (known.get(&tx_index), &mut candidates) {
+                (Some(record), _) => self.apply_known(block, tx_index, record)?,
+                (None, Some(candidates)) => self.apply_new(block, candidates, tx_index)?,
                 (None, None) => Vec::new(),
             };
-            if let Some(block) = &mut block {
-                candidates.extend(made.into_iter().flat_map(|fingerprint| block.spenders_of(fingerprint)));
+            if let Some(candidates) = &mut candidates {
+                pending.extend(made.into_iter().filter_map(|fingerprint| candidates.spender_of(fingerprint)));
             }
         }
         Ok(())
     }
 
     /// Evaluates a record that the index has; returns the fingerprints of the live coins it makes.
-    fn apply_known(&mut self, arrived: &Arrived, tx_index: u32, record: &Record) -> Result<Vec<u64>, SyncError> {
-        let at = TxPosition { height: arrived.id.height, tx_index };
-        let derived = self.derived(at, record.txid(), record, true)?;
+    fn apply_known(&mut self, block: &FetchedBlock, tx_index: u32, record: &Record) -> Result<Vec<u64>> {
+        let at = TxPosition { height: block.id.height, tx_index };
+        let place = place(block.id, &block.header, at, record.txid());
+        let derived = self.batch.derive_known(self.interest(), at, place.txid, record)?;
         let made = self.update_coins(at, record, &derived)?;
-        let place = place(arrived.id, &arrived.header, at, record.txid());
-        self.tally.touches += records::again(self.writer, &mut self.step, place, record, derived, self.course.seen)?;
+        records::update_record(&mut self.batch, place, record, derived)?;
         Ok(made)
     }
 
-    /// Evaluates a candidate; returns the fingerprints of the live coins it made.
-    fn apply_new(&mut self, arrived: &Arrived, block: &mut Block<'_>, tx_index: u32) -> Result<Vec<u64>, SyncError> {
-        let at = TxPosition { height: arrived.id.height, tx_index };
-        let flagged = |output: &TxOut| self.course.interest.is_flagged(&output.script_pubkey, at.height);
-        let live = |outpoint: &OutPoint| self.live.contains(outpoint);
-        let Some((txid, record)) = block.record(tx_index, flagged, live, &self.pool, &self.step)? else {
-            return Ok(Vec::new());
-        };
-        let derived = self.derived(at, txid, &record, false)?;
-        let place = place(arrived.id, &arrived.header, at, txid);
-        self.tally.touches += records::put(self.writer, &mut self.step, place, &record, &derived, self.course.seen)?;
-        self.update_coins(at, &record, &derived)
+    /// Evaluates a candidate; returns the fingerprints of the live coins it makes.
+    fn apply_new(&mut self, block: &FetchedBlock, candidates: &mut Candidates<'_>, tx_index: u32) -> Flow<Vec<u64>> {
+        let at = TxPosition { height: block.id.height, tx_index };
+        let interest = self.interest();
+        let flagged = |output: &TxOut| interest.is_flagged(&output.script_pubkey, at.height);
+        let live = |outpoint: &OutPoint| self.found.live.contains(outpoint);
+        let found = candidates.record(tx_index, flagged, live, &self.reader.pool, &self.batch.step)?;
+        let Some((txid, record)) = found else { return Ok(Vec::new()) };
+        let derived = self.derive_new(at, txid, &record)?;
+        let place = place(block.id, &block.header, at, txid);
+        records::insert_record(&mut self.batch, place, &record, &derived)?;
+        Ok(self.update_coins(at, &record, &derived)?)
     }
 
-    /// What a record brings. Of one that is new, a coin that was followed is live still.
-    fn derived(&self, at: TxPosition, txid: Txid, record: &Record, known: bool) -> Result<Derived, IndexError> {
+    /// What a record comes to that the index doesn't have. A coin it spends that was followed is live still.
+    fn derive_new(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
         let coin = |outpoint: &OutPoint| -> Result<Option<Coin>, IndexError> {
-            if !known && !self.live.contains(outpoint) {
+            if !self.found.live.contains(outpoint) {
                 return Ok(None);
             }
-            Ok(self.step.coin_at(outpoint, at.height)?.map(|(_, coin)| coin))
+            self.batch.coin_spent(outpoint, at.height)
         };
-        derive::derive(coin, &self.course.parameters, self.course.interest.as_ref(), at, txid, record)
+        derive::derive(coin, &self.batch.course.parameters, self.interest(), at, txid, record)
     }
 
-    /// Whether an output of a known record is followed now, wasn't before, and nobody is known to spend it.
-    fn brings_fresh_coins(&self, at: TxPosition, record: &Record, derived: &Derived) -> Result<bool, IndexError> {
-        if !derived.is_record {
-            return Ok(false);
-        }
-        let txid = record.txid();
-        for (vout, output) in (0u32..).zip(&record.transaction.output) {
-            let flagged = self.course.interest.is_flagged(&output.script_pubkey, at.height);
-            let outpoint = OutPoint { txid, vout };
-            if derived.follows(vout as usize, flagged)
-                && !self.was_followed(&outpoint, at.height)?
-                && self.step.spender_of(&CoinKey { outpoint, height: at.height })?.is_none()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn was_followed(&self, outpoint: &OutPoint, height: Height) -> Result<bool, IndexError> {
-        match self.step.coin_at(outpoint, height) {
-            Ok(coin) => Ok(coin.is_some_and(|(_, coin)| coin.is_followed())),
-            // A damaged row is made anew; whoever read it before didn't follow anything by it.
-            Err(IndexError::Corrupt { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Removes the coins a record spends and adds the followed ones it makes that nobody spends; returns the latter's fingerprints.
-    fn update_coins(&mut self, at: TxPosition, record: &Record, derived: &Derived) -> Result<Vec<u64>, SyncError> {
+    /// Removes the coins that a record spends, and adds those it makes that are followed and unspent; returns the latter's
+    /// fingerprints.
+    fn update_coins(&mut self, at: TxPosition, record: &Record, derived: &Derived) -> Result<Vec<u64>> {
         let mut made = Vec::new();
         if !derived.is_record {
             return Ok(made);
         }
         for input in &record.transaction.input {
-            self.live.remove(&input.previous_output);
+            self.found.live.remove(&input.previous_output);
         }
-        let txid = record.txid();
-        for (vout, output) in (0u32..).zip(&record.transaction.output) {
-            let flagged = self.course.interest.is_flagged(&output.script_pubkey, at.height);
-            let outpoint = OutPoint { txid, vout };
-            if derived.follows(vout as usize, flagged)
-                && (self.course.id == MAIN_SWEEP
-                    || self.step.spender_of(&CoinKey { outpoint, height: at.height })?.is_none())
-            {
-                made.push(self.live.insert(&self.course.interest, outpoint));
-                if let Some(sought) = &self.course.interest.sought {
-                    sought.add(&output.script_pubkey);
+        let interest = &self.reader.search.interest;
+        for (outpoint, output) in followed_outputs(record, derived, interest.as_ref(), at.height) {
+            // No record lies above the main sweep.
+            if self.batch.is_main() || !self.batch.is_spent(outpoint, at.height)? {
+                made.push(self.found.live.insert(outpoint));
+                if let Some(filters) = &self.found.filters {
+                    filters.add(&output.script_pubkey);
                 }
             }
         }
         Ok(made)
+    }
+
+    fn interest(&self) -> &Interest {
+        &self.reader.search.interest
     }
 }

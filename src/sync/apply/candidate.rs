@@ -1,4 +1,5 @@
-//! One block while it is applied: which of its candidates are records, proven as far as can be, each thing worked out at most once.
+//! The candidates of one block while it is applied: which of them are records, proven as far as the block can. Each thing is worked
+//! out at most once.
 
 use std::collections::HashMap;
 
@@ -8,55 +9,59 @@ use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 use crate::chain::BlockId;
 use crate::index::values::Record;
 use crate::index::{ReadRows, Step};
+use crate::scan::ScanError;
 use crate::scan::block::Proof;
-use crate::scan::{BlockScan, ScanError};
 use crate::sync::SyncError;
-use crate::sync::fetch::interest::LiveCoins;
-use crate::sync::fetch::pipeline::{ConnectionPool, Content};
+use crate::sync::fetch::block::ScannedBlock;
+use crate::sync::fetch::coins::LiveCoins;
+use crate::sync::fetch::pool::ConnectionPool;
 use crate::sync::fetch::source::Spent;
+use crate::sync::interrupt::Flow;
 
-/// A block that was read.
-pub struct Block<'a> {
+/// The candidates of a block that was read.
+pub struct Candidates<'a> {
     id: BlockId,
     header: Header,
-    content: &'a Content,
+    block: &'a ScannedBlock,
+    /// Transaction ids, where they were not proven when the block was read.
     proof: Option<Proof>,
-    /// Spent outputs fetched on top of what came with the block.
+    /// Spent outputs fetched in addition to those that came with the block.
     fetched: Option<Spent>,
-    by_input: Option<HashMap<u64, u32>>,
+    /// The index of the transaction that spends each coin, by the coin's fingerprint.
+    spenders: Option<HashMap<u64, u32>>,
 }
 
-impl<'a> Block<'a> {
-    /// Nothing worked out yet.
-    pub fn new(id: BlockId, header: Header, content: &'a Content) -> Self {
-        Self { id, header, content, proof: None, fetched: None, by_input: None }
+impl<'a> Candidates<'a> {
+    /// Works out nothing yet.
+    pub fn new(id: BlockId, header: Header, block: &'a ScannedBlock) -> Self {
+        Self { id, header, block, proof: None, fetched: None, spenders: None }
     }
 
-    /// The transactions that may touch, by their indices: those the scan found, and those that spend a coin which came since.
-    pub fn candidates(&self, live: &LiveCoins) -> impl Iterator<Item = u32> {
-        let Content { scan, version, .. } = self.content;
-        scan.candidates().iter().copied().chain(scan.spending(&live.missed_by(*version)))
+    /// The indices of the candidates: those that the search found, and those that spend a coin made since.
+    pub fn indices(&self, live: &LiveCoins) -> impl Iterator<Item = u32> {
+        let ScannedBlock { scan, coins_version, .. } = self.block;
+        scan.candidates().iter().copied().chain(scan.spending(&live.missed_by(*coins_version)))
     }
 
-    /// Checks that the spent outputs that came with the block are this block's.
+    /// Checks that the spent outputs that came with the block are as many as the block spends.
     ///
     /// # Errors
     /// [`SyncError::Block`].
-    pub fn check_told(&self) -> Result<(), SyncError> {
-        self.content.spent.as_ref().map_or(Ok(()), |spent| self.fits(spent))
+    pub fn check_spent_outputs(&self) -> Result<(), SyncError> {
+        self.block.spent.as_ref().map_or(Ok(()), |spent| self.fits(spent))
     }
 
-    /// The transactions of this block with an input of that fingerprint.
-    pub fn spenders_of(&mut self, fingerprint: u64) -> Option<u32> {
-        let by_input = self.by_input.get_or_insert_with(|| self.content.scan.inputs().collect());
-        by_input.get(&fingerprint).copied()
+    /// The transaction of this block that spends the coin with that fingerprint.
+    pub fn spender_of(&mut self, fingerprint: u64) -> Option<u32> {
+        let spenders = self.spenders.get_or_insert_with(|| self.block.scan.inputs().collect());
+        spenders.get(&fingerprint).copied()
     }
 
-    /// A candidate as the record it is to be, if it is one: its transaction and what it spends, proven as far as can be. It is one if
-    /// it spends a `live` coin, or an output that it spends or makes is `flagged`.
+    /// The record of a candidate, with its id: its transaction and what that spends, proven as far as the block can. `None` where it
+    /// spends no `live` coin, and no output that it spends or makes is `flagged`.
     ///
     /// # Errors
-    /// What is wrong with the block, what the node tells of it, or the index.
+    /// What is wrong with the block, with what the node says of it, or with the index.
     pub fn record(
         &mut self,
         tx_index: u32,
@@ -64,11 +69,11 @@ impl<'a> Block<'a> {
         live: impl Fn(&OutPoint) -> bool,
         pool: &ConnectionPool,
         step: &Step<'_>,
-    ) -> Result<Option<(Txid, Record)>, SyncError> {
-        let transaction = self.content.scan.transaction(tx_index).map_err(|source| self.wrong(source))?;
-        let told = self.content.spent.as_ref().and_then(|spent| spent.of(tx_index)).unwrap_or_default();
+    ) -> Flow<Option<(Txid, Record)>> {
+        let transaction = self.block.scan.transaction(tx_index).map_err(|source| self.wrong(source))?;
+        let reported = self.block.spent.as_ref().and_then(|spent| spent.of(tx_index)).unwrap_or_default();
         let spends = transaction.input.iter().any(|input| live(&input.previous_output));
-        if !spends && !told.iter().any(&flagged) && !transaction.output.iter().any(&flagged) {
+        if !spends && !reported.iter().any(&flagged) && !transaction.output.iter().any(&flagged) {
             return Ok(None);
         }
         let block = self.id;
@@ -79,9 +84,9 @@ impl<'a> Block<'a> {
             _ => self.spent(pool, tx_index, txid)?,
         };
         if tx_index > 0 && spent.len() != transaction.input.len() {
-            return Err(self.wrong(ScanError::SpentOutputs));
+            return Err(self.wrong(ScanError::SpentOutputs).into());
         }
-        check_spent(step, self.id, &transaction, &spent)?;
+        check_against_index(step, self.id, &transaction, &spent)?;
         Ok(Some((txid, Record { transaction, spent, branch })))
     }
 
@@ -89,48 +94,48 @@ impl<'a> Block<'a> {
         SyncError::Block { block: self.id, source }
     }
 
+    /// Spent outputs of a whole block are one for each of its inputs, or they are another block's.
     fn fits(&self, spent: &Spent) -> Result<(), SyncError> {
-        fits(spent, &self.content.scan).map_err(|source| self.wrong(source))
+        match spent {
+            Spent::All(all) => self.block.scan.check_spent(all).map_err(|source| self.wrong(source)),
+            Spent::Some(_) => Ok(()),
+        }
     }
 
     fn proof(&mut self) -> Result<&Proof, ScanError> {
-        if let Some(proof) = &self.content.proof {
+        if let Some(proof) = &self.block.proof {
             return Ok(proof);
         }
         match self.proof.take() {
             Some(proof) => Ok(self.proof.insert(proof)),
-            None => Ok(self.proof.insert(self.content.scan.prove(&self.header)?)),
+            None => Ok(self.proof.insert(self.block.scan.prove(&self.header)?)),
         }
     }
 
     /// The outputs that a transaction spends.
-    fn spent(&mut self, pool: &ConnectionPool, tx_index: u32, txid: Txid) -> Result<Vec<TxOut>, SyncError> {
-        let known = |spent: &Option<Spent>| spent.as_ref().and_then(|spent| spent.of(tx_index)).map(<[TxOut]>::to_vec);
-        if let Some(spent) = known(&self.content.spent).or_else(|| known(&self.fetched)) {
-            return Ok(spent);
+    fn spent(&mut self, pool: &ConnectionPool, tx_index: u32, txid: Txid) -> Flow<Vec<TxOut>> {
+        let known = [&self.block.spent, &self.fetched].into_iter().flatten().find_map(|spent| spent.of(tx_index));
+        if let Some(spent) = known {
+            return Ok(spent.to_vec());
         }
-        let asked = pool.with(|node| node.spent(self.id, &[(tx_index, txid)]));
-        let spent = asked.map_err(SyncError::from_node)?;
+        let spent = pool.with(|connection| connection.spent(self.id, &[(tx_index, txid)]))?;
         self.fits(&spent)?;
-        let of_this = spent.of(tx_index).map(<[TxOut]>::to_vec).unwrap_or_default();
+        let of_transaction = spent.of(tx_index).map(<[TxOut]>::to_vec).unwrap_or_default();
         self.fetched = Some(spent);
-        Ok(of_this)
+        Ok(of_transaction)
     }
 }
 
-/// What a node tells of a whole block has one output for each of its inputs, or it is another block's.
-fn fits(spent: &Spent, scan: &BlockScan) -> Result<(), ScanError> {
-    match spent {
-        Spent::All(all) => scan.check_spent(all),
-        Spent::Some(_) => Ok(()),
-    }
-}
-
-/// Compares what the node tells of spent outputs with what the index knows of the transactions that made them.
-fn check_spent(step: &Step<'_>, block: BlockId, transaction: &Transaction, spent: &[TxOut]) -> Result<(), SyncError> {
-    for (input, told) in transaction.input.iter().zip(spent) {
+/// Compares the spent outputs that the node reports with the records of the transactions that made them.
+fn check_against_index(
+    step: &Step<'_>,
+    block: BlockId,
+    transaction: &Transaction,
+    spent: &[TxOut],
+) -> Result<(), SyncError> {
+    for (input, reported) in transaction.input.iter().zip(spent) {
         let outpoint = input.previous_output;
-        if step.output(&outpoint)?.is_some_and(|output| output != *told) {
+        if step.output(&outpoint)?.is_some_and(|output| output != *reported) {
             return Err(SyncError::SpentOutput { outpoint, block });
         }
     }

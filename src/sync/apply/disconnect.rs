@@ -1,14 +1,14 @@
-//! Undoing blocks, from the index alone: no stale block of the node's, no undo log, any depth.
+//! Disconnects blocks, to any depth, from the index alone: without the node, which may no longer have them, and without undo data.
 //!
-//! For each record of a block, the rows that it brought are deleted, then the header; nothing below depends on them. What was told of
-//! them is taken back in the same batch.
+//! The rows that each record of a block brought are deleted, then its header; nothing below depends on them. What events said of them
+//! is retracted in the same batch.
 
-use super::events;
 use bitcoin::block::Header;
 
+use super::{events, records};
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
-use crate::index::events::{Event, Fact, Place, Reason, Seen};
+use crate::index::events::{Event, Fact, Reason, Seen};
 use crate::index::keys::TxPosition;
 use crate::index::sweeps::Sweep;
 use crate::index::{ReadRows, Result, Step, Writer};
@@ -43,21 +43,21 @@ pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Re
 
 fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: Seen) -> Result<()> {
     let header = writer.known_header(height)?;
+    let id = BlockId { height, hash: header.block_hash() };
     for (tx_index, record) in step.records(height)?.into_iter().rev() {
         let at = TxPosition { height, tx_index };
-        let txid = record.txid();
-        let place = Place { height, block: header.block_hash(), time: header.time, txid, tx_index };
-        let facts = events::facts(writer, place, &record, &step.brought(at, txid, &record)?)?;
+        let place = records::place(id, &header, at, record.txid());
+        let facts = events::facts(writer, place, &record, &step.brought(at, place.txid, &record)?)?;
         for event in events::changes(&facts, &events::Facts::new(), seen, Reason::Reorg) {
             step.tell(&event)?;
         }
-        step.delete_all(&derive::keys(at, txid, &record));
+        step.delete_all(&derive::keys(at, place.txid, &record));
     }
     step.delete::<Header>(&height);
     Ok(())
 }
 
-/// No sweep is above the tip.
+/// Lowers each sweep above height `to` to it: none may be above the tip.
 fn lower_sweeps(writer: &Writer, step: &mut Step<'_>, to: Height) -> Result<()> {
     for (id, sweep) in writer.sweeps()?.iter() {
         let lowered = match sweep {

@@ -1,7 +1,7 @@
-//! What rows say that users wait for, as facts with stable ids: touches, coins that moved, services that were reached.
+//! Events: what a record's rows say that users wait for, as facts with stable ids: touches, coins that moved, services reached.
 //!
-//! Facts are read off a record's rows, old or new alike: what the new rows say and the old ones don't is told, what only the old ones
-//! say is taken back, and what both say with other numbers is told again.
+//! Facts are read from the rows of a record, old or new. A fact that only the new rows say is logged, one that only the old ones say
+//! is retracted, and one that both say with different numbers is logged again.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::trace::{Fate, RuleTaint};
 /// Facts by their ids.
 pub type Facts = BTreeMap<String, Fact>;
 
-/// What a record's rows say; labels as the entries have them now.
+/// The facts that the rows of a record say, with the labels that its entries have now.
 ///
 /// # Errors
-/// What reading the entries reports; [`crate::index::IndexError::Corrupt`] for a row that isn't one.
+/// As all reads; [`IndexError::Corrupt`] for a row that is not laid out as the schema says.
 pub fn facts(view: &View, place: Place, record: &Record, rows: &RowSet) -> Result<Facts> {
     let mut facts = Facts::new();
     let coins = rows.rows::<Coin>().collect::<Result<Vec<_>>>()?;
@@ -42,7 +42,7 @@ pub fn facts(view: &View, place: Place, record: &Record, rows: &RowSet) -> Resul
     Ok(facts)
 }
 
-/// The messages that turn what `old` says into what `new` says.
+/// The events that lead from the facts `old` to the facts `new`.
 pub fn changes(old: &Facts, new: &Facts, seen: Seen, reason: Reason) -> Vec<Event> {
     let told = new.iter().filter(|(id, fact)| old.get(*id) != Some(fact));
     let told = told.map(|(id, fact)| Event { id: id.clone(), fact: fact.clone(), seen });

@@ -1,10 +1,15 @@
-//! Blocks in chain order from a source.
+//! Blocks in chain order from a source: read, parsed and searched on many threads. Knows no index.
 
+pub mod block;
+pub mod coins;
 pub mod filter;
-pub mod interest;
+pub mod filter_scripts;
+pub mod headers;
+pub mod node_source;
 pub mod payoff;
 pub mod pipeline;
+pub mod pool;
+pub mod read;
 pub mod single;
-pub mod sought;
 pub mod source;
 pub mod window;

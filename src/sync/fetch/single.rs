@@ -1,38 +1,41 @@
-//! One block, read on the thread that applies it. At the tip there is no other to be read meanwhile, and the threads of
-//! [`super::pipeline`] would take longer to start than it takes.
+//! One block, read on the thread that applies it. At the tip there is no other block to read meanwhile, and starting the threads of
+//! [`super::pipeline`] would take longer than reading it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::interest::Interest;
-use super::pipeline::{self, Arrived, ConnectionPool, Order, Shown};
-use super::source::Filtering;
+use super::block::{BlockData, FetchedBlock};
+use super::headers::linked;
+use super::read::{BlockReader, ReadJob};
 use crate::chain::BlockId;
 use crate::sync::SyncError;
+use crate::sync::interrupt::{Flow, Interrupt};
 
-/// Whether an order is of one block, to be had without filters.
-pub fn fits(order: &Order) -> bool {
-    order.heights.start() == order.heights.end() && order.filtering == Filtering::Off
+/// Whether an order is for one block, without filters.
+pub fn fits(reader: &BlockReader) -> bool {
+    reader.order.heights.start() == reader.order.heights.end() && reader.search.filters.is_none()
 }
 
-/// Reads it.
+/// Reads the block of such an order.
 ///
 /// # Errors
-/// As [`pipeline::run`].
-pub fn read(pool: &ConnectionPool, interest: &Interest, order: &Order) -> Result<Arrived, SyncError> {
-    let read = || {
-        let height = *order.heights.start();
-        let headers = pool.with(|node| node.headers(height, 1)).map_err(SyncError::from_node)?;
-        let [header] = headers[..] else {
-            // The height was the node's own a moment ago.
-            return Err(SyncError::ChainMoved);
-        };
-        let id = BlockId { height, hash: pipeline::linked(&header, height, order.previous)? };
-        let arrived = Arrived { id, header, shown: Shown::Header };
-        if height < order.blocks_from {
-            return Ok(arrived);
-        }
-        pipeline::read_now(pool, interest, order, &arrived, false)
+/// As [`super::pipeline::run`].
+pub fn read(reader: &BlockReader) -> Flow<FetchedBlock> {
+    // A panic fails this block, as it does on a thread of the pipeline, and doesn't end the program.
+    catch_unwind(AssertUnwindSafe(|| read_unguarded(reader)))
+        .unwrap_or_else(|panic| Err(SyncError::from_panic(panic.as_ref()).into()))
+}
+
+fn read_unguarded(reader: &BlockReader) -> Flow<FetchedBlock> {
+    let order = &reader.order;
+    let height = *order.heights.start();
+    let headers = reader.pool.with(|connection| connection.headers(height, 1))?;
+    let [header] = headers[..] else {
+        // The source's tip was at this height a moment ago.
+        return Err(Interrupt::ChainMoved.into());
     };
-    // As on a thread of its own, where a panic is its block's failure and not the program's.
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(SyncError::Panic(pipeline::words(panic.as_ref()))))
+    let id = BlockId { height, hash: linked(&header, height, order.previous)? };
+    if height < order.blocks_from {
+        return Ok(FetchedBlock { id, header, data: BlockData::Header });
+    }
+    reader.read(ReadJob { id, header, by_filter: false })
 }

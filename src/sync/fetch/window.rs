@@ -1,64 +1,63 @@
-//! How many heights are under way at a time: the one who sends them out waits here until there is room for one more.
+//! Limits how many heights are on their way at a time: the thread that sends them out waits here for a free slot.
 //!
-//! Blocks that are read are counted apart from those that aren't: so the blocks that matter, however far from each other, are read
-//! at the same time.
+//! Blocks that are read and blocks that are not have slots of their own, so that blocks that matter are read at the same time, however
+//! far apart they are.
 
 use crossbeam_channel::Receiver;
 
-use super::interest::WINDOW;
+/// Blocks on their way that are read, at most; some 2 MB each.
+pub const READ_AHEAD: usize = 48;
+/// Heights on their way whose blocks are not read, at most; a filter is some 22 kB.
+const UNREAD_AHEAD: usize = 1024;
 
-/// Heights under way whose blocks aren't read: some 22 kB each, where filters rule them out.
-const AHEAD: usize = 1024;
-
-/// How a height goes from the headers to the caller.
+/// What a height takes up on its way from the headers to the thread that applies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Its block is read on the way.
+pub enum Slot {
+    /// Its block is read.
     Read,
-    /// It isn't.
+    /// Its block is not read.
     Unread,
 }
 
-/// How many heights are under way, as the one who sends them out counts them.
-pub struct Room {
-    /// Of those that came to their end.
-    left: Receiver<Way>,
+/// The heights on their way, as counted by the thread that sends them out.
+pub struct Window {
+    freed: Receiver<Slot>,
     read: usize,
     unread: usize,
 }
 
-impl Room {
-    /// Empty; `left` tells of each height that came to its end, how it went.
-    pub fn new(left: Receiver<Way>) -> Self {
-        Self { left, read: 0, unread: 0 }
+impl Window {
+    /// An empty window. `freed` receives the slot of each height that was applied.
+    pub fn new(freed: Receiver<Slot>) -> Self {
+        Self { freed, read: 0, unread: 0 }
     }
 
-    /// Waits until there is room for one more; `false` where none leaves any more.
-    pub fn enter(&mut self, way: Way) -> bool {
-        while let Ok(left) = self.left.try_recv() {
-            self.leave(left);
+    /// Waits for a free slot and takes it; `false` if none will be freed any more.
+    pub fn enter(&mut self, slot: Slot) -> bool {
+        while let Ok(freed) = self.freed.try_recv() {
+            self.leave(freed);
         }
         loop {
-            let (count, most) = self.count(way);
+            let (count, most) = self.count(slot);
             if *count < most {
                 *count += 1;
                 return true;
             }
-            match self.left.recv() {
-                Ok(left) => self.leave(left),
+            match self.freed.recv() {
+                Ok(freed) => self.leave(freed),
                 Err(_) => return false,
             }
         }
     }
 
-    fn leave(&mut self, way: Way) {
-        *self.count(way).0 -= 1;
+    fn leave(&mut self, slot: Slot) {
+        *self.count(slot).0 -= 1;
     }
 
-    fn count(&mut self, way: Way) -> (&mut usize, usize) {
-        match way {
-            Way::Read => (&mut self.read, WINDOW),
-            Way::Unread => (&mut self.unread, AHEAD),
+    fn count(&mut self, slot: Slot) -> (&mut usize, usize) {
+        match slot {
+            Slot::Read => (&mut self.read, READ_AHEAD),
+            Slot::Unread => (&mut self.unread, UNREAD_AHEAD),
         }
     }
 }
@@ -72,24 +71,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_room_of_its_own_and_the_next_waits_until_one_of_its_kind_has_left() {
-        let (leave, left) = unbounded();
-        let mut room = Room::new(left);
-        assert!((0..WINDOW).all(|_| room.enter(Way::Read)));
-        assert!((0..AHEAD).all(|_| room.enter(Way::Unread)), "there is room beside blocks");
-        for way in [Way::Unread, Way::Read] {
-            leave.send(Way::Unread).unwrap();
-            let leaver = leave.clone();
+    fn each_kind_has_slots_of_its_own_and_the_next_waits_until_one_of_its_kind_is_free() {
+        let (free, freed) = unbounded();
+        let mut window = Window::new(freed);
+        assert!((0..READ_AHEAD).all(|_| window.enter(Slot::Read)));
+        assert!((0..UNREAD_AHEAD).all(|_| window.enter(Slot::Unread)), "blocks that are read don't take these");
+        for slot in [Slot::Unread, Slot::Read] {
+            free.send(Slot::Unread).unwrap();
+            let freer = free.clone();
             let later = std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(50));
-                leaver.send(way).unwrap();
+                freer.send(slot).unwrap();
             });
-            assert!(room.enter(way));
+            assert!(window.enter(slot));
             later.join().unwrap();
-            assert!(room.read <= WINDOW && room.unread <= AHEAD, "{} {}", room.read, room.unread);
+            assert!(window.read <= READ_AHEAD && window.unread <= UNREAD_AHEAD, "{} {}", window.read, window.unread);
         }
-        leave.send(Way::Read).unwrap();
-        drop(leave);
-        assert!(room.enter(Way::Read) && !room.enter(Way::Read), "nobody leaves any more");
+        free.send(Slot::Read).unwrap();
+        drop(free);
+        assert!(window.enter(Slot::Read) && !window.enter(Slot::Read), "no slot will be freed");
     }
 }

@@ -1,7 +1,8 @@
-//! When the node's chain differs from the index's: whose tip counts, and where the two part.
+//! Where the node's active chain differs from the index's: which of them counts, and where they fork.
 //!
-//! Our tip is given up if and only if the node's active chain lacks it and either has more work, or the node calls our tip's branch
-//! invalid. Else the node is behind (starting, reindexing, in its initial download, restored), and waiting is all there is to do.
+//! The index leaves its tip if and only if the node's active chain lacks it and either has more work, or the node calls the branch of
+//! the tip invalid. Else the node is behind (it is starting, reindexing, in its initial block download, or was restored from a
+//! backup), and will catch up.
 
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, Work};
@@ -9,20 +10,20 @@ use bitcoin::{BlockHash, Work};
 use crate::chain::{BlockId, Height};
 use crate::index::View;
 use crate::node::HEADERS_PER_CALL;
-use crate::sync::SyncError;
-use crate::sync::fetch::pipeline::{ConnectionPool, linked};
-use crate::sync::fetch::source::Source;
+use crate::sync::fetch::headers::linked;
+use crate::sync::fetch::pool::ConnectionPool;
+use crate::sync::interrupt::{Flow, Interrupt};
 
-/// What the node's chain is to the index's.
+/// How the node's active chain stands to the index's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It holds the index's tip.
     Ahead,
-    /// It lacks it, but has nothing better.
+    /// It lacks it, and has no more work.
     Behind,
-    /// It is another, and better: everything above this height is stale.
+    /// It is another one that counts: every block above the fork is stale.
     Left {
-        /// The last block that both have.
+        /// Height of the last block that both have.
         fork: Height,
     },
 }
@@ -30,27 +31,28 @@ pub enum Standing {
 /// Compares the node's active chain with the index, whose tip is `tip`.
 ///
 /// # Errors
-/// What node and index report.
-pub fn standing(view: &View, source: &dyn Source, pool: &ConnectionPool, tip: BlockId) -> Result<Standing, SyncError> {
+/// What node and index report; [`Interrupt::ChainMoved`].
+pub fn standing(view: &View, pool: &ConnectionPool, tip: BlockId) -> Flow<Standing> {
     if theirs(pool, tip.height)?.is_some_and(|header| header.block_hash() == tip.hash) {
         return Ok(Standing::Ahead);
     }
     let fork = fork_height(view, pool, tip)?;
-    if has_more_work(view, pool, fork, tip)? || source.calls_invalid(tip).map_err(SyncError::from_node)? {
+    if has_more_work(view, pool, fork, tip)? || pool.source().calls_invalid(tip)? {
         return Ok(Standing::Left { fork });
     }
     Ok(Standing::Behind)
 }
 
-fn theirs(pool: &ConnectionPool, height: Height) -> Result<Option<Header>, SyncError> {
-    let headers = pool.with(|node| node.headers(height, 1)).map_err(SyncError::from_node)?;
+/// The header of the node's active chain at a height, if it is that long.
+fn theirs(pool: &ConnectionPool, height: Height) -> Flow<Option<Header>> {
+    let headers = pool.with(|connection| connection.headers(height, 1))?;
     Ok(headers.first().copied())
 }
 
-/// The highest block that both chains have: where one block is common, so are all below it, so steps double going back, and halve
-/// going up again.
-fn fork_height(view: &View, pool: &ConnectionPool, tip: BlockId) -> Result<Height, SyncError> {
-    let common = |height: Height| -> Result<bool, SyncError> {
+/// Height of the last block that both chains have. If they share a block they share all below it: so steps double going down, and
+/// halve going up again.
+fn fork_height(view: &View, pool: &ConnectionPool, tip: BlockId) -> Flow<Height> {
+    let common = |height: Height| -> Flow<bool> {
         let hash = |header: Header| header.block_hash();
         Ok(theirs(pool, height)?.map(hash) == Some(hash(view.known_header(height)?)))
     };
@@ -69,8 +71,8 @@ fn fork_height(view: &View, pool: &ConnectionPool, tip: BlockId) -> Result<Heigh
     Ok(shared)
 }
 
-/// Whether the node's chain above the fork has more work than ours.
-fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId) -> Result<bool, SyncError> {
+/// Whether the node's active chain has more work above the fork than the index's.
+fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId) -> Flow<bool> {
     let mut needed: Option<Work> = None;
     for height in fork + 1..=tip.height {
         let work = view.known_header(height)?.work();
@@ -80,15 +82,15 @@ fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId)
     let mut next = fork + 1;
     let mut previous: BlockHash = view.known_header(fork)?.block_hash();
     loop {
-        let headers = pool.with(|node| node.headers(next, HEADERS_PER_CALL)).map_err(SyncError::from_node)?;
+        let headers = pool.with(|connection| connection.headers(next, HEADERS_PER_CALL))?;
         if headers.is_empty() {
             return Ok(false);
         }
         for header in &headers {
             previous = linked(header, next, previous)?;
             if next == fork + 1 && previous == view.known_header(next)?.block_hash() {
-                // It has our block by now, as a node that catches up does: what it lacked a moment ago proves nothing.
-                return Err(SyncError::ChainMoved);
+                // The node has our block now: it is catching up, and that it lacked the block a moment ago proves nothing.
+                return Err(Interrupt::ChainMoved.into());
             }
             found = Some(found.map_or(header.work(), |sum| sum + header.work()));
             if found > needed {

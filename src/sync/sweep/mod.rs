@@ -1,7 +1,9 @@
-//! The run: which sweep goes next, over what, and what interrupts it.
+//! The run: which sweep is next, over which heights, and what interrupts it.
 
 pub mod fork;
+pub mod preload;
 pub mod retrace;
+pub mod run;
 pub mod sweeper;
 pub mod tip;
 pub mod walk;

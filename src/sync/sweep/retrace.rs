@@ -1,34 +1,38 @@
-//! Derives everything again from the records, without a node: what nothing bears goes, what is damaged is made anew.
+//! Rebuilds every derived row from the records, without a node: removes rows that no record supports, and repairs damaged ones.
 
-use std::sync::Arc;
+use std::time::Instant;
 
-use super::sweeper::{Observer, Outcome, Pace, Sweeper};
-use crate::chain::{BlockId, Height};
+use super::run::{Observer, Outcome, Pace, Run};
+use super::tip;
+use super::walk::{RecordStretch, Walk};
+use crate::chain::Height;
 use crate::index::derive;
+use crate::index::events::Seen;
 use crate::index::keys::{TxPosition, TxidKey};
 use crate::index::sweeps::Sweep;
 use crate::index::values::Record;
 use crate::index::{DerivedRow, KeySet, ReadRows, Recorded, Result, View, Writer};
-use crate::node::NodeError;
 use crate::stop::Stop;
 use crate::sync::SyncError;
-use crate::sync::fetch::source::{Connection, Source};
+use crate::sync::interrupt::{Flow, Halt, Interrupt};
+use crate::sync::plan::interest::Interest;
+use crate::sync::plan::schedule::{Task, next_task};
 
 /// What came of it.
 pub struct Retraced {
-    /// As of a sweep.
+    /// What the sweep over the records did.
     pub outcome: Outcome,
     /// Rows removed that came from no record.
     pub orphans: u64,
-    /// The height from which blocks are needed, where a coin turned out to be followed whose spend nobody looked for: the next
+    /// The height from which blocks are needed, where a coin turned out to be followed whose spend was never searched for. The next
     /// `backfill` or `follow` reads them.
     pub needs_blocks_from: Option<Height>,
 }
 
-/// Lets a sweep over the records begin at the first of them, and runs it as far as records suffice.
+/// Begins a sweep at the first record, and runs it over records as far as they suffice.
 ///
 /// # Errors
-/// What the index reports; what was written before stays, and the next run goes on.
+/// What the index reports; what was written before stays, and the next run resumes there.
 pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Observer) -> Result<Retraced, SyncError> {
     let orphans = remove_orphans(writer)?;
     let sweeps = writer.sweeps()?;
@@ -37,18 +41,39 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
         step.put(&sweeps.fresh(), &Sweep::Side { next: 0, blocks_from: None });
         step.commit(true)?;
     }
-    let outcome = Sweeper::new(writer, Arc::new(Nowhere), pace, stop).over_records(observer)?;
+    let start = Instant::now();
+    let mut run = Run::begin(writer, observer)?;
+    match sweep_records(&Walk { writer, pace, stop, seen: Seen::Sweep }, &mut run) {
+        Ok(()) => {}
+        Err(Halt::Failed(error)) => return Err(error),
+        Err(Halt::Interrupted(interrupt)) => run.outcome.stopped = interrupt == Interrupt::Stop,
+    }
+    let outcome = run.end(writer, start.elapsed())?;
     let left = writer.sweeps()?.sides().first().map(|side| side.next);
     let needs_blocks_from = left.filter(|_| !outcome.stopped);
     Ok(Retraced { outcome, orphans, needs_blocks_from })
 }
 
-/// Removes rows that no record can have brought; those that one can have are compared with it one by one.
+/// Runs the sweeps below the main one over the records of the index, as far as they suffice; asks no node.
+fn sweep_records(walk: &Walk<'_>, run: &mut Run<'_>) -> Flow<()> {
+    loop {
+        let (sweeps, _) = tip::join(walk.writer)?;
+        let tip = sweeps.main().checked_sub(1);
+        let Some(Task::Side { side, last }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { return Ok(()) };
+        let interest = Interest::load(walk.writer, &sweeps, side.id)?;
+        if interest.blocks_from(side.blocks_from).is_some_and(|from| from <= side.next) {
+            return Ok(());
+        }
+        walk.over_records(RecordStretch { side, last, interest }, &|| Ok(()), run)?;
+    }
+}
+
+/// Removes rows that no record can have brought. Rows that one can have brought are compared with it by the sweep.
 fn remove_orphans(writer: &Writer) -> Result<u64> {
     let mut step = writer.step();
     for row in writer.range::<Record>(..) {
         let (at, record) = row?;
-        // By these the rows of coins are told from orphans.
+        // By these rows the records of a coin are found, below.
         let key = TxidKey { txid: record.txid(), at };
         if !writer.has::<Recorded>(&key)? {
             step.put(&key, &Recorded);
@@ -72,7 +97,7 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
     Ok(orphans)
 }
 
-/// Whether a record can have brought a row; the last record looked at is kept, since rows of one often lie together.
+/// Whether a record can have brought a row. Keeps the keys of the last record, since its rows often lie together.
 fn has_record(view: &View, last: &mut Option<(TxPosition, KeySet)>, row: &DerivedRow) -> Result<bool> {
     for at in row.origins(view)?.unwrap_or_default() {
         if last.as_ref().is_none_or(|(known, _)| *known != at) {
@@ -84,27 +109,4 @@ fn has_record(view: &View, last: &mut Option<(TxPosition, KeySet)>, row: &Derive
         }
     }
     Ok(false)
-}
-
-/// A source for what asks none.
-struct Nowhere;
-
-impl Source for Nowhere {
-    fn connect(&self) -> Box<dyn Connection> {
-        unreachable!("records suffice: no block is asked for")
-    }
-
-    fn connections(&self, _threads: usize) -> usize {
-        0
-    }
-
-    fn height(&self) -> Result<Height, NodeError> {
-        Err(NodeError::Stopped)
-    }
-
-    fn calls_invalid(&self, _block: BlockId) -> Result<bool, NodeError> {
-        Err(NodeError::Stopped)
-    }
-
-    fn give_up(&self) {}
 }

@@ -1,242 +1,157 @@
-//! The sweeps of one index, at work: which goes on, what interrupts it, and what the main one keeps until the next block.
+//! The sweeps of one index at work against a node: which one is next, what interrupts it, and what the main sweep keeps in memory from
+//! one block to the next.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::tip;
-use super::walk::Walk;
+use super::preload;
+use super::run::{Interrupts, Observer, Outcome, Pace, Run};
+use super::tip::{self, Goal};
+use super::walk::{BlockStretch, RecordStretch, Walk};
 use crate::chain::Height;
 use crate::index::events::Seen;
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
-use crate::index::{IndexError, Writer};
+use crate::index::{Result, Writer};
 use crate::stop::Stop;
 use crate::sync::SyncError;
-use crate::sync::apply::advance::Tally;
-use crate::sync::fetch::interest::{Interest, LiveCoins};
-use crate::sync::fetch::pipeline::ConnectionPool;
+use crate::sync::apply::advance::Found;
+use crate::sync::fetch::block::BlockOrder;
+use crate::sync::fetch::pool::ConnectionPool;
+use crate::sync::fetch::read::{BlockReader, Search};
 use crate::sync::fetch::source::{Filtering, Source};
+use crate::sync::interrupt::{Flow, Halt, Interrupt};
+use crate::sync::plan::interest::Interest;
 use crate::sync::plan::schedule::{Task, next_task};
 
-/// How often in a row a node's chain may change under a run that stands still; more than that is no reorg any more.
+/// How often in a row the node's chain may change while no block is applied. More often than that is no reorg.
 const MOVES: u32 = 10;
-/// The wait after the first change; as much longer after each that follows it.
+/// The wait after the first change; after the second twice as long, and so on.
 const MOVED_WAIT: Duration = Duration::from_millis(100);
-/// How often a sweep below the main one looks whether there is a new block.
-const NEWS_EVERY: Duration = Duration::from_secs(1);
-
-/// Hears how sweeps go on; called by the one thread that advances.
-pub trait Observer {
-    /// A part of the way begins: the heights in it, and what the run did before.
-    fn begin(&mut self, first: Height, last: Height, tally: &Tally);
-    /// A block was passed.
-    fn passed(&mut self, height: Height, tally: &Tally);
-    /// The end, or a stop: what was passed has been written, unless the index failed.
-    fn end(&mut self);
-}
-
-/// How to go about it.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// Scanning threads.
-    pub threads: usize,
-    /// Blocks in a batch at most.
-    pub batch_blocks: usize,
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    /// The first height that was still missing; above `through` where none was.
-    pub from: Height,
-    /// The last height done; `None` before any.
-    pub through: Option<Height>,
-    /// What was done.
-    pub tally: Tally,
-    /// Blocks undone, since the node's chain gave them up.
-    pub undone: u64,
-    /// Seconds it took.
-    pub seconds: f64,
-    /// Whether a stop was requested before the end.
-    pub stopped: bool,
-}
-
-impl Outcome {
-    /// Of a run that begins where `writer`'s lowest sweep stands.
-    fn begin(writer: &Writer) -> Result<Self, IndexError> {
-        let from = writer.sweeps()?.settled();
-        Ok(Self { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false })
-    }
-
-    /// Of the same run, which took so long.
-    fn end(mut self, writer: &Writer, took: Duration) -> Result<Self, IndexError> {
-        self.through = writer.sweeps()?.settled().checked_sub(1);
-        self.seconds = took.as_secs_f64();
-        Ok(self)
-    }
-}
-
-/// What others have to say to sweeps at work.
-#[derive(Clone, Debug, Default)]
-pub struct Bells {
-    /// The node's tip may have changed; where nobody rings it, the node is asked every second.
-    pub tip: Option<Arc<AtomicBool>>,
-    /// Something else is to be done first: the run ends at the next border.
-    pub pause: Arc<AtomicBool>,
-}
-
-impl Bells {
-    fn paused(&self) -> Result<(), SyncError> {
-        if self.pause.load(Ordering::SeqCst) { Err(SyncError::Paused) } else { Ok(()) }
-    }
-}
+/// How often a sweep below the main one asks the node for new blocks.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// All sweeps of one index.
 pub struct Sweeper<'a> {
-    source: Arc<dyn Source>,
     walk: Walk<'a>,
-    bells: Bells,
-    rested: Option<Rested>,
+    pool: Arc<ConnectionPool>,
+    interrupts: Interrupts,
+    cached: Option<Cached>,
 }
 
-/// What the main sweep keeps from one block to the next.
-struct Rested {
-    /// Its entries. They are the same until lists change or another sweep becomes one with it.
+/// What the main sweep keeps from one stretch to the next.
+struct Cached {
+    /// Its scripts: the same until the lists change or another sweep joins it.
     interest: Arc<Interest>,
-    /// Its coins as it left them; none once anything else has changed the index's coins.
-    live: Option<LiveCoins>,
+    /// What it has found; `None` once something else changed the coins of the index.
+    found: Option<Found>,
+}
+
+/// A stretch over blocks, before it begins.
+struct Planned {
+    id: u32,
+    heights: RangeInclusive<Height>,
+    /// As in [`SideSweep`].
+    blocks_from: Option<Height>,
+    filtering: Filtering,
 }
 
 impl<'a> Sweeper<'a> {
-    /// Ready to go on where the index stands.
+    /// Resumes where the index is.
     pub fn new(writer: &'a Writer, source: Arc<dyn Source>, pace: Pace, stop: &'a Stop) -> Self {
-        let pool = Arc::new(ConnectionPool::new(Arc::clone(&source)));
-        let walk = Walk { writer, pool, pace, stop, seen: Seen::Sweep };
-        Self { source, walk, bells: Bells::default(), rested: None }
+        let walk = Walk { writer, pace, stop, seen: Seen::Sweep };
+        Self { walk, pool: Arc::new(ConnectionPool::new(source)), interrupts: Interrupts::default(), cached: None }
     }
 
-    /// Lets itself be interrupted.
-    pub fn listen(&mut self, bells: Bells) {
-        self.bells = bells;
+    /// Lets other threads interrupt a run.
+    pub fn listen(&mut self, interrupts: Interrupts) {
+        self.interrupts = interrupts;
     }
 
-    /// From now on the main sweep's blocks are new ones: its messages say so, and every batch waits for the disk.
+    /// From now on the blocks of the main sweep are new ones: its events say so, and every batch waits for the disk.
     pub fn at_tip(&mut self) {
         self.walk.seen = Seen::Tip;
     }
 
-    /// Entries or parameters changed.
-    pub fn look_again(&mut self) {
-        self.rested = None;
+    /// Forgets what was loaded: entries or parameters have changed.
+    pub fn reload_entries(&mut self) {
+        self.cached = None;
     }
 
-    /// Reads what the next block needs, so that it isn't kept waiting: that takes long where lists are.
+    /// Loads the entries before the next block arrives; with long lists that takes seconds.
     ///
     /// # Errors
-    /// What the index reports.
-    pub fn get_ready(&mut self) -> Result<(), IndexError> {
+    /// As all reads.
+    pub fn preload(&mut self) -> Result<()> {
         let sweeps = self.walk.writer.sweeps()?;
-        let (interest, live) = self.interest(&sweeps, self.source.filtering(1))?;
-        self.rested = Some(Rested { interest, live: Some(live) });
+        let (interest, found) = self.load(&sweeps, self.source().filtering(1))?;
+        self.cached = Some(Cached { interest, found: Some(found) });
         Ok(())
     }
 
-    /// Sweeps up to the node's tip, or to height `to`, and again for what came meanwhile. Blocks that the node's chain gave up are
-    /// undone first; a node that is behind is waited for.
+    /// Sweeps up to the node's tip, or to height `to`, until nothing new has come meanwhile. Blocks that left the node's active chain
+    /// are disconnected first; a node that is behind is waited for.
     ///
     /// # Errors
     /// [`SyncError`]; batches written before stay. A stop is no error.
     pub fn run(&mut self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
         let writer = self.walk.writer;
-        let mut outcome = Outcome::begin(writer)?;
+        let mut run = Run::begin(writer, observer)?;
         let (mut moves, mut stood) = (0, writer.sweeps()?);
         loop {
-            match self.once(to, observer, &mut outcome) {
-                Ok(ControlFlow::Continue(())) | Err(SyncError::NewBlock) => {}
-                Ok(ControlFlow::Break(())) | Err(SyncError::Paused) => break,
-                Err(SyncError::ChainMoved) => {
+            match self.once(to, &mut run) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break,
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Interrupted(Interrupt::NewBlock)) => {}
+                Err(Halt::Interrupted(Interrupt::Paused)) => break,
+                Err(Halt::Interrupted(Interrupt::Stop)) => run.outcome.stopped = true,
+                Err(Halt::Interrupted(Interrupt::ChainMoved)) => {
                     let stands = writer.sweeps()?;
                     moves = if stands == stood { moves + 1 } else { 1 };
                     if moves >= MOVES {
                         return Err(SyncError::Unsteady { moves, next: stands.main() });
                     }
                     stood = stands;
-                    tracing::info!("the node's chain changed while it was read: looking again");
-                    outcome.stopped = self.walk.stop.wait(MOVED_WAIT * moves);
-                    if outcome.stopped {
-                        break;
-                    }
+                    tracing::info!(
+                        "the node's active chain changed while it was being read: starting again from the fork"
+                    );
+                    run.outcome.stopped = self.walk.stop.wait(MOVED_WAIT * moves);
                 }
-                Err(SyncError::Stopped) => {
-                    outcome.stopped = true;
-                    break;
-                }
-                Err(error) => return Err(error),
             }
-        }
-        Ok(outcome.end(writer, start.elapsed())?)
-    }
-
-    /// Goes up over the index's own records alone, as far as they suffice; asks no node.
-    ///
-    /// # Errors
-    /// What the index reports. A stop is no error.
-    pub fn over_records(&mut self, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
-        let start = Instant::now();
-        let writer = self.walk.writer;
-        let mut outcome = Outcome::begin(writer)?;
-        loop {
-            let (sweeps, _) = tip::join(writer)?;
-            let tip = sweeps.main().checked_sub(1);
-            let Some(Task::Side { side, last }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { break };
-            let interest = Interest::load(writer, &sweeps, side.id)?;
-            if interest.blocks_from(side.blocks_from).is_some_and(|from| from <= side.next) {
+            if run.outcome.stopped {
                 break;
             }
-            match self.walk.over_records(interest, side, last, &|| Ok(()), observer, &mut outcome.tally) {
-                Ok(()) => {}
-                Err(SyncError::Stopped) => {
-                    outcome.stopped = true;
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
         }
-        Ok(outcome.end(writer, start.elapsed())?)
+        Ok(run.end(writer, start.elapsed())?)
     }
 
-    /// One part of the way, or back to the fork; breaks where nothing is left to do.
-    fn once(
-        &mut self,
-        to: Option<Height>,
-        observer: &mut dyn Observer,
-        outcome: &mut Outcome,
-    ) -> Result<ControlFlow<()>, SyncError> {
-        if let Some(tip) = &self.bells.tip {
-            // Whatever rings from here on is newer than what is asked now.
+    /// One stretch, or back to a fork; breaks where nothing is left to do.
+    fn once(&mut self, to: Option<Height>, run: &mut Run<'_>) -> Flow<ControlFlow<()>> {
+        if let Some(tip) = &self.interrupts.tip {
+            // Set after this, it means a tip that may be newer than what the node answers now.
             tip.store(false, Ordering::SeqCst);
         }
-        self.settle_tip(outcome)?;
+        self.follow_reorg(run)?;
         let writer = self.walk.writer;
-        let node = self.source.height().map_err(SyncError::from_node)?;
-        let last = to.map_or(node, |to| to.min(node));
+        let goal = Goal { to, node: self.source().height()? };
         let (sweeps, grew) = tip::join(writer)?;
         if grew {
-            self.rested = None;
+            self.cached = None;
         }
-        tip::set_goal(writer, to, last, node, sweeps.main())?;
-        match next_task(&sweeps, last) {
-            Some(Task::Main { last }) => self.main(&sweeps, last, observer, outcome)?,
+        tip::set_goal(writer, goal, sweeps.main())?;
+        match next_task(&sweeps, goal.last()) {
+            Some(Task::Main { last }) => self.main(&sweeps, last, run)?,
             Some(Task::Side { side, last }) => {
-                disturb(&mut self.rested);
-                self.side(&sweeps, side, last, (to, node), observer, outcome)?;
+                self.drop_found();
+                self.side(&sweeps, side, last, goal, run)?;
             }
             None => {
                 if to.is_none() {
-                    tip::tell_caught_up(writer, self.walk.seen)?;
+                    tip::log_caught_up(writer, self.walk.seen)?;
                 }
                 return Ok(ControlFlow::Break(()));
             }
@@ -244,112 +159,114 @@ impl<'a> Sweeper<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn main(
-        &mut self,
-        sweeps: &Sweeps,
-        last: Height,
-        observer: &mut dyn Observer,
-        outcome: &mut Outcome,
-    ) -> Result<(), SyncError> {
+    /// A stretch of the main sweep.
+    fn main(&mut self, sweeps: &Sweeps, last: Height, run: &mut Run<'_>) -> Flow<()> {
         let next = sweeps.main();
-        let filtering = self.source.filtering(last - next + 1);
-        let (interest, live) = self.interest(sweeps, filtering)?;
-        let order = self.walk.order(next..=last, &interest, None, filtering)?;
-        let advance = self.walk.advance((MAIN_SWEEP, None), &interest, live)?;
-        let news = || self.paused();
-        let went = self.walk.over_blocks(&interest, &order, advance, &news, observer, &mut outcome.tally);
-        match went {
-            Ok(live) => self.rested = Some(Rested { interest, live: Some(live) }),
-            Err(error) => {
-                self.rested = Some(Rested { interest, live: None });
-                disturb(&mut self.rested);
-                return Err(error);
+        let filtering = self.source().filtering(last - next + 1);
+        let (interest, found) = self.load(sweeps, filtering)?;
+        let planned = Planned { id: MAIN_SWEEP, heights: next..=last, blocks_from: None, filtering };
+        let stretch = self.stretch(planned, &interest, found)?;
+        let swept = self.walk.over_blocks(stretch, &|| self.interrupts.check_pause(), run);
+        match swept {
+            Ok(found) => self.cached = Some(Cached { interest, found: Some(found) }),
+            Err(halt) => {
+                self.cached = Some(Cached { interest, found: None });
+                return Err(halt);
             }
         }
         Ok(())
     }
 
-    /// What the main sweep looks for, with its coins: kept since the last block, as far as it still holds.
-    fn interest(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, LiveCoins), IndexError> {
-        let (walk, next) = (&self.walk, sweeps.main());
-        let kept = self.rested.take().filter(|kept| filtering == Filtering::Off || kept.interest.sought.is_some());
-        match kept {
-            Some(Rested { interest, live: Some(live) }) => Ok((interest, live)),
-            Some(Rested { interest, live: None }) => {
-                let live = LiveCoins::load(walk.writer, &interest, next)?;
-                Ok((interest, live))
-            }
-            None => walk.with_coins(Interest::load(walk.writer, sweeps, MAIN_SWEEP)?, next, filtering),
-        }
-    }
-
-    /// A sweep below the main one: over records alone while they suffice, then over blocks.
-    fn side(
-        &self,
-        sweeps: &Sweeps,
-        side: SideSweep,
-        last: Height,
-        (to, node): (Option<Height>, Height),
-        observer: &mut dyn Observer,
-        outcome: &mut Outcome,
-    ) -> Result<(), SyncError> {
-        let looked = Cell::new(Instant::now());
-        let news = || {
-            self.paused()?;
-            let rings = match &self.bells.tip {
+    /// A stretch of a sweep below the main one: over records while they suffice, then over blocks.
+    fn side(&self, sweeps: &Sweeps, side: SideSweep, last: Height, goal: Goal, run: &mut Run<'_>) -> Flow<()> {
+        let asked = Cell::new(Instant::now());
+        let check = || {
+            self.interrupts.check_pause()?;
+            let is_new = match &self.interrupts.tip {
                 Some(tip) => tip.load(Ordering::SeqCst),
-                None if to.is_some() || looked.get().elapsed() < NEWS_EVERY => false,
+                None if goal.to.is_some() || asked.get().elapsed() < ASK_EVERY => false,
                 None => {
-                    looked.set(Instant::now());
-                    self.source.height().is_ok_and(|now| now != node)
+                    asked.set(Instant::now());
+                    self.source().height().is_ok_and(|now| now != goal.node)
                 }
             };
-            if rings { Err(SyncError::NewBlock) } else { Ok(()) }
+            if is_new { Err(Interrupt::NewBlock.into()) } else { Ok(()) }
         };
-        let (walk, tally) = (&self.walk, &mut outcome.tally);
-        let SideSweep { id, next, .. } = side;
-        let interest = Interest::load(walk.writer, sweeps, id)?;
+        let interest = Interest::load(self.walk.writer, sweeps, side.id)?;
         let blocks_from = interest.blocks_from(side.blocks_from);
-        if blocks_from.is_none_or(|from| from > next) {
-            // Where it comes to need blocks its row says so, and it goes on from there.
-            return walk.over_records(interest, side, last, &news, observer, tally);
+        if blocks_from.is_none_or(|from| from > side.next) {
+            // Where it comes to need blocks its row says so, and the next stretch begins there.
+            return self.walk.over_records(RecordStretch { side, last, interest }, &check, run);
         }
-        let filtering = self.source.filtering(last - next + 1);
-        let (interest, live) = walk.with_coins(interest, next, filtering)?;
-        let order = walk.order(next..=last, &interest, side.blocks_from, filtering)?;
-        // What it reads blocks for may join another sweep's entries on the way: from here on its row says so itself.
-        let advance = walk.advance((id, blocks_from), &interest, live)?;
-        walk.over_blocks(&interest, &order, advance, &news, observer, tally)?;
+        let filtering = self.source().filtering(last - side.next + 1);
+        let found = preload::found(self.walk.writer, &interest, side.next, filtering)?;
+        // The entries that it reads blocks for may join another sweep on the way: from here on its row says itself that it reads them.
+        let planned = Planned { id: side.id, heights: side.next..=last, blocks_from, filtering };
+        let stretch = self.stretch(planned, &Arc::new(interest), found)?;
+        self.walk.over_blocks(stretch, &check, run)?;
         Ok(())
     }
 
-    fn settle_tip(&mut self, outcome: &mut Outcome) -> Result<(), SyncError> {
-        let Self { source, walk, bells, rested } = self;
-        let node = (source.as_ref(), walk.pool.as_ref());
-        tip::settle_tip(
-            walk.writer,
-            node,
-            walk.seen,
-            walk.stop,
-            || bells.paused(),
-            |fork, blocks| {
-                disturb(rested);
-                outcome.from = outcome.from.min(fork + 1);
-                outcome.undone += u64::from(blocks);
-            },
-        )
+    fn stretch(&self, planned: Planned, interest: &Arc<Interest>, found: Found) -> Result<BlockStretch> {
+        let Planned { id, heights, blocks_from, filtering } = planned;
+        let previous = match heights.start().checked_sub(1) {
+            Some(below) => self.walk.writer.known_header(below)?.block_hash(),
+            None => bitcoin::hashes::Hash::all_zeros(),
+        };
+        let order = BlockOrder {
+            heights,
+            previous,
+            blocks_from: interest.blocks_from(blocks_from).unwrap_or(Height::MAX),
+            spent_from: interest.needs.spent_from,
+        };
+        let search = Search {
+            interest: Arc::clone(interest),
+            coins: Arc::clone(found.live.published()),
+            // Kept up to date also while they are not used, as they aren't for a few new blocks.
+            filters: found.filters.clone().filter(|_| filtering != Filtering::Off),
+        };
+        let reader = Arc::new(BlockReader { pool: Arc::clone(&self.pool), order, search });
+        Ok(BlockStretch { id, blocks_from, reader, found })
     }
 
-    fn paused(&self) -> Result<(), SyncError> {
-        self.bells.paused()
+    /// The scripts of the main sweep, and what it has found: as cached, as far as that still holds.
+    fn load(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, Found)> {
+        let writer = self.walk.writer;
+        let (interest, found) = match self.cached.take() {
+            Some(Cached { interest, found }) => (interest, found),
+            None => (Arc::new(Interest::load(writer, sweeps, MAIN_SWEEP)?), None),
+        };
+        let (live, filters) = match found {
+            Some(Found { live, filters }) => (live, filters),
+            None => (preload::live_coins(writer, sweeps.main())?, None),
+        };
+        let filters = match filters {
+            Some(filters) => Some(filters),
+            None => preload::filter_scripts(writer, &interest, &live, filtering)?,
+        };
+        Ok((interest, Found { live, filters }))
     }
-}
 
-/// Something else is about to change the index's coins. Filters aren't asked for the scripts of coins that were spent when the last
-/// of them were read, and may be live again.
-fn disturb(rested: &mut Option<Rested>) {
-    *rested = rested.take().filter(|kept| kept.interest.sought.is_none());
-    if let Some(kept) = rested {
-        kept.live = None;
+    /// Forgets what the main sweep has found: something else is about to change the coins of the index.
+    fn drop_found(&mut self) {
+        if let Some(cached) = &mut self.cached {
+            cached.found = None;
+        }
+    }
+
+    fn follow_reorg(&mut self, run: &mut Run<'_>) -> Flow<()> {
+        let Self { walk, pool, interrupts, cached } = self;
+        let disconnecting = |fork: Height, blocks: u32| {
+            if let Some(cached) = cached {
+                cached.found = None;
+            }
+            run.outcome.from = run.outcome.from.min(fork + 1);
+            run.outcome.undone += u64::from(blocks);
+        };
+        tip::follow_reorg(walk, pool, || interrupts.check_pause(), disconnecting)
+    }
+
+    fn source(&self) -> &dyn Source {
+        self.pool.source()
     }
 }

@@ -1,67 +1,83 @@
-//! What is put in order between two parts of the way: the index's tip onto the node's chain, sweeps that met, what is aimed at, and
-//! the word that all is swept.
+//! Between two stretches: takes the index's tip back after a reorg, merges sweeps that met, sets the next goal, and logs that
+//! everything is scanned.
 
 use std::time::Duration;
 
 use super::fork::{self, Standing};
+use super::walk::Walk;
 use crate::chain::Height;
 use crate::index::events::{Event, Fact, Seen};
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep, Sweeps};
-use crate::index::{IndexError, Writer, meta};
-use crate::stop::Stop;
-use crate::sync::SyncError;
+use crate::index::{Result, Writer, meta};
 use crate::sync::apply::disconnect::disconnect;
-use crate::sync::fetch::pipeline::ConnectionPool;
-use crate::sync::fetch::source::Source;
+use crate::sync::fetch::pool::ConnectionPool;
+use crate::sync::interrupt::{Flow, Interrupt};
 
-/// How often a node that is behind is looked at again.
+/// How often a node that is behind is asked again.
 const BEHIND_WAIT: Duration = Duration::from_secs(1);
 
-/// Brings the index's tip onto the node's chain: undoes what the node gave up, and waits for a node that is behind as long as `paused`
-/// allows it. `undoing` hears of a fork and the number of blocks above it before these go.
+/// How far a run goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal {
+    /// The last height, if the caller names one.
+    pub to: Option<Height>,
+    /// The height of the node's tip.
+    pub node: Height,
+}
+
+impl Goal {
+    /// The last height that can be reached now.
+    pub fn last(self) -> Height {
+        self.to.map_or(self.node, |to| to.min(self.node))
+    }
+}
+
+/// Brings the index's tip onto the node's active chain: disconnects blocks that left it, and waits for a node that is behind unless
+/// `check` interrupts that. `disconnecting` is called before blocks go, with the height of the fork and their number.
 ///
 /// # Errors
-/// What node and index report; [`SyncError::Stopped`]; what `paused` says.
-pub fn settle_tip(
-    writer: &Writer,
-    (source, pool): (&dyn Source, &ConnectionPool),
-    seen: Seen,
-    stop: &Stop,
-    paused: impl Fn() -> Result<(), SyncError>,
-    mut undoing: impl FnMut(Height, u32),
-) -> Result<(), SyncError> {
-    let mut told = false;
-    while let Some(tip) = writer.tip()? {
-        match fork::standing(writer, source, pool, tip)? {
+/// What node and index report; a stop; what `check` interrupts with.
+pub fn follow_reorg(
+    walk: &Walk<'_>,
+    pool: &ConnectionPool,
+    check: impl Fn() -> Flow<()>,
+    mut disconnecting: impl FnMut(Height, u32),
+) -> Flow<()> {
+    let mut warned = false;
+    while let Some(tip) = walk.writer.tip()? {
+        match fork::standing(walk.writer, pool, tip)? {
             Standing::Ahead => return Ok(()),
             Standing::Left { fork } => {
                 let blocks = tip.height - fork;
-                tracing::warn!("the node's chain left block {tip}: undoing {blocks} blocks, down to {fork}");
-                undoing(fork, blocks);
-                disconnect(writer, tip, fork, seen)?;
+                tracing::warn!(
+                    "reorg: block {tip} is no longer in the active chain; disconnecting {blocks} blocks, back to height {fork}"
+                );
+                disconnecting(fork, blocks);
+                disconnect(walk.writer, tip, fork, walk.seen)?;
             }
             Standing::Behind => {
-                if !told {
+                if !warned {
                     tracing::warn!(
-                        "the node lacks block {tip}, the index's tip, and has nothing better: waiting for it"
+                        "the node does not have block {tip}, the index's tip, and its own chain has no more work: waiting for it \
+                         to catch up"
                     );
-                    told = true;
+                    warned = true;
                 }
-                if stop.wait(BEHIND_WAIT) {
-                    return Err(SyncError::Stopped);
+                if walk.stop.wait(BEHIND_WAIT) {
+                    return Err(Interrupt::Stop.into());
                 }
-                paused()?;
+                check()?;
             }
         }
     }
     Ok(())
 }
 
-/// Makes one of sweeps that stand at the same height; says whether the main one looks for more since.
+/// Joins sweeps that have met. Returns the sweeps then, and whether the main one has more entries since.
 ///
 /// # Errors
 /// What the index reports, as in all that follow.
-pub fn join(writer: &Writer) -> Result<(Sweeps, bool), IndexError> {
+pub fn join(writer: &Writer) -> Result<(Sweeps, bool)> {
     let mut grew = false;
     loop {
         let sweeps = writer.sweeps()?;
@@ -82,34 +98,31 @@ pub fn join(writer: &Writer) -> Result<(Sweeps, bool), IndexError> {
     }
 }
 
-/// Notes what is aimed at: `last`, of a node that has `node`, where the main sweep stands at `next`. A height already passed is no
-/// goal, and nothing above the node's tip is, which a reorg may have lowered.
+/// Writes the height that the run sets out to reach, where the main sweep is at `next`. A height below that is no goal, and nothing
+/// above the node's tip is, which a reorg may have lowered.
 ///
 /// # Errors
 /// What the index reports.
-pub fn set_goal(
-    writer: &Writer,
-    to: Option<Height>,
-    last: Height,
-    node: Height,
-    next: Height,
-) -> Result<(), IndexError> {
-    let known = meta::goal(writer)?;
-    let goal = if to.is_none() || last >= next { Some(last) } else { known.map(|goal| goal.min(node)) };
-    let Some(goal) = goal.filter(|_| goal != known) else { return Ok(()) };
+pub fn set_goal(writer: &Writer, goal: Goal, next: Height) -> Result<()> {
+    let (known, last) = (meta::goal(writer)?, goal.last());
+    let height = match goal.to {
+        Some(_) if last < next => known.map(|known| known.min(goal.node)),
+        _ => Some(last),
+    };
+    let Some(height) = height.filter(|_| height != known) else { return Ok(()) };
     let mut step = writer.step();
-    meta::put_goal(&mut step, goal);
+    meta::put_goal(&mut step, height);
     step.commit(false)
 }
 
-/// Says once that everything up to this tip is swept; blocks seen at the tip, one by one, are no catching up.
+/// Logs that everything up to this tip is scanned, once. New blocks that are followed one by one are not logged so.
 ///
 /// # Errors
 /// What the index reports.
-pub fn tell_caught_up(writer: &Writer, seen: Seen) -> Result<(), IndexError> {
+pub fn log_caught_up(writer: &Writer, seen: Seen) -> Result<()> {
     let Some(tip) = writer.tip()? else { return Ok(()) };
     match meta::caught_up(writer)? {
-        Some(told) if told == tip.hash || seen == Seen::Tip => return Ok(()),
+        Some(logged) if logged == tip.hash || seen == Seen::Tip => return Ok(()),
         _ => {}
     }
     let fact = Fact::CaughtUp { height: tip.height, block: tip.hash };

@@ -16,7 +16,7 @@ use coinhound::query::target::Targets;
 use coinhound::query::{Snapshot, balance, coins, history, status};
 use coinhound::sync::plan::change::Wanted;
 use coinhound::sync::plan::open::open;
-use coinhound::sync::sweep::sweeper::Pace;
+use coinhound::sync::sweep::run::Pace;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use coinhound::index::meta::{TakenLists, TraceParameters, put_lists, put_trace};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::{Family, IndexError, Reader, Writer};
 use coinhound::sync::plan::change::{Wanted, WantedTrace};
-use coinhound::sync::sweep::sweeper::Pace;
+use coinhound::sync::sweep::run::Pace;
 use serde_json::{Value, json};
 
 use crate::oracle::answers::{Answers, assert_rows, rows};

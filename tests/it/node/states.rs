@@ -176,7 +176,7 @@ fn blocks_that_vanish_in_a_reindex_are_waited_for_and_not_disconnected() {
     random::grow(&mut chain, &mut Rng::new(404), 4);
     chain.submit_to(&scene.node);
     let out = assert_done(running, "reindexed");
-    assert!(out.stderr.contains("waiting for it") && !out.stderr.contains("undoing"), "{out:?}");
+    assert!(out.stderr.contains("waiting for it") && !out.stderr.contains("disconnecting"), "{out:?}");
     program.backfill("blocks that came after the run");
     scene.assert_fresh(&program, "reindexed");
 }
@@ -206,7 +206,7 @@ fn a_run_survives_a_restart_and_a_crash_of_the_node() {
         }
         assert_ne!(scene.node.cookie(), cookie, "{what}");
         let out = assert_done(running, &what);
-        assert!(!out.stderr.contains("undoing"), "{what}: {out:?}");
+        assert!(!out.stderr.contains("disconnecting"), "{what}: {out:?}");
         program.backfill(&what);
         scene.assert_fresh(&program, &what);
     }
@@ -279,7 +279,7 @@ fn a_node_that_comes_back_with_another_chain_is_followed_from_the_fork_on() {
     scene.node.start();
     assert_eq!(scene.node.best(), theirs.tip());
     let out = assert_done(running, "theirs");
-    assert!(out.stderr.contains("undoing 15 blocks"), "{out:?}");
+    assert!(out.stderr.contains("disconnecting 15 blocks"), "{out:?}");
     scene.assert_fresh(&program, "theirs");
 }
 
@@ -336,7 +336,7 @@ fn a_chain_that_changes_again_and_again_during_runs_leaves_no_row_behind() {
             let out = program.run(&["backfill"]);
             match out.code {
                 0 => {}
-                1 if out.stderr.contains("don't fit together") => unsteady += 1,
+                1 if out.stderr.contains("active chain changed") => unsteady += 1,
                 _ => panic!("{out:?}"),
             }
         }

@@ -219,7 +219,7 @@ impl PreparedScenario<'_> {
             let log = program.home().join("stderr.txt");
             let line = format!("exec \"$0\" \"$@\" 2>'{}'", log.display());
             let mut running = program.spawn_under(&["sh".to_owned(), "-c".to_owned(), line], &self.arguments());
-            let undoes = || fs::read_to_string(&log).is_ok_and(|text| text.contains("undoing"));
+            let undoes = || fs::read_to_string(&log).is_ok_and(|text| text.contains("disconnecting"));
             let end = Instant::now() + PATIENCE;
             while aimed && running.is_running() && !undoes() && Instant::now() < end {
                 std::thread::sleep(Duration::from_micros(200));
@@ -253,7 +253,7 @@ impl PreparedScenario<'_> {
             _ if !index.exists() => Stage::Making,
             _ if !Library::open(&index).snapshot.sweeps.sides().is_empty() => Stage::Sweeping,
             Some(tip) if gone_on(tip) => Stage::Connecting,
-            _ if out.stderr.contains("undoing") => Stage::Disconnecting,
+            _ if out.stderr.contains("disconnecting") => Stage::Disconnecting,
             _ => Stage::Scanning,
         };
         *lock(&tally.kills).entry((again, stage)).or_default() += 1;

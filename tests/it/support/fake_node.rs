@@ -10,7 +10,8 @@ use coinhound::sync::SyncError;
 use coinhound::sync::fetch::source::Spent;
 use coinhound::sync::plan::change::Wanted;
 use coinhound::sync::plan::open::open;
-use coinhound::sync::sweep::sweeper::{Outcome, Pace, Sweeper};
+use coinhound::sync::sweep::run::{Outcome, Pace};
+use coinhound::sync::sweep::sweeper::Sweeper;
 
 use crate::support::lists::List;
 use crate::support::lists::entries;

@@ -119,9 +119,9 @@ impl Fault {
                 "spent outputs doesn't fit its inputs",
                 "it is transaction",
                 "whose header hashes to",
-                "was another output than the one its block holds",
+                "differs from the block that created it",
             ]),
-            Self::FlippedSpent => Consequence::Fails(&["was another output than the one its block holds"]),
+            Self::FlippedSpent => Consequence::Fails(&["differs from the block that created it"]),
             Self::Html => Consequence::Fails(&["with a web page"]),
             Self::WrongId => Consequence::Fails(&[BAD_ANSWER]),
             Self::Gzip => Consequence::Fails(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
@@ -138,7 +138,7 @@ impl Fault {
             Self::Short => Consequence::Either(&[BAD_ANSWER, "nothing of it was written"]),
             Self::AnotherAncestor => Consequence::Fails(&[BAD_ANSWER]),
             Self::Refused => Consequence::Either(&[BAD_ANSWER, "cannot serve"]),
-            Self::Elsewhere => Consequence::Either(&["the node's answers don't fit together"]),
+            Self::Elsewhere => Consequence::Either(&["the node's active chain changed"]),
             Self::Cut
             | Self::Drip
             | Self::Reset

@@ -12,7 +12,7 @@ use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::scan::Matcher;
 use coinhound::stop::Stop;
-use coinhound::sync::fetch::source::{Connection, Filtering, Judge, Said, Source, Spent};
+use coinhound::sync::fetch::source::{Connection, FilterAnswer, Filtering, Judge, Source, Spent};
 
 /// One chain from genesis on, with the outputs that each of its blocks spends.
 pub struct Branch {
@@ -263,12 +263,12 @@ impl Connection for SharedSource {
         }
     }
 
-    fn sift(
+    fn match_filters(
         &mut self,
         _previous: BlockHash,
         blocks: &[BlockId],
         judge: &Judge<'_>,
-    ) -> Result<Vec<Option<Said>>, NodeError> {
+    ) -> Result<Vec<Option<FilterAnswer>>, NodeError> {
         let salt = self.0.calls();
         let find = |active: &Branch| {
             let known = |id: &&BlockId| active.heights.get(&id.hash) == Some(&(id.height as usize));
@@ -282,7 +282,7 @@ impl Connection for SharedSource {
             SourceAnswer::Filters(filters) => {
                 let mut matcher = Matcher::default();
                 let mut said = |(id, filter): (&BlockId, Option<Vec<u8>>)| {
-                    filter.map(|filter| Said::by(judge, &mut matcher, *id, &filter))
+                    filter.map(|filter| FilterAnswer::by(judge, &mut matcher, *id, &filter))
                 };
                 Ok(blocks.iter().zip(filters).map(&mut said).collect())
             }

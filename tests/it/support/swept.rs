@@ -11,11 +11,12 @@ use coinhound::index::events::Seen;
 use coinhound::index::meta::{Identity, TakenLists};
 use coinhound::index::{Family, View, Writer};
 use coinhound::sync::SyncError;
-use coinhound::sync::apply::advance::Tally;
+use coinhound::sync::apply::batch::Tally;
 use coinhound::sync::apply::disconnect::disconnect;
 use coinhound::sync::plan::change::{Entries, Wanted, WantedTrace};
 use coinhound::sync::plan::open::open;
-use coinhound::sync::sweep::sweeper::{Observer, Outcome, Pace, Sweeper};
+use coinhound::sync::sweep::run::{Observer, Outcome, Pace};
+use coinhound::sync::sweep::sweeper::Sweeper;
 use tempfile::TempDir;
 
 use crate::oracle::answers::Answers;

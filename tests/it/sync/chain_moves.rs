@@ -8,7 +8,7 @@ use bitcoin::block::Header;
 use bitcoin::hashes::Hash;
 use coinhound::chain::header::HeaderError;
 use coinhound::sync::SyncError;
-use coinhound::sync::sweep::sweeper::Pace;
+use coinhound::sync::sweep::run::Pace;
 
 use crate::support::effort::watched;
 use crate::support::lists::List;

@@ -9,7 +9,7 @@ use coinhound::node::NodeError;
 use coinhound::scan::ScanError;
 use coinhound::sync::SyncError;
 use coinhound::sync::fetch::source::Spent;
-use coinhound::sync::sweep::sweeper::Pace;
+use coinhound::sync::sweep::run::Pace;
 
 use crate::support::chain::{RegtestChain, Template, outpoints};
 use crate::support::effort::watched;

@@ -8,7 +8,7 @@ use coinhound::audit::verify::verify;
 use coinhound::index::events::{Event, Fact, since};
 use coinhound::index::meta::{TakenLists, TraceParameters};
 use coinhound::sync::plan::change::{Wanted, WantedTrace};
-use coinhound::sync::sweep::sweeper::Pace;
+use coinhound::sync::sweep::run::Pace;
 use coinhound::trace::Rule;
 
 use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};

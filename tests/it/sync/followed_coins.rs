@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use coinhound::index::meta::TakenLists;
 use coinhound::sync::fetch::source::Filtering;
 use coinhound::sync::plan::change::{Wanted, WantedTrace, plan};
-use coinhound::sync::sweep::sweeper::{Bells, Pace, Sweeper};
+use coinhound::sync::sweep::run::{Interrupts, Pace};
+use coinhound::sync::sweep::sweeper::Sweeper;
 use coinhound::trace::Rule;
 
 use crate::oracle::index_rows::{RolesByScript, ScriptRoles, entries};
@@ -296,7 +297,7 @@ fn p1_p5_a_long_lived_sweeper_caches_nothing_stale() {
         source.filter(*case.rng.pick(&[Filtering::Off, Filtering::Off, Filtering::WherePays, Filtering::Always]));
         let mut sweeper =
             Sweeper::new(index.writer(), Arc::new(SharedSource(Arc::clone(&source))), case.pace(), &source.stop);
-        sweeper.listen(Bells { tip: Some(Arc::clone(&bell)), ..Bells::default() });
+        sweeper.listen(Interrupts { tip: Some(Arc::clone(&bell)), ..Interrupts::default() });
         sweeper.run(None, &mut NoObserver).expect("an honest source");
         for step in 0..6 {
             if case.rng.once_in(3) {
@@ -306,7 +307,7 @@ fn p1_p5_a_long_lived_sweeper_caches_nothing_stale() {
                 case.change();
                 let plan = plan(index.writer(), &case.wanted()).expect("a change that is accepted");
                 plan.apply(index.writer()).expect("the index takes it");
-                sweeper.look_again();
+                sweeper.reload_entries();
             }
             let mut at = source.calls();
             for _ in 0..case.below(4) {
@@ -319,7 +320,7 @@ fn p1_p5_a_long_lived_sweeper_caches_nothing_stale() {
             }
             sweeper.run(None, &mut NoObserver).expect("an honest source");
             if case.rng.once_in(2) {
-                sweeper.get_ready().expect("the index reads");
+                sweeper.preload().expect("the index reads");
             }
             // Branches that it was to switch to, but it ended before.
             moves.lock().expect("no holder panicked").clear();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coinhound::node::NodeError;
 use coinhound::sync::SyncError;
-use coinhound::sync::sweep::sweeper::Pace;
+use coinhound::sync::sweep::run::Pace;
 
 use crate::support::chain::{RegtestChain, Template, outpoints};
 use crate::support::effort::{each_case, watched};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bitcoin::{Network, OutPoint, ScriptBuf};
 use coinhound::sync::SyncError;
-use coinhound::sync::sweep::sweeper::Pace;
+use coinhound::sync::sweep::run::Pace;
 use tempfile::TempDir;
 
 use crate::oracle::answers::Answers;

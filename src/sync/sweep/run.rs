@@ -1,0 +1,94 @@
+//! What a run is given and what it reports: its pace, who watches it, what may interrupt it, what came of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::chain::Height;
+use crate::index::{Result, Writer};
+use crate::sync::apply::batch::Tally;
+use crate::sync::interrupt::{Flow, Interrupt};
+
+/// Watches a run; called by the one thread that applies blocks.
+pub trait Observer {
+    /// A stretch begins: its heights, and what the run did before.
+    fn begin(&mut self, first: Height, last: Height, tally: &Tally);
+    /// A block was applied.
+    fn passed(&mut self, height: Height, tally: &Tally);
+    /// The stretch has ended, also where it was interrupted. The blocks that were applied are written, unless the index failed.
+    fn end(&mut self);
+}
+
+/// How much is done at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Threads that search blocks.
+    pub threads: usize,
+    /// Blocks in a batch at most.
+    pub batch_blocks: usize,
+}
+
+/// What came of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The first height that was missing when the run began, or to which a reorg took it back; above `through` where none was.
+    pub from: Height,
+    /// The last height done; `None` before any.
+    pub through: Option<Height>,
+    /// What the run did.
+    pub tally: Tally,
+    /// Blocks disconnected since they left the node's active chain.
+    pub undone: u64,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Whether a stop was requested before the end.
+    pub stopped: bool,
+}
+
+/// A run in progress.
+pub struct Run<'o> {
+    /// Watches it.
+    pub observer: &'o mut dyn Observer,
+    /// What came of it so far.
+    pub outcome: Outcome,
+}
+
+impl<'o> Run<'o> {
+    /// A run that begins where the lowest sweep of the index is.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn begin(writer: &Writer, observer: &'o mut dyn Observer) -> Result<Self> {
+        let from = writer.sweeps()?.settled();
+        let outcome = Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        Ok(Self { observer, outcome })
+    }
+
+    /// What came of the run, which took so long.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn end(self, writer: &Writer, took: Duration) -> Result<Outcome> {
+        let through = writer.sweeps()?.settled().checked_sub(1);
+        Ok(Outcome { through, seconds: took.as_secs_f64(), ..self.outcome })
+    }
+}
+
+/// Flags by which other threads interrupt a run.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupts {
+    /// The node's tip may have changed. If no thread sets it, the node is asked every second.
+    pub tip: Option<Arc<AtomicBool>>,
+    /// Something else has to be done first: the run ends after the block in progress.
+    pub pause: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    /// Interrupts the run if it is to pause.
+    ///
+    /// # Errors
+    /// [`Interrupt::Paused`].
+    pub fn check_pause(&self) -> Flow<()> {
+        if self.pause.load(Ordering::SeqCst) { Err(Interrupt::Paused.into()) } else { Ok(()) }
+    }
+}
