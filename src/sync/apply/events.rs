@@ -35,7 +35,7 @@ pub fn facts(view: &View, place: Place, record: &Record, rows: &RowSet) -> Resul
         }
     }
     for (key, coin) in &coins {
-        if coin.columns.iter().any(reached) {
+        if coin.columns.iter().any(reaches_service) {
             facts.extend([service(view, place, record, key.outpoint, coin)?]);
         }
     }
@@ -44,17 +44,16 @@ pub fn facts(view: &View, place: Place, record: &Record, rows: &RowSet) -> Resul
 
 /// The events that lead from the facts `old` to the facts `new`.
 pub fn changes(old: &Facts, new: &Facts, seen: Seen, reason: Reason) -> Vec<Event> {
-    let told = new.iter().filter(|(id, fact)| old.get(*id) != Some(fact));
-    let told = told.map(|(id, fact)| Event { id: id.clone(), fact: fact.clone(), seen });
-    let gone = old.iter().filter(|(id, _)| !new.contains_key(*id));
-    let gone = gone.map(|(id, fact)| {
-        let fact = Fact::Retracted { was: fact.kind().to_owned(), reason };
-        Event { id: id.clone(), fact, seen }
+    let retracted = old.iter().filter(|(id, _)| !new.contains_key(*id)).map(|(id, fact)| Event {
+        id: id.clone(),
+        fact: Fact::Retracted { was: fact.kind().to_owned(), reason },
+        seen,
     });
-    gone.chain(told).collect()
+    let changed = new.iter().filter(|(id, fact)| old.get(*id) != Some(fact));
+    retracted.chain(changed.map(|(id, fact)| Event { id: id.clone(), fact: fact.clone(), seen })).collect()
 }
 
-fn reached(column: &RuleTaint) -> bool {
+fn reaches_service(column: &RuleTaint) -> bool {
     matches!(column.fate, Fate::Service | Fate::FlaggedService)
 }
 
@@ -94,45 +93,52 @@ fn touch(view: &View, at: Place, record: &Record, key: &TouchKey, value_sat: u64
 
 fn moved(at: Place, record: &Record, spender: &Spender, coins: &[(CoinKey, Coin)]) -> (String, Fact) {
     let vin = spender.vin as usize;
-    let held = |brought: &Brought| Held { rule: brought.rule, taint_sat: brought.taint, hops: brought.hops };
-    let taking = coins.iter().filter(|(_, coin)| !coin.columns.is_empty());
-    let taken = |(key, coin): &(CoinKey, Coin)| Taken {
-        outpoint: key.outpoint.to_string(),
-        value_sat: coin.value,
-        script: output(record, key.outpoint).map(|output| output.script_pubkey.to_hex_string()).unwrap_or_default(),
-        taint: by_rule(coin),
-    };
+    let tainted = coins.iter().filter(|(_, coin)| !coin.columns.is_empty());
     let input = record.transaction.input.get(vin);
     let fact = Fact::Moved {
         at,
         vin: spender.vin,
         from: input.map(|input| input.previous_output.to_string()).unwrap_or_default(),
         value_sat: record.spent.get(vin).map_or(0, |spent| spent.value.to_sat()),
-        taint: spender.brought.iter().map(held).collect(),
-        to: taking.clone().take(TAKEN_AT_MOST).map(taken).collect(),
-        outputs: taking.count() as u64,
+        taint: spender.brought.iter().map(of_input).collect(),
+        to: tainted.clone().take(TAKEN_AT_MOST).map(|(key, coin)| taken(record, key.outpoint, coin)).collect(),
+        outputs: tainted.count() as u64,
     };
     (id("moved", at, "in", spender.vin), fact)
 }
 
 fn service(view: &View, at: Place, record: &Record, outpoint: OutPoint, coin: &Coin) -> Result<(String, Fact)> {
-    let script = output(record, outpoint).map(|output| output.script_pubkey.to_hex_string());
     let fact = Fact::Service {
         at,
         outpoint: outpoint.to_string(),
         value_sat: coin.value,
-        script: script.unwrap_or_default(),
+        script: script_hex(record, outpoint),
         labels: labels(view, coin.script)?,
         taint: by_rule(coin),
     };
     Ok((id("service", at, "out", outpoint.vout), fact))
 }
 
-fn output(record: &Record, outpoint: OutPoint) -> Option<&bitcoin::TxOut> {
-    record.transaction.output.get(outpoint.vout as usize)
+fn taken(record: &Record, outpoint: OutPoint, coin: &Coin) -> Taken {
+    Taken {
+        outpoint: outpoint.to_string(),
+        value_sat: coin.value,
+        script: script_hex(record, outpoint),
+        taint: by_rule(coin),
+    }
+}
+
+/// The script of an output that the record makes.
+fn script_hex(record: &Record, outpoint: OutPoint) -> String {
+    let output = record.transaction.output.get(outpoint.vout as usize);
+    output.map(|output| output.script_pubkey.to_hex_string()).unwrap_or_default()
+}
+
+fn of_input(brought: &Brought) -> Held {
+    Held { rule: brought.rule, taint_sat: brought.taint, hops: brought.hops }
 }
 
 fn by_rule(coin: &Coin) -> Vec<Held> {
-    let held = |column: &RuleTaint| Held { rule: column.rule, taint_sat: column.taint.amount, hops: column.taint.hops };
-    coin.columns.iter().map(held).collect()
+    let columns = coin.columns.iter();
+    columns.map(|column| Held { rule: column.rule, taint_sat: column.taint.amount, hops: column.taint.hops }).collect()
 }

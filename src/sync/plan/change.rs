@@ -1,8 +1,8 @@
-//! What lists and settings say against what the index knows: decides what changes, and where a sweep has to begin for it. Reads only.
+//! Compares lists and settings with the index: decides which entries and parameters change, and where a sweep has to begin for it.
 //!
 //! A change *grows* the index (a new flagged entry, a lower `from`, wider gates, a service gone) or *shrinks* it (an entry forgotten,
-//! tighter gates, a new service). Either way one sweep, from the lowest height that it can matter at, goes over the records that are
-//! there and over the blocks of what is new. Nothing shrinks by accident.
+//! tighter gates, a new service). Either way one sweep begins at the lowest height where it can matter, and goes over the records
+//! from there and over the blocks that new entries need. What shrinks the index needs the user's word.
 
 use std::collections::BTreeMap;
 
@@ -24,32 +24,32 @@ pub type Entries = BTreeMap<ScriptHash, Entry>;
 /// What lists and settings ask for.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// What the lists say, and which lists they are; without any, the entries stay as they are.
+    /// The entries of the lists, and which lists they are; `None` leaves the entries as they are.
     pub lists: Option<(Entries, TakenLists)>,
     /// How far coins are to be followed.
     pub trace: WantedTrace,
-    /// Whether what no list names any more is dropped.
+    /// Whether entries that no list names any more are dropped.
     pub forget: bool,
-    /// Whether a list may shrink by much, and gates may tighten.
+    /// Whether a list may lose more than a tenth of its rows, and gates may tighten.
     pub accept_shrink: bool,
 }
 
-/// How far coins are to be followed; what is `None` stays as it is.
+/// How far coins are to be followed; a `None` leaves a parameter as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WantedTrace {
     /// The tracked rules.
     pub rules: Option<Vec<Rule>>,
-    /// The least taint followed, satoshis.
+    /// Coins with less taint are not followed; satoshis.
     pub min_taint_sat: Option<u64>,
-    /// The most hops followed; `Some(None)` for no limit.
+    /// Coins further from their source are not followed; `Some(None)` for no limit.
     pub max_hops: Option<Option<u32>>,
 }
 
 impl WantedTrace {
-    /// The parameters, where the index has `known`.
+    /// The parameters wanted, for an index that has `known`.
     pub fn over(&self, known: &TraceParameters) -> TraceParameters {
         let default = TraceParameters::default();
-        // An index from before anything was tracked is to track what a new one does.
+        // An index that tracked nothing so far tracks what a new one does.
         let rules = if known.rules.is_empty() { default.rules } else { known.rules.clone() };
         let mut rules = self.rules.clone().unwrap_or(rules);
         rules.sort_unstable();
@@ -67,54 +67,55 @@ impl WantedTrace {
 pub enum Change {
     /// It is new, or was a service only and is flagged now.
     New,
-    /// It is a service from now on.
+    /// It becomes a service.
     NewService,
-    /// It begins lower.
+    /// It is flagged from a lower height on.
     Lowered {
-        /// Where it began.
+        /// The height from which it was flagged.
         from: Height,
     },
-    /// A list wants it to begin higher, which changes nothing.
+    /// A list gives it a higher height, which changes nothing.
     RaiseIgnored {
-        /// Where the list wants it to begin.
+        /// The height that the list gives.
         to: Height,
     },
-    /// No list names it, or one of its roles, any more; it stays.
+    /// The lists no longer name it, or one of its roles; it stays.
     Kept,
-    /// It goes, or one of its roles does.
+    /// It is dropped, or one of its roles is.
     Forgotten,
-    /// Only labels differ.
+    /// Only its labels change.
     Relabelled,
 }
 
 /// An entry that changes.
 #[derive(Clone, Debug)]
 pub struct Changed {
-    /// Its script's hash.
+    /// The hash of its script.
     pub script: ScriptHash,
-    /// How.
+    /// How it changes.
     pub what: Change,
-    /// The entry as it will be, or as it was if it goes.
+    /// The entry as it will be, or as it was if it is dropped.
     pub entry: EntryRow,
-    /// Whether its row is written anew.
+    /// Whether its row is written.
     write: bool,
-    /// Whether its row goes.
+    /// Whether its row is deleted.
     delete: bool,
 }
 
-/// What a change of lists or parameters comes to.
+/// What changes in the index.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The entries that change, by script hash.
     pub changed: Vec<Changed>,
     /// The parameters from now on.
     pub parameters: TraceParameters,
-    /// Whether they are others than before.
+    /// Whether they differ from those before.
     pub parameters_changed: bool,
-    /// The lists from now on, if they are others.
+    /// The lists taken in, if they differ from those before.
     taken: Option<TakenLists>,
-    /// Where a new sweep has to begin.
+    /// The height at which a new sweep begins, if one does.
     pub start: Option<Height>,
+    /// The id that the new sweep gets.
     id: u32,
 }
 
@@ -124,7 +125,7 @@ impl Plan {
         self.changed.iter().filter(|changed| is(&changed.what)).count()
     }
 
-    /// The first block that new wishes need; for coins that become followed, only the records tell.
+    /// The height of the first block that new entries need. Which blocks coins need that become followed shows only in the sweep.
     pub fn first_block(&self) -> Option<Height> {
         let of_entry = |changed: &Changed| match changed.what {
             Change::New => Some(changed.entry.from),
@@ -134,14 +135,14 @@ impl Plan {
         self.changed.iter().filter_map(of_entry).min()
     }
 
-    /// Whether nothing is to be written.
+    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         !self.changed.iter().any(|changed| changed.write || changed.delete)
             && !self.parameters_changed
             && self.taken.is_none()
     }
 
-    /// Writes it, in one batch.
+    /// Writes it in one batch.
     ///
     /// # Errors
     /// What the index reports; then nothing is written.
@@ -173,7 +174,7 @@ impl Plan {
     }
 }
 
-/// The row of an entry that the main sweep begins with.
+/// The row of an entry that the main sweep searches for from its start.
 pub fn row(entry: &Entry) -> EntryRow {
     EntryRow {
         script: entry.script.clone(),
@@ -186,10 +187,10 @@ pub fn row(entry: &Entry) -> EntryRow {
     }
 }
 
-/// Decides what `wanted` changes.
+/// Decides what `wanted` changes. Reads only.
 ///
 /// # Errors
-/// [`SyncError::ListShrank`], [`SyncError::Narrower`]; what reading the index reports.
+/// [`SyncError::ListShrank`], [`SyncError::Narrower`]; as all reads.
 pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
     let known = meta::trace(view)?;
     let parameters = wanted.trace.over(&known);
@@ -215,7 +216,7 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
     Ok(Plan { changed: planner.changed, parameters, parameters_changed, taken, start: planner.start, id })
 }
 
-/// What of new parameters is tighter than before, in words.
+/// In which ways new parameters are tighter than before, in words.
 fn narrower(old: &TraceParameters, new: &TraceParameters) -> Option<String> {
     let mut words = Vec::new();
     let dropped: Vec<_> = old.rules.iter().filter(|rule| !new.rules.contains(rule)).map(|rule| rule.name()).collect();
@@ -241,7 +242,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Walks lists and entries side by side, both in the order of their hashes.
+    /// Walks lists and entries side by side; both are in order of their script hashes.
     fn compare(&mut self, entries: &Entries) -> Result<(), IndexError> {
         let view = self.view;
         let mut wanted = entries.iter().peekable();
@@ -266,8 +267,8 @@ impl Planner<'_> {
         self.changed.push(Changed { script, what, entry, write, delete: false });
     }
 
-    /// The sweep that something which matters from `height` on can be left to: of those that are not above it yet, the one that has
-    /// come furthest; else a new one, which begins no higher.
+    /// The sweep that can search for something from `height` on: of those that are not above it yet the highest, else a new one, which
+    /// begins no higher.
     fn assign(&mut self, height: Height) -> u32 {
         let sides = self.sweeps.sides().into_iter().map(|side| (side.next, side.id));
         let candidates = sides.chain([(self.sweeps.main(), MAIN_SWEEP)]).filter(|(next, _)| *next <= height);
@@ -278,7 +279,7 @@ impl Planner<'_> {
         self.sweeps.fresh()
     }
 
-    /// Lets the records from `height` on be evaluated again.
+    /// Has the records from `height` on evaluated again.
     fn recompute(&mut self, height: Height) {
         if height < self.sweeps.settled() {
             self.start = Some(self.start.map_or(height, |start| start.min(height)));
@@ -288,7 +289,7 @@ impl Planner<'_> {
     fn add(&mut self, script: ScriptHash, entry: &Entry) -> Result<(), IndexError> {
         let mut new = row(entry);
         if new.service {
-            // Coins that were followed on through it are to stop there.
+            // Coins that were followed through it stop there now.
             self.recompute_coins_of(script)?;
         }
         if new.flagged {
@@ -301,8 +302,8 @@ impl Planner<'_> {
 
     fn change(&mut self, script: ScriptHash, known: EntryRow, entry: &Entry) -> Result<(), IndexError> {
         let wish = known.lowered.map_or(known.from, |lowered| lowered.from);
-        // A label without a height, where every label had one before, is new, and asks for what new entries get; where there was one
-        // already, it has what it was taken in with.
+        // A label without a height is new where every label had one before, and gets the height of new entries. Where there was one
+        // before, it keeps the height that it was taken in with.
         let without = |labels: &[Label]| labels.iter().any(|label| label.role == Role::Flagged && label.from.is_none());
         let newly = without(&entry.labels) && !without(&known.labels);
         let asked = if newly { entry.from.min(wish) } else { entry.from_with(wish) };
@@ -340,7 +341,7 @@ impl Planner<'_> {
         } else if now.flagged && asked > wish && what.is_none() {
             what = Some(Change::RaiseIgnored { to: asked });
         } else if !now.flagged && entry.from != now.from {
-            // Nothing is swept for a service.
+            // No sweep searches for a service.
             now.from = entry.from;
             what = what.or(Some(Change::Relabelled));
         }
@@ -351,7 +352,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Lets an entry begin at `to`. What is covered of it stays so.
+    /// Has an entry flagged from `to` on. The heights that are covered for it stay covered.
     fn lower(&mut self, entry: &mut EntryRow, to: Height) {
         let next = self.sweeps.next(entry.sweep);
         if next <= to {
@@ -375,7 +376,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// From the first coin on, for a script that begins or ceases to be a service's.
+    /// Has the records evaluated again from the script's first coin on: it becomes a service, or is one no longer.
     fn recompute_coins_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
         if let Some(first) = self.view.keys::<ScriptCoin>(script).next() {
             self.recompute(first?.at.height);
@@ -383,7 +384,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// From the first touch on, for a script that is flagged no more.
+    /// Has the records evaluated again from the script's first touch on: it is no longer flagged.
     fn recompute_touches_of(&mut self, script: ScriptHash) -> Result<(), IndexError> {
         if let Some(first) = self.view.keys::<Touch>(script).next() {
             self.recompute(first?.at.height);

@@ -1,4 +1,4 @@
-//! Opens an index for writing, or makes it, and takes in what lists and settings ask for.
+//! Opens an index for writing, or makes one, and takes in lists and settings.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use crate::index::writer::{FolderState, folder_state};
 use crate::index::{IndexError, Writer};
 use crate::sync::SyncError;
 
-/// Bytes of entries written at a time into an index that nobody sees before it is whole: for the sake of memory.
+/// Bytes of entries written at a time into an index that is still being made, to save memory.
 const PART_BYTES: usize = 8 << 20;
 
-/// Opens the index at `path` for what is wanted, or makes it; with what changed of it, if anything was there before. An index without
-/// a block takes everything in afresh.
+/// Opens the index at `path` for what is wanted, or makes it. Returns what changed, if it had blocks before; an index without a block
+/// takes everything in afresh.
 ///
 /// # Errors
-/// [`IndexError::OtherChain`]; what [`change::plan`] refuses; what is wrong with the index where something is.
+/// [`IndexError::OtherChain`]; what [`change::plan`] refuses; what is wrong with the index.
 pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer, Option<Plan>), SyncError> {
     if folder_state(path)? == FolderState::Absent {
         let writer = Writer::create(path, identity, |writer| {
@@ -30,7 +30,7 @@ pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer
     }
     let writer = open_existing(path, identity)?;
     if writer.tip()?.is_none() {
-        // All or nothing: what is there counts until then.
+        // In one batch: until it is written the old entries hold.
         take_afresh(&writer, wanted, usize::MAX)?;
         return Ok((writer, None));
     }
@@ -42,7 +42,7 @@ pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer
 /// Opens the index at `path`, which must be of that chain.
 ///
 /// # Errors
-/// [`IndexError::OtherChain`], and what is wrong with it where something is.
+/// [`IndexError::OtherChain`]; what is wrong with the index.
 pub fn open_existing(path: &Path, identity: &Identity) -> Result<Writer, IndexError> {
     let writer = Writer::open(path)?;
     let found = Identity::read(&writer)?;
@@ -53,7 +53,7 @@ pub fn open_existing(path: &Path, identity: &Identity) -> Result<Writer, IndexEr
     Ok(writer)
 }
 
-/// Writes parameters and entries as they are wanted now, and takes out those that no list names; so many bytes at a time.
+/// Writes parameters and entries as they are wanted, and deletes the entries that no list names; `at_once` bytes at a time.
 fn take_afresh(writer: &Writer, wanted: &Wanted, at_once: usize) -> Result<(), IndexError> {
     let mut step = writer.step();
     meta::put_trace(&mut step, &wanted.trace.over(&TraceParameters::default()));

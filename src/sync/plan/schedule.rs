@@ -1,12 +1,12 @@
-//! Which sweep goes on next, and how far: decided from where all of them stand, without doing anything.
+//! Decides which sweep is next, and how far it goes, from where all of them are.
 
 use crate::chain::Height;
 use crate::index::sweeps::{SideSweep, Sweeps};
 
-/// A main sweep that lacks no more than this comes before the sweeps below it: its blocks are new, theirs are not.
+/// A main sweep that is no further behind than this comes before the sweeps below it: its blocks are new, theirs are not.
 const NEAR: Height = 100;
 
-/// A part of the way.
+/// The next stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// The main sweep, through this height.
@@ -14,7 +14,7 @@ pub enum Task {
         /// The last height.
         last: Height,
     },
-    /// The lowest sweep, to where it meets the next or is to stop.
+    /// The lowest sweep, to where it meets the next one or has to stop.
     Side {
         /// The sweep as it stands.
         side: SideSweep,
@@ -23,7 +23,7 @@ pub enum Task {
     },
 }
 
-/// What is to be done to have everything through height `last`, of a node that has as much; `None` where nothing is.
+/// The next stretch towards having everything swept through height `last`, which the node has; `None` where everything is.
 pub fn next_task(sweeps: &Sweeps, last: Height) -> Option<Task> {
     let main = sweeps.main();
     let missing = (last + 1).saturating_sub(main);
