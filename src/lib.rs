@@ -7,7 +7,7 @@
 //! main         parses, runs, prints an error, sets the exit code
 //!            → cli, command, error, output
 //! command      one command a file: opens what it needs, asks, hands the answer to output
-//!            → audit, chain, cli, config, error, index, lists, node, output, query, stop, sync, trace, watchlist
+//!            → audit, chain, cli, config, error, index, lists, lock, node, output, query, stop, sync, trace, watchlist
 //! lists        the lists' files: opened, read, compared with those the index took in, watched
 //!            → chain, config, error, index, sync, watchlist
 //! cli          the command line
@@ -27,7 +27,7 @@
 //! index        RocksDB: records, derived rows, one batch a step
 //!            → chain, trace, watchlist
 //! node         Bitcoin Core by RPC, REST and its filter files: the only code that talks to it
-//!            → chain, stop
+//!            → chain, lock, stop
 //! watchlist    lists to entries
 //!            → chain
 //! trace        taint, hops, when to stop; in chain order

@@ -1,5 +1,5 @@
-//! Locks that outlive a panic. A thread that panics ends its run with an error of its own; what these locks guard are queues, lists
-//! and caches, which the other threads can use as it left them.
+//! Locks whose poison is ignored. What they guard is replaced in one statement, or checked whenever it is used: a thread that panicked
+//! while it held one leaves nothing wrong behind, and fails its run by itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

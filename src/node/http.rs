@@ -12,9 +12,9 @@ use ureq::unversioned::transport::DefaultConnector;
 
 use super::access::{Auth, NodeAccess};
 use super::error::{CallError, NodeError, Transient};
-use super::lock::lock;
 use super::resolve::CachingResolver;
 use super::secret::{Secret, read_cookie};
+use crate::lock::lock;
 
 /// One connection a thread, for more threads than any machine runs.
 const IDLE_CONNECTIONS: usize = 256;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::access::NodeAccess;
 use super::error::{CallError, NodeError, Transient, version_text};
 use super::http::{Http, Reply, Request};
-use super::lock::lock;
+use crate::lock::lock;
 use crate::stop::Stop;
 
 /// The deadline of one call. Core's slowest here, `getblock` verbosity 3 of a full block, takes a second or two.

@@ -20,7 +20,6 @@ mod http;
 mod info;
 mod lane;
 mod link;
-mod lock;
 mod lookup;
 mod resolve;
 mod rest;

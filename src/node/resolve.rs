@@ -12,7 +12,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ArrayVec, DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::lock::lock;
+use crate::lock::lock;
 
 /// How long a resolved name is cached: short, as a node that restarts may come back at another address.
 const CACHED_FOR: Duration = Duration::from_secs(2);

@@ -27,10 +27,10 @@ use super::answers::Indexes;
 use super::error::{CallError, NodeError};
 use super::info::{Capabilities, FILTER_INDEX, FilterIndex};
 use super::link::Patience;
-use super::lock::{lock, read, write};
 use super::rest::Rest;
 use super::rpc::Rpc;
 use crate::chain::{BlockId, Height};
+use crate::lock::{lock, read, write};
 use files::{FilterFileError, FilterFiles, RecordReader, SearchFrom};
 
 /// The most blocks that one thread takes at a time: their records are mostly in one file.

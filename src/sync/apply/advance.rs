@@ -55,7 +55,7 @@ impl<'a> Advance<'a> {
     /// Coins found since are searched for here. Where the block was read that is a short list ([`LiveCoins::missed_by`]). Where it was
     /// ruled out, its filter is matched again with the scripts added since, and if it matches the block is read now. That happens
     /// twice: before the block is applied, and after, since a record that the index has in this very block may make a coin that is
-    /// spent further down in it. Then what was applied is discarded, and the block is applied anew.
+    /// spent further down in it. Then what was applied is discarded, and the block is applied again.
     ///
     /// # Errors
     /// What is wrong with the block, the node or the index; then nothing of this block is written, and no further block may be

@@ -61,7 +61,7 @@ impl<'a> Candidates<'a> {
     /// spends no `live` coin, and no output that it spends or makes is `flagged`.
     ///
     /// # Errors
-    /// What is wrong with the block, with what the node says of it, or with the index.
+    /// The block, the spent outputs that the node reports, or the index is wrong.
     pub fn record(
         &mut self,
         tx_index: u32,

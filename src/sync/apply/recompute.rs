@@ -17,7 +17,7 @@ use crate::sync::plan::interest::Interest;
 pub enum Recomputed {
     /// Its records are up to date.
     Done,
-    /// Nothing of it was kept: a coin is followed now that was not before, and only the blocks from this one on tell what spends it.
+    /// Nothing of it was kept: a coin is followed now that was not before, and only the blocks from this one on show what spends it.
     NeedsBlock,
 }
 

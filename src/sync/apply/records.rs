@@ -32,7 +32,7 @@ pub fn insert_record(batch: &mut Batch<'_>, place: Place, record: &Record, deriv
     Ok(())
 }
 
-/// Writes the rows that changed of a record that the index has. If it is no record any more, all of them go.
+/// Writes the rows that changed of a record that the index has. If it is no longer a record, all of them are deleted.
 ///
 /// # Errors
 /// As all reads.

@@ -14,7 +14,7 @@ use super::window::READ_AHEAD;
 use crate::lock;
 use crate::scan::{CoinSet, Fingerprints, OutPointHasher};
 
-/// Coins made since the last publication, below which publishing anew isn't worth its cost.
+/// Coins made since the last publication, below which another one isn't worth its cost.
 const PUBLISH_AT_LEAST: usize = 16;
 
 /// The fingerprints of the coins as last published, shared by all threads of a sweep.

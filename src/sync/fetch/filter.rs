@@ -35,7 +35,7 @@ pub struct BlockSelector<'a> {
 }
 
 impl<'a> BlockSelector<'a> {
-    /// Selects by these scripts, where reading a block costs some `read_cost`.
+    /// Selects by these scripts, where reading a block takes about `read_cost`.
     pub fn new(scripts: &'a FilterScripts, read_cost: Duration) -> Self {
         let mut query = FilterQuery::since(0);
         scripts.update(&mut query);

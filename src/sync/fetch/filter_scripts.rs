@@ -29,7 +29,7 @@ pub struct FilterScripts {
 #[derive(Default)]
 struct ScriptList {
     scripts: ScriptSet,
-    /// Whether there were too many: then filters rule out nothing any more.
+    /// Whether there were too many: then filters no longer rule out anything.
     overflown: bool,
 }
 
@@ -88,7 +88,7 @@ impl FilterScripts {
         self.most == usize::MAX
     }
 
-    /// Whether it can hold so many scripts.
+    /// Whether it can hold `scripts` scripts.
     pub fn can_hold(&self, scripts: usize) -> bool {
         scripts <= self.most
     }

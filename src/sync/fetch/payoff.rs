@@ -61,7 +61,7 @@ impl Matched {
 }
 
 impl FilterPayoff {
-    /// For so many scripts, where reading a block costs some `read`. With `always`, filters are asked whether they pay or not.
+    /// For `scripts` scripts, where reading a block takes about `read`. With `always`, filters are asked whether they pay or not.
     pub fn new(always: bool, scripts: usize, read: Duration) -> Self {
         let at_once = (FIRST_HASHES / scripts.max(1)).clamp(LEAST_FOR_MANY_SCRIPTS, AT_ONCE);
         Self { always, at_once, pause: 0, flowing: false, read: seconds(read), last: Matched::default() }
@@ -72,14 +72,14 @@ impl FilterPayoff {
         if self.pause > 0 { UNASKED } else { self.at_once }
     }
 
-    /// Whether to ask the filters of the next so many blocks.
+    /// Whether to ask the filters of the next `blocks` blocks.
     pub fn asks(&mut self, blocks: usize) -> bool {
         let asks = self.always || self.pause == 0;
         self.pause = self.pause.saturating_sub(blocks);
         asks
     }
 
-    /// So many blocks were sent out to be read, which took so long, since each waits until another one is done. Once blocks have grown
+    /// `blocks` blocks were sent out to be read, which took `took`, since each waits until another one is done. Once blocks have grown
     /// so that filters would pay, they are asked again.
     pub fn learn_read(&mut self, blocks: usize, took: Duration) {
         // The first ones found the pipeline empty, and waited for nothing.
@@ -92,7 +92,7 @@ impl FilterPayoff {
         self.flowing = true;
     }
 
-    /// Matching the filters of `asked` blocks took so long, and `read` of them have to be read. `late` blocks that were ruled out
+    /// Matching the filters of `asked` blocks took `took`, and `read` of them have to be read. `late` blocks that were ruled out
     /// before had to be read after all: with fewer filters at once there are fewer of them.
     pub fn learn_match(&mut self, asked: usize, took: Duration, read: usize, late: usize) {
         self.flowing = false;
@@ -128,7 +128,7 @@ mod tests {
         FilterPayoff::new(false, 6, READ)
     }
 
-    /// How many blocks are read without asking their filters after 128 were matched, so many of them in vain.
+    /// How many blocks are read without asking their filters after 128 were matched, `read` of them in vain.
     fn pause_after(mut payoff: FilterPayoff, took: Duration, read: usize, late: usize) -> usize {
         assert!(payoff.asks(128), "{payoff:?}");
         payoff.learn_match(128, took, read, late);

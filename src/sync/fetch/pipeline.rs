@@ -29,7 +29,7 @@ use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::interrupt::{Flow, Halt, Interrupt};
 
-/// How often a stop is looked for while no block arrives.
+/// How often the stop flag is read while no block arrives.
 const LOOK_FOR_STOP: Duration = Duration::from_millis(100);
 
 type Results = Sender<Flow<FetchedBlock>>;

@@ -32,7 +32,7 @@ impl Window {
         Self { freed, read: 0, unread: 0 }
     }
 
-    /// Waits for a free slot and takes it; `false` if none will be freed any more.
+    /// Waits for a free slot and takes it; `false` if no slot will be freed.
     pub fn enter(&mut self, slot: Slot) -> bool {
         while let Ok(freed) = self.freed.try_recv() {
             self.leave(freed);

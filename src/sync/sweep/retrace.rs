@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::run::{Observer, Outcome, Pace, Run};
+use super::run::{Observer, Outcome, Pace, SweepRun};
 use super::tip;
 use super::walk::{RecordStretch, Walk};
 use crate::chain::Height;
@@ -18,7 +18,7 @@ use crate::sync::interrupt::{Flow, Halt, Interrupt};
 use crate::sync::plan::interest::Interest;
 use crate::sync::plan::schedule::{Task, next_task};
 
-/// What came of it.
+/// What a retrace did.
 pub struct Retraced {
     /// What the sweep over the records did.
     pub outcome: Outcome,
@@ -42,7 +42,7 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
         step.commit(true)?;
     }
     let start = Instant::now();
-    let mut run = Run::begin(writer, observer)?;
+    let mut run = SweepRun::begin(writer, observer)?;
     match sweep_records(&Walk { writer, pace, stop, seen: Seen::Sweep }, &mut run) {
         Ok(()) => {}
         Err(Halt::Failed(error)) => return Err(error),
@@ -55,7 +55,7 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
 }
 
 /// Runs the sweeps below the main one over the records of the index, as far as they suffice; asks no node.
-fn sweep_records(walk: &Walk<'_>, run: &mut Run<'_>) -> Flow<()> {
+fn sweep_records(walk: &Walk<'_>, run: &mut SweepRun<'_>) -> Flow<()> {
     loop {
         let (sweeps, _) = tip::join(walk.writer)?;
         let tip = sweeps.main().checked_sub(1);

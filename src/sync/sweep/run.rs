@@ -1,4 +1,4 @@
-//! What a run is given and what it reports: its pace, who watches it, what may interrupt it, what came of it.
+//! A run: its pace, its observer, what may interrupt it, and its outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ pub struct Pace {
     pub batch_blocks: usize,
 }
 
-/// What came of a run.
+/// What a run has done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
     /// The first height that was missing when the run began, or to which a reorg took it back; above `through` where none was.
@@ -46,14 +46,14 @@ pub struct Outcome {
 }
 
 /// A run in progress.
-pub struct Run<'o> {
+pub struct SweepRun<'o> {
     /// Watches it.
     pub observer: &'o mut dyn Observer,
-    /// What came of it so far.
+    /// Its outcome so far.
     pub outcome: Outcome,
 }
 
-impl<'o> Run<'o> {
+impl<'o> SweepRun<'o> {
     /// A run that begins where the lowest sweep of the index is.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl<'o> Run<'o> {
         Ok(Self { observer, outcome })
     }
 
-    /// What came of the run, which took so long.
+    /// The outcome of a run that took `took`.
     ///
     /// # Errors
     /// As all reads.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::preload;
-use super::run::{Interrupts, Observer, Outcome, Pace, Run};
+use super::run::{Interrupts, Observer, Outcome, Pace, SweepRun};
 use super::tip::{self, Goal};
 use super::walk::{BlockStretch, RecordStretch, Walk};
 use crate::chain::Height;
@@ -99,7 +99,7 @@ impl<'a> Sweeper<'a> {
     pub fn run(&mut self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
         let writer = self.walk.writer;
-        let mut run = Run::begin(writer, observer)?;
+        let mut run = SweepRun::begin(writer, observer)?;
         let (mut moves, mut stood) = (0, writer.sweeps()?);
         loop {
             match self.once(to, &mut run) {
@@ -130,7 +130,7 @@ impl<'a> Sweeper<'a> {
     }
 
     /// One stretch, or back to a fork; breaks where nothing is left to do.
-    fn once(&mut self, to: Option<Height>, run: &mut Run<'_>) -> Flow<ControlFlow<()>> {
+    fn once(&mut self, to: Option<Height>, run: &mut SweepRun<'_>) -> Flow<ControlFlow<()>> {
         if let Some(tip) = &self.interrupts.tip {
             // Set after this, it means a tip that may be newer than what the node answers now.
             tip.store(false, Ordering::SeqCst);
@@ -160,7 +160,7 @@ impl<'a> Sweeper<'a> {
     }
 
     /// A stretch of the main sweep.
-    fn main(&mut self, sweeps: &Sweeps, last: Height, run: &mut Run<'_>) -> Flow<()> {
+    fn main(&mut self, sweeps: &Sweeps, last: Height, run: &mut SweepRun<'_>) -> Flow<()> {
         let next = sweeps.main();
         let filtering = self.source().filtering(last - next + 1);
         let (interest, found) = self.load(sweeps, filtering)?;
@@ -178,7 +178,7 @@ impl<'a> Sweeper<'a> {
     }
 
     /// A stretch of a sweep below the main one: over records while they suffice, then over blocks.
-    fn side(&self, sweeps: &Sweeps, side: SideSweep, last: Height, goal: Goal, run: &mut Run<'_>) -> Flow<()> {
+    fn side(&self, sweeps: &Sweeps, side: SideSweep, last: Height, goal: Goal, run: &mut SweepRun<'_>) -> Flow<()> {
         let asked = Cell::new(Instant::now());
         let check = || {
             self.interrupts.check_pause()?;
@@ -254,7 +254,7 @@ impl<'a> Sweeper<'a> {
         }
     }
 
-    fn follow_reorg(&mut self, run: &mut Run<'_>) -> Flow<()> {
+    fn follow_reorg(&mut self, run: &mut SweepRun<'_>) -> Flow<()> {
         let Self { walk, pool, interrupts, cached } = self;
         let disconnecting = |fork: Height, blocks: u32| {
             if let Some(cached) = cached {

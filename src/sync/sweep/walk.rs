@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::run::{Pace, Run};
+use super::run::{Pace, SweepRun};
 use crate::chain::Height;
 use crate::index::events::Seen;
 use crate::index::keys::TxPosition;
@@ -72,7 +72,12 @@ impl Walk<'_> {
     ///
     /// # Errors
     /// What the index reports; what `check` interrupts with; a stop. Batches written before stay.
-    pub fn over_records(&self, stretch: RecordStretch, check: &dyn Fn() -> Flow<()>, run: &mut Run<'_>) -> Flow<()> {
+    pub fn over_records(
+        &self,
+        stretch: RecordStretch,
+        check: &dyn Fn() -> Flow<()>,
+        run: &mut SweepRun<'_>,
+    ) -> Flow<()> {
         let RecordStretch { side, last, interest } = stretch;
         let last = interest.blocks_from(side.blocks_from).map_or(last, |from| last.min(from - 1));
         let batch = self.batch(side.id, side.blocks_from, run.outcome.tally)?;
@@ -101,7 +106,7 @@ impl Walk<'_> {
         mut next: Height,
         last: Height,
         check: &dyn Fn() -> Flow<()>,
-        run: &mut Run<'_>,
+        run: &mut SweepRun<'_>,
     ) -> Flow<Option<Height>> {
         while let Some(height) = self.next_record(next)?.filter(|height| *height <= last) {
             if self.stop.requested() {
@@ -128,7 +133,12 @@ impl Walk<'_> {
     ///
     /// # Errors
     /// What fails; what `check` interrupts with; a stop. Batches written before stay.
-    pub fn over_blocks(&self, stretch: BlockStretch, check: &dyn Fn() -> Flow<()>, run: &mut Run<'_>) -> Flow<Found> {
+    pub fn over_blocks(
+        &self,
+        stretch: BlockStretch,
+        check: &dyn Fn() -> Flow<()>,
+        run: &mut SweepRun<'_>,
+    ) -> Flow<Found> {
         let BlockStretch { id, blocks_from, reader, found } = stretch;
         let batch = self.batch(id, blocks_from, run.outcome.tally)?;
         let mut advance = Advance::new(batch, Arc::clone(&reader), found);
