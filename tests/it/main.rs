@@ -40,6 +40,7 @@ mod node {
     mod layer;
     mod states;
     mod states_followed;
+    mod stubbed;
     mod tip;
 }
 

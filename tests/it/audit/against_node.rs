@@ -1,21 +1,20 @@
-//! The index against a real node by other means: unspent coins against the node's own set, blocks in the node's words against the
-//! records. Whatever one row is made to say, the first difference names it.
+//! The index compared with a real node: unspent coins with the node's UTXO set, records with its blocks. Whichever row is changed, the
+//! first difference names it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use coinhound::audit::AuditError;
 use coinhound::audit::node::{Comparison, Difference, Why, sample, unspent};
-use coinhound::chain::{Chain as Name, Height, ScriptHash};
+use coinhound::chain::{Height, ScriptHash};
 use coinhound::index::keys::{CoinKey, TxPosition, outpoint_key, txid_key};
 use coinhound::index::values::{Coin, Record};
 use coinhound::index::{Family, View};
-use coinhound::node::{Given, Node as Asked, NodeAccess, NodeSettings, Origin};
-use coinhound::stop::Stop;
 use coinhound::trace::{Fate, Rule, RuleTaint, Taint};
 
 use crate::support::bitcoind::Bitcoind;
-use crate::support::chain::RegtestChain;
+use crate::support::chain::{RegtestChain, outputs};
 use crate::support::lists::List;
 use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
@@ -23,7 +22,8 @@ use crate::support::swept::SweptIndex;
 
 const HEIGHT: u32 = 150;
 
-struct Scene {
+/// A chain on a node, and an index of it.
+struct Indexed {
     chain: RegtestChain,
     rng: Rng,
     list: List,
@@ -31,7 +31,7 @@ struct Scene {
     node: Bitcoind,
 }
 
-impl Scene {
+impl Indexed {
     fn new(seed: u64) -> Self {
         let (chain, mut rng) = (random::chain(seed, HEIGHT), Rng::new(seed));
         let list = random::watchlist(&chain, &mut rng, 40);
@@ -45,34 +45,26 @@ impl Scene {
         self.index.writer()
     }
 
-    fn asked(&self) -> Asked {
-        let settings = NodeSettings {
-            datadir: Some(Given::new(self.node.datadir().to_owned(), Origin::Flag)),
-            rpc_url: Some(Given::new(self.node.rpc_url(), Origin::Flag)),
-            ..NodeSettings::for_chain(Name::Regtest)
-        };
-        Asked::new(NodeAccess::resolve(&settings).unwrap(), Stop::default())
-    }
-
-    /// The first difference of coins asked for one by one.
+    /// The first difference between the index's unspent coins and the node, one by one.
     fn coins(&self) -> Result<Option<Difference>, AuditError> {
-        let asked = self.asked();
-        Comparison::new(self.view(), &asked)?.unwrap().coins(unspent(self.view()))
+        let handle = self.node.handle();
+        Comparison::new(self.view(), &handle)?.unwrap().coins(unspent(self.view()))
     }
 
-    /// The first difference of the node's coins on the listed scripts.
+    /// The first difference between the node's coins on the listed scripts and the index.
     fn scripts(&self) -> Result<Option<Difference>, AuditError> {
-        let asked = self.asked();
+        let handle = self.node.handle();
         let scripts = self.list.iter().map(|(script, from)| Ok((ScriptHash::of(script), script.clone(), *from)));
-        Comparison::new(self.view(), &asked)?.unwrap().scripts(scripts)
+        Comparison::new(self.view(), &handle)?.unwrap().scripts(scripts)
     }
 
+    /// The first difference between the records of a block and the node's block.
     fn block(&self, height: Height) -> Option<Difference> {
-        let asked = self.asked();
-        Comparison::new(self.view(), &asked).unwrap().unwrap().block(height).unwrap()
+        let handle = self.node.handle();
+        Comparison::new(self.view(), &handle).unwrap().unwrap().block(height).unwrap()
     }
 
-    /// Runs `part` while a row says something else, or isn't there.
+    /// Runs `part` while a row has another value, or is missing.
     fn with_row<T>(&self, family: Family, key: &[u8], value: Option<&[u8]>, part: impl FnOnce() -> T) -> T {
         let put = |value: Option<&[u8]>| {
             let mut step = self.index.writer().step();
@@ -83,7 +75,7 @@ impl Scene {
             step.commit(false).unwrap();
         };
         let before = self.view().raw_get(family, key).unwrap();
-        assert_ne!(before.as_deref(), value, "the row is changed");
+        assert_ne!(before.as_deref(), value, "the row is unchanged");
         put(value);
         let result = part();
         put(before.as_deref());
@@ -94,7 +86,7 @@ impl Scene {
         unspent(self.view()).map(Result::unwrap).collect()
     }
 
-    /// An unspent coin, on a script that the node can be asked for.
+    /// An unspent coin with a script that isn't empty, which the node can search for.
     fn an_unspent(&self) -> (CoinKey, Coin) {
         let is_plain = |coin: &Coin| !self.view().entry(coin.script).unwrap().unwrap().script.is_empty();
         self.unspent().into_iter().find(|(_, coin)| is_plain(coin)).unwrap()
@@ -109,58 +101,58 @@ impl Scene {
 #[test]
 fn an_index_and_its_node_agree_on_every_coin_and_every_block() {
     for seed in [1, 2] {
-        let scene = Scene::new(seed);
-        let asked = scene.asked();
-        let mut comparison = Comparison::new(scene.view(), &asked).unwrap().unwrap();
-        assert_eq!(comparison.coins(unspent(scene.view())).unwrap(), None);
+        let indexed = Indexed::new(seed);
+        let handle = indexed.node.handle();
+        let mut comparison = Comparison::new(indexed.view(), &handle).unwrap().unwrap();
+        assert_eq!(comparison.coins(unspent(indexed.view())).unwrap(), None);
         let coins = comparison.compared().coins;
-        assert_eq!(coins, scene.unspent().len() as u64);
+        assert_eq!(coins, indexed.unspent().len() as u64);
         assert!(coins > 20, "{coins}");
-        let scripts = scene.list.iter().map(|(script, from)| Ok((ScriptHash::of(script), script.clone(), *from)));
+        let scripts = indexed.list.iter().map(|(script, from)| Ok((ScriptHash::of(script), script.clone(), *from)));
         assert_eq!(comparison.scripts(scripts).unwrap(), None);
         assert!(comparison.compared().scripts > 20 && comparison.compared().coins == 2 * coins);
         for height in 0..=HEIGHT {
             assert_eq!(comparison.block(height).unwrap(), None, "{height}");
         }
         let compared = comparison.compared();
-        assert_eq!((compared.blocks, compared.records), (u64::from(HEIGHT) + 1, scene.records().len() as u64));
+        assert_eq!((compared.blocks, compared.records), (u64::from(HEIGHT) + 1, indexed.records().len() as u64));
     }
 }
 
 #[test]
-fn a_node_that_is_ahead_is_compared_with_and_one_on_another_branch_or_behind_is_not() {
-    let mut scene = Scene::new(3);
-    let (mut chain, mut rng) = (scene.chain.clone(), scene.rng.clone());
+fn a_node_on_another_branch_or_behind_is_not_compared_with() {
+    let mut indexed = Indexed::new(3);
+    let (mut chain, mut rng) = (indexed.chain.clone(), indexed.rng.clone());
     random::grow(&mut chain, &mut rng, 5);
     let spent_since = chain.blocks()[HEIGHT as usize + 1..].iter().flat_map(|block| &block.txdata).any(|transaction| {
         let spends = |key: &CoinKey| transaction.input.iter().any(|input| input.previous_output == key.outpoint);
-        scene.unspent().iter().any(|(key, _)| spends(key))
+        indexed.unspent().iter().any(|(key, _)| spends(key))
     });
-    assert!(spent_since, "the blocks above spend coins that the index has unspent");
-    chain.submit_to(&scene.node);
-    assert_eq!(scene.node.height(), HEIGHT + 5);
-    assert_eq!((scene.coins().unwrap(), scene.scripts().unwrap()), (None, None));
+    assert!(spent_since, "the blocks above spend no coin of the index");
+    chain.submit_to(&indexed.node);
+    assert_eq!(indexed.node.height(), HEIGHT + 5);
+    assert_eq!((indexed.coins().unwrap(), indexed.scripts().unwrap()), (None, None));
 
     let is_other = |result: Result<_, AuditError>| matches!(result, Err(AuditError::OtherChain { .. }));
-    let fork = random::fork(&mut scene.chain, &mut rng, 4, 12);
-    fork.submit_to(&scene.node);
-    assert_eq!(scene.node.height(), HEIGHT + 12);
-    assert!(is_other(scene.coins()) && is_other(scene.scripts()), "another branch");
-    let asked = scene.asked();
-    assert!(is_other(Comparison::new(scene.view(), &asked).unwrap().unwrap().block(HEIGHT)));
+    let fork = random::fork(&mut indexed.chain, &mut rng, 4, 12);
+    fork.submit_to(&indexed.node);
+    assert_eq!(indexed.node.height(), HEIGHT + 12);
+    assert!(is_other(indexed.coins()) && is_other(indexed.scripts()), "another branch");
+    let handle = indexed.node.handle();
+    assert!(is_other(Comparison::new(indexed.view(), &handle).unwrap().unwrap().block(HEIGHT)));
     for block in [&fork, &chain].map(|chain| chain.blocks()[HEIGHT as usize - 3].block_hash()) {
-        scene.node.invalidate(block);
+        indexed.node.invalidate(block);
     }
-    assert!(scene.node.height() < HEIGHT);
-    assert!(is_other(scene.coins()) && is_other(scene.scripts()), "a node that is behind");
+    assert!(indexed.node.height() < HEIGHT);
+    assert!(is_other(indexed.coins()) && is_other(indexed.scripts()), "a node that is behind");
 }
 
 #[test]
-fn every_tampered_coin_is_named() {
-    let scene = Scene::new(4);
-    let (key, coin) = scene.an_unspent();
+fn every_changed_coin_is_named() {
+    let indexed = Indexed::new(4);
+    let (key, coin) = indexed.an_unspent();
     let coin_key = key.key();
-    let missed = scene.with_row(Family::Coins, &coin_key, None, || scene.scripts().unwrap().unwrap());
+    let missed = indexed.with_row(Family::Coins, &coin_key, None, || indexed.scripts().unwrap().unwrap());
     assert!(matches!(&missed, Difference::Missed(found) if found.outpoint == key.outpoint), "{missed}");
     assert!(missed.to_string().contains(&key.outpoint.to_string()), "{missed}");
 
@@ -173,10 +165,10 @@ fn every_tampered_coin_is_named() {
     for (change, what) in changes {
         let mut other = coin.clone();
         change(&mut other);
-        let found = scene.with_row(Family::Coins, &coin_key, Some(&other.value()), || {
-            // Of a coin that isn't on a flagged script any more the index says nothing.
-            let asked = if what == "script" { None } else { scene.coins().unwrap() };
-            (scene.scripts().unwrap().unwrap(), asked)
+        let found = indexed.with_row(Family::Coins, &coin_key, Some(&other.value()), || {
+            // The index has no say about a coin whose script isn't flagged.
+            let one_by_one = if what == "script" { None } else { indexed.coins().unwrap() };
+            (indexed.scripts().unwrap().unwrap(), one_by_one)
         });
         for difference in [Some(found.0), found.1].into_iter().flatten() {
             let named = matches!(&difference, Difference::Coin { outpoint, what: named, .. }
@@ -185,32 +177,32 @@ fn every_tampered_coin_is_named() {
         }
     }
 
-    // A spend that the index is made to forget: of any coin that the chain has spent.
-    let coins: Vec<_> = scene.view().coins().map(Result::unwrap).collect();
-    let (spent, _) = coins.into_iter().find(|(key, _)| scene.view().spender_of(key).unwrap().is_some()).unwrap();
+    // A spend that is removed from the index, of any coin that the chain has spent.
+    let coins: Vec<_> = indexed.view().coins().map(Result::unwrap).collect();
+    let (spent, _) = coins.into_iter().find(|(key, _)| indexed.view().spender_of(key).unwrap().is_some()).unwrap();
     let row = outpoint_key(&spent.outpoint);
-    let spend = scene.view().raw_get(Family::Spends, &row).unwrap().unwrap();
-    let found = scene.with_row(Family::Spends, &row, None, || (scene.scripts(), scene.coins()));
+    let spend = indexed.view().raw_get(Family::Spends, &row).unwrap().unwrap();
+    let found = indexed.with_row(Family::Spends, &row, None, || (indexed.scripts(), indexed.coins()));
     for difference in [found.0.unwrap().unwrap(), found.1.unwrap().unwrap()] {
         assert!(matches!(&difference, Difference::Lacking { coin, .. } if *coin == spent), "{difference}");
     }
-    // And one that it makes up.
+    // A spend that is made up.
     let mut late = spend;
     late[..4].copy_from_slice(&HEIGHT.to_be_bytes());
-    let made_up = scene.with_row(Family::Spends, &outpoint_key(&key.outpoint), Some(&late), || scene.scripts());
+    let made_up = indexed.with_row(Family::Spends, &outpoint_key(&key.outpoint), Some(&late), || indexed.scripts());
     let made_up = made_up.unwrap().unwrap();
     assert!(matches!(&made_up, Difference::Spent { coin, by, .. } if *coin == key && by.height == HEIGHT), "{made_up}");
 }
 
 #[test]
-fn every_tampered_record_is_named() {
-    let scene = Scene::new(5);
-    let records = scene.records();
+fn every_changed_record_is_named() {
+    let indexed = Indexed::new(5);
+    let records = indexed.records();
     let is_flagged =
-        |script: &ScriptBuf, height: u32| scene.list.iter().any(|(own, from)| own == script && *from <= height);
+        |script: &ScriptBuf, height: u32| indexed.list.iter().any(|(own, from)| own == script && *from <= height);
     let (mut pays, mut spends) = (0, 0);
     for (at, record) in &records {
-        let found = scene.with_row(Family::Records, &at.key(), None, || scene.block(at.height).unwrap());
+        let found = indexed.with_row(Family::Records, &at.key(), None, || indexed.block(at.height).unwrap());
         let Difference::NoRecord { at: place, txid, why } = &found else { panic!("{found}") };
         assert_eq!((place, *txid), (at, record.txid()));
         match why {
@@ -239,26 +231,27 @@ fn every_tampered_record_is_named() {
         let mut other = record.clone();
         change(&mut other);
         let found =
-            scene.with_row(Family::Records, &at.key(), Some(&other.value()), || scene.block(at.height).unwrap());
+            indexed.with_row(Family::Records, &at.key(), Some(&other.value()), || indexed.block(at.height).unwrap());
         assert!(matches!(&found, Difference::SpentOutput { vin: 1, at: place, .. } if place == at), "{found}");
     }
     let mut other = record.clone();
     other.transaction.output[0].value += bitcoin::Amount::ONE_SAT;
-    let found = scene.with_row(Family::Records, &at.key(), Some(&other.value()), || scene.block(at.height).unwrap());
+    let found =
+        indexed.with_row(Family::Records, &at.key(), Some(&other.value()), || indexed.block(at.height).unwrap());
     let named = matches!(&found, Difference::Transaction { node: Some(node), index, .. }
         if *node == record.txid() && *index == other.txid());
     assert!(named, "{found}");
     let beyond = TxPosition { height: at.height, tx_index: u32::MAX };
     let found =
-        scene.with_row(Family::Records, &beyond.key(), Some(&record.value()), || scene.block(at.height).unwrap());
+        indexed.with_row(Family::Records, &beyond.key(), Some(&record.value()), || indexed.block(at.height).unwrap());
     assert!(matches!(&found, Difference::Transaction { node: None, at: place, .. } if *place == beyond), "{found}");
 }
 
 #[test]
-fn a_record_for_nothing_and_the_unrecorded_spend_of_a_followed_coin_are_named() {
-    let scene = Scene::new(6);
-    let branch = Arc::clone(&Branch::new(scene.chain.blocks()));
-    // A transaction that is no record, and spends something.
+fn a_needless_record_and_an_unrecorded_spend_are_named() {
+    let indexed = Indexed::new(6);
+    let branch = Arc::clone(&Branch::new(indexed.chain.blocks()));
+    // A transaction without a record.
     let positions = branch.blocks.iter().enumerate().flat_map(|(height, block)| {
         block.txdata.iter().enumerate().skip(1).map(move |(index, transaction)| (height, index, transaction))
     });
@@ -266,18 +259,20 @@ fn a_record_for_nothing_and_the_unrecorded_spend_of_a_followed_coin_are_named() 
         let at = TxPosition { height: u32::try_from(height).unwrap(), tx_index: u32::try_from(index).unwrap() };
         (at, transaction)
     });
-    let (at, transaction) = unrecorded.into_iter().find(|(at, _)| scene.view().record(*at).unwrap().is_none()).unwrap();
-    let outputs = branch.blocks.iter().flat_map(|block| &block.txdata).flat_map(crate::support::chain::outputs);
-    let outputs: std::collections::HashMap<_, _> = outputs.collect();
+    let (at, transaction) =
+        unrecorded.into_iter().find(|(at, _)| indexed.view().record(*at).unwrap().is_none()).unwrap();
+    let outputs = branch.blocks.iter().flat_map(|block| &block.txdata).flat_map(outputs);
+    let outputs: HashMap<_, _> = outputs.collect();
     let spent = transaction.input.iter().map(|input| outputs[&input.previous_output].clone()).collect();
     let mut bare = transaction.clone();
     bare.input.iter_mut().for_each(|input| input.witness = bitcoin::Witness::new());
     let record = Record { transaction: bare, spent, branch: Vec::new() };
-    let found = scene.with_row(Family::Records, &at.key(), Some(&record.value()), || scene.block(at.height).unwrap());
+    let found =
+        indexed.with_row(Family::Records, &at.key(), Some(&record.value()), || indexed.block(at.height).unwrap());
     assert_eq!(found, Difference::Needless { at, txid: record.txid() });
 
     let outpoint = transaction.input[0].previous_output;
-    let made = scene
+    let made = indexed
         .chain
         .blocks()
         .iter()
@@ -291,18 +286,19 @@ fn a_record_for_nothing_and_the_unrecorded_spend_of_a_followed_coin_are_named() 
         let script = ScriptHash::of(&record.spent[0].script_pubkey);
         let value = record.spent[0].value.to_sat();
         let coin = Coin { value, script, coinbase: false, columns: vec![column(fate)] };
-        let found = scene.with_row(Family::Coins, &key.key(), Some(&coin.value()), || scene.block(at.height));
+        let found = indexed.with_row(Family::Coins, &key.key(), Some(&coin.value()), || indexed.block(at.height));
         let expected = expected.map(|why| Difference::NoRecord { at, txid: record.txid(), why });
         assert_eq!(found, expected);
     }
-    assert_eq!(scene.view().positions(record.txid()).unwrap(), []);
-    assert_eq!(scene.view().raw_get(Family::Txids, &txid_key(record.txid(), at)).unwrap(), None);
+    assert_eq!(indexed.view().positions(record.txid()).unwrap(), []);
+    assert_eq!(indexed.view().raw_get(Family::Txids, &txid_key(record.txid(), at)).unwrap(), None);
 }
 
 #[test]
 fn samples_come_from_all_heights_and_from_those_with_records() {
-    let scene = Scene::new(7);
-    let heights = |range: std::ops::RangeInclusive<u32>, count, seed| sample(scene.view(), range, count, seed).unwrap();
+    let indexed = Indexed::new(7);
+    let heights =
+        |range: std::ops::RangeInclusive<u32>, count, seed| sample(indexed.view(), range, count, seed).unwrap();
     let drawn = heights(10..=HEIGHT, 20, 1);
     assert_eq!(drawn.len(), 20);
     assert!(drawn.iter().all(|height| (10..=HEIGHT).contains(height)));
@@ -310,6 +306,6 @@ fn samples_come_from_all_heights_and_from_those_with_records() {
     assert_ne!(drawn, heights(10..=HEIGHT, 20, 2));
     assert_eq!(heights(3..=3, 5, 1).into_iter().collect::<Vec<_>>(), [3]);
     assert!(heights(0..=HEIGHT, 0, 1).is_empty());
-    let recorded: std::collections::BTreeSet<_> = scene.records().iter().map(|(at, _)| at.height).collect();
+    let recorded: BTreeSet<_> = indexed.records().iter().map(|(at, _)| at.height).collect();
     assert!(drawn.iter().filter(|height| recorded.contains(height)).count() >= 10);
 }

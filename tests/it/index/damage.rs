@@ -1,21 +1,22 @@
-//! An index of another chain, of another format, damaged or in use is refused with advice, and never made anew.
+//! An index of another chain, of another format, damaged or in use is refused with advice, and never replaced by a new one.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::bitcoind::Bitcoind;
+use crate::support::files::text;
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::small_index::{PAYER, SmallIndex};
 use coinhound::index::{Family, Writer};
 
-/// The files of a folder with their bytes.
+/// The files of a folder and their content.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let entries = fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("it reads").path());
-    entries.map(|path| (path.clone(), fs::read(path).expect("it reads"))).collect()
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("the folder reads").path());
+    entries.map(|path| (path.clone(), fs::read(path).expect("the folder reads"))).collect()
 }
 
-/// Each command that opens an index, with what it prints.
+/// Runs each command that opens an index.
 fn all_commands(program: &Program) -> Vec<(Vec<&'static str>, ProgramOutput)> {
     let commands: [&[&str]; 7] = [
         &["backfill"],
@@ -26,10 +27,10 @@ fn all_commands(program: &Program) -> Vec<(Vec<&'static str>, ProgramOutput)> {
         &["coins", "all"],
         &["digest"],
     ];
-    // At once, since some of them wait for a writer that might be at work.
+    // At the same time, since some of them wait for a writer that may be running.
     std::thread::scope(|scope| {
         let running = commands.map(|arguments| (arguments, scope.spawn(move || program.run(arguments))));
-        running.map(|(arguments, run)| (arguments.to_vec(), run.join().expect("it ran"))).into_iter().collect()
+        running.map(|(arguments, run)| (arguments.to_vec(), run.join().expect("the run ended"))).into_iter().collect()
     })
 }
 
@@ -43,7 +44,7 @@ fn assert_refused(program: &Program, words: &[&str]) {
         }
     }
     let after = files(program.index());
-    // RocksDB has files of its own for each open; tables are where the rows are.
+    // RocksDB writes some files at each open; the rows are in the tables.
     for (path, bytes) in before.iter().filter(|(path, _)| path.extension().is_some_and(|name| name == "sst")) {
         assert_eq!(after.get(path), Some(bytes), "{} was changed or removed", path.display());
     }
@@ -52,34 +53,37 @@ fn assert_refused(program: &Program, words: &[&str]) {
 #[test]
 fn a_folder_that_holds_something_else_is_left_untouched() {
     let small = SmallIndex::without_index(10);
-    fs::create_dir_all(small.program.index()).expect("ours");
-    fs::write(small.program.index().join("thesis.doc"), "two years of work").expect("ours");
+    fs::create_dir_all(small.program.index()).expect("a file of the test");
+    fs::write(small.program.index().join("thesis.doc"), "two years of work").expect("a file of the test");
     let before = files(small.program.index());
     assert_refused(&small.program, &["is not a coinhound index", "--index DIR"]);
     assert_eq!(files(small.program.index()), before);
     let folder = small.program.index().parent().expect("a folder");
-    let names: Vec<_> = fs::read_dir(folder).expect("ours").map(|entry| entry.expect("ours").file_name()).collect();
-    assert_eq!(names, ["index"], "nothing is made beside it");
+    let names: Vec<_> = fs::read_dir(folder)
+        .expect("a file of the test")
+        .map(|entry| entry.expect("a file of the test").file_name())
+        .collect();
+    assert_eq!(names, ["index"], "files were made beside it");
     let out = small.program.run(&["check"]);
     assert!(out.code == 1 && out.stdout.contains("is not a coinhound index"), "{out:#?}");
 }
 
 #[test]
-fn a_file_in_the_index_s_place_is_refused() {
+fn a_file_in_place_of_the_index_is_refused() {
     let small = SmallIndex::without_index(10);
-    fs::write(small.program.index(), "a file").expect("ours");
+    fs::write(small.program.index(), "a file").expect("a file of the test");
     for (arguments, out) in all_commands(&small.program) {
         assert!(out.code == 1 && out.stderr.contains("index"), "{arguments:?}: {out:#?}");
     }
-    assert_eq!(fs::read(small.program.index()).expect("ours"), b"a file");
+    assert_eq!(fs::read(small.program.index()).expect("a file of the test"), b"a file");
 }
 
 #[test]
-fn another_chain_s_index_is_refused_by_every_command() {
+fn an_index_of_another_chain_is_refused_by_every_command() {
     let small = SmallIndex::at(10);
     let node = Bitcoind::regtest();
     let program = Program::new(&node, small.program.index());
-    fs::write(program.home().join("list.txt"), "script:51\n").expect("ours");
+    fs::write(program.home().join("list.txt"), "script:51\n").expect("a file of the test");
     assert_refused(&program.with(&["--watch", "list.txt"]), &["is of main, not of regtest", "--chain"]);
 }
 
@@ -88,7 +92,7 @@ fn another_format_is_refused_by_every_command() {
     for (bytes, shown) in [(&2u32.to_be_bytes()[..], "has format 2"), (b"new!", "has format"), (b"", "format unknown")]
     {
         let small = SmallIndex::at(10);
-        let writer = Writer::open(small.program.index()).expect("it is whole");
+        let writer = Writer::open(small.program.index()).expect("the index opens");
         let mut step = writer.step();
         step.raw_put(Family::Meta, b"format", bytes);
         step.commit(true).expect("there is space");
@@ -98,7 +102,7 @@ fn another_format_is_refused_by_every_command() {
 }
 
 #[test]
-fn lost_or_cut_files_are_damage_and_nothing_is_made_anew() {
+fn lost_or_cut_files_are_reported_as_damage() {
     type Harm = fn(&Path);
     fn each(folder: &Path, part: &str, act: impl Fn(&Path)) {
         let paths: Vec<_> = files(folder).into_keys().filter(|path| path.to_string_lossy().contains(part)).collect();
@@ -106,21 +110,25 @@ fn lost_or_cut_files_are_damage_and_nothing_is_made_anew() {
         paths.iter().for_each(|path| act(path));
     }
     let harms: [(&str, Harm); 6] = [
-        ("CURRENT is gone", |folder| each(folder, "CURRENT", |path| fs::remove_file(path).expect("ours"))),
-        ("CURRENT is empty", |folder| each(folder, "CURRENT", |path| fs::write(path, "").expect("ours"))),
-        ("the MANIFEST is gone", |folder| each(folder, "MANIFEST", |path| fs::remove_file(path).expect("ours"))),
+        ("CURRENT is gone", |folder| {
+            each(folder, "CURRENT", |path| fs::remove_file(path).expect("a file of the test"))
+        }),
+        ("CURRENT is empty", |folder| each(folder, "CURRENT", |path| fs::write(path, "").expect("a file of the test"))),
+        ("the MANIFEST is gone", |folder| {
+            each(folder, "MANIFEST", |path| fs::remove_file(path).expect("a file of the test"))
+        }),
         ("the MANIFEST is cut", |folder| each(folder, "MANIFEST", |path| cut(path, 40))),
-        ("a table is gone", |folder| each(folder, ".sst", |path| fs::remove_file(path).expect("ours"))),
+        ("a table is gone", |folder| each(folder, ".sst", |path| fs::remove_file(path).expect("a file of the test"))),
         ("a table is cut", |folder| each(folder, ".sst", |path| cut(path, 100))),
     ];
     let small = SmallIndex::at(30);
-    // A second run writes what the first left in its log into tables.
+    // A second run moves the rows of the write-ahead log into tables.
     small.backfill();
     let whole = files(small.program.index());
     for (what, harm) in harms {
-        fs::remove_dir_all(small.program.index()).expect("ours");
-        fs::create_dir(small.program.index()).expect("ours");
-        whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("ours"));
+        fs::remove_dir_all(small.program.index()).expect("a file of the test");
+        fs::create_dir(small.program.index()).expect("a file of the test");
+        whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("a file of the test"));
         harm(small.program.index());
         for (arguments, out) in all_commands(&small.program) {
             assert_eq!((out.code, out.stdout.as_str()), (1, ""), "{what}: {arguments:?}: {out:#?}");
@@ -131,11 +139,11 @@ fn lost_or_cut_files_are_damage_and_nothing_is_made_anew() {
 }
 
 fn cut(path: &Path, length: u64) {
-    fs::File::options().write(true).open(path).and_then(|file| file.set_len(length)).expect("ours");
+    fs::File::options().write(true).open(path).and_then(|file| file.set_len(length)).expect("a file of the test");
 }
 
 #[test]
-fn a_flipped_byte_is_noticed_or_changes_no_answer() {
+fn a_changed_byte_is_noticed_or_changes_no_answer() {
     let small = SmallIndex::at(200);
     small.backfill();
     let questions = [&["history", PAYER][..], &["coins", PAYER], &["digest"]];
@@ -151,13 +159,13 @@ fn a_flipped_byte_is_noticed_or_changes_no_answer() {
             let mut changed = bytes.clone();
             let at = bytes.len() * part / 10;
             changed[at] ^= 0x10;
-            fs::write(&path, &changed).expect("ours");
+            fs::write(&path, &changed).expect("a file of the test");
             for (question, right) in questions.iter().zip(&right) {
                 let out = ask(question);
                 if out.code == 1 {
                     noticed += 1;
                     assert!(out.stderr.contains("{\"error\""), "{name} byte {at}: {out:#?}");
-                    // What was printed before the damage was met is cut off, and can't be taken for an answer.
+                    // Rows printed before the damage was found are no valid JSON, so they can't be taken for an answer.
                     let cut_off = serde_json::from_str::<serde_json::Value>(&out.stdout).is_err();
                     assert!(cut_off, "{name} byte {at}: {out:#?}");
                 } else {
@@ -165,15 +173,15 @@ fn a_flipped_byte_is_noticed_or_changes_no_answer() {
                 }
             }
         }
-        fs::write(&path, &bytes).expect("ours");
+        fs::write(&path, &bytes).expect("a file of the test");
     }
-    assert!(noticed > 10, "only {noticed} of the flips were in what these questions read");
+    assert!(noticed > 10, "only {noticed} of the changes were noticed");
 }
 
 #[test]
 fn an_index_in_use_names_the_process_and_still_answers_questions() {
     let small = SmallIndex::at(30);
-    let writer = Writer::open(small.program.index()).expect("it is whole");
+    let writer = Writer::open(small.program.index()).expect("the index opens");
     let out = small.program.run(&["backfill"]);
     assert_eq!(out.code, 1, "{out:#?}");
     let holder = format!("in use by process {}", std::process::id());
@@ -186,11 +194,11 @@ fn an_index_in_use_names_the_process_and_still_answers_questions() {
 }
 
 #[test]
-fn a_backup_is_whole_and_never_put_over_anything() {
+fn a_backup_is_complete_and_never_overwrites_anything() {
     let small = SmallIndex::at(200);
     let folder = small.program.index().parent().expect("a folder");
     let copy = folder.join("deep/copy");
-    let path = copy.to_str().expect("tests use plain paths");
+    let path = text(&copy);
     assert_eq!(small.program.run(&["backup", path]).code, 0);
     let moved = Program::new(&small.node, &copy);
     for question in [&["history", "all"][..], &["digest"]] {
@@ -198,11 +206,7 @@ fn a_backup_is_whole_and_never_put_over_anything() {
         assert_eq!((ours.0, &ours.1["rows"], &ours.1["digest"]), (theirs.0, &theirs.1["rows"], &theirs.1["digest"]));
     }
     let before = files(&copy);
-    for target in [
-        path,
-        small.program.index().to_str().expect("tests use plain paths"),
-        small.program.home().to_str().expect("plain"),
-    ] {
+    for target in [path, text(small.program.index()), text(small.program.home())] {
         let out = small.program.run(&["backup", target]);
         assert!(out.code == 1 && out.stderr.contains("is not empty"), "{target}: {out:#?}");
     }

@@ -1,53 +1,47 @@
-//! The node's filters: from its files and over REST they are the same, each is proven before it counts, and what is wrong with a
-//! file, or isn't there yet, only costs the reading of a block.
+//! The node's filters: its files and REST give the same ones, and each is proven before it is used. If a filter is damaged or missing,
+//! its block has to be read, and that is all.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use bitcoin::hashes::Hash;
 use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf};
-use coinhound::chain::{BlockId, Chain};
-use coinhound::node::{Filters, Given, LaneChoice, Node as Asked, NodeAccess, NodeError, NodeSettings, Origin};
+use coinhound::chain::BlockId;
+use coinhound::node::{Filters, Given, LaneChoice, NodeError, NodeSettings, Origin};
 use coinhound::scan::{Matcher, Needles};
 use coinhound::stop::Stop;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
-use crate::support::chain;
+use crate::support::chain::{RegtestChain, outputs};
 use crate::support::random::Rng;
 
-/// A handle to the node that believes the node's folder to be `folder`.
-fn asked(node: &Bitcoind, folder: &Path) -> Asked {
-    let chain = if node.chain() == "main" { Chain::Main } else { Chain::Regtest };
+/// The filters of a node, as a handle finds them that takes `folder` for the node's.
+fn filters_in(node: &Bitcoind, folder: &Path) -> Result<Filters, NodeError> {
     let settings = NodeSettings {
         datadir: Some(Given::new(folder.to_owned(), Origin::Flag)),
-        rpc_url: Some(Given::new(node.rpc_url(), Origin::Flag)),
         rpc_cookie_file: Some(Given::new(node.cookie_file(), Origin::Flag)),
         lane: Given::new(LaneChoice::Auto, Origin::Flag),
-        ..NodeSettings::for_chain(chain)
+        ..node.settings()
     };
-    Asked::new(NodeAccess::resolve(&settings).unwrap(), Stop::default())
+    let handle = node.handle_with(settings, Stop::default());
+    handle.filters(&handle.capabilities(&handle.info()?)?)
 }
 
-fn filters_in(node: &Bitcoind, folder: &Path) -> Result<Filters, NodeError> {
-    let asked = asked(node, folder);
-    asked.filters(&asked.capabilities(&asked.info()?)?)
-}
-
-/// The active chain, as identities.
-fn chain(node: &Bitcoind) -> Vec<BlockId> {
+/// The blocks of the active chain.
+fn active_chain(node: &Bitcoind) -> Vec<BlockId> {
     (0..=node.height()).map(|height| BlockId { height, hash: node.hash_at(height).unwrap() }).collect()
 }
 
-/// Each block's filter as `getblockfilter` has it.
-fn told(node: &Bitcoind, blocks: &[BlockId]) -> Vec<Option<Vec<u8>>> {
+/// The filter of each block, as `getblockfilter` returns it.
+fn filters_by_rpc(node: &Bitcoind, blocks: &[BlockId]) -> Vec<Option<Vec<u8>>> {
     let one = |id: &BlockId| node.rpc("getblockfilter", json!([id.hash]))["filter"].as_str().map(str::to_owned);
     blocks.iter().map(|id| one(id).map(|hex| const_hex::decode(hex).unwrap())).collect()
 }
 
-/// Each block's filter as coinhound reads it, `a_call` blocks a call.
-fn read(filters: &Filters, blocks: &[BlockId], a_call: usize) -> Vec<Option<Vec<u8>>> {
+/// The filter of each block, as coinhound reads it, in calls for `a_call` blocks.
+fn read_filters(filters: &Filters, blocks: &[BlockId], a_call: usize) -> Vec<Option<Vec<u8>>> {
     let mut previous = BlockHash::all_zeros();
     let mut found = Vec::new();
     for part in blocks.chunks(a_call) {
@@ -57,11 +51,11 @@ fn read(filters: &Filters, blocks: &[BlockId], a_call: usize) -> Vec<Option<Vec<
     found
 }
 
-/// The file that all filters of a short chain are in, and a folder of its own to put another one into.
+/// The file with all filters of a short chain, and a folder for other versions of it.
 struct FilterFiles {
     dir: TempDir,
     file: Vec<u8>,
-    /// Where the record of each block begins, by its height; and where the last one ends.
+    /// Offset of each block's record, by height, and of the end of the last one.
     at: Vec<usize>,
 }
 
@@ -80,7 +74,7 @@ impl FilterFiles {
         &self.file[self.at[height]..self.at[height + 1]]
     }
 
-    /// A handle to the node with these files in the place of its own.
+    /// The filters of the node with these files in place of its own.
     fn filters(&self, node: &Bitcoind, files: &[Vec<u8>]) -> Filters {
         let folder = self.dir.path().join("regtest/indexes/blockfilter/basic");
         let _ = std::fs::remove_dir_all(&folder);
@@ -98,10 +92,10 @@ fn byte(rng: &mut Rng) -> u8 {
     u8::try_from(rng.below(256)).unwrap()
 }
 
-/// Blocks of regtest whose filters have more than one value.
-fn regtest(arguments: &[&str], height: u32) -> (Bitcoind, chain::RegtestChain) {
+/// A regtest node whose filters have more than one value.
+fn regtest(arguments: &[&str], height: u32) -> (Bitcoind, RegtestChain) {
     let node = Bitcoind::regtest_with(&[&["-blockfilterindex=1", "-acceptnonstdtxn=1"], arguments].concat());
-    let mut chain = chain::RegtestChain::regtest(5);
+    let mut chain = RegtestChain::regtest(5);
     let mut rng = Rng::new(5);
     for _ in 0..height {
         let coinbase: Vec<_> = (0..rng.below(12))
@@ -114,18 +108,10 @@ fn regtest(arguments: &[&str], height: u32) -> (Bitcoind, chain::RegtestChain) {
     (node, chain)
 }
 
-#[test]
-fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_blocks_of_its_scripts() {
-    let node = Bitcoind::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
-    node.feed_mainnet(599);
-    node.await_filters();
-    let blocks = chain(&node);
-    let expected = told(&node, &blocks);
-    assert!(expected.iter().all(Option::is_some));
-
-    // Which blocks hold a script, in outputs or spent outputs: the slow, obvious way.
+/// The heights of the blocks that have each script in an output or a spent output: the slow, obvious way.
+fn heights_by_script(node: &Bitcoind, blocks: &[BlockId]) -> HashMap<ScriptBuf, BTreeSet<usize>> {
     let mut made: HashMap<OutPoint, ScriptBuf> = HashMap::new();
-    let mut holds: HashMap<ScriptBuf, BTreeSet<usize>> = HashMap::new();
+    let mut heights: HashMap<ScriptBuf, BTreeSet<usize>> = HashMap::new();
     for (height, id) in blocks.iter().enumerate() {
         let block: Block = if height == 0 {
             bitcoin::constants::genesis_block(bitcoin::Network::Bitcoin)
@@ -134,14 +120,26 @@ fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_bl
         };
         for tx in &block.txdata {
             for input in tx.input.iter().filter(|_| !tx.is_coinbase()) {
-                holds.entry(made[&input.previous_output].clone()).or_default().insert(height);
+                heights.entry(made[&input.previous_output].clone()).or_default().insert(height);
             }
-            for (at, output) in chain::outputs(tx) {
+            for (at, output) in outputs(tx) {
                 made.insert(at, output.script_pubkey.clone());
-                holds.entry(output.script_pubkey.clone()).or_default().insert(height);
+                heights.entry(output.script_pubkey.clone()).or_default().insert(height);
             }
         }
     }
+    heights
+}
+
+#[test]
+fn filters_of_the_real_chain_select_the_blocks_of_its_scripts() {
+    let node = Bitcoind::mainnet_offline_with(&["-blockfilterindex=1", "-maxtipage=10000000000"]);
+    node.feed_mainnet(599);
+    node.await_filters();
+    let blocks = active_chain(&node);
+    let expected = filters_by_rpc(&node, &blocks);
+    assert!(expected.iter().all(Option::is_some));
+    let holds = heights_by_script(&node, &blocks);
     let mut scripts: Vec<_> = holds.iter().collect();
     scripts.sort();
     assert!(scripts.iter().any(|(_, heights)| heights.len() > 5));
@@ -152,7 +150,7 @@ fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_bl
         assert_eq!(filters.source(), source);
         assert_eq!(filters.through().unwrap(), Some(599));
         for a_call in [1000, 97, 1] {
-            assert_eq!(read(&filters, &blocks, a_call), expected, "{source} {a_call}");
+            assert_eq!(read_filters(&filters, &blocks, a_call), expected, "{source} {a_call}");
         }
         for some in [1, 6, 150] {
             for part in scripts.chunks(some).step_by(600 / some / 3 + 1) {
@@ -163,19 +161,18 @@ fn the_filters_of_the_real_chain_come_from_files_and_over_rest_and_select_the_bl
                 let selected = filters.inspect(BlockHash::all_zeros(), &blocks, Matcher::default, select).unwrap();
                 let expected: BTreeSet<_> = part.iter().flat_map(|(_, heights)| *heights).copied().collect();
                 let selected: BTreeSet<_> = (0..600).filter(|height| selected[*height].unwrap()).collect();
-                // At this chain and these scripts no filter guesses wrong.
+                // With these scripts no filter of this chain has a false positive.
                 assert_eq!(selected, expected, "{source} {some}");
             }
         }
     }
 }
 
-#[test]
-fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
-    let (node, _) = regtest(&[], 120);
-    let blocks = chain(&node);
-    let right = told(&node, &blocks);
-    let made = FilterFiles::of(&node, &blocks);
+/// A name, the files, and the heights of the blocks without a usable filter.
+type Case = (&'static str, Vec<Vec<u8>>, Vec<usize>);
+
+/// Files that are whole, damaged, incomplete, or in another order.
+fn cases(made: &FilterFiles) -> Vec<Case> {
     let all =
         |range: std::ops::Range<usize>| range.flat_map(|height| made.record(height).to_vec()).collect::<Vec<u8>>();
     let flipped = |height: usize, at: usize| {
@@ -188,15 +185,15 @@ fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
     let mut rng = Rng::new(1);
     let stale: Vec<u8> = (0..200).map(|_| byte(&mut rng)).collect();
 
-    let cases: Vec<Case> = vec![
-        ("whole, with zeros behind", vec![made.file.clone()], vec![]),
+    vec![
+        ("whole, followed by zeros", vec![made.file.clone()], vec![]),
         ("cut between two records", vec![all(0..50), all(50..51), all(51..121)], vec![]),
         ("backwards", (0..121).rev().map(|height| made.record(height).to_vec()).collect(), vec![]),
         ("twice", vec![all(0..121), all(0..121)], vec![]),
-        ("a byte of a filter is another", vec![all(0..30), flipped(30, 35), all(31..121)], vec![30]),
+        ("a byte of a filter is changed", vec![all(0..30), flipped(30, 35), all(31..121)], vec![30]),
         ("the same in the first and the last", vec![flipped(0, 34), all(1..120), flipped(120, last)], vec![0, 120]),
         (
-            "in three in a row, and one more",
+            "in three blocks in a row, and one more",
             vec![
                 all(0..60),
                 flipped(60, 34),
@@ -208,30 +205,38 @@ fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
             ],
             vec![60, 61, 62, 90],
         ),
-        ("a damaged record is there again, whole", vec![flipped(7, 36), all(0..121)], vec![]),
-        ("a whole one is there again, damaged", vec![all(0..121), flipped(7, 36)], vec![]),
+        ("a damaged record comes again, whole", vec![flipped(7, 36), all(0..121)], vec![]),
+        ("a whole record comes again, damaged", vec![all(0..121), flipped(7, 36)], vec![]),
         ("a record is missing", vec![all(0..30), all(31..121)], vec![30]),
         ("all but some are missing", vec![all(40..44)], (0..40).chain(44..121).collect()),
         ("all are missing", vec![], (0..121).collect()),
-        ("the hash of one is another", vec![all(0..30), flipped(30, 3), all(31..121)], vec![30]),
-        ("the last is half written", vec![all(0..120), torn(40)], vec![120]),
-        ("of the last only the hash is there", vec![all(0..120), torn(32)], vec![120]),
+        ("the hash of one is changed", vec![all(0..30), flipped(30, 3), all(31..121)], vec![30]),
+        ("half of the last is written", vec![all(0..120), torn(40)], vec![120]),
+        ("only the hash of the last is written", vec![all(0..120), torn(32)], vec![120]),
         ("the last ends with the file", vec![all(0..120), made.record(120)[..40].to_vec()], vec![120]),
         (
-            "records of other blocks between",
+            "records of other blocks in between",
             vec![[all(0..40), made.record(7).to_vec(), stale_record(&stale), all(40..121)].concat()],
             vec![],
         ),
         (
-            "remains of what was overwritten",
+            "remains of overwritten records",
             vec![[all(0..60), stale.clone(), all(70..80)].concat(), all(60..121)],
             vec![],
         ),
-    ];
-    for (what, files, lost) in cases {
+    ]
+}
+
+#[test]
+fn a_damaged_file_costs_the_reading_of_those_blocks_and_no_more() {
+    let (node, _) = regtest(&[], 120);
+    let blocks = active_chain(&node);
+    let right = filters_by_rpc(&node, &blocks);
+    let made = FilterFiles::of(&node, &blocks);
+    for (what, files, lost) in cases(&made) {
         let filters = made.filters(&node, &files);
         for a_call in [121, 20] {
-            let found = read(&filters, &blocks, a_call);
+            let found = read_filters(&filters, &blocks, a_call);
             let missing: Vec<_> = (0..121).filter(|height| found[*height].is_none()).collect();
             assert_eq!(missing, lost, "{what}, {a_call} a call");
             let same = found.iter().zip(&right).all(|(found, right)| found.is_none() || found == right);
@@ -239,22 +244,19 @@ fn what_is_wrong_with_a_file_costs_the_reading_of_those_blocks_and_no_more() {
         }
     }
 
-    // Taken away while they are in use.
-    let filters = made.filters(&node, &[all(0..121)]);
+    // Removed while they are in use.
+    let filters = made.filters(&node, &[made.file.clone()]);
     std::fs::remove_dir_all(made.dir.path().join("regtest/indexes")).unwrap();
-    assert_eq!(read(&filters, &blocks, 121), vec![None; 121]);
+    assert_eq!(read_filters(&filters, &blocks, 121), vec![None; 121]);
 }
 
-/// What the files are in words, the files, and the heights of the blocks that have to be read.
-type Case = (&'static str, Vec<Vec<u8>>, Vec<usize>);
-
-/// A record of a block that nobody knows, whose filter is `bytes`.
+/// A record of an unknown block, whose filter is `bytes`.
 fn stale_record(bytes: &[u8]) -> Vec<u8> {
     [&BlockHash::hash(bytes).to_byte_array()[..], &[u8::try_from(bytes.len()).unwrap()], bytes].concat()
 }
 
 #[test]
-fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_found() {
+fn every_filter_is_found_after_new_blocks_reorgs_and_crashes() {
     for (arguments, source) in [(&["-rest=1"][..], "files"), (&["-rest=0"], "files"), (&["-rest=1"], "rest")] {
         let (mut node, mut first) = regtest(arguments, 30);
         let empty = tempfile::tempdir().unwrap();
@@ -263,8 +265,12 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
         assert_eq!(filters.source(), source);
         let check = |node: &Bitcoind, when: &str| {
             node.await_filters();
-            let blocks = chain(node);
-            assert_eq!(read(&filters, &blocks, 1000), told(node, &blocks), "{when}, {source}, {arguments:?}");
+            let blocks = active_chain(node);
+            assert_eq!(
+                read_filters(&filters, &blocks, 1000),
+                filters_by_rpc(node, &blocks),
+                "{when}, {source}, {arguments:?}"
+            );
             blocks
         };
         check(&node, "at first");
@@ -283,9 +289,9 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
         node.reconsider(new[21].hash);
         check(&node, "and there again");
 
-        // Of a chain that was left, or that never was, and above the tip: never anything wrong.
+        // For stale blocks, unknown blocks and heights above the tip: never a wrong filter.
         let stale = filters.inspect(old[30].hash, &old[31..], || (), |(), _, filter| filter.to_vec()).unwrap();
-        let stale_right = told(&node, &old[31..]);
+        let stale_right = filters_by_rpc(&node, &old[31..]);
         assert!(stale.iter().zip(&stale_right).all(|(found, right)| found.is_none() || found == right));
         let beyond: Vec<_> = (39..45)
             .map(|height| new.get(height as usize).copied().unwrap_or(BlockId { height, hash: old[3].hash }))
@@ -293,13 +299,10 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
         let found = filters.inspect(new[38].hash, &beyond, || (), |(), _, _| ()).unwrap();
         assert_eq!(found, [Some(()), Some(()), None, None, None, None]);
         let nowhere = filters.inspect(BlockHash::hash(b"none"), &new[30..], || (), |(), _, _| ()).unwrap();
-        assert_eq!(nowhere, vec![None; 11], "nothing is proven without the header before");
+        assert_eq!(nowhere, vec![None; 11], "without the previous filter header no filter is proven");
         let other = filters.inspect(new[5].hash, &new[30..], || (), |(), _, _| ()).unwrap();
-        assert_eq!(
-            (other[0], &other[1..]),
-            (None, &vec![Some(()); 10][..]),
-            "all but the first can be proven by the others"
-        );
+        let proven = (None, &vec![Some(()); 10][..]);
+        assert_eq!((other[0], &other[1..]), proven, "all but the first are proven by the others");
 
         if source == "files" {
             node.kill();
@@ -312,7 +315,7 @@ fn new_blocks_reorgs_and_crashes_leave_every_filter_of_the_active_chain_to_be_fo
 }
 
 #[test]
-fn a_node_without_filters_or_a_way_to_them_is_refused_with_the_way_out() {
+fn a_node_without_filters_or_access_to_them_is_refused_with_advice() {
     let (mut node, _) = regtest(&["-rest=0"], 3);
     let empty = tempfile::tempdir().unwrap();
     let refused = |node: &Bitcoind| match filters_in(node, empty.path()).map(|_| ()) {
@@ -322,27 +325,27 @@ fn a_node_without_filters_or_a_way_to_them_is_refused_with_the_way_out() {
     let error = refused(&node);
     assert!(error.contains("cannot be read") && error.contains("rest=1"), "{error}");
     let filters = filters_in(&node, node.datadir()).unwrap();
-    let blocks = chain(&node);
+    let blocks = active_chain(&node);
     node.restart_with(&["-blockfilterindex=0"]);
     let error = refused(&node);
     assert!(error.contains("blockfilterindex=1"), "{error}");
-    // One that was open before.
+    // A handle that was open before.
     assert_eq!(filters.through().unwrap(), None);
-    assert_eq!(read(&filters, &blocks, 10), vec![None; 4]);
+    assert_eq!(read_filters(&filters, &blocks, 10), vec![None; 4]);
 }
 
 #[test]
-fn filters_that_a_node_keeps_no_more_leave_every_block_to_be_read() {
+fn filters_that_a_node_no_longer_has_leave_every_block_to_be_read() {
     for source in ["files", "rest"] {
         let (mut node, _) = regtest(&["-rest=1"], 12);
         let empty = tempfile::tempdir().unwrap();
         let filters = filters_in(&node, if source == "files" { node.datadir() } else { empty.path() }).unwrap();
         assert_eq!(filters.source(), source);
-        let blocks = chain(&node);
-        assert!(read(&filters, &blocks, 5).iter().all(Option::is_some));
+        let blocks = active_chain(&node);
+        assert!(read_filters(&filters, &blocks, 5).iter().all(Option::is_some));
         node.restart_with(&["-blockfilterindex=0", "-rest=1"]);
         for at_once in [1, 5, 100] {
-            assert_eq!(read(&filters, &blocks, at_once), vec![None; 13], "{source}, {at_once} at once");
+            assert_eq!(read_filters(&filters, &blocks, at_once), vec![None; 13], "{source}, {at_once} at once");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Real blocks, scanned one by one: each output's script is found when it is listed, and nothing else; ids and branches are
-//! rust-bitcoin's; a damaged block is refused or, where only what no proof covers changed, still says the same.
+//! Scans of real blocks: each listed script is found, and no other; ids and merkle branches equal rust-bitcoin's; a damaged block is
+//! refused or, if only unproven bytes changed, gives the same result.
 
 use std::collections::{BTreeMap, BTreeSet};
 

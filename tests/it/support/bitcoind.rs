@@ -1,4 +1,4 @@
-//! A real bitcoind of its own folder and port for one test; spoken to by JSON-RPC, gone when dropped.
+//! A real bitcoind with a folder and a port of its own for one test; it ends when it is dropped.
 
 use std::fmt;
 use std::fs::File;
@@ -9,20 +9,21 @@ use std::time::{Duration, Instant};
 
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
 use bitcoin::{Block, BlockHash};
+use coinhound::chain::Chain;
+use coinhound::node::{Given, Node, NodeAccess, NodeSettings, Origin};
+use coinhound::stop::Stop;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::records::mainnet;
+use crate::support::wait::{self, PATIENCE};
 
-/// How long a node may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// An error that the node answered with, or (code 0) the failure to get an answer.
+/// An error that the node returned, or with code 0 the failure to get an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcError {
-    /// The code, as in Core's `rpc/protocol.h`; 0 where no answer came.
+    /// The code, as in Core's `rpc/protocol.h`; 0 if there was no answer.
     pub code: i64,
-    /// The text beside it.
+    /// The message of the error.
     pub message: String,
 }
 
@@ -32,7 +33,7 @@ impl fmt::Display for RpcError {
     }
 }
 
-/// A running (or stopped, or killed) node.
+/// A node: running, stopped or killed.
 pub struct Bitcoind {
     chain: &'static str,
     arguments: Vec<String>,
@@ -48,14 +49,14 @@ impl Bitcoind {
         Self::regtest_with(&[])
     }
 
-    /// A regtest node with more arguments. Of two that say the same the last counts, so `-rest=0` takes REST away.
+    /// A regtest node with more arguments. The last of several equal ones counts, so `-rest=0` switches REST off.
     pub fn regtest_with(arguments: &[&str]) -> Self {
-        // Else a node with blocks of 2011 at its tip says that it is still in its initial download.
+        // Otherwise a node with a tip of 2011 says that it is in its initial block download.
         Self::launch("regtest", &[&["-maxtipage=10000000000"], arguments].concat())
     }
 
-    /// A node of the main chain that talks to nobody, at height 0; see `feed_mainnet`. It says that it is in its initial
-    /// download, unless it is given a `-maxtipage` of decades.
+    /// A node of the main chain without peers, at height 0: see `feed_mainnet`. It says that it is in its initial block download, unless
+    /// `-maxtipage` is decades.
     pub fn mainnet_offline() -> Self {
         Self::mainnet_offline_with(&[])
     }
@@ -69,7 +70,7 @@ impl Bitcoind {
         let dir = tempfile::Builder::new().prefix("coinhound-node-").tempdir().expect("a folder for the node");
         let arguments = arguments.iter().map(ToString::to_string).collect();
         let mut node = Self { chain, arguments, dir, rpc_port: 0, child: None, agent: agent() };
-        // Between asking for a free port and using it, somebody else may take it.
+        // Another process may take the free port before the node does.
         for _ in 0..5 {
             node.rpc_port = free_port();
             if node.try_start() {
@@ -79,31 +80,22 @@ impl Bitcoind {
         panic!("bitcoind doesn't start: {}", node.last_words());
     }
 
-    /// Starts a node that was stopped or killed: same folder, port and arguments.
+    /// Starts a stopped or killed node again, with the same folder, port and arguments.
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "the node runs already");
         assert!(self.try_start(), "bitcoind doesn't start again: {}", self.last_words());
     }
 
-    /// Starts the process and waits until it answers; false where it ends before.
+    /// Starts the process and waits until it answers; false if it ends before.
     fn try_start(&mut self) -> bool {
-        let program = std::env::var_os("BITCOIND")
-            .expect("BITCOIND isn't set: it must name a bitcoind (Core 25 or later, Knots) for the tests to run");
-        let output = File::create(self.dir.path().join("output.txt")).expect("a file for what bitcoind prints");
-        let mut command = Command::new(&program);
+        let output = File::create(self.dir.path().join("output.txt")).expect("a file of the test");
+        let mut command = command(self.chain, self.datadir(), self.rpc_port);
         command
-            .arg(format!("-chain={}", self.chain))
-            .arg(format!("-datadir={}", self.datadir().display()))
-            .arg(format!("-rpcport={}", self.rpc_port))
-            .args(["-listen=0", "-connect=0", "-dnsseed=0", "-fixedseeds=0", "-disablewallet", "-persistmempool=0"])
-            .args(["-rest=1", "-dbcache=16", "-par=1", "-checkblocks=1", "-checklevel=0", "-printtoconsole=0"])
-            // Else it is content with ::1 where the port is taken on 127.0.0.1.
-            .args(["-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"])
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("the same file twice"))
             .stderr(output);
-        let child = command.spawn().unwrap_or_else(|error| panic!("BITCOIND={}: {error}", program.display()));
+        let child = command.spawn().unwrap_or_else(|error| panic!("BITCOIND={:?}: {error}", command.get_program()));
         self.child = Some(child);
         self.agent = agent();
         let end = Instant::now() + PATIENCE;
@@ -119,7 +111,7 @@ impl Bitcoind {
         panic!("bitcoind doesn't answer within {PATIENCE:?}: {}", self.last_words());
     }
 
-    /// Whether the process has ended; forgets it if so.
+    /// Whether the process has ended; if so, it is forgotten.
     fn exited(&mut self) -> bool {
         let ended = match &mut self.child {
             Some(child) => child.try_wait().expect("the node is our child").is_some(),
@@ -131,7 +123,7 @@ impl Bitcoind {
         ended
     }
 
-    /// Stops the node in order.
+    /// Stops the node by RPC.
     pub fn stop(&mut self) {
         self.rpc("stop", json!([]));
         let end = Instant::now() + PATIENCE;
@@ -141,20 +133,20 @@ impl Bitcoind {
         }
     }
 
-    /// Stops the node and starts it again. It has a new cookie then.
+    /// Stops the node and starts it again, with a new cookie.
     pub fn restart(&mut self) {
         self.stop();
         self.start();
     }
 
-    /// The same, with these arguments added; of two that say the same the last counts.
+    /// The same, with more arguments from now on; the last of several equal ones counts.
     pub fn restart_with(&mut self, arguments: &[&str]) {
         self.stop();
         self.arguments.extend(arguments.iter().map(ToString::to_string));
         self.start();
     }
 
-    /// Starts a node that was stopped, this once with these arguments added.
+    /// Starts a stopped node, this once with more arguments.
     pub fn start_with(&mut self, arguments: &[&str]) {
         let usual = self.arguments.clone();
         self.arguments.extend(arguments.iter().map(ToString::to_string));
@@ -162,16 +154,16 @@ impl Bitcoind {
         self.arguments = usual;
     }
 
-    /// Ends the node by SIGKILL; `start` brings it back. What it hadn't flushed is lost.
+    /// Kills the node. Blocks that it hadn't flushed are lost when it starts again.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself since.
+            // It may have ended by itself.
             child.kill().ok();
             child.wait().ok();
         }
     }
 
-    /// Calls `method` with `params` (an array or an object). Panics where the node answers with an error.
+    /// Calls `method` with `params` (an array or an object). Panics if the node returns an error.
     pub fn rpc(&self, method: &str, params: Value) -> Value {
         self.try_rpc(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
@@ -205,9 +197,9 @@ impl Bitcoind {
         (response.status().as_u16(), body.unwrap_or_else(|error| panic!("{path}: {error}")))
     }
 
-    /// Gives the node a block. Fine: it is the new tip, one of a branch that isn't the best, or known and not refused.
+    /// Submits a block, which may become the tip, lie on another branch, or be known already.
     ///
-    /// Panics where the node refuses it.
+    /// Panics if the node refuses it.
     pub fn submit(&self, block: &Block) {
         match self.submit_raw(&serialize_hex(block)).as_ref().map_err(String::as_str) {
             Ok(()) | Err("inconclusive" | "duplicate" | "duplicate-inconclusive") => {}
@@ -215,7 +207,7 @@ impl Bitcoind {
         }
     }
 
-    /// Gives the node a block in hex; the error is what `submitblock` says unless the block became the tip.
+    /// Submits a block in hex. The error is the answer of `submitblock`, unless the block became the tip.
     pub fn submit_raw(&self, hex: &str) -> Result<(), String> {
         match self.try_rpc("submitblock", json!([hex])) {
             Ok(Value::Null) => Ok(()),
@@ -224,7 +216,7 @@ impl Bitcoind {
         }
     }
 
-    /// Gives an offline node of the main chain the real blocks above its tip, up to height `up_to` (599 at most).
+    /// Submits to a node of the main chain the real blocks above its tip, up to height `up_to` (599 at most).
     pub fn feed_mainnet(&self, up_to: u32) {
         let blocks = mainnet();
         let wanted = (self.height() + 1) as usize..=up_to as usize;
@@ -238,27 +230,22 @@ impl Bitcoind {
         assert_eq!(self.height(), up_to);
     }
 
-    /// Has the node treat a block, and all after it, as invalid.
+    /// Makes the node call a block and its descendants invalid.
     pub fn invalidate(&self, hash: BlockHash) {
         self.rpc("invalidateblock", json!([hash]));
     }
 
-    /// Takes `invalidate` back.
+    /// Reverses `invalidate`.
     pub fn reconsider(&self, hash: BlockHash) {
         self.rpc("reconsiderblock", json!([hash]));
     }
 
-    /// Waits until the node's filter index has come to its tip.
+    /// Waits until the node's filter index has its tip.
     pub fn await_filters(&self) {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
+        wait::until("the filter index is synced", || {
             let index = &self.rpc("getindexinfo", json!([]))["basic block filter index"];
-            if index["synced"] == true && index["best_block_height"] == self.height() {
-                return;
-            }
-            assert!(Instant::now() < end, "{index}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            index["synced"] == true && index["best_block_height"] == self.height()
+        });
     }
 
     /// Hash of the node's tip.
@@ -277,13 +264,13 @@ impl Bitcoind {
         self.try_rpc("getblockhash", json!([height])).ok().map(|answer| hash(&answer))
     }
 
-    /// A block, as the node keeps it.
+    /// A block, as the node has it.
     pub fn block(&self, hash: BlockHash) -> Block {
         let answer = self.rpc("getblock", json!([hash, 0]));
         deserialize_hex(answer.as_str().expect("hex")).expect("the node's blocks are whole")
     }
 
-    /// The node's folder, as its `-datadir` names it.
+    /// The node's `-datadir`.
     pub fn datadir(&self) -> &Path {
         self.dir.path()
     }
@@ -293,19 +280,38 @@ impl Bitcoind {
         std::fs::read_to_string(self.cookie_file()).expect("the node is running")
     }
 
-    /// Where the cookie lies: in the chain's own folder.
+    /// Path of the cookie file, in the chain's own folder.
     pub fn cookie_file(&self) -> PathBuf {
         self.chain_dir().join(".cookie")
     }
 
-    /// The folder of the chain's own files.
+    /// The folder of the chain's files.
     pub fn chain_dir(&self) -> PathBuf {
         if self.chain == "main" { self.datadir().to_owned() } else { self.datadir().join(self.chain) }
     }
 
-    /// The port that RPC and REST are on, at 127.0.0.1. It stays the same over restarts.
+    /// The port of RPC and REST at 127.0.0.1; restarts don't change it.
     pub fn rpc_port(&self) -> u16 {
         self.rpc_port
+    }
+
+    /// A handle to the node, as coinhound has it.
+    pub fn handle(&self) -> Node {
+        self.handle_with(self.settings(), Stop::default())
+    }
+
+    /// A handle with these settings.
+    pub fn handle_with(&self, settings: NodeSettings, stop: Stop) -> Node {
+        Node::new(NodeAccess::resolve(&settings).expect("good settings"), stop)
+    }
+
+    /// The settings of a handle to the node.
+    pub fn settings(&self) -> NodeSettings {
+        NodeSettings {
+            datadir: Some(Given::new(self.datadir().to_owned(), Origin::Flag)),
+            rpc_url: Some(Given::new(self.rpc_url(), Origin::Flag)),
+            ..NodeSettings::for_chain(if self.chain == "main" { Chain::Main } else { Chain::Regtest })
+        }
     }
 
     /// The URL of RPC and REST, without a slash at its end.
@@ -313,17 +319,17 @@ impl Bitcoind {
         format!("http://127.0.0.1:{}", self.rpc_port)
     }
 
-    /// The chain, as bitcoind's `-chain` names it.
+    /// The chain, as `-chain` names it.
     pub fn chain(&self) -> &'static str {
         self.chain
     }
 
-    /// The process, while it runs.
+    /// Id of the process, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// The ends of what the node printed and logged, for a panic's message.
+    /// The ends of the node's output and log, for failure messages.
     fn last_words(&self) -> String {
         let files = [self.dir.path().join("output.txt"), self.chain_dir().join("debug.log")];
         let tail = |path: &PathBuf| {
@@ -340,10 +346,26 @@ impl Drop for Bitcoind {
     }
 }
 
-/// Answers with an error status are read like others; one slow answer may take a minute.
+/// An agent that returns answers with an error status like others.
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
     config.into()
+}
+
+/// The command that starts a node without peers or a wallet.
+pub fn command(chain: &str, datadir: &Path, rpc_port: u16) -> Command {
+    let program = std::env::var_os("BITCOIND")
+        .expect("BITCOIND isn't set: it must name a bitcoind (Core 25 or later, Knots) for the tests to run");
+    let mut command = Command::new(program);
+    command
+        .arg(format!("-chain={chain}"))
+        .arg(format!("-datadir={}", datadir.display()))
+        .arg(format!("-rpcport={rpc_port}"))
+        .args(["-listen=0", "-connect=0", "-dnsseed=0", "-fixedseeds=0", "-disablewallet", "-persistmempool=0"])
+        .args(["-rest=1", "-dbcache=16", "-par=1", "-checkblocks=1", "-checklevel=0", "-printtoconsole=0"])
+        // Otherwise it is content with ::1 if the port is taken on 127.0.0.1.
+        .args(["-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1"]);
+    command
 }
 
 /// A port that was free a moment ago.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// Longest time that a watched part may take: the parts take seconds.
-const HANG: Duration = Duration::from_secs(120);
+const HANG: Duration = Duration::from_secs(300);
 
 /// Whether the long versions of the tests are asked for.
 pub fn is_long() -> bool {
