@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! settings ─ access (bitcoin_conf, url, secret)   settings → where the node is and how to log in
-//! Node ───── info                                 version, chain, capabilities, lanes
+//! Node ───── info                                 version, chain, capabilities
+//!      ├──── lanes                                which lanes are open; opens one
 //!      ├──── tip, verbose, utxo                   the tip; blocks and unspent outputs as the node parsed them
 //!      ├──── lookup                               one coin, one transaction, for questions
 //!      ├──── lane ─┬─ rpc (answers)               headers, blocks and spent outputs by JSON-RPC
@@ -19,6 +20,7 @@ mod filters;
 mod http;
 mod info;
 mod lane;
+mod lanes;
 mod link;
 mod lookup;
 mod resolve;
@@ -105,22 +107,6 @@ impl Node {
     /// As [`Self::capabilities`], and [`NodeError::Unreachable`].
     pub fn capabilities_within(&self, info: &NodeInfo, limit: Duration) -> Result<Capabilities, NodeError> {
         self.ask_capabilities(info, Patience::within(limit))
-    }
-
-    /// Every lane, the best first: whether it is open, and how to open it.
-    pub fn lanes(&self, info: &NodeInfo, capabilities: &Capabilities) -> Vec<LaneReport> {
-        let filters = self.filters(capabilities);
-        let source = filters.as_ref().map(Filters::source).map_err(ToString::to_string);
-        capabilities.lanes(info, &self.link.access.conf_name(), source)
-    }
-
-    /// The lane that `choice` names, or the best open one. For the filter lane, it is the one by which the blocks come that filters can't
-    /// rule out.
-    ///
-    /// # Errors
-    /// [`NodeError::LaneCannotServe`], with how to open it.
-    pub fn lane(&self, choice: LaneChoice, capabilities: &Capabilities) -> Result<Lane, NodeError> {
-        Ok(Lane::new(&self.link, capabilities.methods(choice, &self.link.access.conf_name())?))
     }
 
     /// Breaks off all requests and refuses new ones, after [`Stop::request`]: so no thread waits for the deadline of a call that isn't
