@@ -17,7 +17,11 @@ mod oracle {
 mod support;
 
 /// Tests of the rigs and of the oracles.
-mod rigs;
+mod rigs {
+    mod chains;
+    mod models;
+    mod processes;
+}
 
 /// The documents against the tree.
 mod pages;

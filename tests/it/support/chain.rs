@@ -356,6 +356,12 @@ pub fn outputs(transaction: &Transaction) -> impl Iterator<Item = (OutPoint, &Tx
     transaction.output.iter().zip(0..).map(move |(output, vout)| (OutPoint { txid, vout }, output))
 }
 
+/// All outputs of a chain.
+pub fn all_outputs(blocks: &[Block]) -> impl Iterator<Item = (OutPoint, TxOut)> + '_ {
+    let transactions = blocks.iter().flat_map(|block| &block.txdata);
+    transactions.flat_map(|transaction| outputs(transaction).map(|(at, output)| (at, output.clone())))
+}
+
 /// A coin as a payer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purse {
