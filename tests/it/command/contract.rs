@@ -1,11 +1,12 @@
 //! What docs/cli.md fixes for scripts: every field of every answer, where coverage stands in each format, and safe text.
 
-use crate::support::small_index::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, SmallIndex, UNLISTED};
 use serde_json::{Value, json};
 
-/// Whether `value` has every field of `shape`, each of the kind that the shape names; more fields are fine.
+use crate::support::small_index::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, SmallIndex, UNLISTED};
+
+/// Panics unless `value` has every field of `shape`, each of the kind that the shape names; more fields are allowed.
 ///
-/// `?` at the end of a kind allows null; an array of one shape is that of each element, of which there must be one.
+/// A `?` at the end of a kind allows null. An array has the shape of its elements, of which there must be at least one.
 fn assert_shape(value: &Value, shape: &Value, path: &str) {
     match shape {
         Value::Object(fields) => fields.iter().for_each(|(name, shape)| {
@@ -132,7 +133,7 @@ fn every_answer_has_every_field_of_the_contract() {
         assert_shape(&answer, &shape, &arguments.join(" "));
     }
     std::fs::write(small.program.home().join("bad.txt"), format!("{UNLISTED} x\n{UNLISTED} x\nrubbish\n"))
-        .expect("ours");
+        .expect("a file of the test");
     let (_, answer) = small.program.json(&["watch", "check", "bad.txt"]);
     let row = json!({"line": 3, "text": "text", "reason": "text"});
     let shape = json!({"files": [{"path": "text", "format": "text", "sha256": "hash", "accepted": 1, "duplicates": 1,
@@ -208,7 +209,7 @@ fn pages_put_together_are_the_whole_answer() {
 }
 
 #[test]
-fn coverage_is_the_first_line_of_jsonl_the_side_of_csv_and_the_foot_of_a_table() {
+fn coverage_has_its_place_in_every_format() {
     let small = SmallIndex::at(200);
     for (arguments, _) in questions() {
         let (_, json) = small.program.json(&arguments);
@@ -228,7 +229,7 @@ fn coverage_is_the_first_line_of_jsonl_the_side_of_csv_and_the_foot_of_a_table()
 }
 
 #[test]
-fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json() {
+fn hostile_labels_are_escaped_in_tables_disarmed_in_csv_raw_in_json() {
     let small = SmallIndex::at(200);
     let mut shown = 0;
     for arguments in [
@@ -256,7 +257,7 @@ fn labels_of_strangers_are_spelled_out_in_tables_disarmed_in_csv_and_raw_in_json
             }
         }
     }
-    assert!(shown >= 5, "every CSV shows the label behind an apostrophe");
+    assert!(shown >= 5, "only {shown} labels with an apostrophe in CSV");
     let out = small.program.run(&["balance", "label:\u{1b}[31mred\u{202e}"]);
     assert!(out.code == 2 && !out.stderr.contains(['\u{1b}', '\u{202e}']), "{:?}", out.stderr);
 }

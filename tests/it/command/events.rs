@@ -1,4 +1,4 @@
-//! `coinhound events` over an index whose log a test writes: all formats, from any message on, and waiting for more.
+//! `coinhound events` on an index whose log a test writes: all formats, from any event on, and with `--follow`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::support::files::copy_folder;
 use crate::support::lists::List;
 use crate::support::program::{Program, RunningProgram};
+use crate::support::random;
 use crate::support::source::Branch;
 use crate::support::swept::SweptIndex;
 
@@ -25,9 +26,9 @@ fn list() -> List {
     vec![(ScriptBuf::from_hex(ANCHOR).unwrap(), 0)]
 }
 
-/// An index whose log is empty: what the sweep told is taken out.
+/// An index with an empty log: the events of the sweep are removed.
 fn index() -> SweptIndex {
-    let index = SweptIndex::fresh(&Branch::new(crate::support::random::chain(1, 3).blocks()), &list());
+    let index = SweptIndex::fresh(&Branch::new(random::chain(1, 3).blocks()), &list());
     let mut step = index.writer().step();
     for row in index.writer().raw_range(Family::Events, &[], None) {
         step.raw_delete(Family::Events, &row.unwrap().0);
@@ -60,7 +61,7 @@ fn touch(number: u8) -> Event {
     Event { id: format!("touch:{number}"), fact, seen: Seen::Tip }
 }
 
-/// One of every kind, as JSON.
+/// An event of every kind, as JSON.
 fn one_of_each() -> Vec<Value> {
     let at = place(9);
     let taint = json!([{"rule": "haircut", "taint_sat": 5, "hops": 1}, {"rule": "fifo", "taint_sat": 0, "hops": 1}]);
@@ -102,7 +103,7 @@ fn next_seq(running: &mut RunningProgram) -> u64 {
 }
 
 #[test]
-fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
+fn every_kind_of_event_is_printed_in_every_format() {
     let index = index();
     let program = program(index.writer().path());
     let (code, none) = program.json(&["events"]);
@@ -154,7 +155,7 @@ fn every_kind_is_printed_in_every_format_with_addresses_and_without_coverage() {
 }
 
 #[test]
-fn since_begins_after_the_message_it_names() {
+fn since_begins_after_the_event_that_it_names() {
     let index = index();
     let program = program(index.writer().path());
     (1..=5).for_each(|seq| append_touch(index.writer(), seq));
@@ -167,7 +168,7 @@ fn since_begins_after_the_message_it_names() {
 }
 
 #[test]
-fn an_index_that_is_not_there_is_told_as_by_other_questions() {
+fn a_missing_index_is_the_same_error_as_for_other_questions() {
     for arguments in [&["events"][..], &["events", "--follow"]] {
         let program = Program::bare();
         let (code, answer) = program.json(arguments);
@@ -177,7 +178,7 @@ fn an_index_that_is_not_there_is_told_as_by_other_questions() {
 }
 
 #[test]
-fn follow_prints_what_comes_once_and_in_order_and_ends_well_when_told() {
+fn follow_prints_events_once_and_in_order_and_ends_by_a_signal() {
     let index = index();
     let writer = index.writer();
     append_touch(writer, 1);
@@ -196,10 +197,10 @@ fn follow_prints_what_comes_once_and_in_order_and_ends_well_when_told() {
     let out = running.wait(PATIENCE);
     assert_eq!((out.code, out.stderr.as_str()), (0, ""));
 
-    // A whole array also where it is stopped, and from above the log's end.
+    // JSON is complete even if the command is stopped; `--since` may lie above the log's end.
     let mut running = program.spawn(&["--format", "json", "events", "--follow", "--since", "301"]);
     assert_eq!(running.line(PATIENCE).as_deref(), Some("["));
-    assert!(running.line(Duration::ZERO).is_none(), "nothing yet");
+    assert!(running.line(Duration::ZERO).is_none(), "an event before there was one");
     (300..303).for_each(|seq| append_touch(writer, seq));
     assert!(running.line(PATIENCE).unwrap().contains(r#""seq":302"#));
     running.int();
@@ -209,7 +210,7 @@ fn follow_prints_what_comes_once_and_in_order_and_ends_well_when_told() {
 }
 
 #[test]
-fn follow_ends_when_nobody_reads_any_more_though_nothing_comes() {
+fn follow_ends_when_its_pipe_is_closed_though_no_event_comes() {
     let index = index();
     append_touch(index.writer(), 1);
     let line = format!("{{ '{}' \"$@\"; echo code $? >&2; }} | head -n 1\n", env!("CARGO_BIN_EXE_coinhound"));
@@ -219,14 +220,14 @@ fn follow_ends_when_nobody_reads_any_more_though_nothing_comes() {
 }
 
 #[test]
-fn follow_says_so_where_another_index_takes_the_place_of_the_one_it_reads() {
-    // Its log is shorter, or as long, or longer: each time other messages would be missed, or told twice.
+fn follow_fails_when_another_index_replaces_the_one_it_reads() {
+    // The new log is shorter, as long, or longer: events would be missed or repeated.
     for (length, offset) in [(1, 0), (3, 7), (5, 7)] {
-        assert_told_of_another(length, offset);
+        assert_replacement_is_noticed(length, offset);
     }
 }
 
-fn assert_told_of_another(length: u64, offset: u64) {
+fn assert_replacement_is_noticed(length: u64, offset: u64) {
     let (first, second) = (index(), index());
     (1..4).for_each(|seq| append_touch(first.writer(), seq));
     for seq in 1..=length {
@@ -235,7 +236,7 @@ fn assert_told_of_another(length: u64, offset: u64) {
     }
     let dir = tempfile::tempdir().unwrap();
     let (path, next) = (dir.path().join("index"), dir.path().join("next"));
-    // Nobody writes: the files are those of a whole index.
+    // No writer is running, so a copy of the files is a valid index.
     copy_folder(first.writer().path(), &path);
     copy_folder(second.writer().path(), &next);
     let mut running = program(&path).spawn(&["--format", "jsonl", "events", "--follow"]);
@@ -244,6 +245,6 @@ fn assert_told_of_another(length: u64, offset: u64) {
     std::fs::rename(&next, &path).unwrap();
     let out = running.wait(PATIENCE);
     assert_eq!(out.code, 1);
-    // It may have looked while there was none.
+    // It may have looked at the moment between the two renames.
     assert!(out.stderr.contains("was replaced") || out.stderr.contains("there is no index"), "{}", out.stderr);
 }

@@ -5,17 +5,21 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::bitcoind::Bitcoind;
+use crate::support::files::text;
 use crate::support::program::Program;
 use crate::support::small_index::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, SmallIndex, UNLISTED};
 
 /// Arguments, the exit code, and a part of what is printed.
 type Case<'a> = (&'a [&'a str], i32, &'a str);
 
-/// A TRON address, an address of the test chain, and one with a typing error.
+/// A TRON address.
 const TRON: &str = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
+/// A testnet address.
 const TESTNET: &str = "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx";
+/// An address with a typing error.
 const MISTYPED: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb";
-const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000007";
+/// The id of no transaction.
+const UNKNOWN_TXID: &str = "0000000000000000000000000000000000000000000000000000000000000007";
 
 fn check(program: &Program, cases: &[Case<'_>]) {
     for (arguments, code, words) in cases {
@@ -25,7 +29,7 @@ fn check(program: &Program, cases: &[Case<'_>]) {
         assert!(said.contains(words), "{arguments:?} doesn't say '{words}': {said}");
         assert!(!said.contains("panicked"), "{arguments:?}: {said}");
         if matches!(code, 1 | 2) && !(arguments.contains(&"check")) {
-            assert_eq!(out.stdout, "", "{arguments:?} failed, and answered all the same");
+            assert_eq!(out.stdout, "", "{arguments:?} failed, but answered");
         }
     }
 }
@@ -60,7 +64,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
             (&["balance", PAYER, UNLISTED], 3, "NOT COMPLETE"),
             (&["balance", SERVICE], 3, "listed as a service"),
             (&["history", SERVICE], 3, "listed as a service"),
-            (&["tx", NOBODY], 3, "is not in the index"),
+            (&["tx", UNKNOWN_TXID], 3, "is not in the index"),
             (&["tx", FIRST_PAYMENT, "--at", "169"], 3, "is not in the index"),
             (&["balance", PAYER, "--at", "201"], 3, "heights 201 to 201"),
             (&["history", PAYER, "--at", "4294967295"], 3, "not scanned"),
@@ -102,7 +106,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
 }
 
 #[test]
-fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
+fn errors_are_json_on_stderr_if_the_format_is_json() {
     let program = Program::bare();
     let cases: [(&[&str], i32, &str); 5] = [
         (&["status"], 1, "there is no index"),
@@ -124,7 +128,7 @@ fn usage_errors_and_failures_are_json_on_stderr_where_json_is_asked_for() {
 }
 
 #[test]
-fn without_an_index_every_question_fails_with_the_way_out() {
+fn without_an_index_every_question_fails_with_advice() {
     let program = Program::bare();
     let commands: [&[&str]; 8] = [
         &["status"],
@@ -132,13 +136,13 @@ fn without_an_index_every_question_fails_with_the_way_out() {
         &["balance", "all"],
         &["history", "all"],
         &["coins", "all"],
-        &["tx", NOBODY],
+        &["tx", UNKNOWN_TXID],
         &["digest"],
         &["backup", "copy"],
     ];
     for arguments in commands {
         check(&program, &[(arguments, 1, "`coinhound backfill` makes one")]);
-        let made: Vec<_> = std::fs::read_dir(program.home()).expect("it is there").collect();
+        let made: Vec<_> = std::fs::read_dir(program.home()).expect("it exists").collect();
         assert!(made.is_empty(), "{arguments:?} made {made:?}");
     }
     check(&program, &[(&["watch", "check"], 2, "no list is named"), (&[], 2, "Usage"), (&["--help"], 0, "Usage")]);
@@ -159,9 +163,9 @@ fn a_balance_without_the_history_before_from_is_answered_but_not_borne() {
 }
 
 #[test]
-fn rows_that_cannot_be_read_fail_a_strict_check_and_a_list_of_nothing_else_fails_any() {
+fn unreadable_rows_fail_a_strict_check_and_lists_without_good_rows_any() {
     let program = Program::bare();
-    let write = |name: &str, text: &str| std::fs::write(program.home().join(name), text).expect("the folder is ours");
+    let write = |name: &str, text: &str| std::fs::write(program.home().join(name), text).expect("a file of the test");
     write("mixed.txt", &format!("{UNLISTED} good\nrubbish\n"));
     write("rubbish.txt", "rubbish\n");
     write("empty.txt", "");
@@ -187,19 +191,19 @@ fn a_closed_pipe_is_no_failure() {
         for question in [&["history", "all"][..], &["status"], &["watch", "list"], &["watch", "check"]] {
             let mut child = Command::new(env!("CARGO_BIN_EXE_coinhound"))
                 .env("HOME", small.program.home())
-                .args(["--index", small.program.index().to_str().expect("tests use plain paths"), "--format", format])
-                .args(["--watch", small.list.to_str().expect("tests use plain paths")])
+                .args(["--index", text(small.program.index()), "--format", format])
+                .args(["--watch", text(&small.list)])
                 .args(["--rpc-url", &small.node.rpc_url()])
                 .args(question)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
                 .expect("cargo built the binary");
-            // Nobody reads a byte of it.
+            // The reader closes the pipe without reading a byte.
             drop(child.stdout.take());
             let mut said = String::new();
-            child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
-            let code = child.wait().expect("it is our child").code();
+            child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+            let code = child.wait().expect("a child of the test").code();
             assert!(matches!(code, Some(0 | 3)), "{format} {question:?}: {code:?} {said}");
             assert!(!said.contains("panicked") && !said.contains("pipe"), "{format} {question:?}: {said}");
         }
@@ -212,7 +216,7 @@ fn a_backfill_stopped_early_is_not_borne_and_says_how_to_go_on() {
     small.node.stop();
     let out = |small: &SmallIndex| {
         let running = small.program.spawn(&["backfill"]);
-        // It waits for the node; there is nothing else to see it by.
+        // Only time shows that it waits for the node.
         std::thread::sleep(Duration::from_millis(700));
         running.int();
         running.wait(Duration::from_secs(20))
@@ -244,9 +248,9 @@ fn a_node_that_is_down_is_an_answer_of_status_and_a_problem_of_check() {
 fn a_node_of_another_chain_or_without_rest_is_refused_with_advice() {
     let node = Bitcoind::regtest_with(&["-rest=0"]);
     let home = Program::bare();
-    std::fs::write(home.home().join("list.txt"), format!("{UNLISTED}\nscript:51\n")).expect("the folder is ours");
+    std::fs::write(home.home().join("list.txt"), format!("{UNLISTED}\nscript:51\n")).expect("a file of the test");
     let list = home.home().join("list.txt");
-    let list = list.to_str().expect("tests use plain paths");
+    let list = text(&list);
     let program = Program::new(&node, home.home().join("index"));
     check(
         &program,
@@ -257,7 +261,7 @@ fn a_node_of_another_chain_or_without_rest_is_refused_with_advice() {
     );
     let cookie = node.cookie_file();
     let url = node.rpc_url();
-    let common = ["--rpc-url", &url, "--rpc-cookie-file", cookie.to_str().expect("tests use plain paths")];
+    let common = ["--rpc-url", &url, "--rpc-cookie-file", text(&cookie)];
     let other = Program::bare().with(&common).with(&["--watch", list]);
     check(
         &other,
@@ -281,7 +285,7 @@ fn a_pruned_node_stops_a_backfill_at_once_with_the_lowest_height_it_has() {
     let lowest = node.rpc("getblockchaininfo", serde_json::json!([]))["pruneheight"].clone();
     let home = Program::bare();
     let program = Program::new(&node, home.home().join("index"));
-    std::fs::write(program.home().join("list.txt"), address).expect("the folder is ours");
+    std::fs::write(program.home().join("list.txt"), address).expect("a file of the test");
     let said = format!("it has blocks from {lowest} on");
     check(&program, &[(&["--watch", "list.txt", "backfill"], 1, &said), (&["--watch", "list.txt", "check"], 1, &said)]);
     let from = lowest.as_u64().expect("a height").to_string();

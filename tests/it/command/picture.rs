@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use coinhound::output::picture::{Caption, Drawing, draw};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
 use crate::support::browser::Browser;
 use crate::support::dot;
 use crate::support::hand_traces::{peel_chain, states, strange};
 use crate::support::sample_traces::SampleTheft;
-use coinhound::output::picture::{Caption, Drawing, draw};
-use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const COMMAND: &str = "coinhound --watch fbi.txt trace 'label:Made-up theft' --rule haircut --rule fifo --format html";
 

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::support::bitcoind::Bitcoind;
-use crate::support::program::Program;
-use crate::support::small_index::{PAYER, SmallIndex, UNLISTED};
 use coinhound::config::{ConfigError, Flags, LIST_SETTINGS, SETTINGS, Settings};
 use tempfile::TempDir;
 
-/// Every key with three values that it takes and that aren't its default.
+use crate::support::bitcoind::Bitcoind;
+use crate::support::files::text;
+use crate::support::program::Program;
+use crate::support::small_index::{PAYER, SmallIndex, UNLISTED};
+
+/// Every key with three valid values that aren't its default.
 const VALUES: [(&str, [&str; 3]); 15] = [
     ("node.chain", ["regtest", "signet", "testnet4"]),
     ("node.datadir", ["/a", "/b", "/c"]),
@@ -27,8 +29,8 @@ const VALUES: [(&str, [&str; 3]); 15] = [
     ("log.format", ["json", "text", "json"]),
 ];
 
-/// What the settings have under a key, as one would type it.
-fn text(settings: &Settings, key: &str) -> Option<String> {
+/// The value of a key, as typed on the command line.
+fn value(settings: &Settings, key: &str) -> Option<String> {
     let node = &settings.node;
     let path =
         |path: &Option<coinhound::node::Given<PathBuf>>| path.as_ref().map(|path| path.value.display().to_string());
@@ -56,6 +58,7 @@ fn text(settings: &Settings, key: &str) -> Option<String> {
     }
 }
 
+/// A home folder.
 struct Home(TempDir);
 
 impl Home {
@@ -66,13 +69,13 @@ impl Home {
     /// Writes a file, with the folders above it.
     fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is ours");
-        std::fs::write(&path, text).expect("the folder is ours");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a file of the test");
+        std::fs::write(&path, text).expect("a file of the test");
         path
     }
 
     fn load(&self, flags: &Flags, environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        let home = self.0.path().to_str().expect("tests use plain paths").to_owned();
+        let home = text(self.0.path()).to_owned();
         let lookup = |name: &str| {
             let found = environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
             found.or_else(|| (name == "HOME").then(|| home.clone()))
@@ -94,25 +97,25 @@ fn one_key(key: &str, value: &str) -> String {
 
 #[test]
 fn flag_beats_environment_beats_file_beats_default_for_every_key() {
-    assert_eq!(VALUES.map(|(key, _)| key), SETTINGS.map(|setting| setting.key), "every key is looked at");
+    assert_eq!(VALUES.map(|(key, _)| key), SETTINGS.map(|setting| setting.key), "a key is missing here");
     for (key, [by_file, by_environment, by_flag]) in VALUES {
         let home = Home::new();
-        let default = text(&home.load(&Flags::default(), &[]).expect("defaults"), key);
+        let default = value(&home.load(&Flags::default(), &[]).expect("defaults"), key);
         let config = Some(home.write("settings.toml", &one_key(key, by_file)));
         let variable = format!("COINHOUND_{}", key.replace('.', "_").to_uppercase());
         let environment = [(variable.as_str(), by_environment)];
         let mut flags = Flags { config, ..Flags::default() };
-        let file = text(&home.load(&flags, &[]).expect(key), key);
+        let file = value(&home.load(&flags, &[]).expect(key), key);
         assert_eq!(file.as_deref(), Some(by_file), "{key}");
-        assert_ne!(file, default, "{key}: the file's value shows");
-        assert_eq!(text(&home.load(&flags, &environment).expect(key), key).as_deref(), Some(by_environment), "{key}");
+        assert_ne!(file, default, "{key}: the file's value has no effect");
+        assert_eq!(value(&home.load(&flags, &environment).expect(key), key).as_deref(), Some(by_environment), "{key}");
         flags.values.insert(key, by_flag.to_owned());
-        assert_eq!(text(&home.load(&flags, &environment).expect(key), key).as_deref(), Some(by_flag), "{key}");
+        assert_eq!(value(&home.load(&flags, &environment).expect(key), key).as_deref(), Some(by_flag), "{key}");
     }
 }
 
 #[test]
-fn the_flags_and_variables_of_the_contract_arrive_under_their_keys() {
+fn flags_and_variables_set_the_keys_that_they_name() {
     let node = Bitcoind::regtest();
     let (folder, cookie) = (node.datadir().display().to_string(), node.cookie_file().display().to_string());
     let url = node.rpc_url();
@@ -143,9 +146,9 @@ fn the_flags_and_variables_of_the_contract_arrive_under_their_keys() {
 }
 
 #[test]
-fn the_file_is_found_in_the_xdg_folder_or_by_name_and_never_in_the_working_directory() {
+fn the_file_is_found_by_xdg_or_by_name_never_in_the_working_folder() {
     let home = Home::new();
-    let folder = home.0.path().to_str().expect("tests use plain paths");
+    let folder = text(home.0.path());
     home.write(".config/coinhound/config.toml", "[scan]\nthreads = 31\n");
     home.write("xdg/coinhound/config.toml", "[scan]\nthreads = 32\n");
     let named = home.write("named.toml", "[scan]\nthreads = 33\n");
@@ -157,13 +160,13 @@ fn the_file_is_found_in_the_xdg_folder_or_by_name_and_never_in_the_working_direc
         (Flags::default(), vec![("XDG_CONFIG_HOME", "xdg")], 31),
         (flags, vec![("XDG_CONFIG_HOME", xdg.as_str())], 33),
     ] {
-        assert_eq!(home.load(&flags, &environment).expect("it reads").threads, threads);
+        assert_eq!(home.load(&flags, &environment).expect("it is readable").threads, threads);
     }
     let program = Program::bare();
     for name in ["config.toml", "coinhound.toml", "coinhound/config.toml", ".config/config.toml"] {
         let path = program.home().join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is ours");
-        std::fs::write(path, "a stranger's file, which isn't even TOML").expect("the folder is ours");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a file of the test");
+        std::fs::write(path, "a stranger's file, which isn't even TOML").expect("a file of the test");
     }
     let out = program.run(&["status"]);
     assert!(out.stderr.contains("no index") && out.stderr.contains("data/coinhound/main"), "{out:?}");
@@ -180,31 +183,31 @@ fn the_index_lies_in_the_xdg_data_folder_by_chain() {
         assert_eq!(settings.index, folder.join(".local/share/coinhound").join(chain), "{typed}");
         assert_eq!(settings.node.chain.value.name(), chain);
     }
-    let settings = home.load(&Flags::default(), &[("XDG_DATA_HOME", "/data")]).expect("it reads");
+    let settings = home.load(&Flags::default(), &[("XDG_DATA_HOME", "/data")]).expect("it is readable");
     assert_eq!(settings.index, PathBuf::from("/data/coinhound/main"));
 }
 
 #[test]
-fn relative_paths_in_a_file_count_from_its_folder() {
+fn relative_paths_in_a_file_start_from_its_folder() {
     let home = Home::new();
     let text = "[node]\ndatadir = \"node\"\nrpc_cookie_file = \"/abs\"\n[index]\npath = \"../idx\"\n\
                 [[watchlist]]\npath = \"lists/a,b.txt\"\nrole = \"service\"\nfrom = 7\nlabel = \"x\"\n";
     let config = Some(home.write("etc/c.toml", text));
-    let settings = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it reads");
+    let settings = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it is readable");
     let folder = home.0.path().join("etc");
-    assert_eq!(text_of(&settings, "node.datadir"), folder.join("node").display().to_string());
-    assert_eq!(text_of(&settings, "node.rpc_cookie_file"), "/abs");
+    assert_eq!(value_of(&settings, "node.datadir"), folder.join("node").display().to_string());
+    assert_eq!(value_of(&settings, "node.rpc_cookie_file"), "/abs");
     assert_eq!(settings.index, folder.join("../idx"));
     assert_eq!(settings.watch[0].path, folder.join("lists/a,b.txt"));
     assert_eq!(settings.watch[0].options.from, Some(7));
 }
 
-fn text_of(settings: &Settings, key: &str) -> String {
-    text(settings, key).expect(key)
+fn value_of(settings: &Settings, key: &str) -> String {
+    value(settings, key).expect(key)
 }
 
 #[test]
-fn wrong_files_are_refused_with_the_place_and_the_nearest_name() {
+fn wrong_files_are_refused_with_the_line_and_the_nearest_name() {
     let home = Home::new();
     for (file, words) in [
         ("nonsense", "line 1"),
@@ -227,21 +230,22 @@ fn wrong_files_are_refused_with_the_place_and_the_nearest_name() {
         assert!(said.contains(words) && said.contains("bad.toml"), "{file}: {said}");
     }
     let program = Program::bare();
-    std::fs::write(program.home().join("bad.toml"), "[node]\nnonsense").expect("the folder is ours");
+    std::fs::write(program.home().join("bad.toml"), "[node]\nnonsense").expect("a file of the test");
     let out = program.run(&["--config", "bad.toml", "status"]);
     assert!(out.code == 2 && out.stderr.contains("line 2") && !out.stderr.contains("\\u{a}"), "{out:?}");
 }
 
 #[test]
-fn lists_are_named_with_options_after_commas_and_add_to_those_of_the_file() {
+fn lists_of_the_command_line_have_options_and_add_to_those_of_the_file() {
     let small = SmallIndex::without_index(20);
     let odd = small.program.home().join("odd, name=1,x.csv");
-    std::fs::write(&odd, format!("{UNLISTED}\n")).expect("the folder is ours");
+    std::fs::write(&odd, format!("{UNLISTED}\n")).expect("a file of the test");
     let typed = format!("{},label=From a, b,from=5,format=plain,role=flagged", odd.display());
     let file = small.program.home().join("config/coinhound/config.toml");
-    std::fs::create_dir_all(file.parent().expect("a folder")).expect("the folder is ours");
-    std::fs::write(small.program.home().join("config/coinhound/more.txt"), "script:51 by file\n").expect("ours");
-    std::fs::write(&file, "[[watchlist]]\npath = \"more.txt\"\n").expect("the folder is ours");
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("a file of the test");
+    std::fs::write(small.program.home().join("config/coinhound/more.txt"), "script:51 by file\n")
+        .expect("a file of the test");
+    std::fs::write(&file, "[[watchlist]]\npath = \"more.txt\"\n").expect("a file of the test");
     let out = small.program.run(&["--watch", &typed, "backfill"]);
     assert_eq!(out.code, 0, "{out:?}");
     let (_, list) = small.program.json(&["--watch", &typed, "watch", "list"]);
@@ -259,7 +263,7 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
     let home = Home::new();
     let config = Some(home.write("as-it-is.toml", example));
     let defaults = home.load(&Flags::default(), &[]).expect("defaults");
-    let as_it_is = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it reads");
+    let as_it_is = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it is readable");
     // A setting's line is `# key = value`; what explains it has a second blank or no equals sign.
     let setting = |line: &&str| {
         let rest = line.strip_prefix("# ").unwrap_or_default();
@@ -281,7 +285,7 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
     }
     assert!(settings.len() >= SETTINGS.len() + LIST_SETTINGS.len(), "{settings:?}");
     let config = Some(home.write("uncommented.toml", &uncommented));
-    let uncommented = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it reads");
+    let uncommented = home.load(&Flags { config, ..Flags::default() }, &[]).expect("it is readable");
     // Those whose default depends on the machine, the node or the index say so, and show an example.
     let shown_only = [
         "node.datadir",
@@ -296,9 +300,9 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
         "trace.track",
     ];
     for key in SETTINGS.map(|setting| setting.key) {
-        assert_eq!(text(&as_it_is, key), text(&defaults, key), "{key}");
+        assert_eq!(value(&as_it_is, key), value(&defaults, key), "{key}");
         if !shown_only.contains(&key) {
-            assert_eq!(text(&uncommented, key), text(&defaults, key), "{key}");
+            assert_eq!(value(&uncommented, key), value(&defaults, key), "{key}");
         }
     }
     assert!(as_it_is.watch.is_empty());

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use coinhound::index::{Family, Writer};
+
 use crate::support::bitcoind::Bitcoind;
 use crate::support::files::text;
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::small_index::{PAYER, SmallIndex};
-use coinhound::index::{Family, Writer};
 
 /// The files of a folder and their content.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

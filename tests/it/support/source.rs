@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::support::chain::outputs;
 use bitcoin::bip158::BlockFilter;
 use bitcoin::block::Header;
 use bitcoin::{Block, BlockHash, TxOut, Txid, consensus};
@@ -13,6 +12,8 @@ use coinhound::node::NodeError;
 use coinhound::scan::Matcher;
 use coinhound::stop::Stop;
 use coinhound::sync::fetch::source::{Connection, FilterAnswer, Filtering, Judge, Source, Spent};
+
+use crate::support::chain::outputs;
 
 /// One chain from genesis on, with the outputs that each of its blocks spends.
 pub struct Branch {

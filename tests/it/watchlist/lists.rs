@@ -1,9 +1,11 @@
-//! Lists that change, overlap, or hold rows that can't be read: what the index refuses, takes over, and says.
+//! Lists that change, overlap, or have unreadable rows.
 
 use std::fs;
 
-use crate::support::small_index::{PAYER, SERVICE, SmallIndex};
 use serde_json::{Value, json};
+
+use crate::support::program::Program;
+use crate::support::small_index::{PAYER, SERVICE, SmallIndex};
 
 /// The answer to `watch list`, with these lists.
 fn entries(small: &SmallIndex) -> Vec<Value> {
@@ -19,7 +21,7 @@ fn labels(small: &SmallIndex, script: &str) -> Value {
 }
 
 #[test]
-fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
+fn changed_labels_remarks_and_order_need_no_sweep() {
     let small = SmallIndex::at(50);
     let digest = small.program.json(&["digest"]).1["digest"].clone();
     let versions = [
@@ -28,14 +30,14 @@ fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
         format!("label,descriptor\nMoved,{PAYER}\n"),
     ];
     for text in versions {
-        fs::write(&small.list, &text).expect("ours");
-        assert_eq!(small.program.run(&["history", PAYER]).code, 3, "until it is taken in: {text}");
+        fs::write(&small.list, &text).expect("a file of the test");
+        assert_eq!(small.program.run(&["history", PAYER]).code, 3, "before the list is indexed: {text}");
         let (code, answer) = small.program.json(&["backfill"]);
         assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "{text}: {answer}");
         let label = if text.contains("Moved") { "Moved" } else { "Renamed" };
         let (code, answer) = small.program.json(&["balance", &format!("label:{label}")]);
         assert_eq!((code, &answer["rows"][0]["labels"]), (0, &json!([label])), "{text}");
-        assert_eq!(small.program.json(&["digest"]).1["digest"], digest, "labels are no part of the digest");
+        assert_eq!(small.program.json(&["digest"]).1["digest"], digest, "labels changed the digest");
     }
 }
 
@@ -43,9 +45,9 @@ fn other_labels_remarks_and_order_are_taken_over_without_a_sweep() {
 fn a_list_that_moved_is_the_same_list() {
     let small = SmallIndex::at(20);
     let elsewhere = small.program.home().join("moved.csv");
-    fs::rename(&small.list, &elsewhere).expect("ours");
-    std::os::unix::fs::symlink(&elsewhere, &small.list).expect("ours");
-    assert_eq!(small.program.run(&["history", PAYER]).code, 0, "the same content");
+    fs::rename(&small.list, &elsewhere).expect("a file of the test");
+    std::os::unix::fs::symlink(&elsewhere, &small.list).expect("a file of the test");
+    assert_eq!(small.program.run(&["history", PAYER]).code, 0, "a list with the same content");
     let (code, answer) = small.program.json(&["backfill"]);
     assert_eq!((code, &answer["blocks_read"]), (0, &json!(0)), "{answer}");
     let rows = entries(&small);
@@ -57,8 +59,9 @@ fn a_list_that_moved_is_the_same_list() {
 fn a_script_on_several_lists_keeps_every_label_once() {
     let small = SmallIndex::without_index(20);
     let home = small.program.home();
-    fs::write(home.join("b.txt"), format!("{PAYER} From B\n{PAYER} From B\n{PAYER} Also B\n")).expect("ours");
-    fs::write(home.join("c.txt"), format!("{PAYER}\n{SERVICE} Seized\n")).expect("ours");
+    fs::write(home.join("b.txt"), format!("{PAYER} From B\n{PAYER} From B\n{PAYER} Also B\n"))
+        .expect("a file of the test");
+    fs::write(home.join("c.txt"), format!("{PAYER}\n{SERVICE} Seized\n")).expect("a file of the test");
     let lists = ["--watch", "b.txt", "--watch", "c.txt"];
     let (_, checked) = small.program.json(&["watch", "check", "b.txt"]);
     assert_eq!((&checked["files"][0]["accepted"], &checked["files"][0]["duplicates"]), (&json!(2), &json!(1)));
@@ -74,7 +77,7 @@ fn a_script_on_several_lists_keeps_every_label_once() {
     let both = rows.iter().find(|row| row["address"] == SERVICE).expect("an entry");
     assert_eq!(both["roles"], json!(["flagged", "service"]));
     assert_eq!(labels(&small, SERVICE).as_array().map(Vec::len), Some(2));
-    // Flagged too, so its history is known; overlapping targets count once.
+    // The service is flagged too, so its history is known; overlapping targets count once.
     let arguments = [&lists[..], &["balance", SERVICE, "label:Seized", "label:An exchange"]].concat();
     let (code, answer) = small.program.json(&arguments);
     assert_eq!((code, answer["rows"].as_array().map(Vec::len)), (0, Some(1)), "{answer}");
@@ -82,10 +85,10 @@ fn a_script_on_several_lists_keeps_every_label_once() {
 }
 
 #[test]
-fn rows_that_cannot_be_read_make_all_incomplete_until_they_are_accepted() {
+fn unreadable_rows_make_answers_incomplete_until_they_are_accepted() {
     let small = SmallIndex::without_index(20);
-    let text = fs::read_to_string(&small.list).expect("ours");
-    fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyZ,mistyped\n")).expect("ours");
+    let text = fs::read_to_string(&small.list).expect("a file of the test");
+    fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyZ,mistyped\n")).expect("a file of the test");
     let out = small.program.run(&["backfill"]);
     assert!(out.code == 0 && out.stderr.contains("1 rows could not be read"), "{out:#?}");
     let state = |arguments: &[&str]| {
@@ -95,35 +98,35 @@ fn rows_that_cannot_be_read_make_all_incomplete_until_they_are_accepted() {
     };
     for command in ["balance", "history", "coins"] {
         assert_eq!(state(&[command, "all"]), (3, false, 1), "{command}");
-        assert_eq!(state(&[command, PAYER]), (0, true, 1), "{command}: the row is none of this target's business");
+        assert_eq!(state(&[command, PAYER]), (0, true, 1), "{command}: the row doesn't concern this target");
     }
     assert_eq!(state(&["status"]), (0, false, 1));
     assert_eq!(small.program.run(&["backfill"]).code, 0);
-    assert_eq!(state(&["balance", "all"]), (3, false, 1), "another run accepts nothing");
+    assert_eq!(state(&["balance", "all"]), (3, false, 1), "another run without permission");
     assert_eq!(small.program.run(&["backfill", "--accept-quarantined"]).code, 0);
     assert_eq!(state(&["balance", "all"]), (0, true, 1));
     assert_eq!(state(&["status"]), (0, true, 1));
     assert_eq!(small.program.run(&["backfill"]).code, 0);
-    assert_eq!(state(&["balance", "all"]), (0, true, 1), "it is remembered with the list");
-    fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyQ,another\n")).expect("ours");
+    assert_eq!(state(&["balance", "all"]), (0, true, 1), "the permission is stored with the list");
+    fs::write(&small.list, format!("{text}1BoatSLRHtKNngkdXEeobR76b53LETtpyQ,another\n")).expect("a file of the test");
     assert_eq!(small.program.run(&["backfill"]).code, 0);
-    assert_eq!(state(&["balance", "all"]), (3, false, 1), "what was accepted was another list");
+    assert_eq!(state(&["balance", "all"]), (3, false, 1), "the permission was for another list");
 }
 
 #[test]
-fn questions_without_configured_lists_go_by_the_files_that_were_taken_in() {
+fn questions_without_lists_use_the_files_that_were_indexed() {
     let small = SmallIndex::at(20);
-    let bare = crate::support::program::Program::new(&small.node, small.program.index());
+    let bare = Program::new(&small.node, small.program.index());
     assert_eq!(bare.run(&["history", PAYER]).code, 0);
-    let text = fs::read_to_string(&small.list).expect("ours");
-    fs::write(&small.list, format!("{text}# a remark\n")).expect("ours");
+    let text = fs::read_to_string(&small.list).expect("a file of the test");
+    fs::write(&small.list, format!("{text}# a remark\n")).expect("a file of the test");
     let (code, answer) = bare.json(&["history", PAYER]);
     assert_eq!((code, &answer["coverage"]["lists_changed"]), (3, &json!(true)));
     let table = bare.run(&["history", PAYER]).stdout;
     assert!(table.contains("are not those the index took in"), "{table}");
-    fs::remove_file(&small.list).expect("ours");
-    assert_eq!(bare.run(&["history", PAYER]).code, 0, "a file that has gone says nothing");
+    fs::remove_file(&small.list).expect("a file of the test");
+    assert_eq!(bare.run(&["history", PAYER]).code, 0, "a removed file is ignored");
     let out = bare.run(&["backfill"]);
     assert!(out.code == 0 && out.stderr.contains("scanning for the entries"), "{out:#?}");
-    assert_eq!(small.program.run(&["backfill"]).code, 1, "a configured list that has gone stops the run");
+    assert_eq!(small.program.run(&["backfill"]).code, 1, "a configured list is missing");
 }
