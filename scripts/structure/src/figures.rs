@@ -165,3 +165,50 @@ fn share(part: usize, whole: usize, of: &str) -> String {
 fn row<const N: usize>(table: &mut String, cells: [String; N]) {
     _ = writeln!(table, "| {} |", cells.join(" | "));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(files: &[(&str, &str)]) -> Sources {
+        files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_page_counts_code_unit_tests_and_tests_apart() {
+        let src = sources(&[
+            (
+                "lib.rs",
+                "pub mod a; pub mod index;\n// Why.\nfn wide(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) {}\n",
+            ),
+            ("a/mod.rs", "mod b;\n#[cfg(test)]\nmod tests;\npub struct Same(b::Other);\n"),
+            (
+                "a/b.rs",
+                "pub struct Other(super::Same);\nfn f() { let g = || crate::index::Family::Coins; let h = 1; }\n",
+            ),
+            ("a/tests.rs", "struct Same;\nfn t() { let g = || 1; }\n"),
+            ("index.rs", "pub enum Family { Coins }\nfn f() { Family::Coins; }\n"),
+        ]);
+        let page = page(&src, &sources(&[("it/main.rs", "struct Twice; mod m { struct Twice; }\n")])).unwrap();
+        let expected = [
+            "| src/a/ | 3 | 8 |",
+            "| tests/it/ | 1 | 1 |",
+            "| lines | 11 | 2 | 1 |",
+            "| functions | 3 | 1 | 0 |",
+            "| longest function, lines | 1 (wide) | 1 (t) | - |",
+            "| functions of 7 parameters and more | 1 | 0 | 0 |",
+            "| type names of more than one type | 0 | 0 | 1 |",
+            "| closures bound to a name | 1 (50.0 % of 2 `let`) | 1 (100.0 % of 1 `let`) | 0 (0.0 % of 0 `let`) |",
+            "| comments | 1 (10.0 % of 10 code lines) | 0 (0.0 % of 2 code lines) | 0 (0.0 % of 1 code lines) |",
+            "| `Family::` outside index/ | 1 | 0 | - |",
+            "| circles between files | 1 (2 files) | - | - |",
+            "Functions of 7 parameters and more: wide (7, src/lib.rs:3)",
+            "Type names of more than one type, tests: Twice 2",
+            "Type names of more than one type, between these three: Same",
+            "Circle: a/b.rs, a/mod.rs form a circle:",
+        ];
+        for line in expected {
+            assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+        }
+    }
+}
