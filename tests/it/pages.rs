@@ -74,6 +74,42 @@ fn every_link_leads_somewhere() {
     }
 }
 
+#[test]
+fn every_function_that_a_page_names_with_its_file_is_in_that_file() {
+    let mut seen = 0;
+    for (page, text) in pages() {
+        let quoted: Vec<&str> = text.split('`').collect();
+        for part in quoted.windows(3) {
+            let [name, between, file] = part else { continue };
+            let is_name = name.bytes().all(|letter| letter == b'_' || letter.is_ascii_alphanumeric());
+            if is_name && matches!(between.trim(), "in" | "in [") && file.starts_with("src/") {
+                let source = fs::read_to_string(root().join(file)).unwrap_or_default();
+                let found =
+                    ["fn ", "struct ", "enum ", "const "].iter().any(|kind| source.contains(&[*kind, *name].concat()));
+                assert!(found, "{} has {name} in {file}, which is not there", page.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 5, "the pages name only {seen} functions");
+}
+
+#[test]
+fn every_test_that_a_page_names_is_there() {
+    let tests = source(&root().join("src")) + &source(&root().join("tests"));
+    for (page, text) in pages() {
+        let is_name =
+            |word: &&str| word.len() > 20 && word.bytes().all(|letter| letter == b'_' || letter.is_ascii_lowercase());
+        for name in text.split('`').skip(1).step_by(2).filter(is_name).filter(|name| name.matches('_').count() > 3) {
+            assert!(
+                tests.contains(&format!("fn {name}(")),
+                "{} names the test {name}, which is not there",
+                page.display()
+            );
+        }
+    }
+}
+
 /// The source, as one text.
 fn source(folder: &Path) -> String {
     let mut text = String::new();
