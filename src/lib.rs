@@ -48,6 +48,10 @@
 //! print!, println!, eprint!, eprintln!                  only in output/
 //! std::io::stdout, std::io::stderr                      only in output/
 //! std::env, std::fs, std::net, std::thread, std::time   never in chain/, scan/, trace/, watchlist/
+//! sync::sweep                                           never in sync/apply/, sync/fetch/, sync/plan/
+//! sync::apply                                           never in sync/fetch/, sync/plan/
+//! sync::fetch, node, std::thread                        never in sync/plan/
+//! index                                                 never in sync/fetch/
 //! ```
 
 pub mod audit;
