@@ -16,8 +16,9 @@ use crate::output::progress::Progress;
 use crate::query::status::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
-use crate::sync::plan::change::{Change, Wanted, plan};
+use crate::sync::plan::change::{Change, plan};
 use crate::sync::plan::needs::Needs;
+use crate::sync::plan::wanted::Wanted;
 use crate::sync::sweep::sweeper::Sweeper;
 
 #[derive(Serialize)]
@@ -102,7 +103,7 @@ fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
         from: Some(0),
         blocks_from: None,
     };
-    let entries = wanted.lists.as_ref().map(|(entries, _)| entries);
+    let entries = wanted.lists.as_ref().map(|lists| &lists.entries);
     if folder_state(&settings.index)? == FolderState::Absent {
         answer.new = entries.map_or(0, |entries| entries.len());
         answer.blocks_from = entries.and_then(|entries| Needs::of_entries(entries).blocks_from);

@@ -18,8 +18,9 @@ use crate::query::Coverage;
 use crate::query::status::whole_coverage;
 use crate::stop::Stop;
 use crate::sync::fetch::node_source::FilterLane;
-use crate::sync::plan::change::{Entries, Wanted, plan};
+use crate::sync::plan::change::plan;
 use crate::sync::plan::needs::Needs;
+use crate::sync::plan::wanted::{Lists, Wanted};
 use crate::watchlist::Report;
 use crate::watchlist::entries::merge;
 
@@ -92,7 +93,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         }
     }
     let entries = merge(read, 0);
-    let missing = ask_index(context, (entries, taken), &mut answer).unwrap_or_else(|error| {
+    let missing = ask_index(context, Lists { entries, taken }, &mut answer).unwrap_or_else(|error| {
         problems.push(error.to_string());
         Missing::default()
     });
@@ -115,13 +116,13 @@ struct Missing {
 }
 
 /// Asks the index what a backfill with these lists would read.
-fn ask_index(context: &Context, lists: (Entries, TakenLists), answer: &mut CheckAnswer) -> Result<Missing, Error> {
+fn ask_index(context: &Context, lists: Lists, answer: &mut CheckAnswer) -> Result<Missing, Error> {
     let settings = &context.settings;
     if folder_state(&settings.index)? == FolderState::Absent {
         if settings.watch.is_empty() {
             return Err(start::nothing_to_scan_for());
         }
-        return Ok(Missing { next: 0, block: Needs::of_entries(&lists.0).blocks_from.unwrap_or(0) });
+        return Ok(Missing { next: 0, block: Needs::of_entries(&lists.entries).blocks_from.unwrap_or(0) });
     }
     let snapshot = context.snapshot()?;
     answer.index.exists = true;

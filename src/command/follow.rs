@@ -14,7 +14,7 @@ use crate::cli;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::index::Writer;
-use crate::lists::watch::{ListWatch, Lists, Terms};
+use crate::lists::watch::{ListWatch, Terms};
 use crate::lock::lock;
 use crate::node::{Node, NodeError};
 use crate::output::progress::Progress;
@@ -22,7 +22,8 @@ use crate::query::events::last_seq;
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::apply::batch::Tally;
-use crate::sync::plan::change::{Wanted, WantedTrace, plan};
+use crate::sync::plan::change::plan;
+use crate::sync::plan::wanted::{Lists, Wanted, WantedTrace};
 use crate::sync::sweep::run::{Interrupts, Observer};
 use crate::sync::sweep::sweeper::Sweeper;
 
@@ -136,15 +137,15 @@ fn start_list_watch(
         accept_quarantined: args.entries.accept_quarantined,
         accept_shrink: false,
     };
-    let (watch, Lists { entries, taken }) = ListWatch::new(&settings.watch, terms, Instant::now())?;
-    wanted.lists = Some((entries, taken));
+    let (watch, lists) = ListWatch::new(&settings.watch, terms, Instant::now())?;
+    wanted.lists = Some(lists);
     Ok(Some(watch))
 }
 
 /// Takes in lists that changed. A running program never forgets an entry and never follows coins less far: that is refused with a
 /// warning, and the index stays as it is.
 fn take_in(writer: &Writer, lists: Lists, trace: &WantedTrace) {
-    let wanted = Wanted { lists: Some((lists.entries, lists.taken)), trace: trace.clone(), ..Wanted::default() };
+    let wanted = Wanted { lists: Some(lists), trace: trace.clone(), ..Wanted::default() };
     match plan(writer, &wanted).and_then(|plan| Ok(plan.apply(writer).map(|()| plan)?)) {
         Ok(plan) => start::log_changes(&plan),
         Err(error) => tracing::warn!("the changed lists were not taken in: {error}"),

@@ -15,9 +15,10 @@ use crate::node::{Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
 use crate::stop::Stop;
 use crate::sync::apply::batch::Tally;
 use crate::sync::fetch::node_source::{FilterLane, NodeSource};
-use crate::sync::plan::change::{Change, Plan, Wanted};
+use crate::sync::plan::change::{Change, Plan};
 use crate::sync::plan::needs::Needs;
 use crate::sync::plan::open::open;
+use crate::sync::plan::wanted::{Lists, Wanted};
 use crate::sync::sweep::run::Pace;
 use crate::watchlist::entries::merge;
 
@@ -58,11 +59,11 @@ impl Contact {
 
     /// Opens the index of the settings, or makes it, and applies the changes of lists and settings.
     pub fn open(&self, settings: &Settings, wanted: &Wanted) -> Result<Writer, Error> {
-        if let Some((entries, _)) = &wanted.lists
+        if let Some(lists) = &wanted.lists
             && folder_state(&settings.index)? == FolderState::Absent
         {
             // Before the folder is made: a run that can't start leaves nothing behind.
-            check_blocks_served(&self.info, Needs::of_entries(entries))?;
+            check_blocks_served(&self.info, Needs::of_entries(&lists.entries))?;
         }
         if wanted.lists.is_none() {
             tracing::info!("no list is configured: scanning for the entries of the index");
@@ -162,7 +163,7 @@ pub(super) fn wanted(settings: &Settings, from: Option<Height>, accept_quarantin
         taken.files.push(lists::taken(&list, file));
         read.push(list);
     }
-    wanted.lists = Some((merge(read, from.unwrap_or(0)), taken));
+    wanted.lists = Some(Lists { entries: merge(read, from.unwrap_or(0)), taken });
     Ok(wanted)
 }
 

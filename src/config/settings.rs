@@ -8,7 +8,7 @@ use super::lists::WatchFile;
 use crate::chain::Chain;
 use crate::node;
 use crate::output::log::LogFormat;
-use crate::sync::plan::change::WantedTrace;
+use crate::sync::plan::wanted::WantedTrace;
 
 /// The settings, resolved.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use crate::chain::{Chain, Height};
 use crate::config::WatchFile;
 use crate::error::Error;
 use crate::index::meta::{TakenList, TakenLists};
-use crate::sync::plan::change::Entries;
+use crate::sync::plan::wanted::Lists;
 use crate::watchlist::entries::merge;
 use crate::watchlist::{self, List};
 
@@ -26,15 +26,6 @@ const QUIET_IF_CUT: Duration = Duration::from_secs(30);
 const DOUBT: Duration = Duration::from_secs(5);
 /// A file that keeps changing for so long is reported as not up to date.
 const RESTLESS: Duration = Duration::from_secs(30);
-
-/// The content of all lists, each as it was when it was last usable.
-#[derive(Clone, Debug)]
-pub struct Lists {
-    /// All lists merged, one entry per script.
-    pub entries: Entries,
-    /// The record that an index keeps of the files.
-    pub taken: TakenLists,
-}
 
 /// The terms on which lists are taken in.
 #[derive(Clone, Copy, Debug)]

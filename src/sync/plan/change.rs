@@ -4,8 +4,7 @@
 //! tighter gates, a new service). Either way one sweep begins at the lowest height where it can matter, and goes over the records
 //! from there and over the blocks that new entries need. What shrinks the index needs the user's word.
 
-use std::collections::BTreeMap;
-
+use super::wanted::{Entries, Lists, Wanted};
 use crate::chain::{Height, ScriptHash};
 use crate::index::entries::{EntryRow, Lowered};
 use crate::index::keys::TxPosition;
@@ -14,53 +13,8 @@ use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
 use crate::index::values::Record;
 use crate::index::{IndexError, ReadRows, Result, ScriptCoin, Touch, View, Writer};
 use crate::sync::SyncError;
-use crate::trace::Rule;
 use crate::watchlist::entries::Entry;
 use crate::watchlist::{Label, Role};
-
-/// Entries by the hash of their script.
-pub type Entries = BTreeMap<ScriptHash, Entry>;
-
-/// What lists and settings ask for.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// The entries of the lists, and which lists they are; `None` leaves the entries as they are.
-    pub lists: Option<(Entries, TakenLists)>,
-    /// How far coins are to be followed.
-    pub trace: WantedTrace,
-    /// Whether entries that no list names any more are dropped.
-    pub forget: bool,
-    /// Whether a list may lose more than a tenth of its rows, and gates may tighten.
-    pub accept_shrink: bool,
-}
-
-/// How far coins are to be followed; a `None` leaves a parameter as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WantedTrace {
-    /// The tracked rules.
-    pub rules: Option<Vec<Rule>>,
-    /// Coins with less taint are not followed; satoshis.
-    pub min_taint_sat: Option<u64>,
-    /// Coins further from their source are not followed; `Some(None)` for no limit.
-    pub max_hops: Option<Option<u32>>,
-}
-
-impl WantedTrace {
-    /// The parameters wanted, for an index that has `known`.
-    pub fn over(&self, known: &TraceParameters) -> TraceParameters {
-        let default = TraceParameters::default();
-        // An index that tracked nothing so far tracks what a new one does.
-        let rules = if known.rules.is_empty() { default.rules } else { known.rules.clone() };
-        let mut rules = self.rules.clone().unwrap_or(rules);
-        rules.sort_unstable();
-        rules.dedup();
-        TraceParameters {
-            rules,
-            min_taint_sat: self.min_taint_sat.unwrap_or(known.min_taint_sat).max(1),
-            max_hops: self.max_hops.unwrap_or(known.max_hops),
-        }
-    }
-}
 
 /// What happens to one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +153,7 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
     }
     let mut planner = Planner { view, sweeps: view.sweeps()?, forget: wanted.forget, changed: Vec::new(), start: None };
     let mut taken = None;
-    if let Some((entries, lists)) = &wanted.lists {
+    if let Some(Lists { entries, taken: lists }) = &wanted.lists {
         let before = meta::lists(view)?;
         if !wanted.accept_shrink {
             before.check_shrink(lists).map_err(|(path, before, now)| SyncError::ListShrank { path, before, now })?;

@@ -5,3 +5,4 @@ pub mod interest;
 pub mod needs;
 pub mod open;
 pub mod schedule;
+pub mod wanted;

@@ -1,6 +1,6 @@
 //! Which parts of the chain must be read.
 
-use super::change::Entries;
+use super::wanted::Entries;
 use crate::chain::Height;
 use crate::index::{Result, View};
 use crate::watchlist::Role;

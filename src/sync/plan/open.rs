@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::change::{self, Plan, Wanted, row};
+use super::change::{self, Plan, row};
+use super::wanted::{Lists, Wanted};
 use crate::index::entries::EntryRow;
 use crate::index::meta::{self, Identity, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
@@ -57,7 +58,7 @@ pub fn open_existing(path: &Path, identity: &Identity) -> Result<Writer, IndexEr
 fn take_afresh(writer: &Writer, wanted: &Wanted, at_once: usize) -> Result<(), IndexError> {
     let mut step = writer.step();
     meta::put_trace(&mut step, &wanted.trace.over(&TraceParameters::default()));
-    if let Some((entries, taken)) = &wanted.lists {
+    if let Some(Lists { entries, taken }) = &wanted.lists {
         for known in writer.entry_heads() {
             let (script, _) = known?;
             if !entries.contains_key(&script) {

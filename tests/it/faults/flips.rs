@@ -10,12 +10,11 @@ use std::sync::{Arc, Mutex};
 
 use coinhound::index::Reader;
 use coinhound::index::digest::digest;
-use coinhound::index::meta::TakenLists;
 use coinhound::query::history::Page;
 use coinhound::query::target::Targets;
 use coinhound::query::{Snapshot, balance, coins, history, status};
-use coinhound::sync::plan::change::Wanted;
 use coinhound::sync::plan::open::open;
+use coinhound::sync::plan::wanted::{Lists, Wanted};
 use coinhound::sync::sweep::run::Pace;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -185,7 +184,7 @@ impl<'a> IndexFiles<'a> {
 
 /// The settings of `FakeNode::sweep`.
 fn wanted(list: &List) -> Wanted {
-    Wanted { lists: Some((entries(list), TakenLists::default())), trace: UNTRACKED, ..Wanted::default() }
+    Wanted { lists: Some(Lists { entries: entries(list), ..Lists::default() }), trace: UNTRACKED, ..Wanted::default() }
 }
 
 /// Everything that an index answers, or the first error.

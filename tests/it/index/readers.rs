@@ -8,7 +8,7 @@ use bitcoin::ScriptBuf;
 use coinhound::index::meta::{TakenLists, TraceParameters, put_lists, put_trace};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
 use coinhound::index::{Family, IndexError, Reader, Writer};
-use coinhound::sync::plan::change::{Wanted, WantedTrace};
+use coinhound::sync::plan::wanted::{Lists, Wanted, WantedTrace};
 use coinhound::sync::sweep::run::Pace;
 use serde_json::{Value, json};
 
@@ -324,7 +324,7 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
             let (mut fewer, script) = (state.clone(), &scripts[number % scripts.len()]);
             fewer.remove(script);
             for list in [fewer, state.clone()] {
-                let lists = Some((entries(&list), TakenLists::default()));
+                let lists = Some(Lists { entries: entries(&list), ..Lists::default() });
                 index.want(Wanted { lists, trace: trace.clone(), forget: true, accept_shrink: true });
                 index.sweep(&MemorySource::on(branch), pace).expect("an honest source");
             }

@@ -9,7 +9,7 @@ use coinhound::index::Family;
 use coinhound::index::View;
 use coinhound::index::keys::TxPosition;
 use coinhound::index::meta::TraceParameters;
-use coinhound::sync::plan::change::Entries;
+use coinhound::sync::plan::wanted::Entries;
 use coinhound::trace::{Part, Rule, Segment};
 use coinhound::watchlist::Role;
 

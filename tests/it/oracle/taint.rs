@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use coinhound::index::meta::TraceParameters;
-use coinhound::sync::plan::change::Entries;
+use coinhound::sync::plan::wanted::Entries;
 use coinhound::trace::{Part, Rule, Segment};
 use coinhound::watchlist::Role;
 

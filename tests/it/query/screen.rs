@@ -8,7 +8,7 @@ use coinhound::chain::BlockId;
 use coinhound::index::Reader;
 use coinhound::query::Snapshot;
 use coinhound::query::screen::{Nobody, Outside, ScreenRow, Screener, Verdict};
-use coinhound::sync::plan::change::WantedTrace;
+use coinhound::sync::plan::wanted::WantedTrace;
 use coinhound::trace::Rule;
 
 use crate::oracle::taint::{self, ListedScript};

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use bitcoin::{Amount, Block, TxOut};
 use coinhound::chain::Height;
-use coinhound::index::meta::TakenLists;
 use coinhound::sync::SyncError;
 use coinhound::sync::fetch::source::Spent;
-use coinhound::sync::plan::change::Wanted;
 use coinhound::sync::plan::open::open;
+use coinhound::sync::plan::wanted::{Lists, Wanted};
 use coinhound::sync::sweep::run::{Outcome, Pace};
 use coinhound::sync::sweep::sweeper::Sweeper;
 
@@ -74,7 +73,7 @@ impl FakeNode {
             }
             Ok(())
         });
-        let lists = Some((entries(list), TakenLists::default()));
+        let lists = Some(Lists { entries: entries(list), ..Lists::default() });
         let wanted = Wanted { lists, trace: UNTRACKED, ..Wanted::default() };
         let (writer, _) = open(path, &identity(), &wanted)?;
         let shared = Arc::new(SharedSource(Arc::clone(&source)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::{Script, ScriptBuf};
 use coinhound::chain::{Chain, ScriptHash};
-use coinhound::sync::plan::change::Entries;
+use coinhound::sync::plan::wanted::Entries;
 use coinhound::watchlist::entries::{Entry, merge};
 use coinhound::watchlist::{Label, ListOptions, Role, read};
 

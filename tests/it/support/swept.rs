@@ -8,13 +8,13 @@ use coinhound::chain::Chain;
 use coinhound::index::digest::digest;
 use coinhound::index::entries::EntryRow;
 use coinhound::index::events::Seen;
-use coinhound::index::meta::{Identity, TakenLists};
+use coinhound::index::meta::Identity;
 use coinhound::index::{Family, View, Writer};
 use coinhound::sync::SyncError;
 use coinhound::sync::apply::batch::Tally;
 use coinhound::sync::apply::disconnect::disconnect;
-use coinhound::sync::plan::change::{Entries, Wanted, WantedTrace};
 use coinhound::sync::plan::open::open;
+use coinhound::sync::plan::wanted::{Entries, Lists, Wanted, WantedTrace};
 use coinhound::sync::sweep::run::{Observer, Outcome, Pace};
 use coinhound::sync::sweep::sweeper::Sweeper;
 use tempfile::TempDir;
@@ -55,7 +55,7 @@ impl SweptIndex {
     /// An index for these entries that follows coins as `trace` says, still without a block.
     pub fn tracking(entries: Entries, trace: &WantedTrace) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the index");
-        let lists = Some((entries, TakenLists::default()));
+        let lists = Some(Lists { entries, ..Lists::default() });
         let wanted = Wanted { lists, trace: trace.clone(), ..Wanted::default() };
         let mut swept = Self { dir, wanted, writer: None };
         swept.reopen();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
 use coinhound::index::meta::TraceParameters;
 use coinhound::query::trace::{CoinRow, RuleAnswer};
-use coinhound::sync::plan::change::WantedTrace;
+use coinhound::sync::plan::wanted::WantedTrace;
 use coinhound::trace::Rule;
 
 use crate::oracle::taint::{self, ListedScript, OracleCoin, OracleTrace, Question};

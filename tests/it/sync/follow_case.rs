@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bitcoin::ScriptBuf;
 use coinhound::audit::verify::verify;
 use coinhound::index::events::{Event, Fact, since};
-use coinhound::index::meta::{TakenLists, TraceParameters};
-use coinhound::sync::plan::change::{Wanted, WantedTrace};
+use coinhound::index::meta::TraceParameters;
+use coinhound::sync::plan::wanted::{Lists, Wanted, WantedTrace};
 use coinhound::sync::sweep::run::Pace;
 use coinhound::trace::Rule;
 
@@ -128,7 +128,7 @@ impl FollowCase {
 
     /// The lists and gates as the sweep is given them, with permission to forget and to shrink.
     pub fn wanted(&self) -> Wanted {
-        let lists = Some((entries(&self.state), TakenLists::default()));
+        let lists = Some(Lists { entries: entries(&self.state), ..Lists::default() });
         Wanted { lists, trace: self.trace.clone(), forget: true, accept_shrink: true }
     }
 

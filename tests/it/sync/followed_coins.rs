@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use coinhound::index::meta::TakenLists;
 use coinhound::sync::fetch::source::Filtering;
-use coinhound::sync::plan::change::{Wanted, WantedTrace, plan};
+use coinhound::sync::plan::change::plan;
+use coinhound::sync::plan::wanted::{Lists, Wanted, WantedTrace};
 use coinhound::sync::sweep::run::{Interrupts, Pace};
 use coinhound::sync::sweep::sweeper::Sweeper;
 use coinhound::trace::Rule;
@@ -180,7 +180,11 @@ fn p2_a_newly_followed_coin_spent_in_its_own_block_is_not_missed() {
     let records = |index: &SweptIndex| records(&index.rows());
     index.sweep(&source, pace).expect("an honest source");
     assert_eq!(records(&index), 2);
-    index.want(Wanted { lists: Some((entries(&state), TakenLists::default())), trace: gates(1), ..Wanted::default() });
+    index.want(Wanted {
+        lists: Some(Lists { entries: entries(&state), ..Lists::default() }),
+        trace: gates(1),
+        ..Wanted::default()
+    });
     index.sweep(&source, pace).expect("an honest source");
     let fresh = SweptIndex::fresh_tracking(&branch, entries(&state), &gates(1));
     assert_eq!(records(&fresh), 4);
