@@ -13,7 +13,7 @@ use crate::lists;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;
-use crate::query::status::whole_coverage;
+use crate::query::coverage::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
 use crate::sync::plan::change::{Change, plan};

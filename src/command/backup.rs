@@ -9,7 +9,7 @@ use crate::index::copy::copy;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::query::Coverage;
-use crate::query::status::whole_coverage;
+use crate::query::coverage::whole_coverage;
 
 #[derive(Serialize)]
 struct BackupAnswer {

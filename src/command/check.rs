@@ -1,9 +1,10 @@
 //! `coinhound check`: reports on node, index and lists, on the lanes that are open, and on the time and space that a backfill takes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 
+use super::open::NODE_PATIENCE;
 use super::{Context, start};
 use crate::chain::{BlockId, Height};
 use crate::error::{Error, Exit};
@@ -15,7 +16,7 @@ use crate::node::{Lane, LaneReport, Node, NodeAccess, NodeInfo, SettingReport};
 use crate::output;
 use crate::output::page::Page;
 use crate::query::Coverage;
-use crate::query::status::whole_coverage;
+use crate::query::coverage::whole_coverage;
 use crate::stop::Stop;
 use crate::sync::fetch::node_source::FilterLane;
 use crate::sync::plan::change::plan;
@@ -24,8 +25,6 @@ use crate::sync::plan::wanted::{Lists, Wanted};
 use crate::watchlist::Report;
 use crate::watchlist::entries::merge;
 
-/// How long to wait for the node: one that is down is reported as a problem.
-const NODE_PATIENCE: Duration = Duration::from_secs(5);
 /// Blocks read to estimate the speed of the node.
 const SAMPLE: u32 = 5;
 

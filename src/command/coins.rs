@@ -1,13 +1,14 @@
 //! `coinhound coins`.
 
 use super::Context;
-use super::history::{page, print_page};
+use super::history::print_page;
 use super::open::Asked;
 use crate::cli::CoinsArgs;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind};
 use crate::query::coins::coins;
+use crate::query::cursor::RowCursor;
 
 const COLUMNS: [Column; 11] = [
     column("outpoint", "outpoint", Kind::Text),
@@ -24,10 +25,10 @@ const COLUMNS: [Column; 11] = [
 ];
 
 pub fn run(context: &Context, args: &CoinsArgs) -> Result<Exit, Error> {
-    let page = page(&args.pages)?;
+    let after = args.pages.after.as_deref().map(RowCursor::parse).transpose()?;
     let asked = Asked::new(context, &args.pages.about)?;
-    let rows = coins(&asked.snapshot, &asked.targets, asked.at, args.unspent, &page)?;
-    print_page(context, &asked.stream(&COLUMNS), rows, page.limit)?;
-    // Coins older than the coverage that nobody spent yet are nobody's knowledge.
+    let rows = coins(&asked.snapshot, &asked.targets, asked.at, args.unspent, after)?;
+    print_page(context, &asked.stream(&COLUMNS), rows, args.pages.limit)?;
+    // The index can't know of coins older than the coverage that are still unspent.
     Ok(Exit::of(asked.coverage.complete && !asked.targets.has_older_coins()))
 }

@@ -10,7 +10,7 @@ use crate::index::digest::digest;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::query::Coverage;
-use crate::query::status::whole_coverage;
+use crate::query::coverage::whole_coverage;
 
 #[derive(Serialize)]
 struct DigestAnswer {

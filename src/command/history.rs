@@ -10,8 +10,9 @@ use crate::cli::HistoryArgs;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
-use crate::query::history::{Cursor, Page, history};
-use crate::query::{QueryError, Rows};
+use crate::query::Rows;
+use crate::query::cursor::RowCursor;
+use crate::query::history::history;
 
 const COLUMNS: [Column; 13] = [
     column("height", "height", Kind::Number),
@@ -30,28 +31,23 @@ const COLUMNS: [Column; 13] = [
 ];
 
 pub fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Error> {
-    let page = page(args)?;
+    let after = args.after.as_deref().map(RowCursor::parse).transpose()?;
     let asked = Asked::new(context, &args.about)?;
-    let rows = history(&asked.snapshot, &asked.targets, asked.at, &page)?;
-    print_page(context, &asked.stream(&COLUMNS), rows, page.limit)?;
+    let rows = history(&asked.snapshot, &asked.targets, asked.at, after)?;
+    print_page(context, &asked.stream(&COLUMNS), rows, args.limit)?;
     Ok(Exit::of(asked.coverage.complete))
-}
-
-/// Which part is wanted.
-pub fn page(args: &HistoryArgs) -> Result<Page, QueryError> {
-    Ok(Page { limit: args.limit, after: args.after.as_deref().map(Cursor::parse).transpose()? })
 }
 
 /// Prints at most `limit` rows, and as `next` the cursor of the last if more follow.
 pub fn print_page<T: serde::Serialize>(
     context: &Context,
     stream: &Stream<'_>,
-    rows: Rows<'_, (Cursor, T)>,
+    rows: Rows<'_, (RowCursor, T)>,
     limit: Option<u64>,
 ) -> Result<(), Error> {
     let next = RefCell::new(Value::Null);
     let mut rows = rows.peekable();
-    let mut last: Option<Cursor> = None;
+    let mut last: Option<RowCursor> = None;
     let mut left = limit.unwrap_or(u64::MAX);
     let shown = std::iter::from_fn(|| {
         if left == 0 {

@@ -1,17 +1,22 @@
 //! The start of every question: opens a snapshot, resolves the targets and the height asked about.
 
+use std::time::Duration;
+
 use super::Context;
 use crate::chain::Height;
 use crate::cli;
 use crate::error::Error;
 use crate::index::{IndexError, Reader};
 use crate::lists;
-use crate::node::Origin;
+use crate::node::{NodeAccess, NodeError, Origin};
 use crate::output::{Column, Stream};
 use crate::query::at::At;
 use crate::query::target::Targets;
 use crate::query::{Coverage, QueryError, Snapshot};
 use crate::watchlist::Range;
+
+/// How long a command waits for one answer of a node that may be down.
+pub const NODE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Context {
     /// Opens the index for a question. A chain that was given must be the index's.
@@ -29,6 +34,16 @@ impl Context {
             );
         }
         Ok(Snapshot::new(reader, |taken| lists::changed(&self.settings.watch, taken))?)
+    }
+
+    /// Access to the node of the index's chain, whatever chain the settings name.
+    ///
+    /// # Errors
+    /// [`NodeError`] where the settings don't lead to one.
+    pub fn node_access(&self, snapshot: &Snapshot) -> Result<NodeAccess, NodeError> {
+        let mut settings = self.settings.node.clone();
+        settings.chain.value = snapshot.chain();
+        NodeAccess::resolve(&settings)
     }
 }
 

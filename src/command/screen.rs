@@ -3,19 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::time::Duration;
 
 use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 use serde_json::{Map, json};
 
-use super::{Context, open};
+use super::Context;
+use super::open::{self, NODE_PATIENCE};
 use crate::chain::BlockId;
 use crate::cli::ScreenArgs;
 use crate::error::{Error, Exit};
-use crate::node::{Node, NodeAccess, NodeError, NodeLookup};
+use crate::node::{Node, NodeError, NodeLookup};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
-use crate::query::screen::{Outside, ScreenRow, Screener, Verdict};
+use crate::query::screen::{ChainLookup, ScreenRow, Screener, Verdict};
 use crate::query::{QueryError, Snapshot};
 use crate::stop::Stop;
 use crate::trace::Rule;
@@ -46,9 +46,6 @@ const fn taint_column(rule: Rule) -> Option<Column> {
         Rule::Tiho => Some(column("taint_sat.tiho", "tiho BTC", Kind::Btc)),
     }
 }
-
-/// The node only has to show what the index doesn't hold.
-const NODE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
@@ -90,16 +87,16 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
 }
 
 /// One thing to screen.
-enum Target {
-    /// Typed: what is wrong with it is wrong usage.
+enum ScreenTarget {
+    /// An argument: a mistake in it is wrong usage.
     Typed(String),
-    /// A row of a file, with a height if it has one: what is wrong with it is its answer.
+    /// A row of a file, with a height if it has one: a mistake in it is the answer of that row.
     Row(String),
     /// A transaction in hex.
     Raw(String),
 }
 
-impl Target {
+impl ScreenTarget {
     fn screen(
         self,
         screener: &mut Screener<'_>,
@@ -117,7 +114,7 @@ impl Target {
                 match screener.screen(text, range, said.or(height)) {
                     Err(QueryError::Usage(why)) => {
                         let shown = if holds_key(text) { "(not shown)".to_owned() } else { masked(text) };
-                        Ok(vec![ScreenRow::unknown(shown, why)])
+                        Ok(vec![ScreenRow::nothing_known(&shown, why)])
                     }
                     answer => Ok(answer?),
                 }
@@ -126,10 +123,10 @@ impl Target {
     }
 }
 
-/// What was asked for, in order; a file is read line by line.
-fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<Target, Error>>>, Error> {
-    let typed = args.targets.clone().into_iter().map(|text| Ok(Target::Typed(text)));
-    let raw = args.raw_tx.clone().into_iter().map(|hex| Ok(Target::Raw(hex)));
+/// The targets in the order of their rows; a file is read line by line.
+fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<ScreenTarget, Error>>>, Error> {
+    let typed = args.targets.clone().into_iter().map(|text| Ok(ScreenTarget::Typed(text)));
+    let raw = args.raw_tx.clone().into_iter().map(|hex| Ok(ScreenTarget::Raw(hex)));
     let Some(path) = &args.file else { return Ok(Box::new(typed.chain(raw))) };
     let failed = {
         let path = path.display().to_string();
@@ -140,10 +137,10 @@ fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<Target, E
     let rows = rows.filter(|row: &Result<String, Error>| {
         row.as_ref().map_or(true, |row| !row.is_empty() && !row.starts_with('#'))
     });
-    Ok(Box::new(typed.chain(raw).chain(rows.map(|row| Ok(Target::Row(row?))))))
+    Ok(Box::new(typed.chain(raw).chain(rows.map(|row| Ok(ScreenTarget::Row(row?))))))
 }
 
-/// The node, asked only when something has to be shown; one that doesn't answer is not asked again.
+/// The node, connected to when a target first needs it; one that doesn't answer is not asked again.
 struct LazyNode<'a> {
     context: &'a Context,
     snapshot: &'a Snapshot,
@@ -156,9 +153,7 @@ impl<'a> LazyNode<'a> {
     }
 
     fn connect(&self) -> Result<NodeLookup, NodeError> {
-        let mut settings = self.context.settings.node.clone();
-        settings.chain.value = self.snapshot.chain();
-        let node = Node::new(NodeAccess::resolve(&settings)?, Stop::default());
+        let node = Node::new(self.context.node_access(self.snapshot)?, Stop::default());
         node.info_within(NODE_PATIENCE)?;
         Ok(node.lookup(NODE_PATIENCE))
     }
@@ -177,13 +172,13 @@ impl<'a> LazyNode<'a> {
     }
 }
 
-/// Notes that the node can't be asked; gives the words for answers.
+/// Warns that the node can't be asked; gives the words for answers.
 fn gone(error: &NodeError) -> String {
-    tracing::warn!("the node tells nothing, so what the index doesn't hold stays unknown: {error}");
-    format!("the node tells nothing: {error}")
+    tracing::warn!("the node could not be asked (targets that are not in the index stay unknown): {error}");
+    format!("the node could not be asked: {error}")
 }
 
-impl Outside for LazyNode<'_> {
+impl ChainLookup for LazyNode<'_> {
     fn coin(&self, outpoint: OutPoint) -> Option<(TxOut, BlockId)> {
         self.ask(|teller| teller.coin(outpoint))
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::error::{Error, Exit};
-use crate::node::{Node, NodeAccess};
+use crate::node::Node;
 use crate::output;
 use crate::output::cell;
 use crate::output::page::{Page, coverage_lines};
@@ -12,14 +12,13 @@ use crate::query::status::{NodeRow, StatusAnswer, status};
 use crate::stop::Stop;
 
 /// How long to wait for the node, which only adds its height to the answer.
-const NODE_PATIENCE: Duration = Duration::from_secs(2);
+const LAG_PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(context: &Context) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
-    let mut settings = context.settings.node.clone();
-    settings.chain.value = snapshot.chain();
-    let node = NodeAccess::resolve(&settings)
-        .and_then(|access| Node::new(access, Stop::default()).info_within(NODE_PATIENCE))
+    let node = context
+        .node_access(&snapshot)
+        .and_then(|access| Node::new(access, Stop::default()).info_within(LAG_PATIENCE))
         .inspect_err(|error| tracing::info!("the node could not be asked: {error}"));
     let node = node.ok().map(|node| NodeRow { height: node.blocks, version: node.subversion });
     let answer = status(&snapshot, node)?;

@@ -12,7 +12,7 @@ use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::picture::{self, Caption};
 use crate::output::{self, Column, Format, Kind, Stream};
-use crate::query::trace::{Ask, CoinRow, TraceAnswer, trace};
+use crate::query::trace::{TraceAnswer, TraceOptions, TracedCoinRow, trace};
 use crate::trace::Rule;
 
 /// One row of CSV: a coin under a rule.
@@ -34,12 +34,12 @@ const COLUMNS: [Column; 15] = [
     column("script", "", Kind::Text),
 ];
 
-/// A coin in formats of one row a coin.
+/// A coin under a rule, in formats of one row a coin.
 #[derive(Serialize)]
-struct Row<'a> {
+struct RuleCoinRow<'a> {
     rule: Rule,
     #[serde(flatten)]
-    coin: &'a CoinRow,
+    coin: &'a TracedCoinRow,
 }
 
 pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
@@ -47,16 +47,16 @@ pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
     let range = args.range.range.as_deref().map(open::range).transpose()?;
     let at = open::height(&snapshot, args.at.at.as_deref())?;
     let gates = &context.settings.trace;
-    let ask = Ask {
+    let options = TraceOptions {
         rules: args.rule.clone(),
         min_taint: gates.min_taint_sat,
         max_hops: gates.max_hops,
         stop_flagged: args.stop == Some(StopAt::Flagged),
     };
-    let answer = trace(&snapshot, &args.targets, range, &ask, at)?;
+    let answer = trace(&snapshot, &args.targets, range, &options, at)?;
     for target in &answer.unknown {
         tracing::warn!(
-            "unknown: {}: it is no flagged entry of the index, so nobody looked for its coins",
+            "unknown: {}: it is no flagged entry of the index, so its coins were not indexed",
             target.escape_debug()
         );
     }
@@ -74,16 +74,16 @@ pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
 
 /// The command as it was typed, quoted for a shell. Nothing in it is secret: a password is never an argument.
 fn typed() -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c);
-    let quoted = |word: String| match !word.is_empty() && word.chars().all(plain) {
-        true => word,
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    let arguments = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
+    let arguments = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
     std::iter::once("coinhound".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
-/// One row a coin; what is not a coin goes before and after.
+fn quote(word: &str) -> String {
+    let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./,:=@%+".contains(c));
+    if is_plain && !word.is_empty() { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// Prints one row a coin; the rest of the answer goes before and after.
 fn print_rows(format: Format, answer: &TraceAnswer) -> Result<(), Error> {
     let head = Map::from_iter([
         ("source".to_owned(), json!(answer.source)),
@@ -94,7 +94,7 @@ fn print_rows(format: Format, answer: &TraceAnswer) -> Result<(), Error> {
     let rows = answer
         .rules
         .iter()
-        .flat_map(|of_rule| of_rule.coins.iter().map(|coin| Ok::<_, Error>(Row { rule: of_rule.rule, coin })));
+        .flat_map(|of_rule| of_rule.coins.iter().map(|coin| Ok::<_, Error>(RuleCoinRow { rule: of_rule.rule, coin })));
     let sums: Vec<Value> = answer
         .rules
         .iter()

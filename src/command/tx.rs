@@ -5,8 +5,8 @@ use crate::chain::Height;
 use crate::cli::TxArgs;
 use crate::error::{Error, Exit};
 use crate::output;
-use crate::output::cell::{btc, short_script, time};
-use crate::output::page::{Page, coverage_lines};
+use crate::output::cell::{btc, time};
+use crate::output::page::{Page, coverage_lines, holder};
 use crate::query::QueryError;
 use crate::query::by_rule::ByRule;
 use crate::query::tx::{TxAnswer, transaction};
@@ -41,18 +41,17 @@ fn page(answer: &TxAnswer) -> Page {
         ("time (UTC)", answer.time.map(|seconds| time(i64::from(seconds))).unwrap_or_default()),
         ("fee BTC", answer.fee_sat.map_or("– (coinbase)".into(), btc)),
     ]);
-    let script = |address: &Option<String>, script: &String| address.clone().unwrap_or_else(|| short_script(script));
     page.line("");
     page.line("inputs");
     let inputs = answer.inputs.iter().map(|input| {
-        let told = if input.proven { "proven" } else { "told by the node" };
+        let source = if input.proven { "proven" } else { "told by the node" };
         vec![
             input.outpoint.clone(),
             btc(input.value_sat),
-            script(&input.address, &input.script),
-            input.labels.join("; "),
+            holder(&input.info),
+            input.info.labels.join("; "),
             taint(input.taint_sat.as_ref()),
-            told.into(),
+            source.into(),
         ]
     });
     page.grid(&["outpoint", "BTC", "script", "labels", "taint BTC", "value"], &[false, true], inputs.collect());
@@ -60,14 +59,13 @@ fn page(answer: &TxAnswer) -> Page {
     page.line("outputs");
     let outputs = answer.outputs.iter().map(|output| {
         let spent = output.spent_by.as_ref().map(|by| format!("{} at {}", by.txid, by.height)).unwrap_or_default();
-        let script = script(&output.address, &output.script);
         vec![
             output.vout.to_string(),
             btc(output.value_sat),
-            script,
-            output.labels.join("; "),
+            holder(&output.info),
+            output.info.labels.join("; "),
             taint(output.taint_sat.as_ref()),
-            output.state.into(),
+            output.state.name().into(),
             spent,
         ]
     });

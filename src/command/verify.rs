@@ -9,10 +9,10 @@ use crate::audit::verify::verify;
 use crate::chain::Height;
 use crate::cli;
 use crate::error::{Error, Exit};
-use crate::node::{Node, NodeAccess};
+use crate::node::Node;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
-use crate::query::status::whole_coverage;
+use crate::query::coverage::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
 
@@ -84,11 +84,9 @@ fn with_node(
     snapshot: &Snapshot,
     blocks: usize,
 ) -> Result<(NodeComparison, Option<Difference>), Error> {
-    let mut settings = context.settings.node.clone();
-    settings.chain.value = snapshot.chain();
     let stop = Stop::default();
     super::signals::listen(&stop)?;
-    let node = Node::new(NodeAccess::resolve(&settings)?, stop);
+    let node = Node::new(context.node_access(snapshot)?, stop);
     super::signals::hang_up_on(&node)?;
     node.info()?;
     let view = &*snapshot.reader;

@@ -8,7 +8,7 @@ use crate::chain::Height;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
-use crate::query::status::whole_coverage;
+use crate::query::coverage::whole_coverage;
 use crate::sync::plan::change::{Change, Changed, plan};
 
 const COLUMNS: [Column; 6] = [

@@ -6,7 +6,8 @@ use super::Context;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
-use crate::query::status::{entries, whole_coverage};
+use crate::query::coverage::whole_coverage;
+use crate::query::entries::entries;
 
 const COLUMNS: [Column; 6] = [
     column("address", "address", Kind::Text),

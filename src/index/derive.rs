@@ -9,7 +9,7 @@ use super::row_set::{KeySet, RowSet};
 use super::rows::{Recorded, ScriptCoin, Touch};
 use super::values::{Brought, Coin, Record, Spender};
 use crate::chain::{Height, ScriptHash};
-use crate::trace::{self, Gates, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput};
+use crate::trace::{self, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput};
 
 /// What the entries say of a script.
 pub trait Marks {
@@ -63,12 +63,7 @@ pub fn derive(
     }
     let kind = |output: &bitcoin::TxOut| {
         let service = marks.is_service(&output.script_pubkey);
-        match marks.is_flagged(&output.script_pubkey, at.height) {
-            true if service => OutputKind::FlaggedService,
-            true => OutputKind::Source,
-            false if service => OutputKind::Service,
-            false => OutputKind::of(&output.script_pubkey),
-        }
+        OutputKind::of_output(&output.script_pubkey, marks.is_flagged(&output.script_pubkey, at.height), service)
     };
     let outputs: Vec<_> = record
         .transaction
@@ -84,13 +79,12 @@ pub fn derive(
         for (input, brought) in inputs.iter().zip(&mut brought) {
             brought.extend(carries(*rule, input));
         }
-        let gates = Gates { min_taint: parameters.min_taint_sat, max_hops: parameters.max_hops };
-        let passed = trace::pass(*rule, gates, &inputs, &outputs);
+        let passed = trace::pass(*rule, parameters.gates(), &inputs, &outputs);
         for (made, column) in made.iter_mut().zip(passed.outputs) {
             made.extend(column);
         }
     }
-    let pays = outputs.iter().any(|output| matches!(output.kind, OutputKind::Source | OutputKind::FlaggedService));
+    let pays = outputs.iter().any(|output| output.kind.is_source());
     // A followed coin may hold nothing under a rule, but under some rule it holds something, or is a source.
     let spends = whole.iter().any(|whole| *whole) || brought.iter().any(|brought| !brought.is_empty());
     let rows = rows(at, txid, record, marks, &brought, &made);

@@ -90,6 +90,11 @@ impl EntryRow {
         Ok(Self { script, flagged, service, from, sweep, lowered, labels: Vec::new() })
     }
 
+    /// Whether it is flagged at a height.
+    pub fn is_flagged_at(&self, height: Height) -> bool {
+        self.flagged && self.from <= height
+    }
+
     /// Its roles as one byte: bit 0 flagged, bit 1 service.
     pub fn roles_byte(&self) -> u8 {
         (u8::from(self.flagged) * FLAGGED) | (u8::from(self.service) * SERVICE)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::schema::{FORMAT, Family};
 use super::{IndexError, Result, Step, View};
 use crate::chain::{Chain, Height};
-use crate::trace::Rule;
+use crate::trace::{Gates, Rule};
 use crate::watchlist::Role;
 
 pub(super) const FORMAT_KEY: &[u8] = b"format";
@@ -88,6 +88,13 @@ pub struct TraceParameters {
     pub min_taint_sat: u64,
     /// A coin further from its source is not followed.
     pub max_hops: Option<u32>,
+}
+
+impl TraceParameters {
+    /// How far coins are followed under every rule.
+    pub fn gates(&self) -> Gates {
+        Gates { min_taint: self.min_taint_sat.max(1), max_hops: self.max_hops }
+    }
 }
 
 impl Default for TraceParameters {

@@ -32,7 +32,7 @@ pub use reader::Reader;
 pub use row_set::{KeySet, RowChanges, RowSet};
 pub use rows::{IndexKey, IndexRow, Recorded, ScriptCoin, Touch};
 pub use schema::{FORMAT, Family};
-pub use script_rows::ScriptRows;
+pub use script_rows::{RowOfScript, ScriptRows};
 pub use step::Step;
 pub use writer::Writer;
 

@@ -6,6 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle};
 
 use super::cell;
 use crate::query::Coverage;
+use crate::query::facts::ScriptInfo;
 
 /// A page of text.
 #[derive(Default)]
@@ -58,6 +59,11 @@ impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A script in a table: its address, or its hex, shortened, where it has none.
+pub fn holder(info: &ScriptInfo) -> String {
+    info.address.clone().unwrap_or_else(|| cell::short_script(&info.script))
 }
 
 /// The coverage in words, for the foot of a table.

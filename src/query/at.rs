@@ -1,27 +1,26 @@
-//! `--at`: a height, or a date as the last block before the first one after it.
+//! `--at`: a height, or a date, which means the last block before the first one whose time is later.
 
+use bitcoin::block::Header;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::{QueryError, Result, Snapshot};
 use crate::chain::Height;
-use crate::index::Family;
-use crate::index::values::header_from_value;
 
-/// The state after which block is asked about.
+/// The block after which the state is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
-    /// The newest.
+    /// The newest block.
     Now,
-    /// The one at this height.
+    /// The block at this height.
     Height(Height),
-    /// The last one of which no block before or at it has a later time; Unix seconds.
+    /// The last block before the first one whose time is later than this; Unix seconds.
     Time(i64),
 }
 
 impl At {
-    /// Reads what was typed: a height, `YYYY-MM-DD`, or a date with a time, UTC unless it says otherwise.
+    /// Reads a height, `YYYY-MM-DD`, or a date with a time, in UTC unless it has an offset.
     ///
     /// # Errors
     /// [`QueryError::Usage`].
@@ -29,18 +28,17 @@ impl At {
         if let Ok(height) = text.parse() {
             return Ok(Self::Height(height));
         }
-        let utc = |civil: DateTime| civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
         let date = text.parse::<Timestamp>().ok();
-        let date = date.or_else(|| utc(text.parse::<DateTime>().ok()?));
-        let date = date.or_else(|| utc(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())));
+        let date = date.or_else(|| in_utc(text.parse::<DateTime>().ok()?));
+        let date = date.or_else(|| in_utc(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())));
         let date = date.ok_or_else(|| {
             QueryError::Usage(format!("'{text}' is neither a height nor a date (YYYY-MM-DD, or YYYY-MM-DDThh:mm:ssZ)"))
         })?;
         Ok(Self::Time(date.as_second()))
     }
 
-    /// The height meant; `None` in an empty index. A height or a date beyond the tip stays beyond it, so that the answer
-    /// can't look complete: a date then stands for the height after the tip.
+    /// The height; `None` in an empty index. A height above the tip stays above it, and a date later than the tip becomes the height
+    /// above the tip, so that the answer can't look complete.
     ///
     /// # Errors
     /// What reading reports; [`QueryError::Usage`] for a date before the first block.
@@ -50,18 +48,19 @@ impl At {
             Self::Height(height) => return Ok(Some(height)),
             Self::Time(time) => time,
         };
-        for row in snapshot.reader.raw_range(Family::Headers, &[], None) {
-            let (key, value) = row?;
-            let corrupt = || crate::index::View::corrupt(Family::Headers, &key);
-            let header = header_from_value(&value).map_err(|_| corrupt())?;
+        for row in snapshot.reader.range::<Header>(..) {
+            let (height, header) = row?;
             if i64::from(header.time) > time {
-                let height = Height::from_be_bytes((&*key).try_into().map_err(|_| corrupt())?);
                 let before = height.checked_sub(1);
                 return before.map(Some).ok_or_else(|| QueryError::Usage("that date is before the first block".into()));
             }
         }
         Ok(snapshot.tip.map(|tip| tip.height + 1))
     }
+}
+
+fn in_utc(civil: DateTime) -> Option<Timestamp> {
+    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]

@@ -2,25 +2,23 @@
 
 use serde::Serialize;
 
-use super::history::read;
-use super::merge::Merge;
-use super::target::{Targets, Unknown};
-use super::{Result, Snapshot, labels};
+use super::facts::ScriptInfo;
+use super::facts::coin::Spending;
+use super::facts::script::ScriptListing;
+use super::target::{Targets, UnknownScript};
+use super::{Result, Rows, Snapshot};
 use crate::chain::{Height, ScriptHash};
-use crate::index::Family;
 use crate::index::entries::EntryRow;
 use crate::index::keys::{CoinKey, TouchKey, TouchKind};
+use crate::index::{RowOfScript, ScriptRows, Touch};
 
 /// One script's sums. For a script that is no entry all of them are unknown.
 #[derive(Clone, Debug, Serialize)]
 pub struct BalanceRow {
-    /// The script, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// What lists say of it.
-    pub labels: Vec<String>,
-    /// Whether the index looks for it.
+    /// The script that the sums are about.
+    #[serde(flatten)]
+    pub info: ScriptInfo,
+    /// Whether it is a flagged entry, so that the index scanned for it.
     pub known: bool,
     /// Satoshis of all funding touches.
     pub received_sat: Option<u64>,
@@ -40,16 +38,23 @@ pub struct BalanceRow {
     pub last_height: Option<Height>,
 }
 
+/// The rows of all targets after the block at `at`, in the order asked for, unknown ones last.
+pub fn balances<'a>(snapshot: &'a Snapshot, targets: &'a Targets, at: Height) -> Rows<'a, BalanceRow> {
+    let known = targets.entries.iter().map(move |(hash, entry)| of_entry(snapshot, *hash, entry, at));
+    let unknown = targets.unknown.iter().map(move |unknown| of_unknown(snapshot, unknown));
+    Box::new(known.chain(unknown))
+}
+
 /// The sums of one flagged entry after the block at `at`.
 ///
 /// # Errors
 /// What reading reports.
-pub fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Height) -> Result<BalanceRow> {
+fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Height) -> Result<BalanceRow> {
     let (mut received, mut sent, mut unspendable) = (0u64, 0u64, 0u64);
     let (mut coins, mut unspent) = (0, 0);
     let (mut first, mut last) = (None, None);
-    for row in Merge::new(&snapshot.reader, Family::Touches, &[(hash, entry.from)], at)? {
-        let (key, value) = read(&row?)?;
+    for touch in ScriptRows::<Touch>::new(&snapshot.reader, &[(hash, entry.from)], at)? {
+        let RowOfScript { key, row: Touch { value }, .. } = touch?;
         first = first.or(Some(key.at.height));
         last = Some(key.at.height);
         match key.kind {
@@ -57,18 +62,16 @@ pub fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Hei
             TouchKind::Funding => {
                 received = received.saturating_add(value);
                 coins += 1;
-                match held(snapshot, &key, entry, at)? {
-                    Held::Unspent => unspent += 1,
-                    Held::Unspendable => unspendable = unspendable.saturating_add(value),
-                    Held::Spent => {}
+                match spending(snapshot, &key, entry, at)? {
+                    Spending::Unspent => unspent += 1,
+                    Spending::Unspendable => unspendable = unspendable.saturating_add(value),
+                    Spending::Spent(_) => {}
                 }
             }
         }
     }
     Ok(BalanceRow {
-        script: entry.script.to_hex_string(),
-        address: snapshot.address(&entry.script),
-        labels: labels::texts(Some(entry)),
+        info: ScriptInfo::of_entry(snapshot.chain(), entry),
         known: true,
         received_sat: Some(received),
         sent_sat: Some(sent),
@@ -81,31 +84,17 @@ pub fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Hei
     })
 }
 
-enum Held {
-    Spent,
-    Unspent,
-    Unspendable,
+/// Whether the coin that a funding touch made was spent.
+fn spending(snapshot: &Snapshot, touch: &TouchKey, entry: &EntryRow, at: Height) -> Result<Spending> {
+    let txid = snapshot.record(touch.at)?.txid();
+    let outpoint = bitcoin::OutPoint { txid, vout: touch.io_index };
+    Spending::of(snapshot, &CoinKey { outpoint, height: touch.at.height }, &entry.script, at)
 }
 
-/// What became of the coin a funding touch made.
-fn held(snapshot: &Snapshot, key: &TouchKey, entry: &EntryRow, at: Height) -> Result<Held> {
-    let txid = snapshot.record(key.at)?.txid();
-    let outpoint = bitcoin::OutPoint { txid, vout: key.io_index };
-    let coin = CoinKey { outpoint, height: key.at.height };
-    if snapshot.is_unspendable(&coin, &entry.script, at)? {
-        return Ok(Held::Unspendable);
-    }
-    let spent = snapshot.reader.spender_of(&coin)?.is_some_and(|spender| spender.at.height <= at);
-    Ok(if spent { Held::Spent } else { Held::Unspent })
-}
-
-/// The row of a script that is no entry.
-pub fn of_unknown(snapshot: &Snapshot, unknown: &Unknown) -> Result<BalanceRow> {
-    let entry = snapshot.entry(&unknown.script)?;
+/// The row of a script that is no flagged entry.
+fn of_unknown(snapshot: &Snapshot, unknown: &UnknownScript) -> Result<BalanceRow> {
     Ok(BalanceRow {
-        script: unknown.script.to_hex_string(),
-        address: snapshot.address(&unknown.script),
-        labels: labels::texts(entry.as_ref()),
+        info: ScriptListing::read(snapshot, &unknown.script)?.info(snapshot.chain()),
         known: false,
         received_sat: None,
         sent_sat: None,
@@ -116,11 +105,4 @@ pub fn of_unknown(snapshot: &Snapshot, unknown: &Unknown) -> Result<BalanceRow> 
         first_height: None,
         last_height: None,
     })
-}
-
-/// The rows of all targets, in the order asked for, unknown ones last.
-pub fn balances<'a>(snapshot: &'a Snapshot, targets: &'a Targets, at: Height) -> super::Rows<'a, BalanceRow> {
-    let known = targets.entries.iter().map(move |(hash, entry)| of_entry(snapshot, *hash, entry, at));
-    let unknown = targets.unknown.iter().map(move |unknown| of_unknown(snapshot, unknown));
-    Box::new(known.chain(unknown))
 }

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::index::values::Brought;
 use crate::trace::{Rule, RuleTaint};
 
 /// Satoshis under each tracked rule, in the order of the rules.
@@ -9,20 +10,29 @@ use crate::trace::{Rule, RuleTaint};
 pub struct ByRule(Vec<(Rule, u64)>);
 
 impl ByRule {
-    /// Nothing under any of these rules.
+    /// 0 under each of these rules.
     pub fn none(rules: &[Rule]) -> Self {
         Self(rules.iter().map(|rule| (*rule, 0)).collect())
     }
 
-    /// What `amount` says of each of these rules.
+    /// `amount` of each of these rules, which gets the rule's index and the rule.
     pub fn of(rules: &[Rule], amount: impl Fn(usize, Rule) -> u64) -> Self {
         Self(rules.iter().enumerate().map(|(number, rule)| (*rule, amount(number, *rule))).collect())
     }
 
     /// The taint that a coin holds.
     pub fn of_columns(rules: &[Rule], columns: &[RuleTaint]) -> Self {
-        let held = |rule| columns.iter().find(|column| column.rule == rule).map_or(0, |column| column.taint.amount);
-        Self::of(rules, |_, rule| held(rule))
+        Self::of(rules, |_, rule| {
+            let column = columns.iter().find(|column| column.rule == rule);
+            column.map_or(0, |column| column.taint.amount)
+        })
+    }
+
+    /// The taint that an input brought.
+    pub fn of_input(rules: &[Rule], brought: &[Brought]) -> Self {
+        Self::of(rules, |_, rule| {
+            brought.iter().find(|brought| brought.rule == rule).map_or(0, |brought| brought.taint)
+        })
     }
 
     /// Adds another's satoshis, rule by rule.
@@ -37,7 +47,7 @@ impl ByRule {
         self.0.iter().find(|(of, _)| *of == rule).map_or(0, |(_, amount)| *amount)
     }
 
-    /// Whether there is anything under some rule.
+    /// Whether it is more than 0 under some rule.
     pub fn is_some(&self) -> bool {
         self.0.iter().any(|(_, amount)| *amount > 0)
     }

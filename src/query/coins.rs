@@ -1,15 +1,18 @@
 //! `coins`: the coins of the target, and what became of each.
 
+use bitcoin::OutPoint;
 use serde::Serialize;
 
-use super::history::{Cursor, Page};
-use super::merge::{Merge, MergedRow};
+use super::cursor::RowCursor;
+use super::facts::coin::Spending;
+use super::facts::input::consumed_outpoint;
+use super::facts::{CoinState, ScriptInfo, SpentBy};
 use super::target::Targets;
-use super::{Result, Rows, Snapshot, SpentBy, labels};
+use super::{Result, Rows, Snapshot};
 use crate::chain::Height;
-use crate::index::entries::EntryRow;
-use crate::index::keys::{CoinKey, ScriptKey, TouchKind};
-use crate::index::{Family, View};
+use crate::index::keys::{CoinKey, TouchKind};
+use crate::index::values::Coin;
+use crate::index::{IndexError, ReadRows, RowOfScript, ScriptCoin, ScriptRows, Touch};
 
 /// One coin.
 #[derive(Clone, Debug, Serialize)]
@@ -20,22 +23,19 @@ pub struct CoinRow {
     pub height: Option<Height>,
     /// Satoshis.
     pub value_sat: u64,
-    /// The script that holds it, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// What lists say of it.
-    pub labels: Vec<String>,
+    /// The script that holds it.
+    #[serde(flatten)]
+    pub info: ScriptInfo,
     /// Whether a coinbase made it; `None` for a coin older than the coverage.
     pub coinbase: Option<bool>,
     /// `spent`, `unspent` or `unspendable`.
-    pub state: &'static str,
+    pub state: CoinState,
     /// The input that spent it.
     pub spent_by: Option<SpentBy>,
 }
 
 /// The coins of the targets after the block at `at`, in chain order; those older than the coverage, which only their spends
-/// tell of, come first. Each has its cursor.
+/// show, come first. Each has its cursor.
 ///
 /// # Errors
 /// What reading reports, also from the rows.
@@ -44,86 +44,76 @@ pub fn coins<'a>(
     targets: &'a Targets,
     at: Height,
     only_unspent: bool,
-    page: &Page,
-) -> Result<Rows<'a, (Cursor, CoinRow)>> {
+    after: Option<RowCursor>,
+) -> Result<Rows<'a, (RowCursor, CoinRow)>> {
     let hashes = targets.hashes();
-    let older: Rows<'a, (Cursor, CoinRow)> = if targets.has_older_coins() {
-        let spends = Merge::new(&snapshot.reader, Family::Touches, &hashes, at)?;
-        Box::new(spends.filter_map(move |row| older_coin(snapshot, targets, row).transpose()))
+    let older: Rows<'a, (RowCursor, CoinRow)> = if targets.has_older_coins() {
+        let touches = ScriptRows::<Touch>::new(&snapshot.reader, &hashes, at)?;
+        Box::new(touches.filter_map(move |touch| older_coin(snapshot, targets, touch).transpose()))
     } else {
         Box::new(std::iter::empty())
     };
-    let made = Merge::new(&snapshot.reader, Family::Scripts, &hashes, at)?;
+    let made = ScriptRows::<ScriptCoin>::new(&snapshot.reader, &hashes, at)?;
     let made = made.map(move |row| made_coin(snapshot, targets, &row?, at));
-    let after = page.after;
     let rows = older.chain(made).filter(move |row| match row {
         Ok((cursor, row)) => {
             after.is_none_or(|after| cursor.among_coins() > after.among_coins())
-                && !(only_unspent && row.state != "unspent")
+                && !(only_unspent && row.state != CoinState::Unspent)
         }
         Err(_) => true,
     });
     Ok(Box::new(rows))
 }
 
-/// The coin a `scripts` row names.
-fn made_coin(snapshot: &Snapshot, targets: &Targets, row: &MergedRow, at: Height) -> Result<(Cursor, CoinRow)> {
-    let key = ScriptKey::from_key(&row.key).map_err(|_| View::corrupt(Family::Scripts, &row.key))?;
+/// The coin that a `scripts` row names.
+fn made_coin(
+    snapshot: &Snapshot,
+    targets: &Targets,
+    row: &RowOfScript<ScriptCoin>,
+    at: Height,
+) -> Result<(RowCursor, CoinRow)> {
     let (_, entry) = &targets.entries[row.script];
-    let txid = snapshot.record(key.at)?.txid();
-    let outpoint = bitcoin::OutPoint { txid, vout: key.vout };
-    let coin_key = CoinKey { outpoint, height: key.at.height };
-    let coin = snapshot.reader.coin(&coin_key)?.ok_or_else(|| View::corrupt(Family::Coins, &coin_key.key()))?;
-    let unspendable = snapshot.is_unspendable(&coin_key, &entry.script, at)?;
-    let spent_by = if unspendable { None } else { snapshot.spent_by(&coin_key, at)? };
-    let state = match (&spent_by, unspendable) {
-        (_, true) => "unspendable",
-        (Some(_), false) => "spent",
-        (None, false) => "unspent",
+    let made = row.key;
+    let txid = snapshot.record(made.at)?.txid();
+    let key = CoinKey { outpoint: OutPoint { txid, vout: made.vout }, height: made.at.height };
+    let coin = snapshot.reader.known::<Coin>(&key)?;
+    let spending = Spending::of(snapshot, &key, &entry.script, at)?;
+    let row = CoinRow {
+        outpoint: key.outpoint.to_string(),
+        height: Some(key.height),
+        value_sat: coin.value,
+        info: ScriptInfo::of_entry(snapshot.chain(), entry),
+        coinbase: Some(coin.coinbase),
+        state: spending.state(),
+        spent_by: spending.spent_by(snapshot)?,
     };
-    let cursor = Cursor::made(key.at, key.vout);
-    let row =
-        coin_row(snapshot, entry, &outpoint, coin.value, (Some(key.at.height), Some(coin.coinbase)), state, spent_by);
-    Ok((cursor, row))
+    Ok((RowCursor::made(made.at, made.vout), row))
 }
 
 /// The coin that a spending touch consumed, if the index never saw it made.
-fn older_coin(snapshot: &Snapshot, targets: &Targets, row: Result<MergedRow>) -> Result<Option<(Cursor, CoinRow)>> {
-    let row = row?;
-    let (key, value) = super::history::read(&row)?;
+fn older_coin(
+    snapshot: &Snapshot,
+    targets: &Targets,
+    touch: Result<RowOfScript<Touch>, IndexError>,
+) -> Result<Option<(RowCursor, CoinRow)>> {
+    let RowOfScript { script, key, row: Touch { value } } = touch?;
     if key.kind == TouchKind::Funding {
         return Ok(None);
     }
-    let (_, entry) = &targets.entries[row.script];
+    let (_, entry) = &targets.entries[script];
     let record = snapshot.record(key.at)?;
-    let input = record.transaction.input.get(key.io_index as usize);
-    let outpoint = input.ok_or_else(|| View::corrupt(Family::Records, &key.at.key()))?.previous_output;
+    let outpoint = consumed_outpoint(&record, key.at, key.io_index)?;
     if snapshot.reader.coin_heights(&outpoint)?.iter().any(|height| *height >= entry.from) {
         return Ok(None);
     }
-    let spent_by = SpentBy { txid: record.txid(), vin: key.io_index, height: key.at.height };
-    let cursor = Cursor::older(key.at, key.io_index);
-    Ok(Some((cursor, coin_row(snapshot, entry, &outpoint, value, (None, None), "spent", Some(spent_by)))))
-}
-
-fn coin_row(
-    snapshot: &Snapshot,
-    entry: &EntryRow,
-    outpoint: &bitcoin::OutPoint,
-    value_sat: u64,
-    (height, coinbase): (Option<Height>, Option<bool>),
-    state: &'static str,
-    spent_by: Option<SpentBy>,
-) -> CoinRow {
-    CoinRow {
+    let row = CoinRow {
         outpoint: outpoint.to_string(),
-        height,
-        value_sat,
-        script: entry.script.to_hex_string(),
-        address: snapshot.address(&entry.script),
-        labels: labels::texts(Some(entry)),
-        coinbase,
-        state,
-        spent_by,
-    }
+        height: None,
+        value_sat: value,
+        info: ScriptInfo::of_entry(snapshot.chain(), entry),
+        coinbase: None,
+        state: CoinState::Spent,
+        spent_by: Some(SpentBy { txid: record.txid(), vin: key.io_index, height: key.at.height }),
+    };
+    Ok(Some((RowCursor::older(key.at, key.io_index), row)))
 }

@@ -1,34 +1,36 @@
 //! What an answer rests on: heights, tip, lists, trace. "Not scanned" must never look like "clean".
+//!
+//! A [`Basis`] gathers the entries that an answer speaks for; [`Basis::coverage`] says how far they were scanned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::BlockHash;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Snapshot;
-
-use crate::chain::Height;
+use super::{Result, Snapshot};
+use crate::chain::{Chain, Height, ScriptHash};
+use crate::index::IndexError;
 use crate::index::entries::EntryRow;
 use crate::index::sweeps::Sweeps;
 use crate::trace::Rule;
 use crate::watchlist::Label;
 
-/// The coverage of one answer (field by field: docs/cli.md).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The coverage of one answer (docs/cli.md).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// The chain.
-    pub chain: &'static str,
+    pub chain: Chain,
     /// The greatest `from` of the entries; `None` where there are none.
     pub from: Option<Height>,
-    /// The least height that all of them are swept through; `None` before the first block.
+    /// The height through which all of them are scanned; `None` before the first block.
     pub through: Option<Height>,
     /// The index's last block.
     pub tip: Option<BlockHash>,
-    /// Whether the answer is the whole answer.
+    /// Whether nothing is missing from the answer.
     pub complete: bool,
     /// The version of the lists.
     pub lists: String,
-    /// Whether the lists configured now are others.
+    /// Whether the configured lists differ from those that the index took in.
     pub lists_changed: bool,
     /// Rows of the lists that could not be read.
     pub quarantined: u64,
@@ -38,27 +40,27 @@ pub struct Coverage {
     pub gaps: Vec<Gap>,
 }
 
-/// How coins are followed, and up to where that is settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// How coins are followed, and the height through which that is settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceCoverage {
     /// The tracked rules.
     pub rules: Vec<Rule>,
-    /// The least taint followed.
+    /// Coins with less taint are not followed; satoshis.
     pub min_taint_sat: u64,
-    /// The most hops followed.
+    /// Coins with more hops are not followed.
     pub max_hops: Option<u32>,
     /// The height through which the trace is settled.
     pub settled: Option<Height>,
 }
 
-/// A missing range.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A range of heights that was not scanned for some entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Its first height.
     pub from: Height,
     /// Its last height.
     pub through: Height,
-    /// How many of the answer's entries miss it.
+    /// Number of the answer's entries that it is missing for.
     pub entries: u64,
     /// The lists they are on.
     pub lists: Vec<String>,
@@ -67,18 +69,20 @@ pub struct Gap {
 /// What the coverage of one answer is computed from.
 #[derive(Clone, Debug, Default)]
 pub struct Basis {
-    /// The entries, by what is covered of them.
-    shares: BTreeMap<Interval, Share>,
+    /// The entries, grouped by the heights that are covered.
+    groups: BTreeMap<Interval, EntryGroup>,
+    /// Scripts and transactions asked for that the index did not scan for.
     unknown: u64,
     /// Whether the answer speaks for every flagged entry, so that a row that could not be read is a hole in it.
-    pub whole: bool,
-    /// Whether the answer is about how far the index got: then an entry that starts above the height asked about misses nothing.
+    pub(super) whole: bool,
+    /// Whether the answer is about the progress of the index: then nothing is missing of an entry that starts above the height asked
+    /// about.
     progress: bool,
     /// Whether the answer rests on taint, so that nothing is complete above where the trace is settled.
-    pub traced: bool,
+    traced: bool,
 }
 
-/// What of an entry is covered, and what its lists want besides.
+/// The heights that are covered of an entry, and the height that its lists want it to begin at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Interval {
     from: Height,
@@ -86,76 +90,128 @@ struct Interval {
     wanted: Option<Height>,
 }
 
-/// Some entries: how many, and the lists they are on.
+/// A number of entries, and the lists they are on.
 #[derive(Clone, Debug, Default)]
-struct Share {
+struct EntryGroup {
     entries: u64,
     lists: BTreeSet<String>,
 }
 
 impl Basis {
-    /// For an answer about how far the index got with everything.
-    pub fn of_progress() -> Self {
-        Self { progress: true, ..Self::default() }
+    /// For an answer that rests on every flagged entry.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn of_flagged(snapshot: &Snapshot) -> Result<Self> {
+        Self::of_entries(snapshot, snapshot.reader.entries())
+    }
+
+    /// For an answer that rests on the flagged ones among these entries.
+    ///
+    /// # Errors
+    /// What `entries` reports.
+    pub fn of_entries(
+        snapshot: &Snapshot,
+        entries: impl Iterator<Item = Result<(ScriptHash, EntryRow), IndexError>>,
+    ) -> Result<Self> {
+        let mut basis = Self::default();
+        basis.add_flagged(snapshot, entries)?;
+        Ok(basis)
+    }
+
+    /// The same for an answer about the progress of the index.
+    #[must_use]
+    pub fn progress(self) -> Self {
+        Self { progress: true, ..self }
+    }
+
+    /// The same for an answer that speaks for every flagged entry.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
+
+    /// The same for an answer that rests on taint.
+    #[must_use]
+    pub fn traced(self) -> Self {
+        Self { traced: true, ..self }
+    }
+
+    /// The same with a transaction or script asked for that the index did not scan for.
+    #[must_use]
+    pub fn with_unknown(self) -> Self {
+        Self { unknown: self.unknown + 1, ..self }
+    }
+
+    /// Adds the flagged ones of some entries.
+    ///
+    /// # Errors
+    /// What `entries` reports.
+    pub fn add_flagged(
+        &mut self,
+        snapshot: &Snapshot,
+        entries: impl Iterator<Item = Result<(ScriptHash, EntryRow), IndexError>>,
+    ) -> Result<()> {
+        for entry in entries {
+            let (_, entry) = entry?;
+            if entry.flagged {
+                self.add(&entry, &snapshot.sweeps);
+            }
+        }
+        Ok(())
     }
 
     /// Adds an entry that the answer rests on.
     pub fn add(&mut self, entry: &EntryRow, sweeps: &Sweeps) {
         let (from, wanted) = (entry.from, entry.lowered.map(|lowered| lowered.from));
-        let share = self.shares.entry(Interval { from, next: sweeps.next(entry.sweep), wanted }).or_default();
-        share.entries += 1;
-        share.lists.extend(entry.labels.iter().map(Label::list_name));
+        let group = self.groups.entry(Interval { from, next: sweeps.next(entry.sweep), wanted }).or_default();
+        group.entries += 1;
+        group.lists.extend(entry.labels.iter().map(Label::list_name));
     }
 
-    /// Adds a script asked for that is no entry: nothing is known of it.
+    /// Adds a script asked for that is no flagged entry: the index did not scan for it.
     pub fn add_unknown(&mut self) {
         self.unknown += 1;
     }
 
-    /// What is missing of the entries up to height `asked`.
+    /// The ranges up to height `asked` that were not scanned.
     fn gaps(&self, asked: Height) -> Vec<Gap> {
-        let mut missing: BTreeMap<(Height, Height), Share> = BTreeMap::new();
-        let mut add = |range: (Height, Height), share: &Share| {
-            if range.0 <= range.1 {
-                let sum = missing.entry(range).or_default();
-                sum.entries += share.entries;
-                sum.lists.extend(share.lists.iter().cloned());
-            }
-        };
-        for (interval, share) in &self.shares {
+        let mut missing: BTreeMap<(Height, Height), EntryGroup> = BTreeMap::new();
+        for (interval, group) in &self.groups {
             if asked < interval.wanted.unwrap_or(interval.from) && !self.progress {
-                // The entry was never to be looked for down there.
-                add((0, asked), share);
+                // The entry is not scanned for at this height at all.
+                add_missing(&mut missing, (0, asked), group);
             } else if let (Some(wanted), Some(below)) = (interval.wanted, interval.from.checked_sub(1)) {
-                add((wanted, below.min(asked)), share);
+                add_missing(&mut missing, (wanted, below.min(asked)), group);
             }
-            add((interval.next.max(interval.from), asked), share);
+            add_missing(&mut missing, (interval.next.max(interval.from), asked), group);
         }
         if self.unknown > 0 {
-            add((0, asked), &Share { entries: self.unknown, lists: BTreeSet::new() });
+            let unknown = EntryGroup { entries: self.unknown, lists: BTreeSet::new() };
+            add_missing(&mut missing, (0, asked), &unknown);
         }
-        let gap = |((from, through), share): ((Height, Height), Share)| Gap {
+        let gaps = missing.into_iter().map(|((from, through), group)| Gap {
             from,
             through,
-            entries: share.entries,
-            lists: share.lists.into_iter().collect(),
-        };
-        missing.into_iter().map(gap).collect()
+            entries: group.entries,
+            lists: group.lists.into_iter().collect(),
+        });
+        gaps.collect()
     }
 
-    /// The coverage, for the state after `asked`.
+    /// The coverage of an answer about the state after the block at `asked`.
     pub fn coverage(&self, snapshot: &Snapshot, asked: Option<Height>) -> Coverage {
-        let through = self.shares.keys().map(|interval| interval.next).min().and_then(|next| next.checked_sub(1));
+        let through = self.groups.keys().map(|interval| interval.next).min().and_then(|next| next.checked_sub(1));
         let settled = snapshot.sweeps.settled().checked_sub(1);
         let gaps = asked.map(|asked| self.gaps(asked)).unwrap_or_default();
         let quarantined = snapshot.lists.quarantined();
         let unread = self.whole && quarantined > 0 && !snapshot.lists.quarantine_accepted;
-        let known = !self.shares.is_empty() && self.unknown == 0;
+        let known = !self.groups.is_empty() && self.unknown == 0;
         let unsettled = self.traced && asked.is_some_and(|asked| settled.is_none_or(|settled| settled < asked));
         let complete = known && asked.is_some() && gaps.is_empty() && !snapshot.lists_changed && !unread && !unsettled;
         Coverage {
-            chain: snapshot.chain().name(),
-            from: self.shares.keys().map(|interval| interval.from).max(),
+            chain: snapshot.chain(),
+            from: self.groups.keys().map(|interval| interval.from).max(),
             through,
             tip: snapshot.tip.map(|tip| tip.hash),
             complete,
@@ -173,6 +229,29 @@ impl Basis {
     }
 }
 
+/// The coverage of everything flagged, for the state after the block at `asked`.
+///
+/// # Errors
+/// What reading reports.
+pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Coverage> {
+    // Only a gap names lists, and with millions of entries their labels take most of the time.
+    let heads = Basis::of_entries(snapshot, snapshot.reader.entry_heads())?;
+    let coverage = heads.progress().traced().coverage(snapshot, asked);
+    if coverage.gaps.is_empty() {
+        return Ok(coverage);
+    }
+    Ok(Basis::of_flagged(snapshot)?.progress().traced().coverage(snapshot, asked))
+}
+
+/// Adds entries to those that miss a range of heights, unless the range is empty.
+fn add_missing(missing: &mut BTreeMap<(Height, Height), EntryGroup>, range: (Height, Height), group: &EntryGroup) {
+    if range.0 <= range.1 {
+        let sum = missing.entry(range).or_default();
+        sum.entries += group.entries;
+        sum.lists.extend(group.lists.iter().cloned());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +260,7 @@ mod tests {
         let mut basis = Basis { unknown, ..Basis::default() };
         for (from, wanted) in from {
             let interval = Interval { from: *from, next, wanted: *wanted };
-            basis.shares.entry(interval).or_default().entries += 1;
+            basis.groups.entry(interval).or_default().entries += 1;
         }
         basis
     }

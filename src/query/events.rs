@@ -1,4 +1,4 @@
-//! `events`: the messages of the log, as they are printed: `seq` in front, and beside each script its address.
+//! `events`: the events of the log as they are printed, with `seq` in front and an address beside each script.
 
 use bitcoin::{Address, Network, ScriptBuf};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use super::Rows;
 use crate::index::events::{Event, since};
 use crate::index::{IndexError, View};
 
-/// The messages after `seq`, in order, each with its seq; addresses are those of `network`.
+/// The events after `seq`, in order, each with its seq; addresses are those of `network`.
 pub fn after(view: &View, network: Network, seq: u64) -> Rows<'_, (u64, Value)> {
     Box::new(since(view, seq).map(move |message| {
         let (seq, event) = message?;
@@ -15,7 +15,7 @@ pub fn after(view: &View, network: Network, seq: u64) -> Rows<'_, (u64, Value)> 
     }))
 }
 
-/// The seq of the last message; 0 in an empty log.
+/// The seq of the last event; 0 in an empty log.
 ///
 /// # Errors
 /// What reading reports.

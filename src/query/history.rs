@@ -1,15 +1,17 @@
 //! `history`: every touch of the target in chain order, with its balance after each.
 
-use bitcoin::{BlockHash, Script, Txid};
+use bitcoin::{BlockHash, OutPoint, Txid};
 use serde::Serialize;
 
-use super::merge::{Merge, MergedRow};
+use super::cursor::RowCursor;
+use super::facts::ScriptInfo;
+use super::facts::input::consumed_outpoint;
 use super::target::Targets;
-use super::{QueryError, Result, Rows, Snapshot, labels};
+use super::{Result, Rows, Snapshot};
 use crate::chain::Height;
-use crate::index::keys::{TouchKey, TouchKind, TxPosition};
-use crate::index::values::{Record, amount_from_value};
-use crate::index::{Family, View};
+use crate::index::keys::{TouchKind, TxPosition};
+use crate::index::values::Record;
+use crate::index::{RowOfScript, ScriptRows, Touch};
 
 /// One touch.
 #[derive(Clone, Debug, Serialize)]
@@ -32,77 +34,14 @@ pub struct HistoryRow {
     pub vin: Option<u32>,
     /// Satoshis that came in or went out.
     pub value_sat: u64,
-    /// The flagged script, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// What lists say of it.
-    pub labels: Vec<String>,
+    /// The flagged script.
+    #[serde(flatten)]
+    pub info: ScriptInfo,
     /// The target's balance after this row; `None` where older coins may exist.
     pub balance_sat: Option<u64>,
 }
 
-/// Which part of a long answer is wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// Rows at most.
-    pub limit: Option<u64>,
-    /// The cursor of the row before the first.
-    pub after: Option<Cursor>,
-}
-
-/// A place in a history: height, transaction, kind and input or output, as `HEIGHT.TX.KIND.INDEX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    at: TxPosition,
-    kind: u8,
-    io_index: u32,
-}
-
-impl Cursor {
-    /// Reads what an earlier answer gave as `next`.
-    ///
-    /// # Errors
-    /// [`QueryError::Usage`].
-    pub fn parse(text: &str) -> Result<Self> {
-        let number = |part: Option<&str>| part.and_then(|part| part.parse::<u32>().ok());
-        let mut parts = text.split('.');
-        let cursor = (|| {
-            let at = TxPosition { height: number(parts.next())?, tx_index: number(parts.next())? };
-            let kind = u8::try_from(number(parts.next())?).ok()?;
-            Some(Self { at, kind, io_index: number(parts.next())? })
-        })();
-        let cursor = cursor.filter(|_| parts.next().is_none());
-        cursor.ok_or_else(|| {
-            QueryError::Usage(format!("'{text}' is no cursor; take it from `next` of the answer before"))
-        })
-    }
-
-    /// The place of a coin known by its spend only.
-    pub fn older(at: TxPosition, vin: u32) -> Self {
-        Self { at, kind: 0, io_index: vin }
-    }
-
-    /// Orders coins: those known by their spend only before all others.
-    pub fn among_coins(self) -> (bool, Self) {
-        (self.kind == Self::MADE, self)
-    }
-
-    /// The place of a coin that the index saw made.
-    pub fn made(at: TxPosition, vout: u32) -> Self {
-        Self { at, kind: Self::MADE, io_index: vout }
-    }
-
-    const MADE: u8 = 2;
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}.{}", self.at.height, self.at.tx_index, self.kind, self.io_index)
-    }
-}
-
-/// The touches of the targets up to height `at`, after the page's cursor, each with its own cursor.
+/// The touches of the targets up to height `at`, those after a cursor if one is given, each with its own cursor.
 ///
 /// # Errors
 /// What reading reports, also from the rows.
@@ -110,86 +49,73 @@ pub fn history<'a>(
     snapshot: &'a Snapshot,
     targets: &'a Targets,
     at: Height,
-    page: &Page,
-) -> Result<Rows<'a, (Cursor, HistoryRow)>> {
-    let merge = Merge::new(&snapshot.reader, Family::Touches, &targets.hashes(), at)?;
-    let after = page.after;
-    let mut balance = (!targets.has_older_coins()).then_some(0u64);
-    let mut recent: Option<(TxPosition, Record, Txid)> = None;
-    let rows = merge.filter_map(move |row| {
-        let row = match row {
-            Ok(row) => row,
-            Err(error) => return Some(Err(error)),
-        };
-        let (key, value) = match read(&row) {
-            Ok(touch) => touch,
-            Err(error) => return Some(Err(error)),
-        };
-        balance = balance.map(|before| match key.kind {
-            TouchKind::Funding => before.saturating_add(value),
-            TouchKind::Spending => before.saturating_sub(value),
+    after: Option<RowCursor>,
+) -> Result<Rows<'a, (RowCursor, HistoryRow)>> {
+    let touches = ScriptRows::<Touch>::new(&snapshot.reader, &targets.hashes(), at)?;
+    let balance = (!targets.has_older_coins()).then_some(0);
+    let mut rows = HistoryRows { snapshot, targets, balance, last: None };
+    Ok(Box::new(touches.filter_map(move |touch| match touch {
+        Ok(touch) => rows.next(&touch, after).transpose(),
+        Err(error) => Some(Err(error.into())),
+    })))
+}
+
+/// From touches in chain order to rows.
+struct HistoryRows<'a> {
+    snapshot: &'a Snapshot,
+    targets: &'a Targets,
+    /// Satoshis after the last touch; `None` where older coins may exist.
+    balance: Option<u64>,
+    /// The record read last: touches of one transaction follow each other.
+    last: Option<(TxPosition, Record, Txid)>,
+}
+
+impl HistoryRows<'_> {
+    /// The next row with its cursor; `None` for one that isn't after the cursor `after`.
+    fn next(
+        &mut self,
+        touch: &RowOfScript<Touch>,
+        after: Option<RowCursor>,
+    ) -> Result<Option<(RowCursor, HistoryRow)>> {
+        let (key, value_sat) = (touch.key, touch.row.value);
+        self.balance = self.balance.map(|before| match key.kind {
+            TouchKind::Funding => before.saturating_add(value_sat),
+            TouchKind::Spending => before.saturating_sub(value_sat),
         });
-        let cursor = Cursor { at: key.at, kind: u8::from(key.kind == TouchKind::Funding), io_index: key.io_index };
+        let cursor = RowCursor::touch(key.at, key.kind, key.io_index);
         if after.is_some_and(|after| cursor <= after) {
-            return None;
+            return Ok(None);
         }
-        Some(history_row(snapshot, targets, &row, key, value, balance, &mut recent).map(|row| (cursor, row)))
-    });
-    Ok(Box::new(rows))
-}
+        let (record, txid) = self.record(key.at)?;
+        let outpoint = match key.kind {
+            TouchKind::Funding => OutPoint { txid, vout: key.io_index },
+            TouchKind::Spending => consumed_outpoint(record, key.at, key.io_index)?,
+        };
+        let (block, time) = self.snapshot.block(key.at.height)?;
+        let (_, entry) = &self.targets.entries[touch.script];
+        let row = HistoryRow {
+            height: key.at.height,
+            block,
+            time,
+            txid,
+            tx_index: key.at.tx_index,
+            kind: key.kind.name(),
+            outpoint: outpoint.to_string(),
+            vin: (key.kind == TouchKind::Spending).then_some(key.io_index),
+            value_sat,
+            info: ScriptInfo::of_entry(self.snapshot.chain(), entry),
+            balance_sat: self.balance,
+        };
+        Ok(Some((cursor, row)))
+    }
 
-/// A touch as its row has it: the key and the satoshis.
-///
-/// # Errors
-/// [`crate::index::IndexError::Corrupt`].
-pub fn read(row: &MergedRow) -> Result<(TouchKey, u64)> {
-    let corrupt = |_| View::corrupt(Family::Touches, &row.key);
-    Ok((TouchKey::from_key(&row.key).map_err(corrupt)?, amount_from_value(&row.value).map_err(corrupt)?))
-}
-
-fn history_row(
-    snapshot: &Snapshot,
-    targets: &Targets,
-    row: &MergedRow,
-    key: TouchKey,
-    value_sat: u64,
-    balance_sat: Option<u64>,
-    recent: &mut Option<(TxPosition, Record, Txid)>,
-) -> Result<HistoryRow> {
-    let (_, entry) = &targets.entries[row.script];
-    let (_, record, txid) = match recent.take() {
-        Some(kept) if kept.0 == key.at => recent.insert(kept),
-        _ => {
-            let record = snapshot.record(key.at)?;
+    fn record(&mut self, at: TxPosition) -> Result<(&Record, Txid)> {
+        if self.last.as_ref().is_none_or(|(last, ..)| *last != at) {
+            let record = self.snapshot.record(at)?;
             let txid = record.txid();
-            recent.insert((key.at, record, txid))
+            self.last = Some((at, record, txid));
         }
-    };
-    let (block, time) = snapshot.block(key.at.height)?;
-    let outpoint = match key.kind {
-        TouchKind::Funding => bitcoin::OutPoint { txid: *txid, vout: key.io_index },
-        TouchKind::Spending => {
-            let input = record.transaction.input.get(key.io_index as usize);
-            input.ok_or_else(|| View::corrupt(Family::Records, &key.at.key()))?.previous_output
-        }
-    };
-    let script: &Script = &entry.script;
-    Ok(HistoryRow {
-        height: key.at.height,
-        block,
-        time,
-        txid: *txid,
-        tx_index: key.at.tx_index,
-        kind: match key.kind {
-            TouchKind::Funding => "funding",
-            TouchKind::Spending => "spending",
-        },
-        outpoint: outpoint.to_string(),
-        vin: (key.kind == TouchKind::Spending).then_some(key.io_index),
-        value_sat,
-        script: script.to_hex_string(),
-        address: snapshot.address(script),
-        labels: labels::texts(Some(entry)),
-        balance_sat,
-    })
+        let (_, record, txid) = self.last.as_ref().expect("it was just read");
+        Ok((record, *txid))
+    }
 }

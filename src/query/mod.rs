@@ -5,18 +5,17 @@ pub mod balance;
 pub mod by_rule;
 pub mod coins;
 pub mod coverage;
+pub mod cursor;
+pub mod entries;
 pub mod events;
+pub mod facts;
 pub mod history;
-pub mod labels;
-pub mod merge;
 pub mod screen;
 pub mod snapshot;
 pub mod status;
 pub mod target;
 pub mod trace;
 pub mod tx;
-
-use serde::Serialize;
 
 use crate::index::IndexError;
 
@@ -29,9 +28,16 @@ pub enum QueryError {
     /// The question is malformed.
     #[error("{0}")]
     Usage(String),
-    /// The index.
+    /// The index can't be read.
     #[error(transparent)]
     Index(#[from] IndexError),
+}
+
+impl QueryError {
+    /// Whether the question was at fault, not the index.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
+    }
 }
 
 /// Shorthand of this layer.
@@ -39,14 +45,3 @@ pub type Result<T, E = QueryError> = std::result::Result<T, E>;
 
 /// A row, or why the stream ends here.
 pub type Rows<'a, T> = Box<dyn Iterator<Item = Result<T>> + 'a>;
-
-/// The input that spent a coin, as answers name it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SpentBy {
-    /// The spending transaction.
-    pub txid: bitcoin::Txid,
-    /// Its input.
-    pub vin: u32,
-    /// Its block's height.
-    pub height: u32,
-}

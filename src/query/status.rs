@@ -1,14 +1,12 @@
-//! `status`: what the index holds, how far it got, how much it is. And `watch list`: its entries.
+//! `status`: the contents, progress and size of the index.
 
 use bitcoin::BlockHash;
 use serde::Serialize;
 
 use super::coverage::{Basis, Coverage};
-use super::{Result, Rows, Snapshot, labels};
-use crate::chain::{Height, ScriptHash};
-use crate::index::entries::EntryRow;
-use crate::index::{FORMAT, Family, IndexError};
-use crate::watchlist::Label;
+use super::{Result, Snapshot};
+use crate::chain::Height;
+use crate::index::{FORMAT, Recorded, Touch};
 
 /// The state of the index, and of the node if it answered.
 #[derive(Clone, Debug, Serialize)]
@@ -21,17 +19,17 @@ pub struct StatusAnswer {
     pub node: Option<NodeRow>,
     /// Blocks the index is behind the node; `None` where the node doesn't answer.
     pub lag: Option<u32>,
-    /// How many entries.
+    /// Entries by role.
     pub entries: EntryCounts,
     /// Touched transactions.
     pub records: u64,
-    /// Of these, so many for each 1,000 blocks.
+    /// Records per 1,000 blocks.
     pub records_per_1000_blocks: u64,
     /// Touches.
     pub touches: u64,
-    /// Coins whose spends are looked for, ever.
+    /// Coins whose spend the index searches for, spent ones included.
     pub followed: u64,
-    /// Of these, those not spent.
+    /// Of these, the unspent ones.
     pub live: u64,
     /// The files.
     pub index: IndexRow,
@@ -48,12 +46,12 @@ pub struct TipRow {
     pub time: u32,
 }
 
-/// A node, briefly.
+/// A node.
 #[derive(Clone, Debug, Serialize)]
 pub struct NodeRow {
     /// The height of its tip.
     pub height: Height,
-    /// As it calls itself.
+    /// Its user agent (`subversion` of `getnetworkinfo`).
     pub version: String,
 }
 
@@ -69,31 +67,27 @@ pub struct EntryCounts {
 /// The index's files.
 #[derive(Clone, Debug, Serialize)]
 pub struct IndexRow {
-    /// Where.
+    /// Its folder.
     pub path: String,
-    /// Their format's version.
+    /// The version of its format.
     pub format: u32,
-    /// Their size.
+    /// The size of its files.
     pub bytes: u64,
 }
 
-/// Counts everything; `node` is what the node told, if it did.
+/// Counts the rows of the index; `node` is the node's answer, if it gave one.
 ///
 /// # Errors
 /// What reading reports.
 pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer> {
-    let mut basis = Basis::of_progress();
-    (basis.whole, basis.traced) = (true, true);
     let mut entries = EntryCounts::default();
-    for entry in snapshot.reader.entries() {
-        let (_, entry) = entry?;
+    let counted = snapshot.reader.entries().inspect(|entry| {
+        let Ok((_, entry)) = entry else { return };
         entries.flagged += u64::from(entry.flagged);
         entries.service += u64::from(entry.service);
-        if entry.flagged {
-            basis.add(&entry, &snapshot.sweeps);
-        }
-    }
-    let records = snapshot.reader.raw_count(Family::Txids)?;
+    });
+    let basis = Basis::of_entries(snapshot, counted)?.progress().whole().traced();
+    let records = snapshot.reader.count::<Recorded>()?;
     let (mut followed, mut live) = (0, 0);
     for coin in snapshot.reader.coins() {
         let (key, coin) = coin?;
@@ -107,16 +101,15 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         Some(tip) => Some(TipRow { height: tip.height, hash: tip.hash, time: snapshot.block(tip.height)?.1 }),
         None => None,
     };
-    let heights = |node: &NodeRow| (node.height + 1).saturating_sub(snapshot.next);
     Ok(StatusAnswer {
         coverage: basis.coverage(snapshot, snapshot.asked()),
-        lag: node.as_ref().map(heights),
+        lag: node.as_ref().map(|node| (node.height + 1).saturating_sub(snapshot.next)),
         node,
         tip,
         entries,
         records,
         records_per_1000_blocks: records.saturating_mul(1000) / u64::from(snapshot.next.max(1)),
-        touches: snapshot.reader.raw_count(Family::Touches)?,
+        touches: snapshot.reader.count::<Touch>()?,
         followed,
         live,
         index: IndexRow {
@@ -125,70 +118,4 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
             bytes: snapshot.reader.bytes_on_disk()?,
         },
     })
-}
-
-/// One entry, as the index knows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct EntryAnswer {
-    /// Its script, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// `flagged`, `service`, or both.
-    pub roles: Vec<&'static str>,
-    /// The first height it is complete from.
-    pub from: Height,
-    /// The height it is complete through; `None` before any.
-    pub through: Option<Height>,
-    /// Everything lists say of it.
-    pub labels: Vec<Label>,
-    /// The texts of these.
-    pub label_texts: Vec<String>,
-}
-
-/// All entries, by the hash of their script.
-pub fn entries(snapshot: &Snapshot) -> Rows<'_, EntryAnswer> {
-    Box::new(snapshot.reader.entries().map(|entry| {
-        let (_, entry) = entry?;
-        Ok(entry_answer(snapshot, entry))
-    }))
-}
-
-fn entry_answer(snapshot: &Snapshot, entry: EntryRow) -> EntryAnswer {
-    let roles = [(entry.flagged, "flagged"), (entry.service, "service")];
-    EntryAnswer {
-        script: entry.script.to_hex_string(),
-        address: snapshot.address(&entry.script),
-        roles: roles.iter().filter(|(has, _)| *has).map(|(_, role)| *role).collect(),
-        from: entry.from,
-        through: snapshot.sweeps.next(entry.sweep).checked_sub(1),
-        label_texts: labels::texts(Some(&entry)),
-        labels: entry.labels,
-    }
-}
-
-/// The coverage of everything flagged.
-///
-/// # Errors
-/// What reading reports.
-pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Coverage> {
-    // Only a gap names lists, and with millions of entries their labels take most of the time.
-    let coverage = coverage_of(snapshot, asked, snapshot.reader.entry_heads())?;
-    if coverage.gaps.is_empty() { Ok(coverage) } else { coverage_of(snapshot, asked, snapshot.reader.entries()) }
-}
-
-fn coverage_of(
-    snapshot: &Snapshot,
-    asked: Option<Height>,
-    entries: impl Iterator<Item = Result<(ScriptHash, EntryRow), IndexError>>,
-) -> Result<Coverage> {
-    let mut basis = Basis::of_progress();
-    basis.traced = true;
-    for entry in entries {
-        let (_, entry) = entry?;
-        if entry.flagged {
-            basis.add(&entry, &snapshot.sweeps);
-        }
-    }
-    Ok(basis.coverage(snapshot, asked))
 }

@@ -1,13 +1,16 @@
 //! `tx`: one transaction of the index, input by input and output by output.
 
-use bitcoin::{BlockHash, OutPoint, Script, Txid};
+use bitcoin::{BlockHash, OutPoint, TxOut, Txid};
 use serde::Serialize;
 
 use super::by_rule::ByRule;
 use super::coverage::{Basis, Coverage};
-use super::{Result, Snapshot, SpentBy, labels};
+use super::facts::coin::Spending;
+use super::facts::input::input_taint;
+use super::facts::script::ScriptListing;
+use super::facts::{CoinState, ScriptInfo, SpentBy};
+use super::{Result, Snapshot};
 use crate::chain::Height;
-use crate::index::entries::EntryRow;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::Record;
 use crate::trace::RuleTaint;
@@ -42,13 +45,10 @@ pub struct InputRow {
     pub outpoint: String,
     /// Satoshis.
     pub value_sat: u64,
-    /// The script of that output, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// What lists say of it.
-    pub labels: Vec<String>,
-    /// Whether the index holds the transaction that made it; else value and script are as the node told them.
+    /// The script of that output.
+    #[serde(flatten)]
+    pub info: ScriptInfo,
+    /// Whether the index holds the transaction that made it; else value and script are the node's word.
     pub proven: bool,
     /// Taint by tracked rule, as it came in; `None` where nothing is tracked.
     pub taint_sat: Option<ByRule>,
@@ -61,17 +61,14 @@ pub struct OutputRow {
     pub vout: u32,
     /// Satoshis.
     pub value_sat: u64,
-    /// Its script, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// What lists say of it.
-    pub labels: Vec<String>,
+    /// Its script.
+    #[serde(flatten)]
+    pub info: ScriptInfo,
     /// Taint by tracked rule; `None` where nothing is tracked.
     pub taint_sat: Option<ByRule>,
-    /// `spent`, `unspent`, `unspendable`, or `not_followed` where its spend isn't looked for.
-    pub state: &'static str,
-    /// The input that spent it, where a record tells.
+    /// `spent`, `unspent`, `unspendable`, or `not_followed` where the index doesn't search for its spend.
+    pub state: CoinState,
+    /// The input that spent it, where a record shows it.
     pub spent_by: Option<SpentBy>,
 }
 
@@ -80,47 +77,45 @@ pub struct OutputRow {
 /// # Errors
 /// What reading reports.
 pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnswer> {
-    let mut basis = Basis::default();
-    basis.traced = true;
-    for entry in snapshot.reader.entries() {
-        let (_, entry) = entry?;
-        if entry.flagged {
-            basis.add(&entry, &snapshot.sweeps);
-        }
+    let basis = Basis::of_flagged(snapshot)?.traced();
+    match snapshot.reader.positions(txid)?.into_iter().rfind(|position| position.height <= at) {
+        Some(position) => recorded(snapshot, position, at, basis.coverage(snapshot, Some(at))),
+        None => Ok(not_recorded(txid, basis.with_unknown().coverage(snapshot, Some(at)))),
     }
-    let position = snapshot.reader.positions(txid)?.into_iter().rfind(|position| position.height <= at);
-    let Some(position) = position else {
-        basis.add_unknown();
-        let coverage = basis.coverage(snapshot, Some(at));
-        let (inputs, outputs) = (Vec::new(), Vec::new());
-        return Ok(TxAnswer {
-            coverage,
-            txid,
-            height: None,
-            block: None,
-            time: None,
-            tx_index: None,
-            fee_sat: None,
-            inputs,
-            outputs,
-        });
-    };
+}
+
+fn not_recorded(txid: Txid, coverage: Coverage) -> TxAnswer {
+    TxAnswer {
+        coverage,
+        txid,
+        height: None,
+        block: None,
+        time: None,
+        tx_index: None,
+        fee_sat: None,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    }
+}
+
+fn recorded(snapshot: &Snapshot, position: TxPosition, at: Height, coverage: Coverage) -> Result<TxAnswer> {
     let record = snapshot.record(position)?;
     let (block, time) = snapshot.block(position.height)?;
-    let inputs =
-        (0..record.spent.len()).map(|vin| input_row(snapshot, &record, position, vin)).collect::<Result<_>>()?;
-    let outputs = (0..).zip(&record.transaction.output);
-    let outputs =
-        outputs.map(|(vout, output)| output_row(snapshot, OutPoint { txid, vout }, output, position.height, at));
+    let txid = record.txid();
+    let inputs = (0..record.spent.len()).map(|vin| input_row(snapshot, &record, position, vin));
+    let outputs = (0..).zip(&record.transaction.output).map(|(vout, output)| {
+        let coin = CoinKey { outpoint: OutPoint { txid, vout }, height: position.height };
+        output_row(snapshot, &coin, output, at)
+    });
     Ok(TxAnswer {
-        coverage: basis.coverage(snapshot, Some(at)),
+        coverage,
         txid,
         height: Some(position.height),
         block: Some(block),
         time: Some(time),
         tx_index: Some(position.tx_index),
         fee_sat: record.fee(),
-        inputs,
+        inputs: inputs.collect::<Result<_>>()?,
         outputs: outputs.collect::<Result<_>>()?,
     })
 }
@@ -128,92 +123,35 @@ pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnsw
 fn input_row(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> Result<InputRow> {
     let spent = &record.spent[vin];
     let outpoint = record.transaction.input[vin].previous_output;
-    let shown = Shown::of(snapshot, &spent.script_pubkey)?;
+    let rules = &snapshot.trace.rules;
+    let taint_sat = match rules.is_empty() {
+        true => None,
+        false => Some(ByRule::of_input(rules, &input_taint(snapshot, record, at, vin)?)),
+    };
     Ok(InputRow {
         outpoint: outpoint.to_string(),
         value_sat: spent.value.to_sat(),
-        script: shown.script,
-        address: shown.address,
-        labels: shown.labels,
+        info: ScriptListing::read(snapshot, &spent.script_pubkey)?.info(snapshot.chain()),
         proven: !snapshot.reader.positions(outpoint.txid)?.is_empty(),
-        taint_sat: brought(snapshot, record, at, vin)?,
+        taint_sat,
     })
 }
 
-/// What an input brought, by tracked rule.
-fn brought(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> Result<Option<ByRule>> {
-    let (rules, outpoint) = (&snapshot.trace.rules, record.transaction.input[vin].previous_output);
-    if rules.is_empty() {
-        return Ok(None);
-    }
-    // The row tells the last spend of an outpoint: after a BIP30 twin's, the coin itself has to tell.
-    if let Some(spender) = snapshot.reader.spender(&outpoint)?.filter(|spender| spender.at == at) {
-        let of = |rule| spender.brought.iter().find(|brought| brought.rule == rule).map_or(0, |brought| brought.taint);
-        return Ok(Some(ByRule::of(rules, |_, rule| of(rule))));
-    }
-    let spent = &record.spent[vin];
-    let entry = snapshot.entry(&spent.script_pubkey)?;
-    if entry.is_some_and(|entry| entry.flagged && entry.from <= at.height) {
-        return Ok(Some(ByRule::of(rules, |_, _| spent.value.to_sat())));
-    }
-    let mut columns = match snapshot.reader.coin_heights(&outpoint)?.into_iter().rfind(|height| *height <= at.height) {
-        Some(height) => snapshot.reader.coin(&CoinKey { outpoint, height })?.map(|coin| coin.columns),
-        None => None,
-    }
-    .unwrap_or_default();
-    columns.retain(RuleTaint::is_followed);
-    Ok(Some(ByRule::of_columns(rules, &columns)))
-}
-
-fn output_row(
-    snapshot: &Snapshot,
-    outpoint: OutPoint,
-    output: &bitcoin::TxOut,
-    height: Height,
-    at: Height,
-) -> Result<OutputRow> {
-    let shown = Shown::of(snapshot, &output.script_pubkey)?;
-    let coin = CoinKey { outpoint, height };
-    let unspendable = snapshot.is_unspendable(&coin, &output.script_pubkey, at)?;
-    let spent_by = if unspendable { None } else { snapshot.spent_by(&coin, at)? };
-    let row = snapshot.reader.coin(&coin)?;
-    let columns = row.map(|row| row.columns).unwrap_or_default();
-    let flagged = shown.entry.as_ref().is_some_and(|entry| entry.flagged && entry.from <= height);
-    let looked_for = flagged || columns.iter().any(RuleTaint::is_followed);
-    let state = match (&spent_by, unspendable) {
-        (_, true) => "unspendable",
-        (Some(_), false) => "spent",
-        (None, false) if looked_for => "unspent",
-        (None, false) => "not_followed",
-    };
+fn output_row(snapshot: &Snapshot, coin: &CoinKey, output: &TxOut, at: Height) -> Result<OutputRow> {
+    let listing = ScriptListing::read(snapshot, &output.script_pubkey)?;
+    let spending = Spending::of(snapshot, coin, &output.script_pubkey, at)?;
+    let columns = snapshot.reader.coin(coin)?.map(|row| row.columns).unwrap_or_default();
+    let rules = &snapshot.trace.rules;
+    let is_followed = listing.is_flagged_at(coin.height) || columns.iter().any(RuleTaint::is_followed);
     Ok(OutputRow {
-        vout: outpoint.vout,
+        vout: coin.outpoint.vout,
         value_sat: output.value.to_sat(),
-        script: shown.script,
-        address: shown.address,
-        labels: shown.labels,
-        taint_sat: (!snapshot.trace.rules.is_empty()).then(|| ByRule::of_columns(&snapshot.trace.rules, &columns)),
-        state,
-        spent_by,
+        info: listing.info(snapshot.chain()),
+        taint_sat: (!rules.is_empty()).then(|| ByRule::of_columns(rules, &columns)),
+        state: match spending {
+            Spending::Unspent if !is_followed => CoinState::NotFollowed,
+            ref spending => spending.state(),
+        },
+        spent_by: spending.spent_by(snapshot)?,
     })
-}
-
-/// A script as answers show it.
-struct Shown {
-    script: String,
-    address: Option<String>,
-    labels: Vec<String>,
-    entry: Option<EntryRow>,
-}
-
-impl Shown {
-    fn of(snapshot: &Snapshot, script: &Script) -> Result<Self> {
-        let entry = snapshot.entry(script)?;
-        Ok(Self {
-            script: script.to_hex_string(),
-            address: snapshot.address(script),
-            labels: labels::texts(entry.as_ref()),
-            entry,
-        })
-    }
 }

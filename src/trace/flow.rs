@@ -6,7 +6,7 @@ use super::rule::Rule;
 use super::share::{Part, Segment, Share, Shares};
 
 /// A coin on a script longer than this can't be spent (Core's `MAX_SCRIPT_SIZE`).
-pub const MAX_SCRIPT_BYTES: usize = 10_000;
+const MAX_SCRIPT_BYTES: usize = 10_000;
 
 /// How far coins are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,16 +111,36 @@ pub enum OutputKind {
     Plain,
 }
 
+/// Whether an output on this script can never be spent (Core's `CScript::IsUnspendable`).
+pub fn is_unspendable(script: &Script) -> bool {
+    script.is_op_return() || script.len() > MAX_SCRIPT_BYTES
+}
+
 impl OutputKind {
     /// Classifies a script that is neither flagged nor a service's.
     pub fn of(script: &Script) -> Self {
-        if script.is_op_return() || script.len() > MAX_SCRIPT_BYTES {
+        if is_unspendable(script) {
             Self::Unspendable
         } else if script.is_empty() {
             Self::AnyoneCanSpend
         } else {
             Self::Plain
         }
+    }
+
+    /// Classifies an output on this script, which may be a source's, a service's, or both.
+    pub fn of_output(script: &Script, source: bool, service: bool) -> Self {
+        match (source, service) {
+            (true, true) => Self::FlaggedService,
+            (true, false) => Self::Source,
+            (false, true) => Self::Service,
+            (false, false) => Self::of(script),
+        }
+    }
+
+    /// Whether it is a source.
+    pub fn is_source(self) -> bool {
+        matches!(self, Self::Source | Self::FlaggedService)
     }
 }
 
@@ -165,13 +185,10 @@ pub fn pass(rule: Rule, gates: Gates, inputs: &[TracedInput<'_>], outputs: &[Tra
 
 /// The taint on an output: of a source its whole value, else its share; `None` if it has none.
 fn taint_output(output: &TracedOutput, share: Share, hops: u32) -> Option<Taint> {
-    match output.kind {
-        OutputKind::Source | OutputKind::FlaggedService => {
-            Some(Taint { amount: output.value, hops: 0, segments: Vec::new() })
-        }
-        _ if share.taint == 0 => None,
-        _ => Some(Taint { amount: share.taint, hops, segments: share.segments }),
+    if output.kind.is_source() {
+        return Some(Taint { amount: output.value, hops: 0, segments: Vec::new() });
     }
+    (share.taint > 0).then_some(Taint { amount: share.taint, hops, segments: share.segments })
 }
 
 fn decide_fate(kind: OutputKind, gates: Gates, taint: u64, hops: u32) -> Fate {

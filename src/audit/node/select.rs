@@ -1,4 +1,4 @@
-//! Which coins, records and heights of an index a comparison with the node is about.
+//! Chooses the coins and heights of an index that are compared with the node.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -9,10 +9,10 @@ use crate::chain::{Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
 use crate::index::{IndexError, View};
-use crate::trace::flow::MAX_SCRIPT_BYTES;
+use crate::trace::flow::is_unspendable;
 
-/// The coins that an index has unspent and that the node's set must hold: those on flagged scripts and those that some tracked rule
-/// follows, less what can't be spent.
+/// The coins that an index has unspent and that the node's UTXO set must contain: coins on flagged scripts and coins that a tracked
+/// rule follows, without those that can never be spent.
 pub fn unspent(view: &View) -> impl Iterator<Item = Result<(CoinKey, Coin), IndexError>> + '_ {
     view.coins().filter_map(|coin| match coin {
         Ok((key, coin)) => is_unspent(view, &key, &coin).map(|is| is.then_some((key, coin))).transpose(),
@@ -21,7 +21,7 @@ pub fn unspent(view: &View) -> impl Iterator<Item = Result<(CoinKey, Coin), Inde
 }
 
 fn is_unspent(view: &View, key: &CoinKey, coin: &Coin) -> Result<bool, IndexError> {
-    // The genesis block's can't be spent.
+    // The genesis coinbase is in no UTXO set.
     if key.height == 0 || view.spender_of(key)?.is_some() {
         return Ok(false);
     }
@@ -29,17 +29,13 @@ fn is_unspent(view: &View, key: &CoinKey, coin: &Coin) -> Result<bool, IndexErro
     if entry.as_ref().is_some_and(|entry| is_unspendable(&entry.script)) {
         return Ok(false);
     }
-    let flagged = entry.is_some_and(|entry| entry.flagged && entry.from <= key.height);
+    let flagged = entry.is_some_and(|entry| entry.is_flagged_at(key.height));
     // BIP30: a later coin has taken its place.
     Ok((flagged || coin.is_followed()) && view.coin_heights(&key.outpoint)?.last() == Some(&key.height))
 }
 
 pub(super) fn is_flagged(view: &View, script: ScriptHash, height: Height) -> Result<bool, IndexError> {
-    Ok(view.entry(script)?.is_some_and(|entry| entry.flagged && entry.from <= height))
-}
-
-fn is_unspendable(script: &ScriptBuf) -> bool {
-    script.is_op_return() || script.len() > MAX_SCRIPT_BYTES
+    Ok(view.entry(script)?.is_some_and(|entry| entry.is_flagged_at(height)))
 }
 
 pub(super) fn can_be_scanned(script: &ScriptBuf) -> bool {
@@ -60,7 +56,7 @@ pub fn sample(
     let mut drawn = BTreeSet::new();
     let Some(others) = last.checked_sub(first) else { return Ok(drawn) };
     let mut state = seed;
-    // Where few blocks have records the same ones come up again.
+    // Where few blocks have records, the same heights are drawn again.
     for turn in 0..count.saturating_mul(4) {
         if drawn.len() >= count || drawn.len() > others as usize {
             break;

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 
 use crate::output::Page;
-use crate::output::cell::{btc, short_script, time};
-use crate::output::page::coverage_lines;
-use crate::query::trace::answer::{PaymentRow, ServiceRow};
-use crate::query::trace::{CoinRow, CoinState, RuleAnswer, TraceAnswer};
+use crate::output::cell::{btc, time};
+use crate::output::page::{coverage_lines, holder};
+use crate::query::facts::CoinState;
+use crate::query::trace::answer::PaymentRow;
+use crate::query::trace::{RuleAnswer, TraceAnswer, TracedCoinRow};
 
 /// Coins and services shown; the other formats and `--tree` have all of them.
 const SHOWN: usize = 20;
@@ -26,7 +27,7 @@ pub fn page(answer: &TraceAnswer) -> Page {
     page
 }
 
-/// What was asked.
+/// The question.
 pub fn head(page: &mut Page, answer: &TraceAnswer) {
     let (source, gates) = (&answer.source, &answer.gates);
     let after = answer.at.map_or("in an index without a block".to_owned(), |at| format!("after block {at}"));
@@ -49,11 +50,6 @@ fn summary(page: &mut Page, of_rule: &RuleAnswer) {
     let (sum, frontier) = (&of_rule.sum, &of_rule.frontier);
     let note = if of_rule.rule.conserves() { "" } else { " (exposure: the parts may exceed the source)" };
     page.line(format!("{}{note}", of_rule.rule));
-    let count = |state| of_rule.coins.iter().filter(|coin| coin.state == state).count();
-    let part = |satoshis: u64, state: Option<CoinState>| {
-        let coins = state.map(|state| format!("  in {}", counted(count(state), "coin"))).unwrap_or_default();
-        format!("{:>17} BTC{}", btc(satoshis), if satoshis == 0 { String::new() } else { coins })
-    };
     let lines = [
         ("  source", sum.source_sat, None),
         ("  unspent", sum.unspent_sat, Some(CoinState::Unspent)),
@@ -67,11 +63,20 @@ fn summary(page: &mut Page, of_rule: &RuleAnswer) {
         ("    anyone can spend", frontier.anyone_can_spend_sat, Some(CoinState::AnyoneCanSpend)),
         ("    spend not looked for", frontier.not_followed_sat, Some(CoinState::NotFollowed)),
     ];
-    // What a reader asks first is there also where it is nothing.
+    // The parts that a reader looks for first are shown even where they are 0.
     let always = ["  source", "  unspent", "  reached services", "  fees", "  frontier"];
     let lines = lines.into_iter().filter(|(name, satoshis, _)| *satoshis > 0 || always.contains(name));
-    let lines: Vec<_> = lines.map(|(name, satoshis, state)| (name, part(satoshis, state))).collect();
+    let lines: Vec<_> = lines.map(|(name, satoshis, state)| (name, part(of_rule, satoshis, state))).collect();
     page.fields(&lines);
+}
+
+/// A part of the sum, with the number of coins in the state that it is about.
+fn part(of_rule: &RuleAnswer, satoshis: u64, state: Option<CoinState>) -> String {
+    let coins = state.filter(|_| satoshis > 0).map(|state| {
+        let count = of_rule.coins.iter().filter(|coin| coin.state == state).count();
+        format!("  in {}", counted(count, "coin"))
+    });
+    format!("{:>17} BTC{}", btc(satoshis), coins.unwrap_or_default())
 }
 
 /// The services reached.
@@ -79,51 +84,50 @@ fn services(page: &mut Page, of_rule: &RuleAnswer) {
     if of_rule.services.is_empty() {
         return;
     }
-    let row = |service: &ServiceRow| {
-        let date = |payment: Option<&PaymentRow>| {
-            payment.and_then(|payment| payment.time).map(|seconds| time(i64::from(seconds))).unwrap_or_default()
-        };
+    let rows = of_rule.services.iter().take(SHOWN).map(|service| {
         vec![
-            service.labels.join("; "),
-            service.address.clone().unwrap_or_else(|| short_script(&service.script)),
+            service.info.labels.join("; "),
+            holder(&service.info),
             btc(service.taint_sat),
             service.payments.len().to_string(),
             date(service.payments.first()),
             date(service.payments.last()),
         ]
-    };
-    let rows: Vec<_> = of_rule.services.iter().take(SHOWN).map(row).collect();
+    });
     page.grid(
         &["service", "address", "BTC", "payments", "first (UTC)", "last (UTC)"],
         &[false, false, true, true],
-        rows,
+        rows.collect(),
     );
     more(page, of_rule.services.len(), "service");
 }
 
+fn date(payment: Option<&PaymentRow>) -> String {
+    payment.and_then(|payment| payment.time).map(|seconds| time(i64::from(seconds))).unwrap_or_default()
+}
+
 /// Where most of the money is now.
 fn largest(page: &mut Page, of_rule: &RuleAnswer) {
-    let mut coins: Vec<&CoinRow> = of_rule.coins.iter().filter(|coin| coin.state != CoinState::Spent).collect();
+    let mut coins: Vec<&TracedCoinRow> = of_rule.coins.iter().filter(|coin| coin.state != CoinState::Spent).collect();
     if coins.is_empty() {
         return;
     }
     // Stable: of equal coins, the first in chain order.
     coins.sort_by_key(|coin| Reverse(coin.taint_sat));
-    let row = |coin: &&CoinRow| {
+    let rows = coins.iter().take(SHOWN).map(|coin| {
         vec![
             btc(coin.taint_sat),
             btc(coin.value_sat),
             coin.state.name().to_owned(),
             coin.hops.to_string(),
             coin.height.map(|height| height.to_string()).unwrap_or_default(),
-            coin.address.clone().unwrap_or_else(|| short_script(&coin.script)),
-            coin.labels.join("; "),
+            holder(&coin.info),
+            coin.info.labels.join("; "),
             coin.outpoint.to_string(),
         ]
-    };
-    let rows = coins.iter().take(SHOWN).map(row).collect();
+    });
     let titles = ["taint BTC", "of BTC", "state", "hops", "height", "script", "labels", "outpoint"];
-    page.grid(&titles, &[true, true, false, true, true], rows);
+    page.grid(&titles, &[true, true, false, true, true], rows.collect());
     more(page, coins.len(), "coin");
 }
 

@@ -6,9 +6,9 @@ use bitcoin::{OutPoint, Txid};
 
 use super::page::head;
 use crate::output::Page;
-use crate::output::cell::{btc, short_script};
-use crate::output::page::coverage_lines;
-use crate::query::trace::{CoinRow, RuleAnswer, TraceAnswer};
+use crate::output::cell::btc;
+use crate::output::page::{coverage_lines, holder};
+use crate::query::trace::{RuleAnswer, TraceAnswer, TracedCoinRow};
 
 /// Deeper levels aren't indented further: a chain of a thousand hops must stay on the screen.
 const DEEPEST: usize = 24;
@@ -30,13 +30,13 @@ pub fn page(answer: &TraceAnswer) -> Page {
 /// Adds all coins of a rule: sources at the left, below each what its spend made. A transaction with several tainted inputs is
 /// shown once; the others point to it.
 fn grow(page: &mut Page, of_rule: &RuleAnswer) {
-    let mut made: HashMap<Txid, Vec<&CoinRow>> = HashMap::new();
+    let mut made: HashMap<Txid, Vec<&TracedCoinRow>> = HashMap::new();
     for coin in &of_rule.coins {
         made.entry(coin.outpoint.txid).or_default().push(coin);
     }
     let mut shown: HashSet<OutPoint> = HashSet::new();
     let mut opened: HashSet<Txid> = HashSet::new();
-    // Coins are in chain order after the sources, so whatever no source leads to by then stands by itself.
+    // Coins are in chain order after the sources, so a coin that no source has led to by then stands by itself.
     for root in &of_rule.coins {
         let mut ahead = vec![(root, 0)];
         while let Some((coin, depth)) = ahead.pop() {
@@ -53,12 +53,13 @@ fn grow(page: &mut Page, of_rule: &RuleAnswer) {
     }
 }
 
-fn line(coin: &CoinRow, depth: usize, again: bool) -> String {
+fn line(coin: &TracedCoinRow, depth: usize, again: bool) -> String {
     let indent = "  ".repeat(depth.min(DEEPEST));
     let mark = if depth == 0 { "" } else { "└ " };
     let deep = if depth > DEEPEST { format!("[{depth}] ") } else { String::new() };
-    let script = coin.address.clone().unwrap_or_else(|| short_script(&coin.script));
-    let labels = if coin.labels.is_empty() { String::new() } else { format!(" ({})", coin.labels.join("; ")) };
+    let script = holder(&coin.info);
+    let labels =
+        if coin.info.labels.is_empty() { String::new() } else { format!(" ({})", coin.info.labels.join("; ")) };
     let height = coin.height.map(|height| format!(" at {height}")).unwrap_or_default();
     let of = if coin.taint_sat == coin.value_sat { String::new() } else { format!(" of {}", btc(coin.value_sat)) };
     let state = match (&coin.spent_by, again) {

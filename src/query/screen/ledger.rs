@@ -1,140 +1,167 @@
-//! What the index says of single coins: their taint, what lies behind them, and the way back to a source.
+//! What the index says of single coins: their taint, the labels that it comes from, and the way back to a source.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use bitcoin::{OutPoint, Script, Txid};
+use bitcoin::{OutPoint, Script, TxIn, TxOut, Txid};
 
-use crate::chain::{BlockId, Height};
+use super::cache::BoundedCache;
+use super::sources::{LabelHoldings, LabelTraces};
+use crate::chain::Height;
+use crate::index::ReadRows;
 use crate::index::keys::{CoinKey, TxPosition};
-use crate::index::values::{Coin, Record};
-use crate::query::trace::place::{Place, Places};
+use crate::index::values::{Brought, Record};
+use crate::query::facts::input::input_taint;
+use crate::query::facts::script::{ScriptListing, ScriptListings};
 use crate::query::{Result, Snapshot};
-use crate::trace::{Rule, Taint};
+use crate::trace::Rule;
 
-/// Which lists' scripts lie behind a coin: each number is one combination of labels that some entry has.
-pub type Behind = Rc<BTreeSet<usize>>;
+/// Bytes that the cached records may take.
+const CACHED_RECORDS: usize = 64 << 20;
 
-/// The index, coin by coin, with what was looked up before.
+/// The sets of labels that a coin's taint comes from. Each number is a set of labels that some entry has: [`Ledger::labels`].
+pub type LabelSets = Rc<BTreeSet<usize>>;
+
+/// The index, coin by coin, with what was read before.
 pub struct Ledger<'a> {
     /// The moment it is read at.
     pub snapshot: &'a Snapshot,
-    places: Places,
-    combinations: Vec<Vec<String>>,
+    listings: ScriptListings,
+    records: BoundedCache<Txid, RecordedTx>,
+    traces: LabelTraces,
+    /// Each set of labels that was met, by its number.
+    labels: Vec<Vec<String>>,
     numbers: BTreeMap<Vec<String>, usize>,
-    behind: HashMap<CoinKey, Behind, foldhash::quality::RandomState>,
-    /// By transaction and height: its outputs share them.
-    brought: HashMap<(Txid, Height), Rc<[Brought]>, foldhash::quality::RandomState>,
+    label_sets: HashMap<CoinKey, LabelSets, foldhash::quality::RandomState>,
+    /// By transaction and height: all outputs of a transaction have the same inputs.
+    inputs: HashMap<(Txid, Height), Rc<[TaintedInput]>, foldhash::quality::RandomState>,
+}
+
+/// A record, with how many of its inputs and outputs are on flagged scripts.
+pub struct RecordedTx {
+    /// Its id.
+    pub txid: Txid,
+    /// Where it is.
+    pub at: TxPosition,
+    /// The record.
+    pub record: Record,
+    /// Inputs that spend from flagged scripts.
+    pub flagged_inputs: u64,
+    /// Outputs on flagged scripts.
+    pub flagged_outputs: u64,
+}
+
+impl RecordedTx {
+    /// Bytes that it takes in memory, roughly.
+    fn bytes(&self) -> usize {
+        let Record { transaction, spent, branch } = &self.record;
+        let outputs = spent.iter().chain(&transaction.output);
+        let outputs: usize = outputs.map(|output| size_of::<TxOut>() + output.script_pubkey.len()).sum();
+        let inputs: usize = transaction.input.iter().map(|input| size_of::<TxIn>() + input.script_sig.len()).sum();
+        size_of::<Self>() + size_of_val(&branch[..]) + inputs + outputs
+    }
 }
 
 /// An input that brought taint into a transaction.
-struct Brought {
+struct TaintedInput {
     /// The coin it consumes.
     outpoint: OutPoint,
     /// That coin's row, where the index saw it made.
     key: Option<CoinKey>,
     /// Its script, if it is flagged at that height: then the input is a source by itself.
-    flagged: Option<Rc<Place>>,
-    /// The rules under which it brings taint, with its hops.
-    held: Vec<(Rule, u32)>,
+    flagged: Option<Rc<ScriptListing>>,
+    /// The rules under which it brings taint.
+    brought: Vec<Brought>,
 }
 
-impl Brought {
+impl TaintedInput {
     /// Its hops under a rule, if it brings taint under that.
     fn hops(&self, rule: Rule) -> Option<u32> {
-        let held = || self.held.iter().find(|(of, _)| *of == rule).map(|(_, hops)| *hops);
-        self.flagged.as_ref().map(|_| 0).or_else(held)
+        match self.flagged {
+            Some(_) => Some(0),
+            None => self.brought.iter().find(|brought| brought.rule == rule).map(|brought| brought.hops),
+        }
     }
 }
 
 impl<'a> Ledger<'a> {
-    /// Nothing looked up yet.
+    /// A ledger that has read nothing yet.
     pub fn new(snapshot: &'a Snapshot) -> Self {
         Self {
             snapshot,
-            places: Places::default(),
-            combinations: Vec::new(),
+            listings: ScriptListings::default(),
+            records: BoundedCache::new(CACHED_RECORDS),
+            traces: LabelTraces::default(),
+            labels: Vec::new(),
             numbers: BTreeMap::new(),
-            behind: HashMap::default(),
-            brought: HashMap::default(),
+            label_sets: HashMap::default(),
+            inputs: HashMap::default(),
         }
     }
 
-    /// What lists say of a script.
+    /// The listing of a script.
     ///
     /// # Errors
     /// What reading reports, as in all that follow.
-    pub fn place(&mut self, script: &Script) -> Result<Rc<Place>> {
-        self.places.of(self.snapshot, script)
-    }
-
-    /// The coin that an outpoint named at a height; of BIP30's twins the later.
-    pub fn coin(&self, outpoint: OutPoint, at: Height) -> Result<Option<(CoinKey, Coin)>> {
-        let heights = self.snapshot.reader.coin_heights(&outpoint)?;
-        let Some(height) = heights.into_iter().rfind(|height| *height <= at) else { return Ok(None) };
-        let key = CoinKey { outpoint, height };
-        Ok(self.snapshot.reader.coin(&key)?.map(|coin| (key, coin)))
+    pub fn listing(&mut self, script: &Script) -> Result<Rc<ScriptListing>> {
+        self.listings.get(self.snapshot, script)
     }
 
     /// The record of a transaction, if the index has it; of BIP30's twins the later.
-    pub fn record(&self, txid: Txid) -> Result<Option<(TxPosition, Record)>> {
-        match self.snapshot.reader.positions(txid)?.last() {
-            Some(at) => Ok(Some((*at, self.snapshot.record(*at)?))),
-            None => Ok(None),
+    pub fn record(&mut self, txid: Txid) -> Result<Option<Rc<RecordedTx>>> {
+        if let Some(cached) = self.records.get(&txid) {
+            return Ok(Some(cached));
         }
+        let Some(at) = self.snapshot.reader.positions(txid)?.pop() else { return Ok(None) };
+        let record = self.snapshot.record(at)?;
+        let flagged_inputs = self.count_flagged(&record.spent)?;
+        let flagged_outputs = self.count_flagged(&record.transaction.output)?;
+        let recorded = Rc::new(RecordedTx { txid, at, record, flagged_inputs, flagged_outputs });
+        self.records.insert(txid, recorded.bytes(), Rc::clone(&recorded));
+        Ok(Some(recorded))
     }
 
-    /// Whether a block proves that what it holds is below the settled height and on the index's chain; else why not.
-    pub fn proves(&self, block: BlockId, settled: Height) -> Result<std::result::Result<(), String>> {
-        if block.height > settled {
-            return Ok(Err(format!(
-                "confirmed at height {}, and the index is settled through {settled}",
-                block.height
-            )));
+    fn count_flagged(&mut self, outputs: &[TxOut]) -> Result<u64> {
+        let mut count = 0;
+        for output in outputs {
+            count += u64::from(self.listing(&output.script_pubkey)?.flagged_from.is_some());
         }
-        let ours = self.snapshot.reader.header(block.height)?.is_some_and(|header| header.block_hash() == block.hash);
-        Ok(if ours { Ok(()) } else { Err(format!("confirmed in block {block}, which is not on the index's chain")) })
+        Ok(count)
+    }
+
+    /// What each coin holds in the trace of one label alone.
+    pub fn label_holdings(&mut self, label: &str) -> Result<Rc<LabelHoldings>> {
+        self.traces.get(self.snapshot, label)
     }
 
     /// The inputs that brought taint into the transaction that made a coin, in input order.
-    fn brought(&mut self, coin: &CoinKey) -> Result<Rc<[Brought]>> {
+    fn inputs(&mut self, coin: &CoinKey) -> Result<Rc<[TaintedInput]>> {
         let transaction = (coin.outpoint.txid, coin.height);
-        if let Some(known) = self.brought.get(&transaction) {
+        if let Some(known) = self.inputs.get(&transaction) {
             return Ok(Rc::clone(known));
         }
-        let brought: Rc<[Brought]> = self.read_brought(coin)?.into();
-        self.brought.insert(transaction, Rc::clone(&brought));
-        Ok(brought)
+        let inputs: Rc<[TaintedInput]> = self.read_inputs(coin)?.into();
+        self.inputs.insert(transaction, Rc::clone(&inputs));
+        Ok(inputs)
     }
 
-    fn read_brought(&mut self, coin: &CoinKey) -> Result<Vec<Brought>> {
+    fn read_inputs(&mut self, coin: &CoinKey) -> Result<Vec<TaintedInput>> {
         let positions = self.snapshot.reader.positions(coin.outpoint.txid)?;
         let Some(at) = positions.into_iter().find(|at| at.height == coin.height) else { return Ok(Vec::new()) };
         let record = self.snapshot.record(at)?;
-        let mut brought = Vec::new();
-        for (input, spent) in record.transaction.input.iter().zip(&record.spent) {
-            let outpoint = input.previous_output;
-            let place = self.place(&spent.script_pubkey)?;
-            let flagged = place.is_flagged(at.height).then_some(place);
-            let held = self.held(&outpoint, at)?;
-            if (flagged.is_some() && spent.value.to_sat() > 0) || !held.is_empty() {
-                let key = self.coin(outpoint, at.height)?.map(|(key, _)| key);
-                brought.push(Brought { outpoint, key, flagged, held });
+        let mut inputs = Vec::new();
+        for (vin, spent) in record.spent.iter().enumerate() {
+            let outpoint = record.transaction.input[vin].previous_output;
+            let listing = self.listing(&spent.script_pubkey)?;
+            let flagged = listing.is_flagged_at(at.height).then_some(listing);
+            let mut brought = input_taint(self.snapshot, &record, at, vin)?;
+            brought.retain(|brought| brought.taint > 0);
+            if (flagged.is_some() && spent.value.to_sat() > 0) || !brought.is_empty() {
+                let key = self.snapshot.reader.coin_at(&outpoint, at.height)?.map(|(key, _)| key);
+                inputs.push(TaintedInput { outpoint, key, flagged, brought });
             }
         }
-        Ok(brought)
-    }
-
-    /// What an input of the record at a place brought: rules and hops.
-    fn held(&self, outpoint: &OutPoint, at: TxPosition) -> Result<Vec<(Rule, u32)>> {
-        if let Some(spender) = self.snapshot.reader.spender(outpoint)?.filter(|spender| spender.at == at) {
-            let brought = spender.brought.iter().filter(|brought| brought.taint > 0);
-            return Ok(brought.map(|brought| (brought.rule, brought.hops)).collect());
-        }
-        // The row tells the last spend of an outpoint; this one was of a BIP30 twin before.
-        let Some((_, coin)) = self.coin(*outpoint, at.height)? else { return Ok(Vec::new()) };
-        let columns = coin.columns.iter().filter_map(|column| Some((column.rule, column.carried()?)));
-        Ok(columns.filter(|(_, taint)| taint.amount > 0).map(|(rule, taint)| (rule, taint.hops)).collect())
+        Ok(inputs)
     }
 
     /// The way from a coin back to a source under a rule: by the tainted input of fewest hops, ties to the lowest index.
@@ -145,10 +172,10 @@ impl<'a> Ledger<'a> {
             return Ok(path);
         }
         loop {
-            let brought = self.brought(&at)?;
+            let inputs = self.inputs(&at)?;
             // Of equal hops, `min_by_key` takes the first.
             let nearest =
-                brought.iter().filter_map(|input| Some((input, input.hops(rule)?))).min_by_key(|(_, hops)| *hops);
+                inputs.iter().filter_map(|input| Some((input, input.hops(rule)?))).min_by_key(|(_, hops)| *hops);
             let Some((input, _)) = nearest else { break };
             path.push(input.outpoint);
             match input.key {
@@ -164,61 +191,62 @@ impl<'a> Ledger<'a> {
     fn is_source(&self, key: &CoinKey) -> Result<bool> {
         let Some(coin) = self.snapshot.reader.coin(key)? else { return Ok(false) };
         let entry = self.snapshot.reader.entry(coin.script)?;
-        Ok(entry.is_some_and(|entry| entry.flagged && entry.from <= key.height))
+        Ok(entry.is_some_and(|entry| entry.is_flagged_at(key.height)))
     }
 
-    /// The number of an entry's combination of labels.
-    pub fn number(&mut self, labels: &[String]) -> usize {
+    /// The number of a set of labels.
+    pub fn label_set(&mut self, labels: &[String]) -> usize {
         if let Some(number) = self.numbers.get(labels) {
             return *number;
         }
-        self.combinations.push(labels.to_vec());
-        self.numbers.insert(labels.to_vec(), self.combinations.len() - 1);
-        self.combinations.len() - 1
+        let number = self.labels.len();
+        self.labels.push(labels.to_vec());
+        self.numbers.insert(labels.to_vec(), number);
+        number
     }
 
-    /// The labels of a combination.
+    /// The labels of the set of that number.
     pub fn labels(&self, number: usize) -> &[String] {
-        &self.combinations[number]
+        &self.labels[number]
     }
 
-    /// All that lies behind a coin: its own script, if that is flagged, and what brought taint into it.
-    pub fn behind(&mut self, coin: CoinKey) -> Result<Behind> {
+    /// The sets of labels that a coin's taint comes from: its own script's, if that is flagged, and those of the tainted inputs of its
+    /// transaction.
+    pub fn label_sets(&mut self, coin: CoinKey) -> Result<LabelSets> {
         // Without recursion: a peel chain may be longer than the stack is deep.
-        let mut ahead = vec![(coin, None::<Rc<[Brought]>>)];
-        while let Some((key, brought)) = ahead.pop() {
-            if self.behind.contains_key(&key) {
+        let mut ahead = vec![(coin, None::<Rc<[TaintedInput]>>)];
+        while let Some((key, inputs)) = ahead.pop() {
+            if self.label_sets.contains_key(&key) {
                 continue;
             }
-            let Some(brought) = brought else {
-                let brought = self.brought(&key)?;
-                let unseen: Vec<CoinKey> =
-                    brought.iter().filter_map(|input| input.key).filter(|key| !self.behind.contains_key(key)).collect();
-                ahead.push((key, Some(brought)));
+            let Some(inputs) = inputs else {
+                let inputs = self.inputs(&key)?;
+                let made = inputs.iter().filter_map(|input| input.key);
+                let unseen: Vec<CoinKey> = made.filter(|key| !self.label_sets.contains_key(key)).collect();
+                ahead.push((key, Some(inputs)));
                 ahead.extend(unseen.into_iter().map(|key| (key, None)));
                 continue;
             };
-            let own = self.own(&key)?;
-            let numbers = self.gather(own, &brought);
-            self.behind.insert(key, numbers);
+            let own = self.own_label_set(&key)?;
+            let sets = self.gather(own, &inputs);
+            self.label_sets.insert(key, sets);
         }
-        Ok(self.behind.get(&coin).cloned().unwrap_or_default())
+        Ok(self.label_sets.get(&coin).cloned().unwrap_or_default())
     }
 
-    fn own(&mut self, key: &CoinKey) -> Result<Option<usize>> {
+    fn own_label_set(&mut self, key: &CoinKey) -> Result<Option<usize>> {
         let Some(coin) = self.snapshot.reader.coin(key)? else { return Ok(None) };
         let Some(entry) = self.snapshot.reader.entry(coin.script)? else { return Ok(None) };
-        let flagged = entry.flagged && entry.from <= key.height;
-        Ok(flagged.then(|| self.number(&entry.label_texts())))
+        Ok(entry.is_flagged_at(key.height).then(|| self.label_set(&entry.label_texts())))
     }
 
-    /// What lies behind a transaction's inputs, and a script of its own; a set that is one input's is shared with it.
-    fn gather(&mut self, own: Option<usize>, brought: &[Brought]) -> Behind {
-        let mut sets: Vec<Behind> = Vec::new();
-        for input in brought {
-            sets.extend(input.key.and_then(|key| self.behind.get(&key).cloned()));
-            if let Some(place) = &input.flagged {
-                sets.push(Rc::new(BTreeSet::from([self.number(&place.labels)])));
+    /// The sets of a transaction's inputs, and of a script of its own; a set that is one input's is shared with it.
+    fn gather(&mut self, own: Option<usize>, inputs: &[TaintedInput]) -> LabelSets {
+        let mut sets: Vec<LabelSets> = Vec::new();
+        for input in inputs {
+            sets.extend(input.key.and_then(|key| self.label_sets.get(&key).cloned()));
+            if let Some(listing) = &input.flagged {
+                sets.push(Rc::new(BTreeSet::from([self.label_set(&listing.labels)])));
             }
         }
         sets.extend(own.map(|own| Rc::new(BTreeSet::from([own]))));
@@ -227,8 +255,8 @@ impl<'a> Ledger<'a> {
 }
 
 /// All of these together.
-pub fn union(sets: impl IntoIterator<Item = Behind>) -> Behind {
-    let mut sum = Behind::default();
+pub fn union(sets: impl IntoIterator<Item = LabelSets>) -> LabelSets {
+    let mut sum = LabelSets::default();
     for set in sets {
         if sum.is_empty() || sum.is_subset(&set) {
             sum = set;
@@ -237,10 +265,4 @@ pub fn union(sets: impl IntoIterator<Item = Behind>) -> Behind {
         }
     }
     sum
-}
-
-/// What a coin's rule brings along when it is spent, for each of `rules`.
-pub fn carried(rules: &[Rule], coin: &Coin) -> Vec<Option<Taint>> {
-    let of = |rule: &Rule| coin.columns.iter().find(|column| column.rule == *rule)?.carried().cloned();
-    rules.iter().map(of).collect()
 }

@@ -1,49 +1,42 @@
 //! `screen`: is a target flagged, or derived from what is; and where nothing is found, whether that proves anything.
 //!
 //! ```text
-//! Screener ─┬─ scripts and coins that the index holds ── ledger (what it says of one coin), by_label (one trace a label)
-//!           └─ elsewhere: coins that it doesn't hold ─┬─ outside (the node, or nobody)
-//!                                                     └─ draft (a transaction that waits), origin (what that spends)
-//! tally ── what was found of a target, as the row of answer; recent ── records that were used lately
+//! Screener ─┬─ recorded     scripts and transactions that the index holds
+//!           └─ unrecorded   transactions that it doesn't hold ── unconfirmed   those in no settled block ── origin
+//! ledger ── what the index says of single coins; sources ── the labels behind their taint; lookup ── the node, or nowhere
+//! findings ── what was found of a target; proof ── whether finding nothing proves anything; row ── the verdict of the two
 //! ```
 
-pub mod answer;
-mod by_label;
-mod draft;
-mod elsewhere;
+mod cache;
+mod findings;
 mod ledger;
+pub mod lookup;
 mod origin;
-pub mod outside;
-mod recent;
-mod tally;
+mod proof;
+mod recorded;
+pub mod row;
+mod sources;
+mod unconfirmed;
+mod unrecorded;
 
-pub use answer::{ScreenRow, SourceRow, Verdict};
-pub use outside::{Nobody, Outside};
+pub use lookup::{ChainLookup, NoLookup};
+pub use row::{LabelShare, ScreenRow, Verdict};
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
-use bitcoin::{OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 
-use self::by_label::ByLabel;
 use self::ledger::Ledger;
-use self::recent::Recent;
-use self::tally::{Tally, explain};
+use self::proof::Judge;
+use self::unrecorded::Unrecorded;
 use super::by_rule::ByRule;
 use super::coverage::Basis;
-use super::target::Targets;
-use super::trace::source::CoinTarget;
+use super::facts::script::ByScript;
+use super::target::{CoinTarget, Targets};
 use super::{Coverage, QueryError, Result, Snapshot};
-use crate::chain::{Height, ScriptHash};
-use crate::index::Family;
-use crate::index::View;
-use crate::index::keys::{CoinKey, ScriptKey, TxPosition};
-use crate::index::values::Record;
+use crate::chain::Height;
 use crate::trace::Fate;
 use crate::watchlist::Range;
-
-/// What the records that are kept may take.
-const RECENT_BYTES: usize = 64 << 20;
 
 /// Screens target after target against one moment of the index.
 pub struct Screener<'a> {
@@ -52,69 +45,36 @@ pub struct Screener<'a> {
     /// What the cut coins of the whole index hold together, by tracked rule: no target can hide more.
     pub frontier: ByRule,
     ledger: Ledger<'a>,
-    by_label: ByLabel,
-    outside: &'a dyn Outside,
-    /// Records used lately, measured in bytes.
-    recent: Recent<Txid, Recorded>,
-    /// Scripts that nobody listed, of keys whose other script is listed.
-    twins: HashMap<ScriptBuf, ScriptBuf, foldhash::quality::RandomState>,
-}
-
-/// A record, with how many of its inputs and outputs are on flagged scripts.
-struct Recorded {
-    txid: Txid,
-    at: TxPosition,
-    record: Record,
-    flagged_inputs: u64,
-    flagged_outputs: u64,
-}
-
-impl Recorded {
-    /// What it takes in memory, roughly.
-    fn bytes(&self) -> usize {
-        let Record { transaction, spent, branch } = &self.record;
-        let of_output = |output: &TxOut| size_of::<TxOut>() + output.script_pubkey.len();
-        let outputs: usize = spent.iter().chain(&transaction.output).map(of_output).sum();
-        let inputs: usize = transaction.input.iter().map(|input| size_of::<TxIn>() + input.script_sig.len()).sum();
-        size_of::<Self>() + size_of_val(&branch[..]) + inputs + outputs
-    }
+    judge: Judge<'a>,
+    lookup: &'a dyn ChainLookup,
+    /// The listed P2PK script of each P2PKH script of the same key.
+    p2pk_twins: ByScript<ScriptBuf>,
 }
 
 impl<'a> Screener<'a> {
-    /// Reads what every answer needs.
+    /// Reads what every answer needs; `lookup` is asked about what the index doesn't hold.
     ///
     /// # Errors
     /// What reading reports, as in all that follow.
-    pub fn new(snapshot: &'a Snapshot, outside: &'a dyn Outside) -> Result<Self> {
-        let mut basis = Basis::default();
-        (basis.whole, basis.traced) = (true, true);
-        let mut twins = HashMap::default();
-        for entry in snapshot.reader.entries() {
-            let (_, entry) = entry?;
-            if entry.flagged {
-                basis.add(&entry, &snapshot.sweeps);
-                if let Some(key) = entry.script.p2pk_public_key() {
-                    twins.insert(ScriptBuf::new_p2pkh(&key.pubkey_hash()), entry.script);
-                }
+    pub fn new(snapshot: &'a Snapshot, lookup: &'a dyn ChainLookup) -> Result<Self> {
+        let mut p2pk_twins = HashMap::default();
+        let entries = snapshot.reader.entries().inspect(|entry| {
+            if let Ok((_, entry)) = entry
+                && entry.flagged
+                && let Some(key) = entry.script.p2pk_public_key()
+            {
+                p2pk_twins.insert(ScriptBuf::new_p2pkh(&key.pubkey_hash()), entry.script.clone());
             }
-        }
-        let rules = &snapshot.trace.rules;
-        let mut frontier = ByRule::none(rules);
-        for coin in snapshot.reader.coins() {
-            let (_, mut coin) = coin?;
-            let cut = |fate| matches!(fate, Fate::AnyoneCanSpend | Fate::MaxHops | Fate::BelowMinTaint);
-            coin.columns.retain(|column| cut(column.fate));
-            frontier.add(&ByRule::of_columns(rules, &coin.columns));
-        }
+        });
+        let basis = Basis::of_entries(snapshot, entries)?.whole().traced();
         let coverage = basis.coverage(snapshot, snapshot.asked());
         Ok(Self {
-            coverage,
-            frontier,
+            frontier: frontier(snapshot)?,
             ledger: Ledger::new(snapshot),
-            by_label: ByLabel::default(),
-            outside,
-            recent: Recent::new(RECENT_BYTES),
-            twins,
+            judge: Judge::new(snapshot, &coverage),
+            coverage,
+            lookup,
+            p2pk_twins,
         })
     }
 
@@ -148,152 +108,74 @@ impl<'a> Screener<'a> {
         let transaction =
             transaction.ok_or_else(|| QueryError::Usage("--raw-tx: this is no transaction in hex".into()))?;
         let txid = transaction.compute_txid();
-        match self.record(txid)? {
-            Some(record) => self.recorded(&txid.to_string(), &record, None),
-            None => self.raw_elsewhere(transaction, height),
+        match self.ledger.record(txid)? {
+            Some(record) => recorded::transaction(&mut self.ledger, &self.judge, &txid.to_string(), &record, None),
+            None => self.unrecorded().raw(transaction, height),
         }
     }
 
     fn script(&mut self, typed: Option<&str>, script: &ScriptBuf) -> Result<ScreenRow> {
-        let snapshot = self.ledger.snapshot;
-        let place = self.ledger.place(script)?;
-        let mut tally = Tally::new(&snapshot.trace.rules);
-        let mut outputs = Vec::new();
-        for row in snapshot.reader.raw_prefix(Family::Scripts, &ScriptHash::of(script).0) {
-            let (key, _) = row?;
-            let at = ScriptKey::from_key(&key).map_err(|_| View::corrupt(Family::Scripts, &key))?;
-            let txid = snapshot.record(at.at)?.txid();
-            let key = CoinKey { outpoint: OutPoint { txid, vout: at.vout }, height: at.at.height };
-            let coin = snapshot.reader.coin(&key)?.ok_or_else(|| View::corrupt(Family::Coins, &key.key()))?;
-            if tally.add(&place, coin.value, &coin.columns, || self.ledger.behind(key))? {
-                tally.coins.push(key);
-            }
-            outputs.push(Some(key));
-        }
-        tally.add_script(&place);
-        tally.flagged = u64::from(place.flagged_from.is_some());
-        let named = typed.map(ToOwned::to_owned).or_else(|| snapshot.address(script));
+        let named = typed.map(ToOwned::to_owned).or_else(|| self.ledger.snapshot.address(script));
         let named = named.unwrap_or_else(|| format!("script:{}", script.to_hex_string()));
-        let silence = self.silence().map(|()| {
-            let through = self.coverage.trace.settled.unwrap_or_default();
-            format!("no coin of it held taint through height {through}, above the gates")
-        });
-        let mut row = tally.row(&named, silence);
-        row.value_sat = None;
-        explain(&mut row, &tally, &mut self.ledger, &mut self.by_label, &outputs)?;
-        self.warn_of_twin(&mut row, script)?;
-        Ok(row)
+        let same_key = self.same_key(script)?;
+        recorded::script(&mut self.ledger, &self.judge, &named, script, same_key)
     }
 
-    /// Says where the same key's other script is listed: matching is by exact script.
-    fn warn_of_twin(&mut self, row: &mut ScreenRow, script: &ScriptBuf) -> Result<()> {
+    /// The labels of another flagged script of the same key.
+    fn same_key(&mut self, script: &ScriptBuf) -> Result<Option<String>> {
         let twin = match script.p2pk_public_key() {
             Some(key) => Some(ScriptBuf::new_p2pkh(&key.pubkey_hash())),
-            None => self.twins.get(script).cloned(),
+            None => self.p2pk_twins.get(script).cloned(),
         };
-        let Some(twin) = twin else { return Ok(()) };
-        let place = self.ledger.place(&twin)?;
-        if row.verdict != Verdict::Flagged && place.flagged_from.is_some() {
-            let labels = place.labels.join("; ");
-            row.why = format!("{}; but another script of the same key is listed: {labels}", row.why);
-        }
-        Ok(())
+        let Some(twin) = twin else { return Ok(None) };
+        let listing = self.ledger.listing(&twin)?;
+        Ok(listing.flagged_from.map(|_| listing.labels.join("; ")))
     }
 
     fn coin(&mut self, text: &str, outpoint: OutPoint, height: Option<Height>) -> Result<ScreenRow> {
-        if let Some(record) = self.record(outpoint.txid)? {
-            return self.recorded(text, &record, Some(outpoint.vout));
+        if let Some(record) = self.ledger.record(outpoint.txid)? {
+            return recorded::transaction(&mut self.ledger, &self.judge, text, &record, Some(outpoint.vout));
         }
-        // Older than what the index saw made, but spent in a record.
-        if let Some(spender) = self.ledger.snapshot.reader.spender(&outpoint)? {
-            let record = self.ledger.snapshot.record(spender.at)?;
-            if let Some(spent) = record.spent.get(spender.vin as usize) {
-                return self.clean_coin(text, spent, spender.at.height);
+        let snapshot = self.ledger.snapshot;
+        let Some(spender) = snapshot.reader.spender(&outpoint)? else {
+            return self.unrecorded().transaction(text, outpoint.txid, Some(outpoint.vout), height);
+        };
+        // The index didn't see it made, but a record spends it.
+        let spent_at = spender.at.height;
+        let record = snapshot.record(spender.at)?;
+        let output = record.spent.get(spender.vin as usize);
+        let row = output.map(|output| self.unrecorded().spent_coin(text, output, spent_at)).transpose()?;
+        match row {
+            Some(row) if row.verdict != Verdict::Unknown => Ok(row),
+            // Where the record doesn't show it to be high enough, its own block may.
+            row => {
+                let height = height.filter(|height| *height <= spent_at);
+                let shown = self.unrecorded().transaction(text, outpoint.txid, Some(outpoint.vout), height)?;
+                Ok(row.filter(|_| shown.verdict == Verdict::Unknown).unwrap_or(shown))
             }
         }
-        self.elsewhere(text, outpoint.txid, Some(outpoint.vout), height)
     }
 
     fn transaction(&mut self, text: &str, txid: Txid, height: Option<Height>) -> Result<ScreenRow> {
-        match self.record(txid)? {
-            Some(record) => self.recorded(text, &record, None),
-            None => self.elsewhere(text, txid, None, height),
+        match self.ledger.record(txid)? {
+            Some(record) => recorded::transaction(&mut self.ledger, &self.judge, text, &record, None),
+            None => self.unrecorded().transaction(text, txid, None, height),
         }
     }
 
-    fn record(&mut self, txid: Txid) -> Result<Option<Rc<Recorded>>> {
-        if let Some(recent) = self.recent.get(&txid) {
-            return Ok(Some(recent));
-        }
-        let Some((at, record)) = self.ledger.record(txid)? else { return Ok(None) };
-        let mut flagged = |outputs: &[TxOut]| -> Result<u64> {
-            let mut count = 0;
-            for output in outputs {
-                count += u64::from(self.ledger.place(&output.script_pubkey)?.flagged_from.is_some());
-            }
-            Ok(count)
-        };
-        let (flagged_inputs, flagged_outputs) = (flagged(&record.spent)?, flagged(&record.transaction.output)?);
-        let recorded = Rc::new(Recorded { txid, at, record, flagged_inputs, flagged_outputs });
-        self.recent.insert(txid, recorded.bytes(), Rc::clone(&recorded));
-        Ok(Some(recorded))
+    fn unrecorded(&mut self) -> Unrecorded<'_, 'a> {
+        Unrecorded { ledger: &mut self.ledger, judge: &self.judge, lookup: self.lookup }
     }
+}
 
-    /// The row of a record's outputs, or of one of them.
-    fn recorded(&mut self, text: &str, recorded: &Recorded, only: Option<u32>) -> Result<ScreenRow> {
-        let Recorded { txid, at, record, flagged_inputs, flagged_outputs } = recorded;
-        let all = (0..).zip(&record.transaction.output);
-        let outputs: Vec<(u32, &TxOut)> = all.filter(|(vout, _)| only.is_none_or(|only| only == *vout)).collect();
-        if let Some(vout) = only.filter(|_| outputs.is_empty()) {
-            return Ok(ScreenRow::unknown(text, format!("the transaction has no output {vout}")));
-        }
-        let snapshot = self.ledger.snapshot;
-        let mut tally = Tally::new(&snapshot.trace.rules);
-        let mut keys = Vec::new();
-        for (vout, output) in outputs {
-            let place = self.ledger.place(&output.script_pubkey)?;
-            let key = CoinKey { outpoint: OutPoint { txid: *txid, vout }, height: at.height };
-            let columns = snapshot.reader.coin(&key)?.map(|coin| coin.columns).unwrap_or_default();
-            if tally.add(&place, output.value.to_sat(), &columns, || self.ledger.behind(key))? {
-                tally.coins.push(key);
-            }
-            keys.push(Some(key));
-        }
-        let silence = self.silence_at(at.height);
-        let silence = silence.map(|()| format!("recorded at height {}, without taint there", at.height));
-        let mut row = tally.row(text, silence);
-        (row.flagged_inputs, row.flagged_outputs) = (Some(*flagged_inputs), Some(*flagged_outputs));
-        explain(&mut row, &tally, &mut self.ledger, &mut self.by_label, &keys)?;
-        Ok(row)
+/// What the cut coins of the whole index hold, by tracked rule.
+fn frontier(snapshot: &Snapshot) -> Result<ByRule> {
+    let rules = &snapshot.trace.rules;
+    let mut frontier = ByRule::none(rules);
+    for coin in snapshot.reader.coins() {
+        let (_, mut coin) = coin?;
+        coin.columns.retain(|column| matches!(column.fate, Fate::AnyoneCanSpend | Fate::MaxHops | Fate::BelowMinTaint));
+        frontier.add(&ByRule::of_columns(rules, &coin.columns));
     }
-
-    /// Whether finding nothing proves that there is nothing; else why not.
-    fn silence(&self) -> Result<(), String> {
-        let snapshot = self.ledger.snapshot;
-        let coverage = &self.coverage;
-        let why = if coverage.from.is_none() {
-            "no entry is flagged, so nothing is looked for".to_owned()
-        } else if coverage.lists_changed {
-            "the lists are not those that the index took in; run `coinhound backfill`".to_owned()
-        } else if coverage.quarantined > 0 && !snapshot.lists.quarantine_accepted {
-            "rows of the lists could not be read; `coinhound watch check` shows them".to_owned()
-        } else if coverage.trace.rules.is_empty() {
-            "this index follows no coins; run `coinhound backfill`".to_owned()
-        } else if !coverage.complete {
-            "the index has not looked at every block for every entry; run `coinhound backfill`".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(why)
-    }
-
-    /// The same of a transaction confirmed at a height.
-    fn silence_at(&self, height: Height) -> Result<(), String> {
-        self.silence()?;
-        match self.coverage.trace.settled {
-            Some(settled) if height <= settled => Ok(()),
-            Some(settled) => Err(format!("confirmed at height {height}, and the index is settled through {settled}")),
-            None => Err("the index has no block yet".into()),
-        }
-    }
+    Ok(frontier)
 }

@@ -1,59 +1,91 @@
-//! Where a coin that a transaction spends comes from: the index, somebody outside, or another transaction that waits.
+//! Where a coin comes from that a transaction spends: a settled block, an unconfirmed transaction, or nowhere that is known.
 
 use std::rc::Rc;
 
 use bitcoin::{OutPoint, Transaction, TxOut};
 
 use super::ledger::Ledger;
-use super::outside::Outside;
+use super::lookup::ChainLookup;
+use super::proof::Judge;
 use crate::chain::Height;
+use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
 use crate::query::Result;
-use crate::query::trace::place::Place;
+use crate::query::facts::script::ScriptListing;
 
-/// A coin: value, script, row; or why nobody knows it.
-pub type Found = std::result::Result<(u64, Rc<Place>, Option<CoinKey>), String>;
-
-/// What came of looking for a coin.
-pub enum Looked {
-    /// A coin of the chain.
-    Found(Found),
-    /// An output of a transaction that is in no settled block.
-    Waiting(Transaction),
+/// A confirmed coin that a package spends.
+#[derive(Clone)]
+pub struct ConfirmedCoin {
+    /// Satoshis.
+    pub value: u64,
+    /// The listing of its script.
+    pub listing: Rc<ScriptListing>,
+    /// The height that it was made at.
+    pub height: Height,
+    /// Its row, where the index has one.
+    pub key: Option<CoinKey>,
 }
 
-/// Looks for a coin in the index, then outside.
+/// What came of searching for a coin that is spent.
+pub enum CoinOrigin {
+    /// It is confirmed in a settled block.
+    Confirmed(ConfirmedCoin),
+    /// It is an output of this transaction, which is in no settled block.
+    Unconfirmed(Transaction),
+    /// It isn't known, for this reason.
+    Unknown(String),
+}
+
+/// Searches for a coin in the index, then in the lookup.
 ///
 /// # Errors
 /// What reading reports.
-pub fn look(ledger: &mut Ledger<'_>, outside: &dyn Outside, settled: Height, outpoint: OutPoint) -> Result<Looked> {
-    let found = |ledger: &mut Ledger<'_>, output: Option<&TxOut>, key| {
-        let Some(output) = output else { return Ok(Looked::Found(Err(format!("{outpoint} does not exist")))) };
-        Ok(Looked::Found(Ok((output.value.to_sat(), ledger.place(&output.script_pubkey)?, key))))
-    };
+pub fn find(
+    ledger: &mut Ledger<'_>,
+    judge: &Judge<'_>,
+    lookup: &dyn ChainLookup,
+    outpoint: OutPoint,
+) -> Result<CoinOrigin> {
     let vout = outpoint.vout as usize;
-    if let Some((_, record)) = ledger.record(outpoint.txid)? {
-        let key = ledger.coin(outpoint, Height::MAX)?.map(|(key, _)| key);
-        return found(ledger, record.transaction.output.get(vout), key);
+    if let Some(recorded) = ledger.record(outpoint.txid)? {
+        let key = ledger.snapshot.reader.coin_at(&outpoint, Height::MAX)?.map(|(key, _)| key);
+        let output = recorded.record.transaction.output.get(vout);
+        return confirmed(ledger, outpoint, output, recorded.at.height, key);
     }
     let mut unproven = None;
-    if let Some((output, block)) = outside.coin(outpoint) {
-        match ledger.proves(block, settled)? {
-            Ok(()) => return found(ledger, Some(&output), None),
-            Err(why) => unproven = Some(format!("{outpoint}: {why}")),
+    if let Some((output, block)) = lookup.coin(outpoint) {
+        match judge.doubt_of_block(block)? {
+            None => return confirmed(ledger, outpoint, Some(&output), block.height, None),
+            Some(why) => unproven = Some(format!("{outpoint}: {why}")),
         }
     }
-    let Some((transaction, block)) = outside.transaction(outpoint.txid) else {
-        // Asked for its name last: only by asking it finds out that it can't tell.
-        let why = unproven.unwrap_or_else(|| format!("{outpoint} is not known ({})", outside.name()));
-        return Ok(Looked::Found(Err(why)));
+    let Some((transaction, block)) = lookup.transaction(outpoint.txid) else {
+        // The name changes once a call has failed, so it comes last.
+        return Ok(CoinOrigin::Unknown(
+            unproven.unwrap_or_else(|| format!("{outpoint} is not known ({})", lookup.name())),
+        ));
     };
     if transaction.compute_txid() != outpoint.txid {
-        return Ok(Looked::Found(Err(format!("{} tells another transaction than {}", outside.name(), outpoint.txid))));
+        let why = format!("{} returned a different transaction for {}", lookup.name(), outpoint.txid);
+        return Ok(CoinOrigin::Unknown(why));
     }
     match block {
-        Some(block) if ledger.proves(block, settled)?.is_ok() => found(ledger, transaction.output.get(vout), None),
-        // In no settled block: what it spends tells of it, as if it waited.
-        _ => Ok(Looked::Waiting(transaction)),
+        Some(block) if judge.doubt_of_block(block)?.is_none() => {
+            confirmed(ledger, outpoint, transaction.output.get(vout), block.height, None)
+        }
+        // In no settled block: the coins that it spends show what it holds, as if it were unconfirmed.
+        _ => Ok(CoinOrigin::Unconfirmed(transaction)),
     }
+}
+
+fn confirmed(
+    ledger: &mut Ledger<'_>,
+    outpoint: OutPoint,
+    output: Option<&TxOut>,
+    height: Height,
+    key: Option<CoinKey>,
+) -> Result<CoinOrigin> {
+    let Some(output) = output else { return Ok(CoinOrigin::Unknown(format!("{outpoint} does not exist"))) };
+    let listing = ledger.listing(&output.script_pubkey)?;
+    Ok(CoinOrigin::Confirmed(ConfirmedCoin { value: output.value.to_sat(), listing, height, key }))
 }

@@ -1,32 +1,33 @@
 //! What `trace` answers: the coins, the sum that adds up, and the flow between the coins, rule by rule.
 
 use bitcoin::{OutPoint, Txid};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::chain::Height;
-use crate::query::{Coverage, SpentBy};
+use crate::query::Coverage;
+use crate::query::facts::{CoinState, ScriptInfo, SpentBy};
 use crate::trace::Rule;
 
 /// Where the money of a source went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TraceAnswer {
-    /// Of the sources' entries; not complete where a coin's spend was not looked for.
+    /// That of the sources' entries; not complete where the index did not search for a coin's spend.
     pub coverage: Coverage,
-    /// What was traced.
-    pub source: SourceRow,
+    /// The coins that were traced.
+    pub source: TraceSource,
     /// The state after the block at this height; `None` in an index without a block.
     pub at: Option<Height>,
     /// How far coins were followed.
     pub gates: GatesRow,
-    /// Targets that nothing is known of.
+    /// Targets that the index did not scan for.
     pub unknown: Vec<String>,
     /// One answer for each rule, in the order asked for.
     pub rules: Vec<RuleAnswer>,
 }
 
 /// What a trace starts from; the same under every rule.
-#[derive(Clone, Debug, Serialize)]
-pub struct SourceRow {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TraceSource {
     /// As it was typed.
     pub target: String,
     /// The coins, in chain order; those older than the coverage first.
@@ -36,7 +37,7 @@ pub struct SourceRow {
 }
 
 /// The gates of one question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatesRow {
     /// Coins with less taint were not followed; satoshis.
     pub min_taint_sat: u64,
@@ -47,13 +48,13 @@ pub struct GatesRow {
 }
 
 /// The answer under one rule.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RuleAnswer {
-    /// Which.
+    /// The rule.
     pub rule: Rule,
     /// Each coin with taint once: sources first, then the others; both in chain order.
-    pub coins: Vec<CoinRow>,
-    /// Where all of it is.
+    pub coins: Vec<TracedCoinRow>,
+    /// Where the money of the sources is.
     pub sum: Sum,
     /// `sum.frontier_sat` by its reasons.
     pub frontier: Frontier,
@@ -63,12 +64,19 @@ pub struct RuleAnswer {
     pub transactions: Vec<MoveRow>,
 }
 
+impl RuleAnswer {
+    /// Whether the index did not search for the spend of some coin: then the money may be elsewhere by now.
+    pub fn has_coins_not_followed(&self) -> bool {
+        self.coins.iter().any(|coin| coin.state == CoinState::NotFollowed)
+    }
+}
+
 /// One coin with taint.
-#[derive(Clone, Debug, Serialize)]
-pub struct CoinRow {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TracedCoinRow {
     /// The output.
     pub outpoint: OutPoint,
-    /// The height it was made at; `None` for a source older than the coverage, which only its spend tells of.
+    /// The height it was made at; `None` for a source older than the coverage, which only its spend shows.
     pub height: Option<Height>,
     /// The time of that block, Unix seconds.
     pub time: Option<u32>,
@@ -76,95 +84,33 @@ pub struct CoinRow {
     pub value_sat: u64,
     /// Of these, tainted ones.
     pub taint_sat: u64,
-    /// What taint of this trace brought into it: of a source only what came back to it, else `taint_sat`.
+    /// Taint of this trace that its transaction passed on to it: of a source only what came back to it, else `taint_sat`.
     pub carried_sat: u64,
     /// Fewest spends from a source; 0 for a source.
     pub hops: u32,
-    /// The script that holds it, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// What lists say of it.
-    pub labels: Vec<String>,
+    /// The script that holds it.
+    #[serde(flatten)]
+    pub info: ScriptInfo,
     /// What became of it.
     pub state: CoinState,
     /// The input that spent it; only of coins in state `spent`.
     pub spent_by: Option<SpentBy>,
 }
 
-/// What became of a coin: the first that fits, as the design orders them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CoinState {
-    /// On another flagged script, where the question stops.
-    Flagged,
-    /// On a service's script.
-    Service,
-    /// Can never be spent.
-    Unspendable,
-    /// On an empty script.
-    AnyoneCanSpend,
-    /// More hops from its source than asked for.
-    MaxHops,
-    /// Less taint than asked for.
-    BelowMinTaint,
-    /// The index did not look for its spend.
-    NotFollowed,
-    /// Spent.
-    Spent,
-    /// Not spent.
-    Unspent,
-}
-
-impl CoinState {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Flagged,
-        Self::Service,
-        Self::Unspendable,
-        Self::AnyoneCanSpend,
-        Self::MaxHops,
-        Self::BelowMinTaint,
-        Self::NotFollowed,
-        Self::Spent,
-        Self::Unspent,
-    ];
-
-    /// As answers spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Flagged => "flagged",
-            Self::Service => "service",
-            Self::Unspendable => "unspendable",
-            Self::AnyoneCanSpend => "anyone_can_spend",
-            Self::MaxHops => "max_hops",
-            Self::BelowMinTaint => "below_min_taint",
-            Self::NotFollowed => "not_followed",
-            Self::Spent => "spent",
-            Self::Unspent => "unspent",
-        }
-    }
-
-    /// Whether the trace was cut there.
-    pub fn is_frontier(self) -> bool {
-        matches!(self, Self::AnyoneCanSpend | Self::MaxHops | Self::BelowMinTaint | Self::NotFollowed)
-    }
-}
-
 /// Satoshis by where they are: all parts add up to `source_sat`, under every rule but `poison`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     /// The sources' value less what came back to them.
     pub source_sat: u64,
-    /// In coins that nobody spent.
+    /// In unspent coins.
     pub unspent_sat: u64,
-    /// In coins that nobody can spend.
+    /// In coins that can never be spent.
     pub unspendable_sat: u64,
     /// Paid to miners.
     pub fees_sat: u64,
     /// In coins on services' scripts.
     pub service_sat: u64,
-    /// In coins on other flagged scripts, where the question stops.
+    /// In coins on other flagged scripts, where `--stop flagged` ends the trace.
     pub flagged_sat: u64,
     /// In coins where the trace was cut.
     pub frontier_sat: u64,
@@ -180,7 +126,7 @@ impl Sum {
 }
 
 /// Satoshis where the trace was cut, by the reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frontier {
     /// On empty scripts.
     pub anyone_can_spend_sat: u64,
@@ -188,19 +134,16 @@ pub struct Frontier {
     pub max_hops_sat: u64,
     /// In coins with too little taint.
     pub below_min_taint_sat: u64,
-    /// In coins whose spend the index did not look for.
+    /// In coins whose spend the index did not search for.
     pub not_followed_sat: u64,
 }
 
 /// A service that tainted money reached: a possible cash-out.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServiceRow {
-    /// Its script, hex.
-    pub script: String,
-    /// The same as an address, where it has one.
-    pub address: Option<String>,
-    /// What lists say of it.
-    pub labels: Vec<String>,
+    /// Its script.
+    #[serde(flatten)]
+    pub info: ScriptInfo,
     /// Tainted satoshis that reached it.
     pub taint_sat: u64,
     /// The coins that brought them, in chain order.
@@ -208,7 +151,7 @@ pub struct ServiceRow {
 }
 
 /// One coin that reached a service.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PaymentRow {
     /// The coin.
     pub outpoint: OutPoint,
@@ -223,7 +166,7 @@ pub struct PaymentRow {
 }
 
 /// One transaction that spent tainted coins.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MoveRow {
     /// Its id; its outputs with taint are among the coins.
     pub txid: Txid,
@@ -234,17 +177,17 @@ pub struct MoveRow {
     /// The time of that block, Unix seconds.
     pub time: u32,
     /// The inputs that brought taint, in input order.
-    pub inputs: Vec<BroughtRow>,
+    pub inputs: Vec<TaintedInputRow>,
     /// Tainted satoshis that went to the miner.
     pub fees_sat: u64,
 }
 
-/// What one input brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct BroughtRow {
+/// An input that brought taint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaintedInputRow {
     /// The coin it consumes, which is among the coins.
     pub outpoint: OutPoint,
-    /// Its index.
+    /// The input's index.
     pub vin: u32,
     /// Tainted satoshis.
     pub taint_sat: u64,

@@ -4,22 +4,21 @@ use std::rc::Rc;
 
 use bitcoin::{OutPoint, Txid};
 
-use super::CoinState;
-use super::place::Place;
 use crate::index::keys::TxPosition;
-use crate::query::SpentBy;
+use crate::query::facts::script::ScriptListing;
+use crate::query::facts::{CoinState, SpentBy};
 use crate::trace::Taint;
 
-/// What was found.
-pub struct Walk {
-    /// Every coin that is a source or holds taint under some rule, in the order the pass came to them.
-    pub coins: Vec<Coin>,
+/// Everything that one trace found.
+pub struct Trail {
+    /// Every coin that is a source or holds taint under some rule, in the order of the pass.
+    pub coins: Vec<TracedCoin>,
     /// Every transaction that spent one of these, in chain order.
-    pub moves: Vec<Move>,
+    pub moves: Vec<TracedMove>,
 }
 
 /// A coin of a trace.
-pub struct Coin {
+pub struct TracedCoin {
     /// The output.
     pub outpoint: OutPoint,
     /// The transaction that made it; `None` where only its spend is known.
@@ -28,40 +27,40 @@ pub struct Coin {
     pub time: Option<u32>,
     /// Satoshis.
     pub value: u64,
-    /// Its script, with what lists say of it.
-    pub place: Rc<Place>,
+    /// Its script, with its listing.
+    pub listing: Rc<ScriptListing>,
     /// Whether it is a source.
     pub source: bool,
-    /// Of a coin older than the height its script is a source from, the input that made it one by spending it.
+    /// The input whose script made it a source, of a coin that is older than the height its script is flagged from.
     pub by_spend: Option<(TxPosition, u32)>,
     /// By rule, in the order asked for; `None` where it holds no taint.
-    pub holds: Vec<Option<Held>>,
-    /// The input that spent it, if the pass came to that.
+    pub holds: Vec<Option<TaintHeld>>,
+    /// The input that spent it, if the pass reached that.
     pub spent_by: Option<SpentBy>,
 }
 
 /// What a coin holds under one rule.
 #[derive(Clone, Debug)]
-pub struct Held {
-    /// Satoshis, hops, and where they lie.
+pub struct TaintHeld {
+    /// Satoshis, hops and segments.
     pub taint: Taint,
-    /// What taint of this trace brought into it.
+    /// Taint of this trace that its transaction passed on to it, satoshis.
     pub carried: u64,
     /// What became of it.
     pub state: CoinState,
-    /// Whether the coin was one of this trace since it was made, not by its spend alone.
+    /// Whether it belonged to the trace from its making on, not by its spend alone.
     pub since_made: bool,
 }
 
-impl Held {
-    /// What its spend brings along.
+impl TaintHeld {
+    /// The taint that its spend carries on.
     pub(super) fn open(&self) -> Option<&Taint> {
         (self.state == CoinState::Unspent).then_some(&self.taint)
     }
 }
 
 /// A transaction that spent coins of a trace.
-pub struct Move {
+pub struct TracedMove {
     /// Where it is.
     pub at: TxPosition,
     /// Its block's time.
@@ -74,8 +73,8 @@ pub struct Move {
     pub fees: Vec<u64>,
 }
 
-impl Coin {
-    /// Makes it a source: its script is flagged since a height between its making and its spend.
+impl TracedCoin {
+    /// Makes it a source: its script became flagged between its making and its spend.
     pub(super) fn become_source(&mut self, at: TxPosition, vin: u32) {
         if self.source {
             return;
@@ -85,7 +84,7 @@ impl Coin {
         for held in &mut self.holds {
             let carried = held.as_ref().map_or(0, |held| held.taint.amount);
             let taint = Taint { amount: self.value, hops: 0, segments: Vec::new() };
-            *held = Some(Held { taint, carried, state: CoinState::Unspent, since_made: held.is_some() });
+            *held = Some(TaintHeld { taint, carried, state: CoinState::Unspent, since_made: held.is_some() });
         }
     }
 

@@ -1,19 +1,19 @@
 //! `trace`: where the money of a source went, computed from the records of the index in chain order.
 //!
-//! The definition is in docs/design.md, "Trace", and [`crate::trace`] has it for one transaction. Here is what is around it: what a question starts
-//! from (`source`), the pass over the records it comes to (`walk`), what that finds (`coin`), and the rows that are answered (`rows`, `answer`).
+//! [`crate::trace`] defines how taint passes through one transaction (docs/design.md, "Trace"). Here is what surrounds that: what a question starts from
+//! (`source`), the pass over the records in chain order (`walk`), its findings (`coin`), and the rows of the answer (`rows`, `answer`).
 
 pub mod answer;
 pub mod coin;
-pub mod place;
 mod rows;
 pub mod source;
 pub mod walk;
 
-pub use answer::{CoinRow, CoinState, RuleAnswer, TraceAnswer};
+pub use answer::{RuleAnswer, TraceAnswer, TracedCoinRow};
 
-use answer::{GatesRow, SourceRow};
-use walk::{Question, walk};
+use answer::{GatesRow, TraceSource};
+use source::Resolved;
+use walk::{TraceQuestion, walk};
 
 use super::{Result, Snapshot};
 use crate::chain::Height;
@@ -23,14 +23,14 @@ use crate::watchlist::Range;
 /// The rules of a question that names none.
 pub const DEFAULT_RULES: [Rule; 2] = [Rule::Haircut, Rule::Fifo];
 
-/// How a trace is asked for.
+/// The options of a question.
 #[derive(Clone, Debug, Default)]
-pub struct Ask {
-    /// The rules, each by itself; the default ones where there is none.
+pub struct TraceOptions {
+    /// The rules, each applied by itself; if empty, [`DEFAULT_RULES`].
     pub rules: Vec<Rule>,
-    /// Coins with less taint aren't followed; the index's own gate where it isn't said.
+    /// Coins with less taint aren't followed, satoshis; `None` for the gate of the index.
     pub min_taint: Option<u64>,
-    /// Coins with more hops aren't followed, `Some(None)` for no limit; the index's own gate where it isn't said.
+    /// Coins with more hops aren't followed: `Some(None)` for no limit, `None` for the gate of the index.
     pub max_hops: Option<Option<u32>>,
     /// Whether to stop at flagged scripts that are no source.
     pub stop_flagged: bool,
@@ -44,44 +44,49 @@ pub fn trace(
     snapshot: &Snapshot,
     targets: &[String],
     range: Option<Range>,
-    ask: &Ask,
+    options: &TraceOptions,
     at: Option<Height>,
 ) -> Result<TraceAnswer> {
-    let source::Resolved { sources, unknown, basis } = source::resolve(snapshot, targets, range)?;
+    let Resolved { sources, unknown, basis } = Resolved::read(snapshot, targets, range)?;
     let mut rules: Vec<Rule> = Vec::new();
-    for rule in if ask.rules.is_empty() { &DEFAULT_RULES[..] } else { &ask.rules } {
+    for rule in if options.rules.is_empty() { &DEFAULT_RULES[..] } else { &options.rules } {
         if !rules.contains(rule) {
             rules.push(*rule);
         }
     }
+    let tracked = snapshot.trace.gates();
     let gates = Gates {
-        min_taint: ask.min_taint.unwrap_or(snapshot.trace.min_taint_sat).max(1),
-        max_hops: ask.max_hops.unwrap_or(snapshot.trace.max_hops),
+        min_taint: options.min_taint.map_or(tracked.min_taint, |least| least.max(1)),
+        max_hops: options.max_hops.unwrap_or(tracked.max_hops),
     };
-    let question = Question {
+    let question = TraceQuestion {
         sources: &sources,
         rules: &rules,
         gates,
-        stop_flagged: ask.stop_flagged,
+        stop_flagged: options.stop_flagged,
         at: at.unwrap_or(Height::MAX),
     };
     let found = walk(snapshot, &question)?;
     let order = rows::order(&found);
-    let answers = rules.iter().enumerate().map(|(number, rule)| rows::of_rule(snapshot, &found, &order, number, *rule));
+    let answers =
+        rules.iter().enumerate().map(|(number, rule)| rows::of_rule(snapshot.chain(), &found, &order, number, *rule));
     let answers: Vec<RuleAnswer> = answers.collect();
     let mut coverage = basis.coverage(snapshot, at);
-    let lost_sight = |answer: &RuleAnswer| answer.coins.iter().any(|coin| coin.state == CoinState::NotFollowed);
-    coverage.complete &= !answers.iter().any(lost_sight);
+    coverage.complete &= !answers.iter().any(RuleAnswer::has_coins_not_followed);
     let coins: Vec<_> = order.iter().map(|number| &found.coins[*number]).filter(|coin| coin.source).collect();
     Ok(TraceAnswer {
         coverage,
-        source: SourceRow {
+        source: TraceSource {
             target: targets.join(" "),
             coins_sat: coins.iter().map(|coin| coin.value).fold(0, u64::saturating_add),
             coins: coins.iter().map(|coin| coin.outpoint).collect(),
         },
         at,
-        gates: GatesRow { min_taint_sat: gates.min_taint, max_hops: gates.max_hops, stop_flagged: ask.stop_flagged },
+        gates: GatesRow {
+            min_taint_sat: gates.min_taint,
+            max_hops: gates.max_hops,
+            stop_flagged: options.stop_flagged,
+        },
         unknown,
         rules: answers,
     })

@@ -1,28 +1,28 @@
-//! From what the pass found to what is answered, rule by rule.
+//! The rows of the answer, rule by rule, from the trail of a pass.
 
 use std::collections::HashMap;
 
 use bitcoin::Script;
 
-use super::answer::{BroughtRow, CoinRow, CoinState, Frontier, MoveRow, PaymentRow, RuleAnswer, ServiceRow, Sum};
-use super::coin::{Coin, Held, Walk};
-use crate::query::Snapshot;
+use super::answer::{Frontier, MoveRow, PaymentRow, RuleAnswer, ServiceRow, Sum, TaintedInputRow, TracedCoinRow};
+use super::coin::{TaintHeld, TracedCoin, Trail};
+use crate::chain::Chain;
+use crate::query::facts::CoinState;
 use crate::trace::Rule;
 
-/// The numbers of the coins in the order of answers: the sources that only their spends made so, in the order of these; then the
-/// other sources, then all else, in chain order.
-pub fn order(walk: &Walk) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..walk.coins.len()).collect();
+/// The indices of the coins in the order of answers: first the sources that only their spend made sources, by those spends; then the
+/// other sources; then the other coins, both in chain order.
+pub fn order(trail: &Trail) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..trail.coins.len()).collect();
     order.sort_by_key(|number| {
-        let coin = &walk.coins[*number];
+        let coin = &trail.coins[*number];
         (!coin.source, coin.by_spend.is_none(), coin.by_spend, coin.made, coin.outpoint.vout)
     });
     order
 }
 
-/// The answer under the rule of this number.
-pub fn of_rule(snapshot: &Snapshot, walk: &Walk, order: &[usize], number: usize, rule: Rule) -> RuleAnswer {
-    let held = |at: &usize| walk.coins[*at].holds[number].as_ref().map(|held| (&walk.coins[*at], held));
+/// The answer under one rule, the `number`th of the question.
+pub fn of_rule(chain: Chain, trail: &Trail, order: &[usize], number: usize, rule: Rule) -> RuleAnswer {
     let mut answer = RuleAnswer {
         rule,
         coins: Vec::new(),
@@ -32,36 +32,31 @@ pub fn of_rule(snapshot: &Snapshot, walk: &Walk, order: &[usize], number: usize,
         transactions: Vec::new(),
     };
     let mut services: HashMap<&Script, usize> = HashMap::new();
-    for (coin, held) in order.iter().filter_map(held).filter(|(_, held)| held.taint.amount > 0) {
+    for coin in order.iter().map(|index| &trail.coins[*index]) {
+        let Some(held) = coin.holds[number].as_ref().filter(|held| held.taint.amount > 0) else { continue };
         add(&mut answer, coin, held);
-        let row = coin_row(snapshot, coin, held);
+        let row = coin_row(chain, coin, held);
         if held.state == CoinState::Service {
-            let services_row = services.entry(&coin.place.script).or_insert_with(|| {
-                answer.services.push(ServiceRow {
-                    script: row.script.clone(),
-                    address: row.address.clone(),
-                    labels: row.labels.clone(),
-                    taint_sat: 0,
-                    payments: Vec::new(),
-                });
+            let services_row = services.entry(&coin.listing.script).or_insert_with(|| {
+                answer.services.push(ServiceRow { info: row.info.clone(), taint_sat: 0, payments: Vec::new() });
                 answer.services.len() - 1
             });
             let service = &mut answer.services[*services_row];
             service.taint_sat += row.taint_sat;
-            let CoinRow { outpoint, height, time, taint_sat, hops, .. } = row;
+            let TracedCoinRow { outpoint, height, time, taint_sat, hops, .. } = row;
             service.payments.push(PaymentRow { outpoint, height, time, taint_sat, hops });
         }
         answer.coins.push(row);
     }
-    // Stable: of equal sums, the first that was reached.
+    // Stable: of equal sums, the first reached.
     answer.services.sort_by_key(|service| std::cmp::Reverse(service.taint_sat));
-    answer.transactions = moves(walk, number);
-    answer.sum.fees_sat = walk.moves.iter().map(|spend| spend.fees[number]).fold(0, u64::saturating_add);
+    answer.transactions = moves(trail, number);
+    answer.sum.fees_sat = trail.moves.iter().map(|spend| spend.fees[number]).fold(0, u64::saturating_add);
     answer
 }
 
 /// Adds a coin to the sums.
-fn add(answer: &mut RuleAnswer, coin: &Coin, held: &Held) {
+fn add(answer: &mut RuleAnswer, coin: &TracedCoin, held: &TaintHeld) {
     let (sum, frontier, taint) = (&mut answer.sum, &mut answer.frontier, held.taint.amount);
     if coin.source {
         sum.source_sat = sum.source_sat.saturating_add(coin.value.saturating_sub(held.carried));
@@ -82,9 +77,8 @@ fn add(answer: &mut RuleAnswer, coin: &Coin, held: &Held) {
     }
 }
 
-fn coin_row(snapshot: &Snapshot, coin: &Coin, held: &Held) -> CoinRow {
-    let place = &coin.place;
-    CoinRow {
+fn coin_row(chain: Chain, coin: &TracedCoin, held: &TaintHeld) -> TracedCoinRow {
+    TracedCoinRow {
         outpoint: coin.outpoint,
         height: coin.made.filter(|_| held.since_made).map(|made| made.height),
         time: coin.time.filter(|_| held.since_made),
@@ -92,18 +86,16 @@ fn coin_row(snapshot: &Snapshot, coin: &Coin, held: &Held) -> CoinRow {
         taint_sat: held.taint.amount,
         carried_sat: held.carried,
         hops: held.taint.hops,
-        script: place.script.to_hex_string(),
-        address: snapshot.address(&place.script),
-        labels: place.labels.clone(),
+        info: coin.listing.info(chain),
         state: held.state,
         spent_by: coin.spent_by.clone().filter(|_| held.state == CoinState::Spent),
     }
 }
 
 /// The transactions that spent taint under one rule.
-fn moves(walk: &Walk, number: usize) -> Vec<MoveRow> {
-    let rows = walk.moves.iter().map(|spend| {
-        let brought = spend.brought.iter().map(|(vin, outpoint, taints)| BroughtRow {
+fn moves(trail: &Trail, number: usize) -> Vec<MoveRow> {
+    let rows = trail.moves.iter().map(|spend| {
+        let brought = spend.brought.iter().map(|(vin, outpoint, taints)| TaintedInputRow {
             outpoint: *outpoint,
             vin: *vin,
             taint_sat: taints[number],

@@ -2,25 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use bitcoin::{OutPoint, Script, ScriptBuf, Txid};
+use bitcoin::{OutPoint, Script};
 
 use crate::chain::{Height, ScriptHash};
-use crate::index::View;
+use crate::index::IndexError;
 use crate::index::entries::EntryRow;
+use crate::index::keys::TxPosition;
+use crate::index::values::Record;
 use crate::query::coverage::Basis;
-use crate::query::target::Targets;
+use crate::query::facts::script::ByScript;
+use crate::query::target::{CoinTarget, Targets};
 use crate::query::{QueryError, Result, Snapshot};
 use crate::watchlist::Range;
-
-/// Scripts by their bytes: a stranger can grind them, so the hash is a keyed one.
-pub(super) type ByScript<T> = std::collections::HashMap<ScriptBuf, T, foldhash::quality::RandomState>;
 
 /// The sources of one trace.
 #[derive(Default)]
 pub struct Sources {
-    /// Scripts, each with the height from which what it holds is a source.
+    /// Scripts, each with the height from which its coins are sources.
     scripts: ByScript<Height>,
-    /// The same by their hashes, for walking their rows.
+    /// The same scripts by their hashes, to read their rows.
     hashes: Vec<(ScriptHash, Height)>,
     /// Single coins.
     outpoints: BTreeSet<OutPoint>,
@@ -37,7 +37,7 @@ impl Sources {
         sources
     }
 
-    /// Whether what this script holds at a height is a source.
+    /// Whether a coin of this script is a source at a height.
     pub fn has_script(&self, script: &Script, height: Height) -> bool {
         self.scripts.get(script).is_some_and(|from| *from <= height)
     }
@@ -62,126 +62,75 @@ impl Sources {
 pub struct Resolved {
     /// What the trace starts from.
     pub sources: Sources,
-    /// What was typed and nothing is known of.
+    /// Targets that the index did not scan for, as they were typed.
     pub unknown: Vec<String>,
     /// What the coverage is computed from.
     pub basis: Basis,
 }
 
-/// Reads the targets: those of every question, and `TXID` and `TXID:VOUT`.
-///
-/// # Errors
-/// [`QueryError::Usage`] for a malformed target, another chain's address, an unknown label, an output that a transaction lacks.
-pub fn resolve(snapshot: &Snapshot, texts: &[String], range: Option<Range>) -> Result<Resolved> {
-    let (coins, scripts): (Vec<_>, Vec<_>) =
-        texts.iter().map(|text| (text, CoinTarget::parse(text))).partition(|(_, coin)| coin.is_some());
-    let scripts: Vec<String> = scripts.into_iter().map(|(text, _)| text.clone()).collect();
-    let targets = Targets::resolve(snapshot, &scripts, range)?;
-    let mut sources = Sources::of_entries(targets.entries.iter().map(|(hash, entry)| (*hash, entry)));
-    let mut unknown: Vec<String> = targets.unknown.iter().map(|unknown| unknown.target.clone()).collect();
-    let mut basis = targets.basis;
-    basis.traced = true;
-    let mut has_coins = false;
-    for (text, coin) in coins {
-        let Some(coin) = coin else { continue };
-        let found = coin.outpoints(snapshot)?;
-        if found.is_empty() {
-            basis.add_unknown();
-            unknown.push(text.clone());
-        }
-        has_coins = true;
-        sources.outpoints.extend(found);
-    }
-    if has_coins {
-        // Whether such a coin's way was looked for rests on everything that the index looks for.
-        for entry in snapshot.reader.entries() {
-            let (_, entry) = entry?;
-            if entry.flagged {
-                basis.add(&entry, &snapshot.sweeps);
+impl Resolved {
+    /// Reads the targets: those of every question, and `TXID` and `TXID:VOUT`.
+    ///
+    /// # Errors
+    /// [`QueryError::Usage`] for a malformed target, another chain's address, an unknown label, an output that a transaction lacks.
+    pub fn read(snapshot: &Snapshot, texts: &[String], range: Option<Range>) -> Result<Self> {
+        let (mut coins, mut scripts) = (Vec::new(), Vec::new());
+        for text in texts {
+            match CoinTarget::parse(text) {
+                Some(coin) => coins.push((text, coin)),
+                None => scripts.push(text.clone()),
             }
         }
+        let targets = Targets::resolve(snapshot, &scripts, range)?;
+        let mut resolved = Self {
+            sources: Sources::of_entries(targets.entries.iter().map(|(hash, entry)| (*hash, entry))),
+            unknown: targets.unknown.iter().map(|unknown| unknown.target.clone()).collect(),
+            basis: targets.basis.traced(),
+        };
+        for (text, coin) in &coins {
+            let found = outpoints(snapshot, *coin)?;
+            if found.is_empty() {
+                resolved.basis.add_unknown();
+                resolved.unknown.push((*text).clone());
+            }
+            resolved.sources.outpoints.extend(found);
+        }
+        if !coins.is_empty() {
+            // Whether the index followed such a coin depends on every script that it scans for.
+            resolved.basis.add_flagged(snapshot, snapshot.reader.entries())?;
+        }
+        Ok(resolved)
     }
-    Ok(Resolved { sources, unknown, basis })
 }
 
-/// A target that names coins by their transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CoinTarget {
-    /// All outputs of a transaction.
-    Transaction(Txid),
-    /// One output.
-    Coin(OutPoint),
-}
-
-impl CoinTarget {
-    /// Reads `TXID` or `TXID:VOUT`; `None` for every other target.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (txid, vout) = text.split_once(':').map_or((text, None), |(txid, vout)| (txid, Some(vout)));
-        let txid: Txid = (txid.len() == 64).then(|| txid.parse().ok())??;
-        match vout {
-            None => Some(Self::Transaction(txid)),
-            // Digits only: a number's other spellings are not what an explorer gives.
-            Some(vout) => {
-                let digits = !vout.is_empty() && vout.bytes().all(|digit| digit.is_ascii_digit());
-                let vout = digits.then(|| vout.parse().ok()).flatten()?;
-                Some(Self::Coin(OutPoint { txid, vout }))
-            }
+/// The coins that a target names, as far as records show them; none where they don't.
+fn outpoints(snapshot: &Snapshot, target: CoinTarget) -> Result<Vec<OutPoint>> {
+    let txid = match target {
+        CoinTarget::Transaction(txid) => txid,
+        CoinTarget::Coin(outpoint) => outpoint.txid,
+    };
+    // BIP30's twins have the same outputs: any will do.
+    let outputs = match snapshot.reader.positions(txid)?.first() {
+        Some(at) => Some(outputs(snapshot, *at)?),
+        None => None,
+    };
+    match (target, outputs) {
+        (CoinTarget::Transaction(_), None) => Ok(Vec::new()),
+        (CoinTarget::Transaction(_), Some(outputs)) => Ok((0..outputs).map(|vout| OutPoint { txid, vout }).collect()),
+        (CoinTarget::Coin(outpoint), None) => {
+            Ok(snapshot.reader.spender(&outpoint)?.map(|_| outpoint).into_iter().collect())
         }
-    }
-
-    /// The coins it names, as far as records tell; none where they tell nothing.
-    fn outpoints(self, snapshot: &Snapshot) -> Result<Vec<OutPoint>> {
-        let txid = match self {
-            Self::Transaction(txid) => txid,
-            Self::Coin(outpoint) => outpoint.txid,
-        };
-        // Twins have the same outputs: any will do.
-        let outputs = match snapshot.reader.positions(txid)?.first() {
-            Some(at) => Some(outputs(snapshot.record(*at)?.transaction.output.len())?),
-            None => None,
-        };
-        match (self, outputs) {
-            (Self::Transaction(_), None) => Ok(Vec::new()),
-            (Self::Transaction(_), Some(outputs)) => Ok((0..outputs).map(|vout| OutPoint { txid, vout }).collect()),
-            (Self::Coin(outpoint), None) => {
-                let spent = snapshot.reader.spender(&outpoint)?.is_some();
-                Ok(if spent { vec![outpoint] } else { Vec::new() })
-            }
-            (Self::Coin(outpoint), Some(outputs)) if outpoint.vout < outputs => Ok(vec![outpoint]),
-            (Self::Coin(outpoint), Some(outputs)) => Err(QueryError::Usage(format!(
-                "transaction {txid} has no output {}; its last is {}",
-                outpoint.vout,
-                outputs.saturating_sub(1)
-            ))),
-        }
+        (CoinTarget::Coin(outpoint), Some(outputs)) if outpoint.vout < outputs => Ok(vec![outpoint]),
+        (CoinTarget::Coin(outpoint), Some(outputs)) => Err(QueryError::Usage(format!(
+            "transaction {txid} has no output {}; its last is {}",
+            outpoint.vout,
+            outputs.saturating_sub(1)
+        ))),
     }
 }
 
 /// How many outputs a record's transaction has; an index holds no more than a u32 counts.
-fn outputs(count: usize) -> Result<u32> {
-    u32::try_from(count).map_err(|_| View::corrupt(crate::index::Family::Records, &[]).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn coins_are_named_by_txid_and_output_and_nothing_else_is_taken_for_one() {
-        let id = "f4184fc596403b9d638783cf57adfe4c75c605f6356fbc91338530e9831e9e16";
-        let txid: Txid = id.parse().unwrap();
-        assert_eq!(CoinTarget::parse(id), Some(CoinTarget::Transaction(txid)));
-        assert_eq!(CoinTarget::parse(&format!("{id}:1")), Some(CoinTarget::Coin(OutPoint { txid, vout: 1 })));
-        for text in [
-            "all",
-            "label:x",
-            &id[1..],
-            &format!("{id}:"),
-            &format!("{id}:+1"),
-            &format!("{id}:4294967296"),
-            &format!("{id}:1:1"),
-        ] {
-            assert_eq!(CoinTarget::parse(text), None, "{text}");
-        }
-    }
+fn outputs(snapshot: &Snapshot, at: TxPosition) -> Result<u32> {
+    let outputs = snapshot.record(at)?.transaction.output.len();
+    u32::try_from(outputs).map_err(|_| IndexError::corrupt::<Record>(&at).into())
 }

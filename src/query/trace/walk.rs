@@ -1,4 +1,4 @@
-//! The pass over the records that a trace comes to: in chain order, each read once, for all rules together.
+//! The pass of a trace over records: in chain order, each read once, for all rules together.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,23 +7,23 @@ use std::rc::Rc;
 
 use bitcoin::{OutPoint, Txid};
 
-use super::CoinState;
-use super::coin::{Coin, Held, Move, Walk};
-use super::place::{Place, Places};
+use super::coin::{TaintHeld, TracedCoin, TracedMove, Trail};
 use super::source::Sources;
 use crate::chain::Height;
-use crate::index::keys::{CoinKey, TouchKey, TxPosition};
+use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Record, Spender};
-use crate::index::{Family, View};
-use crate::query::merge::Merge;
-use crate::query::{Result, Snapshot, SpentBy};
+use crate::index::{ScriptRows, Touch};
+use crate::query::facts::script::{ScriptListing, ScriptListings};
+use crate::query::facts::{CoinState, SpentBy};
+use crate::query::{Result, Snapshot};
+use crate::trace::flow::is_unspendable;
 use crate::trace::{Fate, Gates, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput, pass};
 
-/// What is asked.
-pub struct Question<'a> {
-    /// What it starts from.
+/// What one trace asks for.
+pub struct TraceQuestion<'a> {
+    /// The scripts and coins it starts from.
     pub sources: &'a Sources,
-    /// Under which rules, each by itself.
+    /// The rules, each applied by itself.
     pub rules: &'a [Rule],
     /// How far coins are followed.
     pub gates: Gates,
@@ -37,9 +37,9 @@ pub struct Question<'a> {
 ///
 /// # Errors
 /// What reading reports.
-pub fn walk(snapshot: &Snapshot, question: &Question<'_>) -> Result<Walk> {
-    let touches = Merge::new(&snapshot.reader, Family::Touches, question.sources.hashes(), question.at)?;
-    let mut pass = Pass {
+pub fn walk(snapshot: &Snapshot, question: &TraceQuestion<'_>) -> Result<Trail> {
+    let touches = ScriptRows::new(&snapshot.reader, question.sources.hashes(), question.at)?;
+    let mut pass = TracePass {
         snapshot,
         question,
         touches: touches.peekable(),
@@ -47,33 +47,33 @@ pub fn walk(snapshot: &Snapshot, question: &Question<'_>) -> Result<Walk> {
         coins: Vec::new(),
         live: HashMap::default(),
         moves: Vec::new(),
-        places: Places::default(),
+        listings: ScriptListings::default(),
         block: None,
     };
     pass.start()?;
     while let Some(at) = pass.next_position()? {
         pass.apply(at)?;
     }
-    Ok(Walk { coins: pass.coins, moves: pass.moves })
+    Ok(Trail { coins: pass.coins, moves: pass.moves })
 }
 
-struct Pass<'a> {
+struct TracePass<'a> {
     snapshot: &'a Snapshot,
-    question: &'a Question<'a>,
-    /// What pays and spends the sources' scripts.
-    touches: Peekable<Merge<'a>>,
-    /// The spends of followed coins on other scripts, and what made the coins named as sources.
+    question: &'a TraceQuestion<'a>,
+    /// The touches of the sources' scripts.
+    touches: Peekable<ScriptRows<'a, Touch>>,
+    /// Positions to come: the spends of followed coins on other scripts, and the transactions that made the coins named as sources.
     ahead: BinaryHeap<Reverse<TxPosition>>,
-    coins: Vec<Coin>,
-    /// The coins that the pass saw made but not spent, by their place in `coins`.
+    coins: Vec<TracedCoin>,
+    /// The coins that the pass saw made but not spent, by their index in `coins`.
     live: HashMap<OutPoint, usize, foldhash::quality::RandomState>,
-    moves: Vec<Move>,
-    places: Places,
+    moves: Vec<TracedMove>,
+    listings: ScriptListings,
     /// The block read last, and its time.
     block: Option<(Height, u32)>,
 }
 
-impl Pass<'_> {
+impl TracePass<'_> {
     fn start(&mut self) -> Result<()> {
         for outpoint in self.question.sources.outpoints() {
             let made = self.snapshot.reader.positions(outpoint.txid)?;
@@ -86,10 +86,10 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Notes where a coin is spent, if it is by the height asked about.
+    /// Adds the position of a coin's spend, if it was spent by the height asked about.
     fn look_ahead(&mut self, spender: Option<&Spender>, made: Option<TxPosition>) {
         if let Some(Spender { at, .. }) = spender
-            // A spend below the coin is of its BIP30 twin.
+            // A spend below the coin was of its BIP30 twin.
             && made.is_none_or(|made| *at > made)
             && at.height <= self.question.at
         {
@@ -100,13 +100,10 @@ impl Pass<'_> {
     /// The next transaction in chain order, each once.
     fn next_position(&mut self) -> Result<Option<TxPosition>> {
         let touch = match self.touches.peek() {
-            Some(Ok(row)) => {
-                let key = TouchKey::from_key(&row.key).map_err(|_| View::corrupt(Family::Touches, &row.key))?;
-                Some(key.at)
-            }
+            Some(Ok(touch)) => Some(touch.key.at),
             Some(Err(_)) => {
                 return match self.touches.next() {
-                    Some(Err(error)) => Err(error),
+                    Some(Err(error)) => Err(error.into()),
                     _ => Ok(None),
                 };
             }
@@ -117,9 +114,7 @@ impl Pass<'_> {
         while self.ahead.peek() == Some(&Reverse(next)) {
             self.ahead.pop();
         }
-        // A touch's key goes on with its transaction's position after the script.
-        let here = next.key();
-        while self.touches.next_if(|row| row.as_ref().is_ok_and(|row| row.key[32..40] == here)).is_some() {}
+        while self.touches.next_if(|touch| touch.as_ref().is_ok_and(|touch| touch.key.at == next)).is_some() {}
         Ok(Some(next))
     }
 
@@ -141,39 +136,38 @@ impl Pass<'_> {
         let consumed = self.consume(&record, at)?;
         let kinds = self.kinds(&record, at, txid)?;
         let outputs: Vec<TracedOutput> = kinds.iter().map(|(_, output)| *output).collect();
-        let mut holds: Vec<Vec<Option<Held>>> = vec![Vec::new(); outputs.len()];
+        let mut holds: Vec<Vec<Option<TaintHeld>>> = vec![Vec::new(); outputs.len()];
         let mut fees = Vec::with_capacity(self.question.rules.len());
         for (number, rule) in self.question.rules.iter().enumerate() {
             let inputs: Vec<TracedInput<'_>> = consumed.iter().map(|input| self.input(input, number)).collect();
             let passed = pass(*rule, self.question.gates, &inputs, &outputs);
             fees.push(passed.fee);
             let made = passed.outputs.into_iter().zip(passed.received).zip(&kinds);
-            for (((column, carried), (place, output)), holds) in made.zip(&mut holds) {
-                let state = |fate| self.state(fate, place, output.kind, at.height);
-                let held = column.map(|column| Held {
+            for (((column, carried), (listing, output)), holds) in made.zip(&mut holds) {
+                holds.push(column.map(|column| TaintHeld {
                     carried,
-                    state: state(column.fate),
+                    state: self.state(column.fate, listing, output.kind, at.height),
                     taint: column.taint,
                     since_made: true,
-                });
-                holds.push(held);
+                }));
             }
         }
         self.note_move(at, time, txid, &consumed, fees);
         self.spend(&consumed, at, txid);
-        for ((vout, (place, output)), holds) in (0..).zip(kinds).zip(holds) {
+        for ((vout, (listing, output)), holds) in (0..).zip(kinds).zip(holds) {
             if holds.iter().any(Option::is_some) {
-                let source = output.kind == OutputKind::Source;
+                let source = output.kind.is_source();
                 let outpoint = OutPoint { txid, vout };
                 let (value, made, time) = (output.value, Some(at), Some(time));
                 let (by_spend, spent_by) = (None, None);
-                self.add(Coin { outpoint, made, time, value, place, source, by_spend, holds, spent_by })?;
+                self.add(TracedCoin { outpoint, made, time, value, listing, source, by_spend, holds, spent_by })?;
             }
         }
         Ok(())
     }
 
-    /// The coins of the trace that a record spends; a coin that its spend makes a source becomes one here.
+    /// The coins of the trace that a record spends. One whose script is flagged by now, though it wasn't when the coin was made, becomes
+    /// a source here.
     fn consume(&mut self, record: &Record, at: TxPosition) -> Result<Vec<Consumed>> {
         let mut consumed = Vec::with_capacity(record.spent.len());
         for ((vin, input), spent) in (0..).zip(&record.transaction.input).zip(&record.spent) {
@@ -183,13 +177,23 @@ impl Pass<'_> {
             let whole = sources.has_script(&spent.script_pubkey, at.height) || sources.has_outpoint(&outpoint);
             let coin = match coin {
                 Some(coin) => Some(coin),
-                // Older than what the index saw made: its spend is all that tells of it.
+                // Made below the height that its script is scanned from: the index knows it by its spend only.
                 None if whole => {
-                    let place = self.places.of(self.snapshot, &spent.script_pubkey)?;
+                    let listing = self.listings.get(self.snapshot, &spent.script_pubkey)?;
                     let holds = vec![None; self.question.rules.len()];
                     let value = spent.value.to_sat();
                     let (made, time, source, by_spend, spent_by) = (None, None, false, None, None);
-                    self.coins.push(Coin { outpoint, made, time, value, place, source, by_spend, holds, spent_by });
+                    self.coins.push(TracedCoin {
+                        outpoint,
+                        made,
+                        time,
+                        value,
+                        listing,
+                        source,
+                        by_spend,
+                        holds,
+                        spent_by,
+                    });
                     self.live.insert(outpoint, self.coins.len() - 1);
                     Some(self.coins.len() - 1)
                 }
@@ -211,43 +215,36 @@ impl Pass<'_> {
     }
 
     /// What each output is to this trace.
-    fn kinds(&mut self, record: &Record, at: TxPosition, txid: Txid) -> Result<Vec<(Rc<Place>, TracedOutput)>> {
+    fn kinds(&mut self, record: &Record, at: TxPosition, txid: Txid) -> Result<Vec<(Rc<ScriptListing>, TracedOutput)>> {
         let mut kinds = Vec::with_capacity(record.transaction.output.len());
         for (vout, output) in (0..).zip(&record.transaction.output) {
             let script = &output.script_pubkey;
-            let place = self.places.of(self.snapshot, script)?;
+            let listing = self.listings.get(self.snapshot, script)?;
             let sources = self.question.sources;
-            let kind = if sources.has_script(script, at.height) || sources.has_outpoint(&OutPoint { txid, vout }) {
-                OutputKind::Source
-            } else if self.stops_at(&place, at.height) || place.service {
-                // Both stop a trace alike; which it was is told by `state`.
-                OutputKind::Service
-            } else {
-                OutputKind::of(script)
-            };
-            kinds.push((place, TracedOutput { value: output.value.to_sat(), kind }));
+            let source = sources.has_script(script, at.height) || sources.has_outpoint(&OutPoint { txid, vout });
+            // Both end a trace alike; `state` tells them apart.
+            let kind = OutputKind::of_output(script, source, listing.service || self.stops_at(&listing, at.height));
+            kinds.push((listing, TracedOutput { value: output.value.to_sat(), kind }));
         }
         Ok(kinds)
     }
 
-    fn stops_at(&self, place: &Place, height: Height) -> bool {
-        self.question.stop_flagged && place.is_flagged(height)
+    fn stops_at(&self, listing: &ScriptListing, height: Height) -> bool {
+        self.question.stop_flagged && listing.is_flagged_at(height)
     }
 
-    /// What became of a coin as far as its making decides; that nobody looked for its spend is found when it is added.
-    fn state(&self, fate: Fate, place: &Place, kind: OutputKind, height: Height) -> CoinState {
+    /// The state of a coin as far as its making decides it. [`Self::add`] finds out whether the index searched for its spend.
+    fn state(&self, fate: Fate, listing: &ScriptListing, kind: OutputKind, height: Height) -> CoinState {
         match fate {
-            Fate::Service if self.stops_at(place, height) => CoinState::Flagged,
+            Fate::Service if self.stops_at(listing, height) => CoinState::Flagged,
             Fate::Service => CoinState::Service,
             Fate::Unspendable => CoinState::Unspendable,
             Fate::AnyoneCanSpend => CoinState::AnyoneCanSpend,
             Fate::MaxHops => CoinState::MaxHops,
             Fate::BelowMinTaint => CoinState::BelowMinTaint,
             // The genesis coinbase is in no node's UTXO set.
-            Fate::Followed if height == 0 => CoinState::Unspendable,
-            Fate::Followed
-                if kind == OutputKind::Source && OutputKind::of(&place.script) == OutputKind::Unspendable =>
-            {
+            Fate::Followed | Fate::FlaggedService if height == 0 => CoinState::Unspendable,
+            Fate::Followed | Fate::FlaggedService if kind.is_source() && is_unspendable(&listing.script) => {
                 CoinState::Unspendable
             }
             Fate::Followed | Fate::FlaggedService => CoinState::Unspent,
@@ -258,18 +255,19 @@ impl Pass<'_> {
         let rules = 0..self.question.rules.len();
         let mut brought = Vec::new();
         for input in consumed.iter().filter(|input| input.coin.is_some()) {
-            let taint = |rule| {
-                let input = self.input(input, rule);
-                if input.whole { input.value } else { input.taint.map_or(0, |taint| taint.amount) }
-            };
-            let taints: Vec<u64> = rules.clone().map(taint).collect();
+            let taints: Vec<u64> = rules.clone().map(|rule| self.taint_brought(input, rule)).collect();
             if taints.iter().any(|taint| *taint > 0) {
                 brought.push((input.vin, input.outpoint, taints));
             }
         }
         if !brought.is_empty() {
-            self.moves.push(Move { at, time, txid, brought, fees });
+            self.moves.push(TracedMove { at, time, txid, brought, fees });
         }
+    }
+
+    fn taint_brought(&self, consumed: &Consumed, rule: usize) -> u64 {
+        let input = self.input(consumed, rule);
+        if input.whole { input.value } else { input.taint.map_or(0, |taint| taint.amount) }
     }
 
     fn spend(&mut self, consumed: &[Consumed], at: TxPosition, txid: Txid) {
@@ -286,14 +284,14 @@ impl Pass<'_> {
         }
     }
 
-    /// Adds a coin that was made, and sees to its spend.
-    fn add(&mut self, mut coin: Coin) -> Result<()> {
+    /// Adds a coin that was made, and the position of its spend.
+    fn add(&mut self, mut coin: TracedCoin) -> Result<()> {
         let (outpoint, made) = (coin.outpoint, coin.made);
         if coin.holds.iter().flatten().any(|held| held.open().is_some()) {
-            let on_source = coin.source && self.question.sources.has_script(&coin.place.script, Height::MAX);
+            let on_source = coin.source && self.question.sources.has_script(&coin.listing.script, Height::MAX);
             // The spends of a source's script are among its touches.
             let spender = if on_source { None } else { self.snapshot.reader.spender(&outpoint)? };
-            if !self.is_looked_for(&coin, spender.as_ref())? {
+            if !self.is_followed_by_index(&coin, spender.as_ref())? {
                 for held in coin.holds.iter_mut().flatten().filter(|held| held.state == CoinState::Unspent) {
                     held.state = CoinState::NotFollowed;
                 }
@@ -308,12 +306,15 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Whether the index looked for the spend of a coin. Of a coin named as a source, to know the spend is enough.
-    fn is_looked_for(&self, coin: &Coin, spender: Option<&Spender>) -> Result<bool> {
+    /// Whether the index searched for the spend of a coin. For a coin named as a source it is enough that the spend is known.
+    fn is_followed_by_index(&self, coin: &TracedCoin, spender: Option<&Spender>) -> Result<bool> {
         let Some(made) = coin.made else { return Ok(true) };
-        // Only a followed coin brings along taint that is some hops away from its source.
-        let followed = |spender: &Spender| spender.at > made && spender.brought.iter().any(|brought| brought.hops > 0);
-        if coin.place.is_flagged(made.height) || spender.is_some_and(|spender| coin.source || followed(spender)) {
+        if coin.listing.is_flagged_at(made.height) || (coin.source && spender.is_some()) {
+            return Ok(true);
+        }
+        // Only a followed coin brings taint of one hop or more.
+        let spender = spender.filter(|spender| spender.at > made);
+        if spender.is_some_and(|spender| spender.brought.iter().any(|brought| brought.hops > 0)) {
             return Ok(true);
         }
         let key = CoinKey { outpoint: coin.outpoint, height: made.height };

@@ -63,7 +63,7 @@ fn listing(program: Program, script: &ScriptBuf) -> Program {
 fn assert_traced(program: &Program, crowd: &Crowd) {
     let snapshot = Library::open(program.index()).snapshot;
     for rule in Rule::ALL {
-        let asked = trace::Ask { rules: vec![rule], ..trace::Ask::default() };
+        let asked = trace::TraceOptions { rules: vec![rule], ..trace::TraceOptions::default() };
         let (start, cpu) = (Instant::now(), cpu_seconds());
         let answer = trace::trace(&snapshot, &["label:crowd".into()], None, &asked, Some(crowd.chain.height()));
         let rules = answer.expect("a good question").rules;

@@ -124,7 +124,7 @@ fn traces_are_told_in_every_format_and_end_with_the_code_of_their_answer() {
         (&["trace", &format!("{FIRST_PAYMENT}:2")], 2, "has no output 2"),
         (&["trace", &format!("{FIRST_PAYMENT}:x")], 2, "no address"),
         (&["trace", "label:nope"], 2, "no flagged entry has the label"),
-        (&["trace", PAYER, "--rule", "magic"], 2, "there are poison, haircut, fifo, lifo and tiho"),
+        (&["trace", PAYER, "--rule", "magic"], 2, "use poison, haircut, fifo, lifo or tiho"),
         (&["trace", PAYER, "--stop", "anywhere"], 2, "flagged"),
         (&["trace"], 2, "TARGET"),
     ];
@@ -220,10 +220,10 @@ fn screen_finds_what_is_there_proves_what_is_not_and_says_so_by_its_code() {
         (&["screen", &untouched], 0, "none"),
         (&["screen", UNLISTED], 0, "another script of the same key"),
         (&["screen", SERVICE], 0, "An exchange"),
-        (&["screen", NOBODY], 3, "not shown to exist"),
+        (&["screen", NOBODY], 3, "existence not proven"),
         (&["screen", &untouched, NOBODY], 3, "unknown"),
         (&["screen", &hal, NOBODY], 4, "unknown"),
-        (&["screen", &untouched, "--height", "5"], 0, "by the caller"),
+        (&["screen", &untouched, "--height", "5"], 0, "according to --height"),
         (&["screen", &untouched, "--height", "201"], 3, "settled through 200"),
         (&["screen", "--raw-tx", &raw], 4, "flagged"),
         (&["screen", "--raw-tx", &coinbase, "--height", "5"], 0, "none"),
@@ -253,7 +253,7 @@ fn what_is_in_the_index_needs_no_node_and_the_rest_is_unknown_without_one() {
         answer["rows"].as_array().expect("rows").iter().filter_map(|row| row["verdict"].as_str()).collect();
     assert_eq!((code, verdicts), (4, vec!["derived", "flagged", "none", "flagged", "unknown", "unknown"]), "{answer}");
     let why = answer["rows"][4]["why"].as_str().expect("a reason");
-    assert!(why.contains("the node tells nothing"), "{why}");
+    assert!(why.contains("the node could not be asked"), "{why}");
     let (code, answer) = program.json(&["screen", &untouched, "--height", "5"]);
     assert_eq!((code, &answer["rows"][0]["verdict"]), (0, &json!("none")), "{answer}");
 }
@@ -330,4 +330,38 @@ fn a_deposit_that_waits_in_the_mempool_is_judged_by_what_it_spends() {
             answer["rows"].as_array().expect("rows").iter().filter_map(|row| row["verdict"].as_str()).collect();
         assert_eq!(verdicts, ["derived", "none"], "{arguments:?}: {answer}");
     }
+}
+
+#[test]
+fn what_lies_below_the_height_that_is_scanned_from_is_unknown_by_every_way_to_ask() {
+    let small = SmallIndex::with_options(200, ",from=100");
+    small.backfill();
+    let program = &small.program;
+    let untouched = format!("{UNTOUCHED}:0");
+    let coinbase = &mainnet()[5].txdata[0];
+    let raw = serialize_hex(coinbase);
+    let script = format!("script:{}", coinbase.output[0].script_pubkey.to_hex_string());
+    let file = program.home().join("targets.txt");
+    let text = format!("{UNTOUCHED}\n{untouched}\n{untouched} 5\n{UNTOUCHED},5\n{script}\n");
+    std::fs::write(&file, text).expect("the folder is ours");
+    let file = file.to_str().expect("a plain path");
+    let ways: [(&[&str], usize); 8] = [
+        (&["screen", UNTOUCHED], 1),
+        (&["screen", &untouched], 1),
+        (&["screen", UNTOUCHED, "--height", "5"], 1),
+        (&["screen", &untouched, "--height", "5"], 1),
+        (&["screen", "--raw-tx", &raw], 1),
+        (&["screen", "--raw-tx", &raw, "--height", "5"], 1),
+        (&["screen", &script], 1),
+        (&["screen", "--file", file], 5),
+    ];
+    for (arguments, count) in ways {
+        let (code, answer) = program.json(arguments);
+        let rows = answer["rows"].as_array().expect("rows");
+        let unknown = rows.iter().filter(|row| row["verdict"] == "unknown" && row["taint_sat"].is_null()).count();
+        assert_eq!((code, unknown, rows.len()), (3, count, count), "{arguments:?}: {answer}");
+    }
+    // What the index holds is found, wherever it lies.
+    let (code, answer) = program.json(&["screen", FIRST_PAYMENT]);
+    assert_eq!((code, &answer["rows"][0]["verdict"]), (4, &json!("flagged")), "{answer}");
 }

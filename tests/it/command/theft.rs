@@ -120,7 +120,8 @@ impl Investigation {
         let followed = taint::followed(blocks, &theft.listed, &parameters);
         let snapshot = Library::open(self.program.index()).snapshot;
         for stop_flagged in [false, true] {
-            let asked = trace::Ask { rules: Rule::ALL.to_vec(), stop_flagged, ..trace::Ask::default() };
+            let asked =
+                trace::TraceOptions { rules: Rule::ALL.to_vec(), stop_flagged, ..trace::TraceOptions::default() };
             let at = theft.chain.height();
             let answer = trace::trace(&snapshot, &[target()], None, &asked, Some(at)).expect("a good question");
             for found in &answer.rules {

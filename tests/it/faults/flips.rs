@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 
 use coinhound::index::Reader;
 use coinhound::index::digest::digest;
-use coinhound::query::history::Page;
 use coinhound::query::target::Targets;
 use coinhound::query::{Snapshot, balance, coins, history, status};
 use coinhound::sync::plan::open::open;
@@ -194,10 +193,10 @@ fn ask(index: &Path) -> Result<Value, Box<dyn Error>> {
     ) -> Result<Vec<Value>, Box<dyn Error>> {
         rows.map(|row| Ok(serde_json::to_value(row?)?)).collect()
     }
-    let (snapshot, at, page) = (Snapshot::new(Reader::open(index)?, |_| false)?, u32::MAX, Page::default());
+    let (snapshot, at) = (Snapshot::new(Reader::open(index)?, |_| false)?, u32::MAX);
     let targets = Targets::resolve(&snapshot, &["all".to_owned()], None)?;
-    let history = rows(history::history(&snapshot, &targets, at, &page)?.map(|row| row.map(|(_, row)| row)))?;
-    let coins = rows(coins::coins(&snapshot, &targets, at, false, &page)?.map(|row| row.map(|(_, row)| row)))?;
+    let history = rows(history::history(&snapshot, &targets, at, None)?.map(|row| row.map(|(_, row)| row)))?;
+    let coins = rows(coins::coins(&snapshot, &targets, at, false, None)?.map(|row| row.map(|(_, row)| row)))?;
     let balances = rows(balance::balances(&snapshot, &targets, at))?;
     let mut status = serde_json::to_value(status::status(&snapshot, None)?)?;
     // The path and size differ, and so does `complete`: the goal of the last run is lost with a log.

@@ -11,7 +11,7 @@ use crate::oracle::taint::{self, OracleTrace, Question};
 use crate::support::library::Library;
 use crate::support::taint_cases::{assert_traced, each};
 
-fn ask(snapshot: &Snapshot, target: &str, ask: &trace::Ask, at: u32) -> TraceAnswer {
+fn ask(snapshot: &Snapshot, target: &str, ask: &trace::TraceOptions, at: u32) -> TraceAnswer {
     trace::trace(snapshot, &[target.to_owned()], None, ask, Some(at)).expect("a good question")
 }
 
@@ -27,7 +27,7 @@ fn every_trace_is_the_naive_tracers() {
                 case.tip()
             };
             let own = case.rng.once_in(2);
-            let asked = trace::Ask {
+            let asked = trace::TraceOptions {
                 rules: Rule::ALL.to_vec(),
                 min_taint: own.then(|| *case.rng.pick(&[1, 10_000, 1_000_000_000])),
                 max_hops: own.then(|| *case.rng.pick(&[None, Some(0), Some(2), Some(8)])),

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use bitcoin::Txid;
 use coinhound::index::{IndexError, Reader};
-use coinhound::query::history::Page;
 use coinhound::query::target::Targets;
 use coinhound::query::{Snapshot, balance, coins, history, tx};
 use serde::Serialize;
@@ -44,14 +43,14 @@ impl Library {
     /// The rows of `history`.
     pub fn history(&self, target: &str, at: u32) -> Vec<Value> {
         let targets = self.targets(target);
-        let rows = history::history(&self.snapshot, &targets, at, &Page::default()).expect("the index reads");
+        let rows = history::history(&self.snapshot, &targets, at, None).expect("the index reads");
         rows.map(|row| value(&row.expect("the index reads").1)).collect()
     }
 
     /// The rows of `coins`.
     pub fn coins(&self, target: &str, at: u32) -> Vec<Value> {
         let targets = self.targets(target);
-        let rows = coins::coins(&self.snapshot, &targets, at, false, &Page::default()).expect("the index reads");
+        let rows = coins::coins(&self.snapshot, &targets, at, false, None).expect("the index reads");
         rows.map(|row| value(&row.expect("the index reads").1)).collect()
     }
 

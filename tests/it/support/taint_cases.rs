@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
 use coinhound::index::meta::TraceParameters;
-use coinhound::query::trace::{CoinRow, RuleAnswer};
+use coinhound::query::trace::{RuleAnswer, TracedCoinRow};
 use coinhound::sync::plan::wanted::WantedTrace;
 use coinhound::trace::Rule;
 
@@ -177,7 +177,7 @@ pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
             (coin.outpoint, height, coin.value, coin.taint, coin.carried, coin.hops, coin.state, coin.spent_by)
         })
         .collect();
-    let row = |coin: &CoinRow| {
+    let row = |coin: &TracedCoinRow| {
         let spent_by = coin.spent_by.as_ref().map(|by| (by.txid, by.vin, by.height));
         let state = coin.state.name();
         (coin.outpoint, coin.height, coin.value_sat, coin.taint_sat, coin.carried_sat, coin.hops, state, spent_by)

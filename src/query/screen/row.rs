@@ -1,0 +1,149 @@
+//! The row of one target. It is built once, by its verdict: what a verdict can't vouch for is left out.
+
+use bitcoin::OutPoint;
+use serde::Serialize;
+
+use super::findings::Findings;
+use super::proof::Ruling;
+use crate::query::by_rule::ByRule;
+
+/// What `screen` says of a target. The worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Its own script is on a list.
+    Flagged,
+    /// It holds taint under a tracked rule.
+    Derived,
+    /// Nothing was found, and that proves nothing.
+    Unknown,
+    /// It holds nothing above the gates, and the index proves it.
+    None,
+}
+
+impl Verdict {
+    /// As answers spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flagged => "flagged",
+            Self::Derived => "derived",
+            Self::Unknown => "unknown",
+            Self::None => "none",
+        }
+    }
+}
+
+/// One target's row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScreenRow {
+    /// As it was typed; of what can't be read only what holds no secret.
+    pub target: String,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// The labels of its own script; of a transaction, those of its outputs' scripts.
+    pub labels: Vec<String>,
+    /// Fewest spends from a source; `None` without taint.
+    pub hops: Option<u32>,
+    /// Satoshis of the coin, or of all outputs of the transaction; `None` for an address, and where the amount isn't known.
+    pub value_sat: Option<u64>,
+    /// Taint by tracked rule; of an address, that of all coins it ever held. `None` where it isn't known.
+    pub taint_sat: Option<ByRule>,
+    /// The labels that its taint comes from, each with its share.
+    pub sources: Vec<LabelShare>,
+    /// From the coin back to a source.
+    pub path: Vec<OutPoint>,
+    /// Inputs of the transaction on flagged scripts; `None` for an address, and where it isn't known.
+    pub flagged_inputs: Option<u64>,
+    /// Outputs of the transaction on flagged scripts; `None` as above.
+    pub flagged_outputs: Option<u64>,
+    /// Why the verdict is what it is.
+    pub why: String,
+}
+
+/// How much of a target's taint comes from the scripts of one label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LabelShare {
+    /// The label.
+    pub label: String,
+    /// Taint by tracked rule, as if only this label's scripts were flagged.
+    pub taint_sat: ByRule,
+}
+
+impl ScreenRow {
+    /// The row of what was found: the worst of it, or where nothing was found, what the ruling says of that.
+    pub(super) fn new(target: &str, found: Findings, ruling: Ruling) -> Self {
+        match ruling {
+            _ if found.is_listed => Self::flagged(target, found),
+            _ if found.is_tainted() => Self::derived(target, found),
+            Ruling::Clean(why) => Self::clean(target, found, why),
+            Ruling::Unproven(why) => Self::unknown(target, found, why),
+        }
+    }
+
+    /// The row of a target on a list, whatever is known besides.
+    fn flagged(target: &str, found: Findings) -> Self {
+        Self {
+            target: target.to_owned(),
+            verdict: Verdict::Flagged,
+            hops: Some(0),
+            value_sat: found.value_sat,
+            taint_sat: found.taint_sat,
+            sources: found.sources,
+            path: found.path,
+            flagged_inputs: found.flagged_inputs,
+            flagged_outputs: found.flagged_outputs,
+            why: format!("listed: {}", found.labels.join("; ")),
+            labels: found.labels,
+        }
+    }
+
+    /// The row of a target that holds taint.
+    fn derived(target: &str, found: Findings) -> Self {
+        Self {
+            target: target.to_owned(),
+            verdict: Verdict::Derived,
+            hops: found.hops,
+            value_sat: found.value_sat,
+            why: found.with_same_key("holds taint of flagged coins".to_owned()),
+            taint_sat: found.taint_sat,
+            sources: found.sources,
+            path: found.path,
+            flagged_inputs: found.flagged_inputs,
+            flagged_outputs: found.flagged_outputs,
+            labels: found.labels,
+        }
+    }
+
+    /// The row of a target that holds nothing, which is proven.
+    fn clean(target: &str, found: Findings, why: String) -> Self {
+        Self {
+            target: target.to_owned(),
+            verdict: Verdict::None,
+            hops: None,
+            value_sat: found.value_sat,
+            why: found.with_same_key(why),
+            taint_sat: found.taint_sat,
+            sources: Vec::new(),
+            path: Vec::new(),
+            flagged_inputs: found.flagged_inputs,
+            flagged_outputs: found.flagged_outputs,
+            labels: found.labels,
+        }
+    }
+
+    /// The row of a target about which nothing is proven.
+    fn unknown(target: &str, found: Findings, why: String) -> Self {
+        Self { verdict: Verdict::Unknown, taint_sat: None, ..Self::clean(target, found, why) }
+    }
+
+    /// The row of a target about which nothing is known but why.
+    pub fn nothing_known(target: &str, why: impl Into<String>) -> Self {
+        Self::unknown(target, Findings::default(), why.into())
+    }
+
+    /// Whether it is a hit: by its verdict, or by a flagged script on either side of the transaction.
+    pub fn is_found(&self) -> bool {
+        let touches = [self.flagged_inputs, self.flagged_outputs].into_iter().flatten().any(|count| count > 0);
+        matches!(self.verdict, Verdict::Flagged | Verdict::Derived) || touches
+    }
+}
