@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Caption;
-use super::input::{Answer, Coin, Coverage, Trace};
 use crate::output::cell::{escape, short_script};
+use crate::query::Coverage;
+use crate::query::trace::{RuleAnswer, TraceAnswer, TracedCoinRow};
 
 /// The answer as the page reads it. All texts are escaped for the eye; `</script>` and its kin can't occur in it.
-pub fn json(trace: &Trace, caption: &Caption) -> Result<String, serde_json::Error> {
+pub fn json(trace: &TraceAnswer, caption: &Caption) -> Result<String, serde_json::Error> {
     let mut names = Names::default();
     let rules: Vec<_> = trace.rules.iter().map(|answer| rule(answer, &mut names)).collect();
     let head = json!({
@@ -32,7 +33,7 @@ pub fn json(trace: &Trace, caption: &Caption) -> Result<String, serde_json::Erro
     Ok(inert(&serde_json::to_string(&data)?))
 }
 
-/// JSON that no HTML parser sees anything in.
+/// JSON without characters that an HTML parser acts on.
 fn inert(json: &str) -> String {
     let mut inert = String::with_capacity(json.len());
     for character in json.chars() {
@@ -60,7 +61,7 @@ struct ScriptData(String, Option<String>, Vec<String>);
 
 #[derive(Serialize)]
 struct RuleData {
-    rule: String,
+    rule: &'static str,
     sum: Value,
     coins: Vec<CoinData>,
     moves: Vec<MoveData>,
@@ -72,7 +73,7 @@ struct CoinData(
     usize,
     u32,
     Option<u32>,
-    Option<i64>,
+    Option<u32>,
     u64,
     u64,
     u64,
@@ -86,7 +87,7 @@ struct CoinData(
 
 /// Transaction, height, index in the block, time, tainted fee.
 #[derive(Serialize)]
-struct MoveData(usize, u32, u32, Option<i64>, u64);
+struct MoveData(usize, u32, u32, u32, u64);
 
 /// Texts that rows refer to by number.
 #[derive(Default)]
@@ -118,41 +119,39 @@ impl<T: Clone + Eq + std::hash::Hash> Table<T> {
     }
 }
 
-fn rule(answer: &Answer, names: &mut Names) -> RuleData {
+fn rule(answer: &RuleAnswer, names: &mut Names) -> RuleData {
     let sum = &answer.sum;
     let sum = json!({
         "source": sum.source_sat, "unspent": sum.unspent_sat, "unspendable": sum.unspendable_sat, "fees": sum.fees_sat,
         "service": sum.service_sat, "flagged": sum.flagged_sat, "frontier": sum.frontier_sat,
     });
     let coins = answer.coins.iter().map(|row| coin(row, names)).collect();
-    let moves = answer
-        .transactions
-        .iter()
-        .map(|row| MoveData(names.txids.number(escape(&row.txid)), row.height, row.tx_index, row.time, row.fees_sat));
+    let moves = answer.transactions.iter().map(|row| {
+        MoveData(names.txids.number(row.txid.to_string()), row.height, row.tx_index, row.time, row.fees_sat)
+    });
     let moves = moves.collect();
-    RuleData { rule: escape(&answer.rule), sum, coins, moves }
+    RuleData { rule: answer.rule.name(), sum, coins, moves }
 }
 
-fn coin(coin: &Coin, names: &mut Names) -> CoinData {
-    let (txid, vout) = coin.parts();
+fn coin(coin: &TracedCoinRow, names: &mut Names) -> CoinData {
     let script = ScriptData(
-        escape(&short_script(&coin.script)),
-        coin.address.as_deref().map(escape),
-        coin.labels.iter().map(|label| escape(label)).collect(),
+        escape(&short_script(&coin.info.script)),
+        coin.info.address.as_deref().map(escape),
+        coin.info.labels.iter().map(|label| escape(label)).collect(),
     );
     let by = coin.spent_by.as_ref();
     CoinData(
-        names.txids.number(escape(txid)),
-        vout,
+        names.txids.number(coin.outpoint.txid.to_string()),
+        coin.outpoint.vout,
         coin.height,
         coin.time,
         coin.value_sat,
         coin.taint_sat,
-        coin.carried(),
+        coin.carried_sat,
         coin.hops,
         names.scripts.number(script),
         coin.state.name(),
-        by.map(|by| names.txids.number(escape(&by.txid))),
+        by.map(|by| names.txids.number(by.txid.to_string())),
         by.map(|by| by.vin),
         by.map(|by| by.height),
     )
@@ -163,10 +162,10 @@ fn coverage(coverage: &Coverage) -> Value {
         |gap| json!({ "from": gap.from, "through": gap.through, "entries": gap.entries, "lists": texts(&gap.lists) }),
     );
     json!({
-        "chain": escape(&coverage.chain),
+        "chain": coverage.chain,
         "from": coverage.from,
         "through": coverage.through,
-        "tip": coverage.tip.as_deref().map(escape),
+        "tip": coverage.tip,
         "complete": coverage.complete,
         "lists": escape(&coverage.lists),
         "lists_changed": coverage.lists_changed,

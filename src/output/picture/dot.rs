@@ -4,15 +4,17 @@ use std::io::{self, Write};
 
 use super::Caption;
 use super::graph::{CoinNode, Edge, Graph, TxNode};
-use super::input::{State, Trace};
 use crate::output::cell::{btc, escape, time};
+use crate::output::page::holder;
+use crate::query::facts::CoinState;
+use crate::query::trace::TraceAnswer;
 
 /// Writes the graph.
-pub fn write(out: &mut impl Write, trace: &Trace, caption: &Caption) -> io::Result<()> {
+pub fn write(out: &mut impl Write, trace: &TraceAnswer, caption: &Caption) -> io::Result<()> {
     let graph = Graph::new(trace);
     let word = if trace.coverage.complete { "complete" } else { "NOT COMPLETE" };
     let at = trace.at.map_or("no block".to_owned(), |at| format!("after block {at}"));
-    let tip = trace.coverage.tip.as_deref().unwrap_or("none");
+    let tip = trace.coverage.tip.map_or("none".to_owned(), |tip| tip.to_string());
     writeln!(out, "digraph trace {{")?;
     let title = [
         format!("{} {at}, rules {}: {word}", trace.source.target, graph.rules.join(", ")),
@@ -30,11 +32,11 @@ pub fn write(out: &mut impl Write, trace: &Trace, caption: &Caption) -> io::Resu
     }
     let most = graph.most();
     for edge in &graph.payments {
-        let (from, to) = (&graph.transactions[edge.transaction].row.txid, &graph.coins[edge.coin].id);
+        let (from, to) = (&graph.transactions[edge.transaction].id, &graph.coins[edge.coin].id);
         write_edge(out, from, to, edge, &graph.rules, most)?;
     }
     for edge in &graph.spends {
-        let (from, to) = (&graph.coins[edge.coin].id, &graph.transactions[edge.transaction].row.txid);
+        let (from, to) = (&graph.coins[edge.coin].id, &graph.transactions[edge.transaction].id);
         write_edge(out, from, to, edge, &graph.rules, most)?;
     }
     writeln!(out, "}}")
@@ -42,9 +44,8 @@ pub fn write(out: &mut impl Write, trace: &Trace, caption: &Caption) -> io::Resu
 
 fn coin(out: &mut impl Write, node: &CoinNode<'_>, rules: &[&str]) -> io::Result<()> {
     let coin = node.coin;
-    let holder = coin.address.clone().unwrap_or_else(|| crate::output::cell::short_script(&coin.script));
-    let mut lines = vec![short(&coin.outpoint), holder];
-    lines.extend(coin.labels.iter().cloned());
+    let mut lines = vec![short(&coin.outpoint.to_string()), holder(&coin.info)];
+    lines.extend(coin.info.labels.iter().cloned());
     lines.push(format!("{} BTC", btc(coin.value_sat)));
     let taints = rules.iter().zip(&node.taints).filter_map(|(rule, taint)| taint.map(|taint| (rule, taint)));
     lines.extend(
@@ -56,15 +57,15 @@ fn coin(out: &mut impl Write, node: &CoinNode<'_>, rules: &[&str]) -> io::Result
     writeln!(out, "  {} [{look}, label={}];", quoted(&node.id), text(&lines))
 }
 
-/// Shapes tell the states apart, colours only help.
-fn look(state: State) -> &'static str {
+/// Shapes distinguish the states, colours only help.
+fn look(state: CoinState) -> &'static str {
     match state {
-        State::Spent => "shape=ellipse",
-        State::Unspent => "shape=doublecircle, fillcolor=\"#bfe5d6\"",
-        State::Unspendable => "shape=octagon, fillcolor=\"#d9d9d9\"",
-        State::Service => "shape=house, orientation=180, fillcolor=\"#fbe3ac\", penwidth=2",
-        State::Flagged => "shape=doubleoctagon, fillcolor=\"#f6c7a9\"",
-        State::BelowMinTaint | State::MaxHops | State::AnyoneCanSpend | State::NotFollowed => {
+        CoinState::Spent => "shape=ellipse",
+        CoinState::Unspent => "shape=doublecircle, fillcolor=\"#bfe5d6\"",
+        CoinState::Unspendable => "shape=octagon, fillcolor=\"#d9d9d9\"",
+        CoinState::Service => "shape=house, orientation=180, fillcolor=\"#fbe3ac\", penwidth=2",
+        CoinState::Flagged => "shape=doubleoctagon, fillcolor=\"#f6c7a9\"",
+        CoinState::BelowMinTaint | CoinState::MaxHops | CoinState::AnyoneCanSpend | CoinState::NotFollowed => {
             "shape=diamond, style=\"filled,dashed\", fillcolor=\"#ecd3e2\""
         }
     }
@@ -72,11 +73,11 @@ fn look(state: State) -> &'static str {
 
 fn transaction(out: &mut impl Write, node: &TxNode<'_>, rules: &[&str]) -> io::Result<()> {
     let row = node.row;
-    let mut lines = vec![short(&row.txid), format!("block {}", row.height)];
-    lines.extend(row.time.map(|seconds| format!("{} UTC", time(seconds))));
+    let mut lines =
+        vec![short(&node.id), format!("block {}", row.height), format!("{} UTC", time(i64::from(row.time)))];
     let fees = rules.iter().zip(&node.fees).filter_map(|(rule, fee)| fee.map(|fee| (rule, fee)));
     lines.extend(fees.filter(|(_, fee)| *fee > 0).map(|(rule, fee)| format!("{rule}: {} BTC in the fee", btc(fee))));
-    writeln!(out, "  {} [shape=box, label={}];", quoted(&row.txid), text(&lines))
+    writeln!(out, "  {} [shape=box, label={}];", quoted(&node.id), text(&lines))
 }
 
 fn write_edge(out: &mut impl Write, from: &str, to: &str, edge: &Edge, rules: &[&str], most: u64) -> io::Result<()> {
@@ -112,7 +113,7 @@ fn text(lines: &[String]) -> String {
     format!("\"{}\"", lines.join("\\n").replace('&', "&amp;"))
 }
 
-/// A node's name; ids are hashes and numbers, but nothing that an index says is trusted to be so.
+/// A node's name. Ids are hashes and numbers, but bytes from an index are never trusted to be so.
 fn quoted(id: &str) -> String {
     text(std::slice::from_ref(&id.to_owned()))
 }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use super::Caption;
 use super::graph::{Edge, Graph};
-use super::input::Trace;
 use crate::output::cell::{escape, time};
+use crate::query::trace::TraceAnswer;
 
 /// Attributes of nodes: name, type.
 const NODE: [(&str, &str); 13] = [
@@ -28,7 +28,7 @@ const NODE_BY_RULE: [(&str, &str); 4] =
     [("taint_sat", "long"), ("hops", "long"), ("state", "string"), ("fee_taint_sat", "long")];
 
 /// Writes the graph.
-pub fn write(out: &mut impl Write, trace: &Trace, caption: &Caption) -> io::Result<()> {
+pub fn write(out: &mut impl Write, trace: &TraceAnswer, caption: &Caption) -> io::Result<()> {
     let graph = Graph::new(trace);
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(
@@ -41,8 +41,8 @@ pub fn write(out: &mut impl Write, trace: &Trace, caption: &Caption) -> io::Resu
     let about = [
         ("target", trace.source.target.clone()),
         ("at", trace.at.map(|at| at.to_string()).unwrap_or_default()),
-        ("chain", trace.coverage.chain.clone()),
-        ("tip", trace.coverage.tip.clone().unwrap_or_default()),
+        ("chain", trace.coverage.chain.to_string()),
+        ("tip", trace.coverage.tip.map(|tip| tip.to_string()).unwrap_or_default()),
         ("lists", trace.coverage.lists.clone()),
         ("complete", trace.coverage.complete.to_string()),
         ("command", caption.command.clone()),
@@ -53,61 +53,50 @@ pub fn write(out: &mut impl Write, trace: &Trace, caption: &Caption) -> io::Resu
     coins(out, &graph)?;
     transactions(out, &graph)?;
     for edge in &graph.payments {
-        write_edge(
-            out,
-            &graph.transactions[edge.transaction].row.txid,
-            &graph.coins[edge.coin].id,
-            edge,
-            &graph.rules,
-        )?;
+        write_edge(out, &graph.transactions[edge.transaction].id, &graph.coins[edge.coin].id, edge, &graph.rules)?;
     }
     for edge in &graph.spends {
-        write_edge(
-            out,
-            &graph.coins[edge.coin].id,
-            &graph.transactions[edge.transaction].row.txid,
-            edge,
-            &graph.rules,
-        )?;
+        write_edge(out, &graph.coins[edge.coin].id, &graph.transactions[edge.transaction].id, edge, &graph.rules)?;
     }
     writeln!(out, "</graph>\n</graphml>")
 }
 
 fn keys(out: &mut impl Write, rules: &[&str]) -> io::Result<()> {
-    let mut key = |id: &str, of: &str, name: &str, kind: &str| {
+    let mut write_key = |id: &str, of: &str, name: &str, kind: &str| {
         writeln!(out, "<key id=\"{}\" for=\"{of}\" attr.name=\"{}\" attr.type=\"{kind}\"/>", xml(id), xml(name))
     };
     for name in ["target", "at", "chain", "tip", "lists", "complete", "command"] {
-        key(&format!("graph_{name}"), "graph", name, "string")?;
+        write_key(&format!("graph_{name}"), "graph", name, "string")?;
     }
     for (name, kind) in NODE {
-        key(name, "node", name, kind)?;
+        write_key(name, "node", name, kind)?;
     }
     for rule in rules {
         for (name, kind) in NODE_BY_RULE {
             let id = format!("{rule}_{name}");
-            key(&id, "node", &id, kind)?;
+            write_key(&id, "node", &id, kind)?;
         }
-        key(&format!("edge_{rule}_taint_sat"), "edge", &format!("{rule}_taint_sat"), "long")?;
+        write_key(&format!("edge_{rule}_taint_sat"), "edge", &format!("{rule}_taint_sat"), "long")?;
     }
-    key("edge_kind", "edge", "kind", "string")?;
-    key("edge_vin", "edge", "vin", "long")
+    write_key("edge_kind", "edge", "kind", "string")?;
+    write_key("edge_vin", "edge", "vin", "long")
 }
 
 fn coins(out: &mut impl Write, graph: &Graph<'_>) -> io::Result<()> {
     for node in &graph.coins {
         let coin = node.coin;
+        let outpoint = coin.outpoint.to_string();
         let source = node.taints.iter().flatten().any(|(_, hops, _)| *hops == 0);
         let mut fields = vec![
             data("kind", "coin"),
-            data("name", coin.address.as_deref().unwrap_or(&coin.outpoint)),
-            data("outpoint", &coin.outpoint),
+            data("name", coin.info.address.as_deref().unwrap_or(&outpoint)),
+            data("outpoint", &outpoint),
             data("value_sat", &coin.value_sat.to_string()),
-            data("script", &coin.script),
-            data("labels", &coin.labels.join("; ")),
+            data("script", &coin.info.script),
+            data("labels", &coin.info.labels.join("; ")),
             data("source", &source.to_string()),
         ];
-        fields.extend(coin.address.as_deref().map(|address| data("address", address)));
+        fields.extend(coin.info.address.as_deref().map(|address| data("address", address)));
         fields.extend(coin.height.map(|height| data("height", &height.to_string())));
         fields.extend(coin.time.into_iter().flat_map(times));
         for (rule, taint) in graph.rules.iter().zip(&node.taints) {
@@ -127,16 +116,16 @@ fn transactions(out: &mut impl Write, graph: &Graph<'_>) -> io::Result<()> {
         let row = node.row;
         let mut fields = vec![
             data("kind", "transaction"),
-            data("name", &row.txid),
-            data("txid", &row.txid),
+            data("name", &node.id),
+            data("txid", &node.id),
             data("height", &row.height.to_string()),
             data("tx_index", &row.tx_index.to_string()),
         ];
-        fields.extend(row.time.into_iter().flat_map(times));
+        fields.extend(times(row.time));
         for (rule, fee) in graph.rules.iter().zip(&node.fees) {
             fields.extend(fee.map(|fee| data(&format!("{rule}_fee_taint_sat"), &fee.to_string())));
         }
-        write_node(out, &row.txid, &fields)?;
+        write_node(out, &node.id, &fields)?;
     }
     Ok(())
 }
@@ -154,8 +143,8 @@ fn write_edge(out: &mut impl Write, from: &str, to: &str, edge: &Edge, rules: &[
     writeln!(out, "<edge source=\"{}\" target=\"{}\">{}</edge>", xml(from), xml(to), fields.concat())
 }
 
-fn times(seconds: i64) -> [String; 2] {
-    [data("time", &seconds.to_string()), data("time_utc", &time(seconds))]
+fn times(seconds: u32) -> [String; 2] {
+    [data("time", &seconds.to_string()), data("time_utc", &time(i64::from(seconds)))]
 }
 
 fn data(key: &str, value: &str) -> String {

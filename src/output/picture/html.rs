@@ -1,4 +1,4 @@
-//! One page with all it needs inside: it opens offline, asks nobody for anything, and runs no script but those listed here.
+//! One page with all it needs inside: it opens offline, makes no request, and runs no script but those listed here.
 
 use std::io::{self, Write};
 
@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bitcoin::hashes::{Hash, sha256};
 
-use super::input::Trace;
 use super::{Caption, data};
+use crate::query::trace::TraceAnswer;
 
 /// The page's scripts, in the order they run. `d3/` holds what d3's authors published, unmodified.
 const SCRIPTS: [&str; 11] = [
@@ -27,7 +27,7 @@ const STYLE: &str = include_str!("assets/page.css");
 const LICENSES: &str = include_str!("assets/d3/LICENSES.txt");
 
 /// Writes the page.
-pub fn write(out: &mut impl Write, trace: &Trace, caption: &Caption) -> io::Result<()> {
+pub fn write(out: &mut impl Write, trace: &TraceAnswer, caption: &Caption) -> io::Result<()> {
     let data = data::json(trace, caption).map_err(io::Error::other)?;
     let hashes: Vec<_> = SCRIPTS.iter().map(|script| hash(script)).collect();
     writeln!(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;

@@ -1,7 +1,7 @@
 //! Pictures of a trace: `dot` and `graphml` for the programs that draw or analyse graphs, `html` for people.
 //!
-//! Drawn from the JSON of the answer, which is a contract: so this knows nothing of the layers that made it. Labels come from
-//! strangers' lists; each picture escapes them for its own syntax, after [`cell::escape`] spelled out what can't be seen.
+//! Labels come from strangers' lists; each picture escapes them for its own syntax, after [`cell::escape`] spelled out what can't be
+//! seen.
 //!
 //! [`cell::escape`]: super::cell::escape
 
@@ -10,15 +10,12 @@ mod dot;
 mod graph;
 mod graphml;
 mod html;
-pub mod input;
 
 use std::io::{self, Write};
 use std::str::FromStr;
 
-use serde::Serialize;
-
 use super::OutputError;
-use input::Trace;
+use crate::query::trace::TraceAnswer;
 
 /// The kinds of picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,38 +51,35 @@ impl FromStr for Drawing {
     }
 }
 
-/// What a picture says of itself besides the answer.
+/// The part of a picture that is not the answer.
 #[derive(Clone, Debug)]
 pub struct Caption {
-    /// The exact command that was asked, as one would type it.
+    /// The exact command, as one would type it.
     pub command: String,
 }
 
-/// Draws a trace's answer to stdout. `answer` serializes as docs/cli.md has `trace`.
+/// Draws a trace's answer to stdout.
 ///
 /// # Errors
 /// [`OutputError`].
-pub fn print(drawing: Drawing, answer: &impl Serialize, caption: &Caption) -> Result<(), OutputError> {
+pub fn print(drawing: Drawing, answer: &TraceAnswer, caption: &Caption) -> Result<(), OutputError> {
     draw(&mut io::BufWriter::new(io::stdout().lock()), drawing, answer, caption)
 }
 
-/// Draws a trace's answer. `answer` serializes as docs/cli.md has `trace`.
+/// Draws a trace's answer.
 ///
 /// # Errors
-/// [`OutputError`]; an `answer` of another shape is one of its I/O errors.
+/// [`OutputError`].
 pub fn draw(
     out: &mut impl Write,
     drawing: Drawing,
-    answer: &impl Serialize,
+    answer: &TraceAnswer,
     caption: &Caption,
 ) -> Result<(), OutputError> {
-    let json = serde_json::to_vec(answer).map_err(io::Error::other)?;
-    let trace: Trace = serde_json::from_slice(&json).map_err(io::Error::other)?;
-    drop(json);
     match drawing {
-        Drawing::Dot => dot::write(out, &trace, caption)?,
-        Drawing::GraphMl => graphml::write(out, &trace, caption)?,
-        Drawing::Html => html::write(out, &trace, caption)?,
+        Drawing::Dot => dot::write(out, answer, caption)?,
+        Drawing::GraphMl => graphml::write(out, answer, caption)?,
+        Drawing::Html => html::write(out, answer, caption)?,
     }
     out.flush()?;
     Ok(())

@@ -308,7 +308,8 @@ impl SampleTheft {
         })).collect();
         assert_eq!(source, unspent + unspendable + fees + service + frontier, "the made-up trace adds up");
         json!({
-            "rule": RULES[number].name(), "coins": rows, "transactions": moves,
+            "rule": RULES[number].name(), "coins": rows, "transactions": moves, "services": [],
+            "frontier": {"anyone_can_spend_sat": 0, "max_hops_sat": 0, "below_min_taint_sat": frontier, "not_followed_sat": 0},
             "sum": {"source_sat": source, "unspent_sat": unspent, "unspendable_sat": unspendable, "fees_sat": fees, "service_sat": service, "flagged_sat": 0, "frontier_sat": frontier},
         })
     }
