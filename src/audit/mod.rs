@@ -1,4 +1,4 @@
-//! Proofs of the index's state: against its own records, and against what the node says of the same by other means.
+//! Proofs of the state of the index: against its own records, and against the node by other RPCs than those it was made from.
 
 pub mod node;
 pub mod verify;
@@ -10,13 +10,13 @@ use crate::node::NodeError;
 /// Why something could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// The index.
+    /// The index can't be read.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// The node.
+    /// The node can't be asked.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The chains differ: nothing follows from a comparison.
+    /// The chains differ, so a comparison proves nothing.
     #[error(
         "block {block} of the index is not on the node's active chain, or is too far below its tip; run `coinhound backfill`, then this \
          again"

@@ -1,8 +1,8 @@
-//! The index against the node, by other means than those it was made by: unspent coins against the node's own set of them, and blocks
-//! as the node's own parser tells them against the records.
+//! The index against the node, by other RPCs than those it was made from: unspent coins against the node's UTXO set (`gettxout`,
+//! `scantxoutset`), and records against blocks as the node decodes them (`getblock` with verbosity 3).
 //!
-//! What the index says of a flagged script holds where the script is swept, and what it says of followed coins where the trace is
-//! settled: which coins, scripts and heights to compare is the caller's to say, [`unspent`] and [`sample`] draw them where all is.
+//! The index is complete for a flagged script where that is swept, and for followed coins where the trace is settled. So the caller
+//! chooses the coins, scripts and heights to compare; [`unspent`] and [`sample`] choose them for an index that is settled everywhere.
 
 mod difference;
 mod select;
@@ -24,9 +24,9 @@ pub use select::{sample, unspent};
 
 /// Coins asked for in one request.
 const COINS_A_CALL: usize = 200;
-/// Scripts asked for in one pass over the node's coins: as many as fit its limit of 32 MB a request, with room to spare.
+/// Bytes of scripts in one `scantxoutset`: well below Core's limit of 32 MB a request.
 const SCAN_BYTES: usize = 24 << 20;
-/// The node may be so many blocks ahead; each is read in words, most of a second.
+/// Blocks that the node may be ahead; each takes it most of a second to decode.
 const AHEAD_AT_MOST: Height = 144;
 
 /// What was compared.
@@ -47,13 +47,13 @@ pub struct Comparison<'a> {
     view: &'a View,
     node: &'a Node,
     tip: BlockId,
-    /// What was spent between the index's tip and a tip of the node's.
+    /// The outputs spent above the index's tip, by the tip of the node up to which they were read.
     since: HashMap<BlockHash, HashSet<OutPoint>>,
     compared: Compared,
 }
 
 impl<'a> Comparison<'a> {
-    /// Of an index with a node; `None` for an index without a block.
+    /// The comparison of an index with a node; `None` for an index without a block.
     ///
     /// # Errors
     /// What reading reports.
@@ -62,13 +62,13 @@ impl<'a> Comparison<'a> {
         Ok(view.tip()?.map(|tip| Self { view, node, tip, since, compared: Compared::default() }))
     }
 
-    /// What was compared until now.
+    /// The counts so far.
     pub fn compared(&self) -> Compared {
         self.compared
     }
 
-    /// Asks the node for each of these coins, which the index has unspent: milliseconds each. That the index lacks no coin it
-    /// doesn't prove. Returns the first difference.
+    /// Asks the node for each of these coins, which the index has unspent: milliseconds each. This doesn't prove that the index has
+    /// every coin. Returns the first difference.
     ///
     /// # Errors
     /// [`AuditError`].
@@ -93,8 +93,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Has the node look through all its coins for those on these scripts (hash, script, height flagged from), and compares both
-    /// ways: minutes on the main chain, for each some 300,000 scripts. Returns the first difference.
+    /// Has the node scan its UTXO set for these scripts (hash, script, height flagged from), and compares both ways: minutes on the main
+    /// chain for every 300,000 scripts. Returns the first difference.
     ///
     /// # Errors
     /// [`AuditError`].
@@ -109,7 +109,7 @@ impl<'a> Comparison<'a> {
                 && let Some(script) = scripts.next()
             {
                 let (hash, script, from) = script?;
-                // Twice in hex, and what stands around it.
+                // Hex doubles it; `"raw()",` surrounds it.
                 bytes += 2 * script.len() + 8;
                 part.insert(hash, (script, from));
             }
@@ -154,7 +154,7 @@ impl<'a> Comparison<'a> {
         self.coins(unscanned)
     }
 
-    /// Looks up a coin of the node's in the index.
+    /// Looks up a coin of the node in the index.
     fn look_up(
         &mut self,
         found: &Unspent,
@@ -176,55 +176,55 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares a coin that the index has unspent with what the node found as of a tip that was learnt.
+    /// Compares a coin that the index has unspent with the node's, as of a tip whose spends were learnt.
     fn compare(&mut self, key: &CoinKey, coin: &Coin, found: Option<&Unspent>, tip: BlockId) -> Option<Difference> {
         self.compared.coins += 1;
         let Some(found) = found else {
             let spent_since = self.since.get(&tip.hash).is_some_and(|spent| spent.contains(&key.outpoint));
             return (!spent_since).then_some(Difference::Lacking { coin: *key, value: coin.value, tip });
         };
-        let differs = |what, index: String, node: String| {
-            (index != node).then_some(Difference::Coin { outpoint: key.outpoint, what, index, node })
-        };
-        let script = |hash: ScriptHash| const_hex::encode(hash.0);
+        let script = ScriptHash::of(&found.output.script_pubkey);
         let coinbase = found.coinbase.unwrap_or(coin.coinbase);
-        differs("value in satoshis", coin.value.to_string(), found.output.value.to_sat().to_string())
-            .or_else(|| {
-                differs("script hash", script(coin.script), script(ScriptHash::of(&found.output.script_pubkey)))
-            })
-            .or_else(|| differs("height", key.height.to_string(), found.height.to_string()))
-            .or_else(|| differs("being a coinbase", coin.coinbase.to_string(), coinbase.to_string()))
+        let properties = [
+            ("value in satoshis", coin.value.to_string(), found.output.value.to_sat().to_string()),
+            ("script hash", const_hex::encode(coin.script.0), const_hex::encode(script.0)),
+            ("height", key.height.to_string(), found.height.to_string()),
+            ("being a coinbase", coin.coinbase.to_string(), coinbase.to_string()),
+        ];
+        let different = properties.into_iter().find(|(_, index, node)| index != node);
+        different.map(|(what, index, node)| Difference::Coin { outpoint: key.outpoint, what, index, node })
     }
 
-    /// Learns what the blocks above the index's tip spend, up to a tip of the node's; one that isn't above ours is another chain's.
+    /// Reads the outputs that blocks above the index's tip spend, up to a tip of the node. A tip that doesn't descend from the index's is
+    /// on another chain.
     fn learn(&mut self, tip: BlockId) -> Result<()> {
         if self.since.contains_key(&tip.hash) {
             return Ok(());
         }
         let ours = self.tip;
-        let other = || AuditError::OtherChain { block: ours };
+        let other_chain = || AuditError::OtherChain { block: ours };
         if tip.height.checked_sub(ours.height).is_none_or(|ahead| ahead > AHEAD_AT_MOST) {
-            return Err(other());
+            return Err(other_chain());
         }
         let mut spent = HashSet::new();
         let mut at = tip;
         while at.height > ours.height {
             let block = match self.node.verbose_block(at) {
-                Err(NodeError::NotOnChain(_)) => return Err(other()),
+                Err(NodeError::NotOnChain(_)) => return Err(other_chain()),
                 block => block?,
             };
             spent.extend(block.transactions.iter().flat_map(|tx| &tx.inputs).map(|(outpoint, _)| *outpoint));
-            at = BlockId { height: at.height - 1, hash: block.previous.ok_or_else(other)? };
+            at = BlockId { height: at.height - 1, hash: block.previous.ok_or_else(other_chain)? };
         }
         if at != ours {
-            return Err(other());
+            return Err(other_chain());
         }
         self.since.insert(tip.hash, spent);
         Ok(())
     }
 
-    /// Compares a block as the node tells it with the records of its height: those that must be there are, no others, and each
-    /// spends what the node says. Returns the first difference.
+    /// Compares a block as the node decodes it with the records of its height: every transaction that must be a record is one, no other
+    /// is, and each spends the outputs that the node says. Returns the first difference.
     ///
     /// # Errors
     /// [`AuditError`].
@@ -237,10 +237,10 @@ impl<'a> Comparison<'a> {
         };
         self.compared.blocks += 1;
         let mut records = self.view.records(height)?;
-        for (tx_index, told) in (0..).zip(&block.transactions) {
+        for (tx_index, decoded) in (0..).zip(&block.transactions) {
             let at = TxPosition { height, tx_index };
             let recorded = records.remove(&tx_index);
-            if let Some(difference) = self.transaction(at, told, recorded)? {
+            if let Some(difference) = self.transaction(at, decoded, recorded)? {
                 return Ok(Some(difference));
             }
         }
@@ -256,11 +256,11 @@ impl<'a> Comparison<'a> {
     fn transaction(
         &mut self,
         at: TxPosition,
-        told: &VerboseTransaction,
+        decoded: &VerboseTransaction,
         recorded: Option<Record>,
     ) -> Result<Option<Difference>> {
-        let txid = told.txid;
-        let why = self.why(at.height, told)?;
+        let txid = decoded.txid;
+        let why = self.why(at.height, decoded)?;
         let Some(record) = recorded else {
             return Ok(why.map(|why| Difference::NoRecord { at, txid, why }));
         };
@@ -272,9 +272,9 @@ impl<'a> Comparison<'a> {
         if why.is_none() {
             return Ok(Some(Difference::Needless { at, txid }));
         }
-        for vin in 0..record.spent.len().max(told.inputs.len()) {
+        for vin in 0..record.spent.len().max(decoded.inputs.len()) {
             let index = record.spent.get(vin);
-            let node = told.inputs.get(vin).map(|(_, output)| output);
+            let node = decoded.inputs.get(vin).map(|(_, output)| output);
             if index != node {
                 let (index, node) = (index.cloned(), node.cloned());
                 return Ok(Some(Difference::SpentOutput { at, txid, vin, index, node }));
@@ -283,19 +283,19 @@ impl<'a> Comparison<'a> {
         Ok(None)
     }
 
-    /// What makes a transaction a record (docs/design.md, "Trace", 4).
-    fn why(&self, height: Height, told: &VerboseTransaction) -> Result<Option<Why>> {
-        for (_, spent) in &told.inputs {
+    /// Why a transaction must be a record (docs/design.md, "Trace", 4); `None` if nothing makes it one.
+    fn why(&self, height: Height, decoded: &VerboseTransaction) -> Result<Option<Why>> {
+        for (_, spent) in &decoded.inputs {
             if is_flagged(self.view, ScriptHash::of(&spent.script_pubkey), height)? {
                 return Ok(Some(Why::SpendsFrom(spent.script_pubkey.clone())));
             }
         }
-        for output in &told.outputs {
+        for output in &decoded.outputs {
             if is_flagged(self.view, ScriptHash::of(&output.script_pubkey), height)? {
                 return Ok(Some(Why::Pays(output.script_pubkey.clone())));
             }
         }
-        for (outpoint, _) in &told.inputs {
+        for (outpoint, _) in &decoded.inputs {
             if self.view.coin_at(outpoint, height)?.is_some_and(|(_, coin)| coin.is_followed()) {
                 return Ok(Some(Why::Spends(*outpoint)));
             }

@@ -1,6 +1,6 @@
-//! The index against itself: headers link and carry their work, records are where their merkle branches prove them, and every other
-//! row is the one that records, entries and parameters make. Names the first difference. What it can't see is a transaction that was
-//! never recorded: that is for the node to tell.
+//! The index against itself: headers link and carry their work, the merkle branches of records lead to the headers, and every other
+//! row is the one that records, entries and parameters make. Names the first difference. It can't notice a transaction that was never
+//! recorded: only the node can.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +16,7 @@ use crate::index::meta::{self, TraceParameters};
 use crate::index::values::Record;
 use crate::index::{DerivedFamily, IndexError, KeySet, ReadRows, Result, RowMismatch, View};
 
-/// What was found to be right.
+/// The counts of what was found right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
     /// The last height whose rows were compared; `None` where nothing is settled yet.
@@ -32,7 +32,7 @@ pub struct Verified {
 /// The first thing that isn't right.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// A header.
+    /// A header that doesn't link or lacks its work.
     #[error("header {height}: {source}")]
     Header {
         /// Its height.
@@ -40,7 +40,7 @@ pub enum Flaw {
         /// What is wrong.
         source: HeaderError,
     },
-    /// There is a hole between the headers.
+    /// A header is missing between others.
     #[error("there is no header at height {height}, and there is one above it")]
     NoHeader {
         /// The height.
@@ -49,12 +49,12 @@ pub enum Flaw {
     /// A record whose merkle branch doesn't lead to its block's root.
     #[error("record {txid} ({}/{}): its merkle branch does not lead to the root in the header", at.height, at.tx_index)]
     Branch {
-        /// Where it claims to be.
+        /// Its position by its key.
         at: TxPosition,
         /// Its transaction.
         txid: Txid,
     },
-    /// A spent output that another record says differently.
+    /// A record spends an output that differs from the one that another record made.
     #[error("record {txid} ({}/{}): it spends {outpoint} as another output than the record that made it", at.height, at.tx_index)]
     SpentOutput {
         /// The spending record.
@@ -64,7 +64,7 @@ pub enum Flaw {
         /// The output.
         outpoint: OutPoint,
     },
-    /// A record that nothing makes one.
+    /// A record that touches nothing and spends nothing that is followed.
     #[error("record {txid} ({}/{}): it touches no flagged script and spends no followed coin", at.height, at.tx_index)]
     Needless {
         /// Where it is.
@@ -72,7 +72,7 @@ pub enum Flaw {
         /// Its transaction.
         txid: Txid,
     },
-    /// A row that must be there.
+    /// A row that a record makes is missing.
     #[error("a row of {family} is missing (key {key}), which record {}/{} brings", at.height, at.tx_index)]
     Missing {
         /// Its family.
@@ -82,7 +82,7 @@ pub enum Flaw {
         /// The record.
         at: TxPosition,
     },
-    /// A row that must be another.
+    /// A row differs from the one that a record makes.
     #[error("a row of {family} (key {key}) is {found}, and record {}/{} makes it {expected}", at.height, at.tx_index)]
     Differs {
         /// Its family.
@@ -91,12 +91,12 @@ pub enum Flaw {
         key: String,
         /// Its value, in hex.
         found: String,
-        /// What it must be.
+        /// The value that the record makes, in hex.
         expected: String,
         /// The record.
         at: TxPosition,
     },
-    /// A row that nothing makes.
+    /// A row that no record makes.
     #[error("a row of {family} (key {key}) comes from no record")]
     Extra {
         /// Its family.
@@ -160,8 +160,8 @@ struct Audit<'a> {
 
 impl Audit<'_> {
     fn derived(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
-        let coin = |outpoint: &OutPoint| Ok(self.view.coin_at(outpoint, at.height)?.map(|(_, coin)| coin));
-        derive::derive(coin, &self.parameters, &self.marks, at, txid, record)
+        let find_coin = |outpoint: &OutPoint| Ok(self.view.coin_at(outpoint, at.height)?.map(|(_, coin)| coin));
+        derive::derive(find_coin, &self.parameters, &self.marks, at, txid, record)
     }
 
     fn record(
@@ -195,7 +195,7 @@ impl Audit<'_> {
         }))
     }
 
-    /// A row of settled heights that no record brings, if a family has more than the `known` ones.
+    /// A row of settled heights that no record makes, if a family has more rows than the `known` ones.
     fn extra(&self, family: DerivedFamily<'_>, known: u64) -> Result<Option<Flaw>> {
         let mut found = 0;
         for row in family.rows() {
@@ -204,22 +204,22 @@ impl Audit<'_> {
         if found == known {
             return Ok(None);
         }
-        // The rows of one record: that is as good as many where such rows lie together, and bounded where they don't.
+        // Keys of one record only: rows of one record often follow each other, and memory stays bounded where they don't.
         let mut last: Option<(TxPosition, KeySet)> = None;
         for row in family.rows() {
             let row = row?;
             if row.height()? >= self.settled {
                 continue;
             }
-            let mut brought = false;
+            let mut is_made = false;
             for at in row.known_origins(self.view)? {
                 if last.as_ref().is_none_or(|(known, _)| *known != at) {
                     let Some(record) = self.view.record(at)? else { continue };
                     last = Some((at, self.derived(at, record.txid(), &record)?.rows.into_keys()));
                 }
-                brought |= last.as_ref().is_some_and(|(_, keys)| row.is_in(keys));
+                is_made |= last.as_ref().is_some_and(|(_, keys)| row.is_in(keys));
             }
-            if !brought {
+            if !is_made {
                 return Ok(Some(Flaw::Extra { family: family.name(), key: row.key_hex() }));
             }
         }
@@ -227,17 +227,18 @@ impl Audit<'_> {
     }
 }
 
-/// What the entries say of scripts, below where the index is settled: what is wanted of them is there.
+/// The roles of scripts below the settled height, where every entry reaches down to the height that its lists want.
 struct Entries(HashMap<ScriptHash, (Option<Height>, bool), foldhash::quality::RandomState>);
 
 impl Entries {
     fn read(view: &View) -> Result<Self, IndexError> {
-        let entry = |entry: Result<(ScriptHash, crate::index::entries::EntryRow)>| {
+        let mut roles = HashMap::default();
+        for entry in view.entry_heads() {
             let (script, entry) = entry?;
             let from = entry.lowered.map_or(entry.from, |lowered| lowered.from);
-            Ok((script, (entry.flagged.then_some(from), entry.service)))
-        };
-        view.entry_heads().map(entry).collect::<Result<_>>().map(Self)
+            roles.insert(script, (entry.flagged.then_some(from), entry.service));
+        }
+        Ok(Self(roles))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the index and the node say differently, in words that name both.
+//! The differences between index and node, in words that name both.
 
 use std::fmt;
 
@@ -8,21 +8,21 @@ use crate::chain::BlockId;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::node::Unspent;
 
-/// The first thing found that index and node disagree on.
+/// The first difference between index and node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// The index holds a coin for unspent, and the node's set of unspent outputs lacks it.
+    /// The index has a coin unspent that is not in the node's UTXO set.
     Lacking {
         /// The coin.
         coin: CoinKey,
         /// Its value in the index, satoshis.
         value: u64,
-        /// The node's tip then.
+        /// The tip of the node that it was asked at.
         tip: BlockId,
     },
-    /// The node holds a coin on a flagged script for unspent, and the index has no such coin.
+    /// The node has a coin on a flagged script unspent, and the index has no such coin.
     Missed(Unspent),
-    /// The node holds a coin for unspent that the index has spent.
+    /// The node has a coin unspent that the index has spent.
     Spent {
         /// The coin.
         coin: CoinKey,
@@ -31,27 +31,27 @@ pub enum Difference {
         /// Its input.
         vin: u32,
     },
-    /// Both have the coin, and not the same.
+    /// Both have the coin, with different values.
     Coin {
         /// The coin.
         outpoint: OutPoint,
-        /// What of it differs.
+        /// The property that differs.
         what: &'static str,
         /// As the index has it.
         index: String,
         /// As the node has it.
         node: String,
     },
-    /// A transaction that touches is no record.
+    /// A transaction that must be a record is none.
     NoRecord {
         /// Where it is.
         at: TxPosition,
         /// Its id.
         txid: Txid,
-        /// What makes it a record.
+        /// Why it must be one.
         why: Why,
     },
-    /// A record of a transaction that nothing makes a record.
+    /// A record of a transaction that touches nothing and spends nothing that is followed.
     Needless {
         /// Where it is.
         at: TxPosition,
@@ -60,7 +60,7 @@ pub enum Difference {
     },
     /// The node has another transaction there, or none.
     Transaction {
-        /// Where.
+        /// The record's position.
         at: TxPosition,
         /// The record's.
         index: Txid,
@@ -82,7 +82,7 @@ pub enum Difference {
     },
 }
 
-/// What makes a transaction a record.
+/// Why a transaction must be a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// It pays this flagged script.
