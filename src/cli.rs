@@ -376,11 +376,43 @@ pub struct BackupArgs {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
     use clap::CommandFactory;
 
     #[test]
     fn clap_finds_no_fault_with_the_command_line() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_that_a_message_or_comment_names_exists() {
+        let mut known = BTreeSet::new();
+        add_flags(&Cli::command(), &mut known);
+        let mut named = BTreeSet::new();
+        add_named(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut named);
+        assert!(named.len() > 20 && named.is_subset(&known), "{:?}", named.difference(&known));
+    }
+
+    fn add_flags(command: &clap::Command, flags: &mut BTreeSet<String>) {
+        flags.extend(command.get_arguments().filter_map(Arg::get_long).map(str::to_owned));
+        command.get_subcommands().for_each(|command| add_flags(command, flags));
+    }
+
+    /// Adds the words after two dashes in the sources below a folder.
+    fn add_named(folder: &Path, flags: &mut BTreeSet<String>) {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                add_named(&path, flags);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+                let names = words.filter_map(|word| word.strip_prefix("--"));
+                flags.extend(names.filter(|name| name.starts_with(char::is_alphabetic)).map(str::to_owned));
+            }
+        }
     }
 }

@@ -1,13 +1,19 @@
 //! coinhound: a full-node block scanner that indexes every transaction touching flagged scripts.
 //!
-//! The map of its layers. `scripts/layers` reads it: each layer names those after its arrow, all of which stand further down, and no
-//! others; each arrow is needed by some file.
+//! The program of this name scans the chain and makes the index. Other programs can open that index here and ask it: [`Index`] is the
+//! way in, `examples/history.rs` and `examples/screening.rs` are two whole programs. Everything else is private.
+//!
+//! # Layers
+//! The map for those who work on coinhound itself. `scripts/layers` reads it: each layer names those after its arrow, all of which
+//! stand further down, and no others; each arrow is needed by some file.
 //!
 //! ```text
 //! main         parses, runs, prints an error, sets the exit code
 //!            → cli, command, error, output
 //! command      one command a file: opens what it needs, asks, hands the answer to output
 //!            → audit, chain, cli, config, error, index, lists, lock, node, output, query, stop, sync, trace, watchlist
+//! api          the library: an index that other programs can ask
+//!            → chain, index, lists, query
 //! lists        the lists' files: opened, read, compared with those the index took in, watched
 //!            → chain, config, error, index, sync, watchlist
 //! cli          the command line
@@ -54,20 +60,91 @@
 //! index                                                 never in sync/fetch/
 //! ```
 
+mod api;
+
+pub use api::{Index, Question, Screening};
+pub use bitcoin;
+pub use chain::{BlockId, Chain, Height};
+pub use index::IndexError;
+pub use query::QueryError;
+pub use query::by_rule::ByRule;
+pub use query::coverage::{Coverage, Gap, TraceCoverage};
+pub use query::facts::ScriptInfo;
+pub use query::history::HistoryRow;
+pub use query::screen::{ChainLookup, LabelShare, NoLookup, ScreenRow, Verdict};
+pub use trace::Rule;
+
+// What main.rs is made of.
+#[doc(hidden)]
+pub use {cli::Cli, command::run, error::Exit, output::error as print_error};
+
+// Private, so that the compiler finds what nothing uses; public for the tests and benches of this repository.
+#[cfg(not(feature = "testing"))]
+mod audit;
+#[cfg(not(feature = "testing"))]
+mod chain;
+#[cfg(not(feature = "testing"))]
+mod cli;
+#[cfg(not(feature = "testing"))]
+mod command;
+#[cfg(not(feature = "testing"))]
+mod config;
+#[cfg(not(feature = "testing"))]
+mod error;
+#[cfg(not(feature = "testing"))]
+mod index;
+#[cfg(not(feature = "testing"))]
+mod lists;
+#[cfg(not(feature = "testing"))]
+mod lock;
+#[cfg(not(feature = "testing"))]
+mod node;
+#[cfg(not(feature = "testing"))]
+mod output;
+#[cfg(not(feature = "testing"))]
+mod query;
+#[cfg(not(feature = "testing"))]
+mod scan;
+#[cfg(not(feature = "testing"))]
+mod stop;
+#[cfg(not(feature = "testing"))]
+mod sync;
+#[cfg(not(feature = "testing"))]
+mod trace;
+#[cfg(not(feature = "testing"))]
+mod watchlist;
+
+#[cfg(feature = "testing")]
 pub mod audit;
+#[cfg(feature = "testing")]
 pub mod chain;
+#[cfg(feature = "testing")]
 pub mod cli;
+#[cfg(feature = "testing")]
 pub mod command;
+#[cfg(feature = "testing")]
 pub mod config;
+#[cfg(feature = "testing")]
 pub mod error;
+#[cfg(feature = "testing")]
 pub mod index;
+#[cfg(feature = "testing")]
 pub mod lists;
+#[cfg(feature = "testing")]
 pub mod lock;
+#[cfg(feature = "testing")]
 pub mod node;
+#[cfg(feature = "testing")]
 pub mod output;
+#[cfg(feature = "testing")]
 pub mod query;
+#[cfg(feature = "testing")]
 pub mod scan;
+#[cfg(feature = "testing")]
 pub mod stop;
+#[cfg(feature = "testing")]
 pub mod sync;
+#[cfg(feature = "testing")]
 pub mod trace;
+#[cfg(feature = "testing")]
 pub mod watchlist;

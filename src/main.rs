@@ -1,17 +1,15 @@
-//! The program: parses what was typed, runs it, prints what went wrong, sets the exit code.
+//! The program: parses the command line, runs the command, prints its error, sets the exit code.
 
 use std::process::ExitCode;
 
-use coinhound::cli::Cli;
-use coinhound::error::Exit;
-use coinhound::{command, output};
+use coinhound::{Cli, Exit, print_error, run};
 
 fn main() -> ExitCode {
     let cli = Cli::read();
     let format = cli.global.format.plain();
-    let exit = command::run(cli).unwrap_or_else(|error| {
+    let exit = run(cli).unwrap_or_else(|error| {
         if !error.is_silent() {
-            output::error(format, &error);
+            print_error(format, &error);
         }
         error.exit()
     });

@@ -33,9 +33,6 @@ impl fmt::Display for BlockId {
 pub struct ScriptHash(pub [u8; 32]);
 
 impl ScriptHash {
-    /// In bytes.
-    pub const LENGTH: usize = 32;
-
     /// Hashes `script`.
     pub fn of(script: &Script) -> Self {
         Self(sha256::Hash::hash(script.as_bytes()).to_byte_array())

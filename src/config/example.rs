@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::lists::{LIST_SETTINGS, LISTS};
-use super::setting::Fallback;
+use super::setting::{Fallback, Setting};
 use super::table::SETTINGS;
 
 const HEAD: &str = "\
@@ -41,7 +41,7 @@ fn example() -> Result<String, fmt::Error> {
         if !matches!(setting.fallback, Fallback::Value(_)) {
             writeln!(text, "# Default: {}.", setting.default_words())?;
         }
-        writeln!(text, "# {} = {}", setting.name(), toml_value(setting.example()))?;
+        writeln!(text, "# {} = {}", setting.name(), toml_value(example_value(setting)))?;
     }
     writeln!(text, "\n# Lists to scan for: one [[{LISTS}]] section for each. Default: none.")?;
     for setting in &LIST_SETTINGS {
@@ -52,6 +52,14 @@ fn example() -> Result<String, fmt::Error> {
         writeln!(text, "# {} = {}", setting.key, toml_value(setting.example))?;
     }
     Ok(text)
+}
+
+/// A value to show: the default, where that is the same on all machines.
+fn example_value(setting: &Setting) -> &'static str {
+    match &setting.fallback {
+        Fallback::Value(value) => value,
+        Fallback::Found { example, .. } | Fallback::Unset { example, .. } => example,
+    }
 }
 
 /// A number as it is, anything else in quotes.

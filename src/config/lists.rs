@@ -25,8 +25,16 @@ pub struct ListSetting {
     /// Stands for the value in help texts.
     pub value_name: &'static str,
     /// What it is, for the example file.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "a test compares config.example.toml with what is printed from it")
+    )]
     pub help: &'static str,
     /// A value to show in the example file.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "a test compares config.example.toml with what is printed from it")
+    )]
     pub example: &'static str,
     /// Whether the file has it as a whole number rather than a text.
     pub is_number: bool,

@@ -14,7 +14,9 @@ mod settings;
 mod table;
 
 pub use error::ConfigError;
-pub use lists::{LIST_SETTINGS, ListSetting, WatchFile, watch_flag, watch_syntax};
+#[cfg(feature = "testing")]
+pub use lists::LIST_SETTINGS;
+pub use lists::{WatchFile, watch_flag, watch_syntax};
 pub use paths::Environment;
 pub use setting::{Fallback, Setting};
 pub use settings::Settings;

@@ -34,6 +34,10 @@ pub enum Fallback {
         /// Which, in words.
         words: &'static str,
         /// A value to show in the example file.
+        #[cfg_attr(
+            not(any(test, feature = "testing")),
+            expect(dead_code, reason = "a test compares config.example.toml with what is printed from it")
+        )]
         example: &'static str,
         /// Finds it; settings above this one in the table are known by then.
         find: fn(&Settings, Environment<'_>) -> Result<String, ConfigError>,
@@ -43,6 +47,10 @@ pub enum Fallback {
         /// How it decides, in words.
         words: &'static str,
         /// A value to show in the example file.
+        #[cfg_attr(
+            not(any(test, feature = "testing")),
+            expect(dead_code, reason = "a test compares config.example.toml with what is printed from it")
+        )]
         example: &'static str,
     },
 }
@@ -67,14 +75,6 @@ impl Setting {
     pub fn default_words(&self) -> &'static str {
         match &self.fallback {
             Fallback::Value(words) | Fallback::Found { words, .. } | Fallback::Unset { words, .. } => words,
-        }
-    }
-
-    /// A value to show in the example file: the default, where that is the same on all machines.
-    pub fn example(&self) -> &'static str {
-        match &self.fallback {
-            Fallback::Value(value) => value,
-            Fallback::Found { example, .. } | Fallback::Unset { example, .. } => example,
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::bitcoin_conf::{BitcoinConf, ConfLine};
 use super::error::NodeError;
 use super::secret::{Secret, read_password};
-use super::settings::{Given, LaneChoice, NodeSettings, Origin, SettingReport, key};
+use super::settings::{Given, NodeSettings, Origin, SettingReport, key};
 use super::url::Endpoint;
 use crate::chain::Chain;
 
@@ -16,7 +16,6 @@ pub struct NodeAccess {
     chain: Chain,
     endpoint: Endpoint,
     auth: Auth,
-    lane: LaneChoice,
     directory: Option<PathBuf>,
     conf: Option<PathBuf>,
     report: Vec<SettingReport>,
@@ -48,11 +47,6 @@ impl NodeAccess {
     /// `http://HOST:PORT`, for RPC and REST.
     pub fn url(&self) -> String {
         self.endpoint.to_string()
-    }
-
-    /// The lane in the settings.
-    pub fn lane(&self) -> LaneChoice {
-        self.lane
     }
 
     /// The chain's folder in the node's data directory, if that directory is known.
@@ -136,7 +130,7 @@ fn resolve_from(settings: &NodeSettings, default_dir: Option<PathBuf>) -> Result
     report.push(report_setting(key::RPC_URL, &url.value, &url.origin));
     report.extend(auth_report);
     report.push(report_setting(key::LANE, settings.lane.value, &settings.lane.origin));
-    Ok(NodeAccess { chain, endpoint: url.value, auth, lane: settings.lane.value, directory, conf: conf_path, report })
+    Ok(NodeAccess { chain, endpoint: url.value, auth, directory, conf: conf_path, report })
 }
 
 fn report_setting(name: &'static str, value: impl ToString, origin: &Origin) -> SettingReport {

@@ -54,10 +54,9 @@ pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
 pub use lookup::NodeLookup;
 pub use rest::HEADERS_PER_CALL;
-pub use secret::Secret;
 pub use settings::{Given, LaneChoice, NodeSettings, Origin, SettingReport, key};
-pub use utxo::{AtTip, Unspent};
-pub use verbose::{VerboseBlock, VerboseTransaction};
+pub use utxo::Unspent;
+pub use verbose::VerboseTransaction;
 
 /// A handle to one Bitcoin Core node. Clones share its connections and its known state.
 #[derive(Clone)]

@@ -11,17 +11,17 @@ pub struct ByRule(Vec<(Rule, u64)>);
 
 impl ByRule {
     /// 0 under each of these rules.
-    pub fn none(rules: &[Rule]) -> Self {
+    pub(crate) fn none(rules: &[Rule]) -> Self {
         Self(rules.iter().map(|rule| (*rule, 0)).collect())
     }
 
     /// `amount` of each of these rules, which gets the rule's index and the rule.
-    pub fn of(rules: &[Rule], amount: impl Fn(usize, Rule) -> u64) -> Self {
+    pub(crate) fn of(rules: &[Rule], amount: impl Fn(usize, Rule) -> u64) -> Self {
         Self(rules.iter().enumerate().map(|(number, rule)| (*rule, amount(number, *rule))).collect())
     }
 
     /// The taint that a coin holds.
-    pub fn of_columns(rules: &[Rule], columns: &[RuleTaint]) -> Self {
+    pub(crate) fn of_columns(rules: &[Rule], columns: &[RuleTaint]) -> Self {
         Self::of(rules, |_, rule| {
             let column = columns.iter().find(|column| column.rule == rule);
             column.map_or(0, |column| column.taint.amount)
@@ -29,14 +29,14 @@ impl ByRule {
     }
 
     /// The taint that an input brought.
-    pub fn of_input(rules: &[Rule], brought: &[Brought]) -> Self {
+    pub(crate) fn of_input(rules: &[Rule], brought: &[Brought]) -> Self {
         Self::of(rules, |_, rule| {
             brought.iter().find(|brought| brought.rule == rule).map_or(0, |brought| brought.taint)
         })
     }
 
     /// Adds another's satoshis, rule by rule.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (rule, amount) in &mut self.0 {
             *amount = amount.saturating_add(other.get(*rule));
         }

@@ -113,6 +113,7 @@ impl BlockScan {
     }
 
     /// The number of transactions.
+    #[cfg(feature = "testing")]
     pub fn transactions(&self) -> usize {
         self.ends.len()
     }

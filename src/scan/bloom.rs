@@ -34,6 +34,7 @@ impl Bloom {
     }
 
     /// Memory held, in bytes.
+    #[cfg(feature = "testing")]
     pub fn bytes(&self) -> usize {
         self.words.capacity() * size_of::<u64>()
     }

@@ -76,6 +76,7 @@ impl CoinSet {
     }
 
     /// Whether the set is empty.
+    #[cfg(feature = "testing")]
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }

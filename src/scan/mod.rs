@@ -11,7 +11,7 @@ mod script_set;
 
 pub use block::{BlockScan, ScanError, scan};
 pub use fingerprint::{CoinSet, Fingerprints, OutPointHasher};
-pub use gcs::{GcsError, Matcher};
+pub use gcs::Matcher;
 pub use needles::{Needles, is_left_out};
 pub use script_map::{ScriptMap, ScriptMapBuilder};
 pub use script_set::ScriptSet;

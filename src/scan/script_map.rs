@@ -93,6 +93,7 @@ impl<V: Copy> ScriptMap<V> {
     }
 
     /// Memory held, in bytes.
+    #[cfg(feature = "testing")]
     pub fn bytes(&self) -> usize {
         let groups =
             self.groups.values().map(|group| group.bytes.capacity() + group.starts.capacity() * size_of::<u32>());
@@ -122,11 +123,13 @@ impl<V> ScriptMap<V> {
     }
 
     /// The number of scripts.
+    #[cfg(feature = "testing")]
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
     /// Whether the map is empty.
+    #[cfg(feature = "testing")]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

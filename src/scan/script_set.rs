@@ -53,6 +53,7 @@ impl ScriptSet {
     }
 
     /// Whether the set is empty.
+    #[cfg(feature = "testing")]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

@@ -16,7 +16,9 @@ mod tiho;
 
 pub use flow::{Fate, Gates, OutputKind, RuleTaint, Taint, TracedInput, TracedOutput, pass};
 pub use rule::Rule;
-pub use share::{Part, Segment, Share, Shares};
+#[cfg(feature = "testing")]
+pub use share::Part;
+pub use share::Segment;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::share::Shares;
 use super::*;
 
 /// An input as docs/taint.md writes it: wholly tainted, or clean.

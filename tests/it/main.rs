@@ -26,6 +26,9 @@ mod rigs {
 /// The documents against the tree.
 mod pages;
 
+/// What the library shows to other programs.
+mod library;
+
 mod scan {
     mod real_blocks;
 }

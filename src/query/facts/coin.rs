@@ -45,19 +45,6 @@ pub enum CoinState {
 }
 
 impl CoinState {
-    /// Every state, in the order above.
-    pub const ALL: [Self; 9] = [
-        Self::Flagged,
-        Self::Service,
-        Self::Unspendable,
-        Self::AnyoneCanSpend,
-        Self::MaxHops,
-        Self::BelowMinTaint,
-        Self::NotFollowed,
-        Self::Spent,
-        Self::Unspent,
-    ];
-
     /// As answers spell it.
     pub fn name(self) -> &'static str {
         match self {

@@ -26,12 +26,12 @@ pub struct ScriptInfo {
 
 impl ScriptInfo {
     /// That of a script with its labels.
-    pub fn new(chain: Chain, script: &Script, labels: Vec<String>) -> Self {
+    pub(crate) fn new(chain: Chain, script: &Script, labels: Vec<String>) -> Self {
         Self { script: script.to_hex_string(), address: address(chain, script), labels }
     }
 
     /// That of an entry's script.
-    pub fn of_entry(chain: Chain, entry: &EntryRow) -> Self {
+    pub(crate) fn of_entry(chain: Chain, entry: &EntryRow) -> Self {
         Self::new(chain, &entry.script, entry.label_texts())
     }
 }

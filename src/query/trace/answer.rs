@@ -118,6 +118,7 @@ pub struct Sum {
 
 impl Sum {
     /// All parts together: `source_sat`, under every rule but `poison`.
+    #[cfg(feature = "testing")]
     pub fn parts(&self) -> u64 {
         [self.unspent_sat, self.unspendable_sat, self.fees_sat, self.service_sat, self.flagged_sat, self.frontier_sat]
             .into_iter()

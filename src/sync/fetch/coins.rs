@@ -81,6 +81,7 @@ impl LiveCoins {
     }
 
     /// Whether there are none.
+    #[cfg(feature = "testing")]
     pub fn is_empty(&self) -> bool {
         self.coins.is_empty()
     }

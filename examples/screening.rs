@@ -1,0 +1,31 @@
+//! Screens addresses, transactions and coins against an index, without a node:
+//! `cargo run --example screening -- INDEX TARGET...`, for an index that `coinhound backfill` made.
+//!
+//! A program with a source of transactions of its own implements [`ChainLookup`](coinhound::ChainLookup) for it: then transactions
+//! that the index doesn't hold can be shown to be clean, too.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use coinhound::{Index, NoLookup, Verdict};
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, targets @ ..] = &arguments[..] else { return Err("usage: screening INDEX TARGET...".into()) };
+    let index = Index::open(folder)?;
+    let lookup = NoLookup("no node was asked".into());
+    let mut screening = index.screening(&lookup)?;
+    let mut out = std::io::stdout().lock();
+    let mut found = false;
+    for target in targets {
+        for row in screening.screen(target, None)? {
+            found |= matches!(row.verdict, Verdict::Flagged | Verdict::Derived);
+            writeln!(out, "{}: {:?}: {}", row.target, row.verdict, row.why)?;
+        }
+    }
+    if !screening.coverage().complete {
+        writeln!(out, "the index is NOT complete: what it doesn't know of may have been missed")?;
+    }
+    Ok(if found { ExitCode::from(4) } else { ExitCode::SUCCESS })
+}
