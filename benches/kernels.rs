@@ -185,7 +185,7 @@ fn commit_block(
             let place = Place { height, block: header.block_hash(), time: header.time, txid: *txid, tx_index };
             let facts = events::facts(writer, place, record, &derived.rows).unwrap();
             for event in events::changes(&events::Facts::new(), &facts, Seen::Tip, Reason::Retrace) {
-                step.tell(&event).unwrap();
+                step.append(&event).unwrap();
             }
         }
         step.put_all(&derived.rows);

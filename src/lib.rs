@@ -50,6 +50,8 @@
 //! bitcoincore_rpc                                       only in node/rpc.rs
 //! ureq                                                  only in node/
 //! rocksdb                                               only in index/
+//! index::raw, index::schema::Family                     only in index/
+//! to_be_bytes(), from_be_bytes()                        never in audit/, query/, sync/
 //! clap                                                  only in cli.rs, command/
 //! print!, println!, eprint!, eprintln!                  only in output/
 //! std::io::stdout, std::io::stderr                      only in output/

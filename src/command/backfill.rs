@@ -8,7 +8,7 @@ use crate::chain::Height;
 use crate::cli;
 use crate::error::{Error, Exit};
 use crate::index::Reader;
-use crate::index::writer::{FolderState, folder_state};
+use crate::index::folder::{FolderState, folder_state};
 use crate::lists;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};

@@ -1,4 +1,4 @@
-//! Reading and writing the integers and byte strings that rows are made of.
+//! The integers and byte strings that rows are made of.
 
 use bitcoin::hashes::Hash;
 use bitcoin::{ScriptBuf, Txid, VarInt, consensus};

@@ -1,14 +1,18 @@
-//! A consistent copy of an index, also while another process writes to it.
-//!
-//! The rows of one proven read-only open are written to a new index beside the target, which gets its name when it is whole.
+//! A consistent copy of an index, also while another process writes to it: the rows of one [`Reader`] are written to a new index beside
+//! the target, which is renamed when it is whole.
 
 use std::path::Path;
 
+use super::database::HOLDER_FILE;
+use super::error::{IndexError, Result};
+use super::folder::{FolderState, folder_state, remove_folder, rename_durably, unfinished_folder};
+use super::raw::RawChanges;
+use super::reader::Reader;
 use super::schema::Family;
-use super::writer::{FolderState, HOLDER_FILE, folder_state, remove_folder, rename_durably, unfinished_folder};
-use super::{IndexError, Reader, Result, Step, View};
+use super::step::Step;
+use super::view::View;
 
-/// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder; returns the rows.
+/// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder; returns their number.
 ///
 /// # Errors
 /// [`IndexError::NotEmpty`] where `target` holds something, [`IndexError::Full`], [`IndexError::Io`].

@@ -1,22 +1,21 @@
-//! From a record to every row it brings: the one place that says so, for doing, undoing and checking alike.
+//! From a record to all rows that it makes: the one place that computes them, for connecting, disconnecting and verifying alike.
 
-use bitcoin::{OutPoint, Script, Txid};
+use bitcoin::{OutPoint, Script, TxOut, Txid};
 
-use super::Result;
+use super::error::Result;
 use super::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, TxidKey};
 use super::meta::TraceParameters;
 use super::row_set::{KeySet, RowSet};
-use super::rows::{Recorded, ScriptCoin, Touch};
-use super::values::{Brought, Coin, Record, Spender};
+use super::values::{Brought, Coin, Record, Recorded, ScriptCoin, Spender, Touch};
 use crate::chain::{Height, ScriptHash};
 use crate::trace::{self, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput};
 
-/// What the entries say of a script.
+/// What the entries say about a script.
 pub trait Marks {
-    /// The height from which it is flagged; `None` where it isn't.
+    /// The height from which it is flagged; `None` where it is not.
     fn flagged_from(&self, script: &Script) -> Option<Height>;
 
-    /// Whether it is a service's.
+    /// Whether it belongs to a service.
     fn is_service(&self, script: &Script) -> bool;
 
     /// Whether a script is flagged at a height.
@@ -25,27 +24,27 @@ pub trait Marks {
     }
 }
 
-/// What a transaction is to the index.
+/// What follows from a transaction for the index.
 pub struct Derived {
-    /// Whether it is a record: it touches, or spends a coin that some tracked rule follows.
+    /// Whether it is to be a record: it pays or spends from a flagged script, or spends a coin that a tracked rule follows.
     pub is_record: bool,
-    /// The record's own row and all that are computed from it.
+    /// The record's own row and all rows that are computed from it.
     pub rows: RowSet,
-    /// What each output holds, by rule; empty where it holds nothing.
+    /// The taint of each output, by rule; empty for an output without taint.
     pub made: Vec<Vec<RuleTaint>>,
 }
 
 impl Derived {
-    /// Whether the spend of an output is looked for; `flagged` says whether it is on a flagged script.
+    /// Whether the index looks for the spend of an output; `flagged` says whether its script is flagged.
     pub fn follows(&self, vout: usize, flagged: bool) -> bool {
         flagged || self.made[vout].iter().any(RuleTaint::is_followed)
     }
 }
 
-/// Works out what a record is and brings, from the entries, the parameters, and the coins it spends, which `coin` finds.
+/// Computes what follows from a transaction, from the entries, the parameters, and the coins that it spends, which `coin` looks up.
 ///
 /// # Errors
-/// What `coin` reports.
+/// Those of `coin`.
 pub fn derive(
     coin: impl Fn(&OutPoint) -> Result<Option<Coin>>,
     parameters: &TraceParameters,
@@ -58,26 +57,19 @@ pub fn derive(
         record.spent.iter().map(|output| marks.is_flagged(&output.script_pubkey, at.height)).collect();
     let mut coins = Vec::with_capacity(record.spent.len());
     for (input, whole) in record.transaction.input.iter().zip(&whole) {
-        // What a coin held doesn't matter where its script is flagged.
+        // A coin on a flagged script is tainted as a whole, whatever it held.
         coins.push(if *whole || parameters.rules.is_empty() { None } else { coin(&input.previous_output)? });
     }
-    let kind = |output: &bitcoin::TxOut| {
-        let service = marks.is_service(&output.script_pubkey);
-        OutputKind::of_output(&output.script_pubkey, marks.is_flagged(&output.script_pubkey, at.height), service)
-    };
-    let outputs: Vec<_> = record
-        .transaction
-        .output
-        .iter()
-        .map(|output| TracedOutput { value: output.value.to_sat(), kind: kind(output) })
-        .collect();
+    let outputs = record.transaction.output.iter().map(|output| traced_output(output, marks, at.height));
+    let outputs: Vec<TracedOutput> = outputs.collect();
     let mut made = vec![Vec::new(); outputs.len()];
     let mut brought = vec![Vec::new(); record.spent.len()];
     for rule in &parameters.rules {
         let inputs = record.spent.iter().zip(&whole).zip(&coins);
-        let inputs: Vec<_> = inputs.map(|((spent, whole), coin)| input(*rule, spent, *whole, coin.as_ref())).collect();
+        let inputs: Vec<_> =
+            inputs.map(|((spent, whole), coin)| traced_input(*rule, spent, *whole, coin.as_ref())).collect();
         for (input, brought) in inputs.iter().zip(&mut brought) {
-            brought.extend(carries(*rule, input));
+            brought.extend(input_taint(*rule, input));
         }
         let passed = trace::pass(*rule, parameters.gates(), &inputs, &outputs);
         for (made, column) in made.iter_mut().zip(passed.outputs) {
@@ -85,18 +77,24 @@ pub fn derive(
         }
     }
     let pays = outputs.iter().any(|output| output.kind.is_source());
-    // A followed coin may hold nothing under a rule, but under some rule it holds something, or is a source.
+    // A followed coin may have no taint under one rule, but it has some under another, or is a source.
     let spends = whole.iter().any(|whole| *whole) || brought.iter().any(|brought| !brought.is_empty());
-    let rows = rows(at, txid, record, marks, &brought, &made);
+    let rows = record_rows(at, txid, record, marks, &brought, &made);
     Ok(Derived { is_record: pays || spends, rows, made })
 }
 
-fn input<'a>(rule: Rule, spent: &bitcoin::TxOut, whole: bool, coin: Option<&'a Coin>) -> TracedInput<'a> {
+fn traced_output(output: &TxOut, marks: &impl Marks, height: Height) -> TracedOutput {
+    let script = &output.script_pubkey;
+    let kind = OutputKind::of_output(script, marks.is_flagged(script, height), marks.is_service(script));
+    TracedOutput { value: output.value.to_sat(), kind }
+}
+
+fn traced_input<'a>(rule: Rule, spent: &TxOut, whole: bool, coin: Option<&'a Coin>) -> TracedInput<'a> {
     let column = coin.and_then(|coin| coin.columns.iter().find(|column| column.rule == rule));
     TracedInput { value: spent.value.to_sat(), whole, taint: column.and_then(RuleTaint::carried) }
 }
 
-fn carries(rule: Rule, input: &TracedInput<'_>) -> Option<Brought> {
+fn input_taint(rule: Rule, input: &TracedInput<'_>) -> Option<Brought> {
     match input.taint {
         _ if input.whole => Some(Brought { rule, taint: input.value, hops: 0 }),
         Some(taint) => Some(Brought { rule, taint: taint.amount, hops: taint.hops }),
@@ -104,8 +102,8 @@ fn carries(rule: Rule, input: &TracedInput<'_>) -> Option<Brought> {
     }
 }
 
-/// The record's own row and all that are computed from it.
-fn rows(
+/// The record's own row and all rows that are computed from it.
+fn record_rows(
     at: TxPosition,
     txid: Txid,
     record: &Record,
@@ -144,11 +142,11 @@ fn rows(
     rows
 }
 
-/// The keys of all rows that a record may have brought, whatever the entries were.
+/// The keys of all rows that a record may have made, whatever the entries were.
 pub fn keys(at: TxPosition, txid: Txid, record: &Record) -> KeySet {
     let brought = vec![Vec::new(); record.spent.len()];
     let made = vec![Vec::new(); record.transaction.output.len()];
-    rows(at, txid, record, &Everything, &brought, &made).into_keys()
+    record_rows(at, txid, record, &Everything, &brought, &made).into_keys()
 }
 
 /// As if every script were flagged from the first block on.

@@ -1,14 +1,21 @@
-//! The rows that are computed from records, as they lie in the index: which record each comes from, and whether it is the one that the
-//! record makes.
+//! The rows that are computed from records, as the index has them: which records a row may come from, which rows a record has, and
+//! whether these are the rows that it makes.
 
 use std::collections::BTreeMap;
 
+use bitcoin::Txid;
+
+use super::derive;
+use super::error::Result;
 use super::keys::{CoinKey, TxPosition};
+use super::raw::{RawChanges, RawRows};
+use super::read::ReadRows;
 use super::row_set::{KeySet, RowSet};
-use super::rows::corrupt;
-use super::schema::Family;
-use super::values::Spender;
-use super::{Result, Step, View};
+use super::rows::{IndexKey, IndexRow, corrupt};
+use super::schema::{Family, row_height};
+use super::step::Step;
+use super::values::{Record, Spender};
+use super::view::View;
 use crate::chain::Height;
 
 /// A family whose rows are computed from records.
@@ -25,7 +32,7 @@ pub struct DerivedRow {
     value: Box<[u8]>,
 }
 
-/// A row that a record makes, and that the index lacks or has otherwise; keys and values in hex.
+/// A row that a record makes, and that the index lacks or has with another value. Key and values are in hex.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowMismatch {
     /// Its family.
@@ -70,12 +77,12 @@ impl DerivedRow {
     /// The height of the block that it comes from.
     ///
     /// # Errors
-    /// [`super::IndexError::Corrupt`] for a row that is too short.
+    /// [`super::IndexError::Corrupt`] where it is too short.
     pub fn height(&self) -> Result<Height> {
-        super::digest::row_height(self.family, &self.key, &self.value).ok_or_else(|| corrupt(self.family, &self.key))
+        row_height(self.family, &self.key, &self.value).ok_or_else(|| corrupt(self.family, &self.key))
     }
 
-    /// The positions of the records that it may come from, by its own bytes; `None` where these do not tell.
+    /// The positions of the records that it may come from, which its bytes say; `None` where they do not read.
     ///
     /// # Errors
     /// As all reads.
@@ -97,18 +104,35 @@ impl DerivedRow {
     /// As [`Self::origins`].
     ///
     /// # Errors
-    /// [`super::IndexError::Corrupt`] where its bytes do not tell; as all reads.
+    /// [`super::IndexError::Corrupt`] where its bytes do not read; as all reads.
     pub fn known_origins(&self, view: &View) -> Result<Vec<TxPosition>> {
         self.origins(view)?.ok_or_else(|| corrupt(self.family, &self.key))
     }
 
-    /// Whether its key is among these.
+    /// Whether its family and key are among these.
     pub fn is_in(&self, keys: &KeySet) -> bool {
         keys.contains(self.family, &self.key)
     }
 }
 
 impl Step<'_> {
+    /// The rows that a record has, with pending changes. Of BIP30's twins, the `spends` row is that of the later spend, and not a row of
+    /// the earlier record.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn rows_of(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<RowSet> {
+        let mut rows = RowSet::default();
+        for (family, key) in derive::keys(at, txid, record).raw() {
+            if let Some(value) = self.raw_get(family, key)?
+                && (family != Family::Spends || value.get(..8) == Some(&at.key()[..]))
+            {
+                rows.insert_raw(family, key.clone(), value);
+            }
+        }
+        Ok(rows)
+    }
+
     /// Removes a row.
     pub fn delete_derived(&mut self, row: &DerivedRow) {
         self.raw_delete(row.family, &row.key);
@@ -116,8 +140,8 @@ impl Step<'_> {
 }
 
 impl RowSet {
-    /// The first of these rows, made by the record at `at`, that the index has otherwise or lacks. `counted` counts those it has, by
-    /// family.
+    /// The first of these rows, which the record at `at` makes, that the index lacks or has with another value. The others are added to
+    /// `counted`, by family.
     ///
     /// # Errors
     /// As all reads.

@@ -1,20 +1,23 @@
-//! One SHA-256 over everything the index derives from the chain: two that agree hold the same data.
+//! One SHA-256 over everything that the index derives from the chain: indexes with equal digests hold the same data.
 
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 
+use super::error::Result;
 use super::meta::{self, Identity};
-use super::schema::{FORMAT, Family};
-use super::{Result, View};
+use super::read::ReadRows;
+use super::rows::corrupt;
+use super::schema::{FORMAT, Family, row_height};
+use super::view::View;
 use crate::chain::Height;
 
-/// The digest of the state after block `height`. `None` where the index has no block at that height.
+/// The digest of the state after the block at `height`; `None` where the index has no block at that height.
 ///
 /// SHA-256 over these parts, each behind its length as a big-endian u64: format\[4\], genesis\[32\], hash of the block\[32\],
 /// trace parameters (JSON); per entry in key order script_pubkey, roles\[1\], from\[4\]; per family of [`Family::DIGESTED`] its
 /// name, then key and value of each row of a height up to `height`, in key order.
 ///
 /// # Errors
-/// What reading reports.
+/// As all reads.
 pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
     let Some(header) = view.header(height)? else { return Ok(None) };
     let mut engine = sha256::Hash::engine();
@@ -36,7 +39,7 @@ pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
         part(family.name().as_bytes());
         for row in view.raw_range(family, &[], None) {
             let (key, value) = row?;
-            let at = row_height(family, &key, &value).ok_or_else(|| View::corrupt(family, &key))?;
+            let at = row_height(family, &key, &value).ok_or_else(|| corrupt(family, &key))?;
             if at <= height {
                 part(&key);
                 part(&value);
@@ -44,16 +47,4 @@ pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
         }
     }
     Ok(Some(sha256::Hash::from_engine(engine)))
-}
-
-/// The height of the block a row comes from; `None` for a row that is too short.
-pub fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Height> {
-    let (bytes, at) = match family {
-        Family::Headers | Family::Records => (key, 0),
-        Family::Txids | Family::Touches | Family::Scripts => (key, 32),
-        Family::Coins => (key, 36),
-        Family::Spends => (value, 0),
-        Family::Meta | Family::Entries | Family::Sweeps | Family::Events => return None,
-    };
-    Some(Height::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

@@ -1,47 +1,51 @@
-//! Rows of `entries`: the scripts on the lists, as the index knows them.
+//! Rows of `entries`: the listed scripts, with the heights that the index covers for each.
 
 use bitcoin::ScriptBuf;
 
 use super::bytes::{Cursor, Malformed, push_sized};
+use super::rows::IndexRow;
+use super::schema::Family;
 use super::sweeps::Sweeps;
-use crate::chain::Height;
+use crate::chain::{Height, ScriptHash};
 use crate::watchlist::Label;
 
 const FLAGGED: u8 = 1;
 const SERVICE: u8 = 2;
 const LOWERED: u8 = 4;
 
-/// A script on the lists, as the index knows it.
+/// A listed script, as the index has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryRow {
     /// The script itself.
     pub script: ScriptBuf,
-    /// Money to find.
+    /// Its coins are sources of taint, and everything that touches it is recorded.
     pub flagged: bool,
-    /// A place where tracing stops.
+    /// It belongs to a service: taint is not followed beyond it.
     pub service: bool,
-    /// The first height it is complete from.
+    /// The first height from which the index covers it.
     pub from: Height,
-    /// The sweep whose progress is its own.
+    /// The id of the sweep below whose next height the index covers it.
     pub sweep: u32,
-    /// Where its lists want it to begin, while a sweep is on its way there.
+    /// A lower first height that its lists ask for, while a sweep is still at work on that.
     pub lowered: Option<Lowered>,
-    /// Who says what about it.
+    /// What the lists say about it.
     pub labels: Vec<Label>,
 }
 
-/// A wish for more: touches of lower heights.
+/// A lower first height that the lists ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lowered {
-    /// The first height wanted.
+    /// The first height asked for.
     pub from: Height,
-    /// The sweep that goes there.
+    /// The id of the sweep that covers the heights from there on.
     pub sweep: u32,
 }
 
-impl EntryRow {
-    /// roles\[1\] from\[4\] sweep\[4\], lowered from\[4\] and sweep\[4\] if any, script behind its length, labels as JSON.
-    pub fn value(&self) -> Vec<u8> {
+impl IndexRow for EntryRow {
+    const FAMILY: Family = Family::Entries;
+    type Key = ScriptHash;
+
+    fn value(&self) -> Vec<u8> {
         let lowered = if self.lowered.is_some() { LOWERED } else { 0 };
         let mut row = vec![self.roles_byte() | lowered];
         row.extend_from_slice(&self.from.to_be_bytes());
@@ -55,21 +59,19 @@ impl EntryRow {
         row
     }
 
-    /// Reads such a value.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(value);
         let head = Self::take_head(&mut cursor)?;
         let labels = serde_json::from_slice(cursor.rest()).map_err(|_| Malformed)?;
         Ok(Self { labels, ..head })
     }
+}
 
-    /// Reads all but the labels, which take most of the time and say nothing of the chain.
+impl EntryRow {
+    /// Reads a value without its labels, which take most of the time to read.
     ///
     /// # Errors
-    /// [`Malformed`].
+    /// [`Malformed`] where the bytes are not such a value.
     pub fn head(value: &[u8]) -> Result<Self, Malformed> {
         Self::take_head(&mut Cursor::new(value))
     }
@@ -100,7 +102,7 @@ impl EntryRow {
         (u8::from(self.flagged) * FLAGGED) | (u8::from(self.service) * SERVICE)
     }
 
-    /// The entry with its intervals joined, where the sweep for what it lacked has come to where they meet.
+    /// The entry with one interval instead of two, if the sweep that covers the lower one has come up to the other.
     #[must_use]
     pub fn joined(mut self, sweeps: &Sweeps) -> Self {
         if let Some(lowered) = self.lowered
@@ -112,7 +114,7 @@ impl EntryRow {
         self
     }
 
-    /// The texts of its labels, each once, in the order of the lists.
+    /// The texts of its labels, without repetitions, in the order of the lists.
     pub fn label_texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
         for label in &self.labels {

@@ -1,48 +1,52 @@
-//! The log: what was found and what was taken back, in the batch of the rows it tells of. Append only.
+//! The event log: what was found and what was retracted, each event in the batch of the rows that it is about. Append only.
 //!
-//! `seq` names the message, `id` the fact: the last message of an id holds.
+//! `seq` names an event, `id` the fact that it is about: of the events with one id, the last one holds.
 
 use bitcoin::{BlockHash, Txid};
 use serde::{Deserialize, Serialize};
 
-use super::{Result, View};
+use super::bytes::Malformed;
+use super::error::Result;
+use super::rows::IndexRow;
+use super::schema::Family;
+use super::view::View;
 use crate::chain::Height;
 use crate::trace::Rule;
 
-/// What was at work when something was found.
+/// How a fact was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Seen {
-    /// A sweep through blocks that the node had for longer.
+    /// By a sweep over older blocks.
     Sweep,
-    /// The tip: the block was new.
+    /// In a new block at the tip.
     Tip,
 }
 
-/// One message, as it lies in the log and as `events` prints it, `seq` in front.
+/// One event, as the log holds it and, with `seq` in front, as `coinhound events` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The fact: kind, block hash, txid, position.
+    /// Names the fact: kind, block hash, txid, input or output.
     pub id: String,
-    /// What it is.
+    /// The fact.
     #[serde(flatten)]
     pub fact: Fact,
-    /// Who saw it.
+    /// How it was found.
     pub seen: Seen,
 }
 
-/// Where something happened.
+/// The transaction that an event is about, and its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The block's height.
     pub height: Height,
-    /// The block.
+    /// The block's hash.
     pub block: BlockHash,
     /// The block's time, Unix seconds.
     pub time: u32,
-    /// The transaction.
+    /// The transaction's id.
     pub txid: Txid,
-    /// Its index in the block.
+    /// The transaction's index in the block.
     pub tx_index: u32,
 }
 
@@ -53,11 +57,11 @@ pub struct Held {
     pub rule: Rule,
     /// Satoshis.
     pub taint_sat: u64,
-    /// Spends from a source.
+    /// Number of spends since the source.
     pub hops: u32,
 }
 
-/// One output that took taint on.
+/// An output that received taint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
     /// The output, `txid:vout`.
@@ -66,56 +70,56 @@ pub struct Taken {
     pub value_sat: u64,
     /// Its script, hex.
     pub script: String,
-    /// What it holds, by rule.
+    /// Its taint, by rule.
     pub taint: Vec<Held>,
 }
 
-/// More outputs than this a message doesn't name: `tx` has them all.
+/// The most outputs that an event names; `coinhound tx` shows all of them.
 pub const TAKEN_AT_MOST: usize = 16;
 
-/// What a message tells.
+/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
     /// A flagged script was paid or spent from.
     Touch {
-        /// Where.
+        /// The transaction.
         #[serde(flatten)]
         at: Place,
         /// `funding` or `spending`.
         touch: String,
         /// The coin, `txid:vout`.
         outpoint: String,
-        /// The input that consumes it.
+        /// The index of the input that spends it; `None` for funding.
         vin: Option<u32>,
         /// Satoshis.
         value_sat: u64,
         /// The flagged script, hex.
         script: String,
-        /// What lists said of it then.
+        /// The texts of its labels at that time.
         labels: Vec<String>,
     },
     /// A followed coin was spent.
     Moved {
-        /// Where.
+        /// The transaction.
         #[serde(flatten)]
         at: Place,
-        /// The input that spends it.
+        /// The index of the input that spends it.
         vin: u32,
         /// The coin, `txid:vout`.
         from: String,
         /// Its value, satoshis.
         value_sat: u64,
-        /// What it held, by rule.
+        /// Its taint, by rule.
         taint: Vec<Held>,
-        /// The transaction's outputs that took taint on, the first [`TAKEN_AT_MOST`] of them.
+        /// The outputs of the transaction that received taint, the first [`TAKEN_AT_MOST`] of them.
         to: Vec<Taken>,
-        /// How many there are.
+        /// The number of outputs that received taint.
         outputs: u64,
     },
-    /// Tainted value paid a service.
+    /// A tainted output pays a service.
     Service {
-        /// Where.
+        /// The transaction.
         #[serde(flatten)]
         at: Place,
         /// The output, `txid:vout`.
@@ -124,38 +128,38 @@ pub enum Fact {
         value_sat: u64,
         /// The service's script, hex.
         script: String,
-        /// What lists said of it then.
+        /// The texts of its labels at that time.
         labels: Vec<String>,
-        /// What reached it, by rule.
+        /// The output's taint, by rule.
         taint: Vec<Held>,
     },
-    /// What an earlier message told holds no more; its `id` is that message's.
+    /// The fact of an earlier event, whose `id` this one has, no longer holds.
     Retracted {
-        /// The kind of what is taken back.
+        /// The kind of that fact.
         was: String,
-        /// Why.
+        /// What made it invalid.
         reason: Reason,
     },
-    /// The node's chain left blocks of the index.
+    /// Blocks of the index left the node's active chain.
     Reorg {
-        /// The last block both have.
+        /// The height of the last block that both chains have.
         fork: Height,
-        /// The tip that was given up.
+        /// The hash of the index's tip before.
         stale_tip: BlockHash,
         /// Its height.
         stale_height: Height,
     },
-    /// Everything that lists and node ask for is swept.
+    /// All blocks of the node are swept for all entries.
     CaughtUp {
         /// The tip's height.
         height: Height,
-        /// The tip.
+        /// The tip's hash.
         block: BlockHash,
     },
 }
 
 impl Fact {
-    /// Its kind's name, as it is printed.
+    /// The name of its kind in the JSON of an event.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Touch { .. } => "touch",
@@ -168,25 +172,39 @@ impl Fact {
     }
 }
 
-/// Why something is taken back.
+/// Why a fact no longer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
-    /// Its block is stale.
+    /// Its block left the active chain.
     Reorg,
-    /// Lists or parameters changed, and nothing bears it any more.
+    /// It does not follow from the lists and parameters as they are now.
     Retrace,
 }
 
-/// The seq that the next message gets.
+impl IndexRow for Event {
+    const FAMILY: Family = Family::Events;
+    /// The event's seq.
+    type Key = u64;
+
+    fn value(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an event has only strings and numbers")
+    }
+
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        serde_json::from_slice(value).map_err(|_| Malformed)
+    }
+}
+
+/// The seq of the next event.
 ///
 /// # Errors
-/// What reading reports.
+/// As all reads.
 pub fn next_seq(view: &View) -> Result<u64> {
     Ok(view.last_key::<Event>()?.map_or(1, |seq| seq + 1))
 }
 
-/// The messages after `since`, in order, each with its seq.
+/// The events after seq `since`, in order, each with its seq.
 pub fn since(view: &View, since: u64) -> impl Iterator<Item = Result<(u64, Event)>> + '_ {
     view.range::<Event>(since.saturating_add(1)..)
 }

@@ -1,13 +1,14 @@
-//! The keys of all families: typed parts to bytes and back. Layouts: `schema`.
+//! The keys of all families as types. Their layouts stand in `schema`; integers are big-endian, so that the order of the bytes is the
+//! order of the type, which is the order of the chain.
 
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 
 use super::bytes::{Cursor, Malformed};
-use super::rows::{IndexKey, ScriptOrdered};
+use super::rows::{IndexKey, PrefixOf, ScriptOrdered};
 use crate::chain::{Height, ScriptHash};
 
-/// Where a transaction is: its block's height and its index in that block.
+/// Where a transaction is: its block's height and its index in that block. Key of `records`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxPosition {
     /// Its block's height.
@@ -17,32 +18,14 @@ pub struct TxPosition {
 }
 
 impl TxPosition {
-    /// The first one in a block.
+    /// The lowest position in a block.
     pub fn first(height: Height) -> Self {
         Self { height, tx_index: 0 }
     }
 
-    /// Behind all transactions that a block can have.
+    /// A position above all those in a block.
     pub fn last(height: Height) -> Self {
         Self { height, tx_index: u32::MAX }
-    }
-
-    /// Key of `records`: height\[4\] tx_index\[4\].
-    pub fn key(self) -> [u8; 8] {
-        let mut key = [0; 8];
-        key[..4].copy_from_slice(&self.height.to_be_bytes());
-        key[4..].copy_from_slice(&self.tx_index.to_be_bytes());
-        key
-    }
-
-    /// Reads a key of `records`.
-    ///
-    /// # Errors
-    /// [`Malformed`], as in all that follow, where the bytes are not such a key.
-    pub fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let position = Self::take(&mut cursor)?;
-        cursor.end(position)
     }
 
     pub(super) fn take(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
@@ -50,17 +33,40 @@ impl TxPosition {
     }
 }
 
-/// Whether a touch takes coins from a flagged script or brings them. Spending sorts first within a transaction.
+impl IndexKey for TxPosition {
+    type Bytes = [u8; 8];
+
+    fn key(&self) -> [u8; 8] {
+        let mut key = [0; 8];
+        key[..4].copy_from_slice(&self.height.to_be_bytes());
+        key[4..].copy_from_slice(&self.tx_index.to_be_bytes());
+        key
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(key);
+        let position = Self::take(&mut cursor)?;
+        cursor.end(position)
+    }
+}
+
+impl PrefixOf<TxPosition> for Height {
+    fn prefix(&self) -> impl AsRef<[u8]> {
+        self.to_be_bytes()
+    }
+}
+
+/// Whether a touch spends a coin of a flagged script or pays the script. Spending sorts first within a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TouchKind {
-    /// An input consumes a coin of the script.
+    /// An input spends a coin of the script.
     Spending,
     /// An output pays the script.
     Funding,
 }
 
 impl TouchKind {
-    /// As answers call it.
+    /// Its name in answers and events.
     pub fn name(self) -> &'static str {
         match self {
             Self::Spending => "spending",
@@ -83,15 +89,16 @@ pub struct TouchKey {
     pub script: ScriptHash,
     /// The touching transaction.
     pub at: TxPosition,
-    /// Spending or funding.
+    /// Whether it spends or pays.
     pub kind: TouchKind,
-    /// The input's or the output's index.
+    /// The index of the input or of the output.
     pub io_index: u32,
 }
 
-impl TouchKey {
-    /// script_hash\[32\] height\[4\] tx_index\[4\] kind\[1\] io_index\[4\].
-    pub fn key(&self) -> [u8; 45] {
+impl IndexKey for TouchKey {
+    type Bytes = [u8; 45];
+
+    fn key(&self) -> [u8; 45] {
         let mut key = [0; 45];
         key[..32].copy_from_slice(&self.script.0);
         key[32..40].copy_from_slice(&self.at.key());
@@ -100,11 +107,7 @@ impl TouchKey {
         key
     }
 
-    /// Reads a key of `touches`.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(key);
         let script = cursor.script_hash()?;
         let at = TxPosition::take(&mut cursor)?;
@@ -115,130 +118,6 @@ impl TouchKey {
         };
         let io_index = cursor.u32()?;
         cursor.end(Self { script, at, kind, io_index })
-    }
-}
-
-/// Key of `coins`. The height tells BIP30's twins apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CoinKey {
-    /// The output.
-    pub outpoint: OutPoint,
-    /// The height of the block that made it.
-    pub height: Height,
-}
-
-impl CoinKey {
-    /// txid\[32\] vout\[4\] height\[4\].
-    pub fn key(&self) -> [u8; 40] {
-        let mut key = [0; 40];
-        key[..36].copy_from_slice(&outpoint_key(&self.outpoint));
-        key[36..].copy_from_slice(&self.height.to_be_bytes());
-        key
-    }
-
-    /// Reads a key of `coins`.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let outpoint = OutPoint { txid: cursor.txid()?, vout: cursor.u32()? };
-        let height = cursor.u32()?;
-        cursor.end(Self { outpoint, height })
-    }
-}
-
-/// Key of `scripts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ScriptKey {
-    /// The script that holds the coin.
-    pub script: ScriptHash,
-    /// The transaction that made it.
-    pub at: TxPosition,
-    /// Its output index there.
-    pub vout: u32,
-}
-
-impl ScriptKey {
-    /// script_hash\[32\] height\[4\] tx_index\[4\] vout\[4\].
-    pub fn key(&self) -> [u8; 44] {
-        let mut key = [0; 44];
-        key[..32].copy_from_slice(&self.script.0);
-        key[32..40].copy_from_slice(&self.at.key());
-        key[40..].copy_from_slice(&self.vout.to_be_bytes());
-        key
-    }
-
-    /// Reads a key of `scripts`.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let script = cursor.script_hash()?;
-        let at = TxPosition::take(&mut cursor)?;
-        let vout = cursor.u32()?;
-        cursor.end(Self { script, at, vout })
-    }
-}
-
-/// Key of `txids`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TxidKey {
-    /// The transaction's id.
-    pub txid: Txid,
-    /// Where it is recorded.
-    pub at: TxPosition,
-}
-
-/// Key of `txids`: txid\[32\] height\[4\] tx_index\[4\].
-pub fn txid_key(txid: Txid, at: TxPosition) -> [u8; 40] {
-    let mut key = [0; 40];
-    key[..32].copy_from_slice(txid.as_byte_array());
-    key[32..].copy_from_slice(&at.key());
-    key
-}
-
-/// Reads a key of `txids`.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn txid_from_key(key: &[u8]) -> Result<(Txid, TxPosition), Malformed> {
-    let mut cursor = Cursor::new(key);
-    let txid = cursor.txid()?;
-    let at = TxPosition::take(&mut cursor)?;
-    cursor.end((txid, at))
-}
-
-/// Key of `spends`: txid\[32\] vout\[4\].
-pub fn outpoint_key(outpoint: &OutPoint) -> [u8; 36] {
-    let mut key = [0; 36];
-    key[..32].copy_from_slice(outpoint.txid.as_byte_array());
-    key[32..].copy_from_slice(&outpoint.vout.to_be_bytes());
-    key
-}
-
-impl IndexKey for TxPosition {
-    type Bytes = [u8; 8];
-
-    fn key(&self) -> [u8; 8] {
-        Self::key(*self)
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        Self::from_key(key)
-    }
-}
-
-impl IndexKey for TouchKey {
-    type Bytes = [u8; 45];
-
-    fn key(&self) -> [u8; 45] {
-        Self::key(self)
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        Self::from_key(key)
     }
 }
 
@@ -258,27 +137,73 @@ impl ScriptOrdered for TouchKey {
     }
 }
 
+impl PrefixOf<TouchKey> for ScriptHash {
+    fn prefix(&self) -> impl AsRef<[u8]> {
+        self.0
+    }
+}
+
+/// Key of `coins`. The height tells BIP30's twins apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CoinKey {
+    /// The output.
+    pub outpoint: OutPoint,
+    /// The height of the block that made it.
+    pub height: Height,
+}
+
 impl IndexKey for CoinKey {
     type Bytes = [u8; 40];
 
     fn key(&self) -> [u8; 40] {
-        Self::key(self)
+        let mut key = [0; 40];
+        key[..36].copy_from_slice(&self.outpoint.key());
+        key[36..].copy_from_slice(&self.height.to_be_bytes());
+        key
     }
 
     fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        Self::from_key(key)
+        let mut cursor = Cursor::new(key);
+        let outpoint = OutPoint { txid: cursor.txid()?, vout: cursor.u32()? };
+        let height = cursor.u32()?;
+        cursor.end(Self { outpoint, height })
     }
+}
+
+impl PrefixOf<CoinKey> for OutPoint {
+    fn prefix(&self) -> impl AsRef<[u8]> {
+        self.key()
+    }
+}
+
+/// Key of `scripts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScriptKey {
+    /// The script that holds the coin.
+    pub script: ScriptHash,
+    /// The transaction that made the coin.
+    pub at: TxPosition,
+    /// The coin's output index there.
+    pub vout: u32,
 }
 
 impl IndexKey for ScriptKey {
     type Bytes = [u8; 44];
 
     fn key(&self) -> [u8; 44] {
-        Self::key(self)
+        let mut key = [0; 44];
+        key[..32].copy_from_slice(&self.script.0);
+        key[32..40].copy_from_slice(&self.at.key());
+        key[40..].copy_from_slice(&self.vout.to_be_bytes());
+        key
     }
 
     fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        Self::from_key(key)
+        let mut cursor = Cursor::new(key);
+        let script = cursor.script_hash()?;
+        let at = TxPosition::take(&mut cursor)?;
+        let vout = cursor.u32()?;
+        cursor.end(Self { script, at, vout })
     }
 }
 
@@ -298,16 +223,99 @@ impl ScriptOrdered for ScriptKey {
     }
 }
 
+impl PrefixOf<ScriptKey> for ScriptHash {
+    fn prefix(&self) -> impl AsRef<[u8]> {
+        self.0
+    }
+}
+
+/// Key of `txids`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TxidKey {
+    /// The transaction's id.
+    pub txid: Txid,
+    /// Where it is recorded.
+    pub at: TxPosition,
+}
+
 impl IndexKey for TxidKey {
     type Bytes = [u8; 40];
 
     fn key(&self) -> [u8; 40] {
-        txid_key(self.txid, self.at)
+        let mut key = [0; 40];
+        key[..32].copy_from_slice(self.txid.as_byte_array());
+        key[32..].copy_from_slice(&self.at.key());
+        key
     }
 
     fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let (txid, at) = txid_from_key(key)?;
-        Ok(Self { txid, at })
+        let mut cursor = Cursor::new(key);
+        let txid = cursor.txid()?;
+        let at = TxPosition::take(&mut cursor)?;
+        cursor.end(Self { txid, at })
+    }
+}
+
+impl PrefixOf<TxidKey> for Txid {
+    fn prefix(&self) -> impl AsRef<[u8]> {
+        self.to_byte_array()
+    }
+}
+
+/// Key of `spends`.
+impl IndexKey for OutPoint {
+    type Bytes = [u8; 36];
+
+    fn key(&self) -> [u8; 36] {
+        let mut key = [0; 36];
+        key[..32].copy_from_slice(self.txid.as_byte_array());
+        key[32..].copy_from_slice(&self.vout.to_be_bytes());
+        key
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(key);
+        let outpoint = Self { txid: cursor.txid()?, vout: cursor.u32()? };
+        cursor.end(outpoint)
+    }
+}
+
+/// Key of `entries`.
+impl IndexKey for ScriptHash {
+    type Bytes = [u8; 32];
+
+    fn key(&self) -> [u8; 32] {
+        self.0
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        key.try_into().map(Self).map_err(|_| Malformed)
+    }
+}
+
+/// Key of `headers`, a height, and of `sweeps`, an id.
+impl IndexKey for u32 {
+    type Bytes = [u8; 4];
+
+    fn key(&self) -> [u8; 4] {
+        self.to_be_bytes()
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        key.try_into().map(Self::from_be_bytes).map_err(|_| Malformed)
+    }
+}
+
+/// Key of `events`, a seq.
+impl IndexKey for u64 {
+    type Bytes = [u8; 8];
+
+    fn key(&self) -> [u8; 8] {
+        self.to_be_bytes()
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        key.try_into().map(Self::from_be_bytes).map_err(|_| Malformed)
     }
 }
 
@@ -335,8 +343,8 @@ mod tests {
             (touch(TouchKind::Funding).key().to_vec(), format!("{script}01020304050607080100000009")),
             (CoinKey { outpoint, height: 5 }.key().to_vec(), format!("{ID}0000000200000005")),
             (ScriptKey { script: SCRIPT, at: AT, vout: 3 }.key().to_vec(), format!("{script}010203040506070800000003")),
-            (txid_key(txid(), AT).to_vec(), format!("{ID}0102030405060708")),
-            (outpoint_key(&outpoint).to_vec(), format!("{ID}00000002")),
+            (TxidKey { txid: txid(), at: AT }.key().to_vec(), format!("{ID}0102030405060708")),
+            (outpoint.key().to_vec(), format!("{ID}00000002")),
         ];
         for (key, expected) in cases {
             assert_eq!(const_hex::encode(key), expected);
@@ -363,15 +371,16 @@ mod tests {
             prop_assert_eq!(CoinKey::from_key(&coin.key()), Ok(coin));
             let script = ScriptKey { script: ScriptHash(id), at: a, vout: io.0 };
             prop_assert_eq!(ScriptKey::from_key(&script.key()), Ok(script));
-            let txid = Txid::from_byte_array(id);
-            prop_assert_eq!(txid_from_key(&txid_key(txid, a)), Ok((txid, a)));
+            let txid = TxidKey { txid: Txid::from_byte_array(id), at: a };
+            prop_assert_eq!(TxidKey::from_key(&txid.key()), Ok(txid));
+            prop_assert_eq!(OutPoint::from_key(&coin.outpoint.key()), Ok(coin.outpoint));
         }
 
         #[test]
         fn no_bytes_make_a_key_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let read = [
                 TouchKey::from_key(&bytes).is_ok(), CoinKey::from_key(&bytes).is_ok(), ScriptKey::from_key(&bytes).is_ok(),
-                TxPosition::from_key(&bytes).is_ok(), txid_from_key(&bytes).is_ok(),
+                TxPosition::from_key(&bytes).is_ok(), TxidKey::from_key(&bytes).is_ok(),
             ];
             prop_assert!(!read[0] || bytes.len() == 45);
             prop_assert!(!read[1] || bytes.len() == 40);

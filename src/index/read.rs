@@ -1,4 +1,4 @@
-//! Reading rows, in the same way from an open index and from a step with changes that are still to be written.
+//! Reading rows by their types, in the same way from an open index and from a step with pending changes.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,13 @@ use bitcoin::block::Header;
 use bitcoin::{OutPoint, TxOut, Txid};
 
 use super::entries::EntryRow;
+use super::error::{IndexError, Result};
 use super::keys::{CoinKey, TxPosition};
-use super::rows::{IndexKey, IndexRow, PrefixOf, Recorded, checked, corrupt, typed, typed_key};
-use super::schema::Family;
+use super::raw::RawRows;
+use super::rows::{IndexKey, IndexRow, PrefixOf, checked, corrupt, typed, typed_key};
 use super::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
-use super::values::{Coin, Record, Spender};
-use super::{IndexError, Result};
+use super::values::{Coin, Record, Recorded, Spender};
 use crate::chain::{Height, ScriptHash};
-
-/// Key and value of a row, in bytes.
-pub type RawRow = (Box<[u8]>, Box<[u8]>);
-
-/// Rows as bytes: what [`ReadRows`] is built on, and what nothing outside the index can name.
-pub trait RawRows {
-    /// The value of a row.
-    ///
-    /// # Errors
-    /// [`IndexError::Damaged`] where the disk does not give back what was written, as in all reads.
-    fn raw_get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>>;
-
-    /// The rows of a family whose keys begin with `prefix`, in key order.
-    fn raw_prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<RawRow>> + use<'a, Self>;
-}
 
 /// Reads rows by their types. All reads report [`IndexError::Damaged`] where the disk does not give back what was written, and
 /// [`IndexError::Corrupt`] where a row is not laid out as the schema says.
@@ -209,3 +194,87 @@ pub trait ReadRows: RawRows {
 }
 
 impl<T: RawRows> ReadRows for T {}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::hashes::Hash;
+
+    use super::*;
+    use crate::index::{Step, View};
+
+    fn coin(value: u64) -> Coin {
+        Coin { value, script: ScriptHash([1; 32]), coinbase: false, columns: Vec::new() }
+    }
+
+    fn outpoint(vout: u32) -> OutPoint {
+        OutPoint { txid: Txid::from_byte_array([7; 32]), vout }
+    }
+
+    fn key(vout: u32, height: Height) -> CoinKey {
+        CoinKey { outpoint: outpoint(vout), height }
+    }
+
+    /// The value of the coin that an outpoint names at each of these heights.
+    fn values(rows: &impl ReadRows, vout: u32, heights: [Height; 4]) -> [Option<u64>; 4] {
+        heights.map(|height| rows.coin_at(&outpoint(vout), height).unwrap().map(|(_, coin)| coin.value))
+    }
+
+    #[test]
+    fn a_step_reads_what_the_index_will_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let view = View::open_writable(folder.path(), true).unwrap();
+        let mut step = Step::of(&view);
+        for (vout, height, value) in [(0, 3, 30), (0, 9, 90), (1, 3, 31)] {
+            step.put(&key(vout, height), &coin(value));
+        }
+        step.commit(false).unwrap();
+        // Of BIP30's twins, the one made last by then.
+        assert_eq!(values(&view, 0, [2, 3, 8, 9]), [None, Some(30), Some(30), Some(90)]);
+
+        let mut step = Step::of(&view);
+        step.delete::<Coin>(&key(0, 9));
+        step.put(&key(0, 5), &coin(50));
+        step.keep();
+        step.delete::<Coin>(&key(0, 3));
+        step.put(&key(1, 3), &coin(0));
+        assert_eq!(values(&step, 0, [2, 3, 8, 9]), [None, None, Some(50), Some(50)]);
+        assert_eq!(step.coin_heights(&outpoint(0)).unwrap(), [5]);
+        assert_eq!(step.coin(&key(1, 3)).unwrap(), Some(coin(0)));
+        assert_eq!(values(&view, 0, [2, 3, 8, 9]), [None, Some(30), Some(30), Some(90)], "nothing is written yet");
+
+        step.discard();
+        assert_eq!(step.coin_heights(&outpoint(0)).unwrap(), [3, 5]);
+        assert!(step.has::<Coin>(&key(1, 3)).unwrap() && !step.has::<Coin>(&key(0, 9)).unwrap());
+        step.commit(false).unwrap();
+        assert_eq!(view.coin_heights(&outpoint(0)).unwrap(), [3, 5]);
+        assert_eq!(view.coin(&key(1, 3)).unwrap(), Some(coin(31)));
+    }
+
+    #[test]
+    fn a_row_that_does_not_read_and_one_that_is_missing_name_family_and_key() {
+        use crate::index::raw::RawChanges;
+
+        let folder = tempfile::tempdir().unwrap();
+        let view = View::open_writable(folder.path(), true).unwrap();
+        let mut step = Step::of(&view);
+        step.raw_put(Coin::FAMILY, &key(0, 3).key(), b"cut");
+        step.raw_put(Sweep::FAMILY, b"id", b"");
+        step.commit(false).unwrap();
+        let coins = format!("{}0000000000000003", "07".repeat(32));
+        let errors = [
+            (view.coin(&key(0, 3)).map(drop), "coins", coins.as_str()),
+            (view.coin_at(&outpoint(0), 3).map(drop), "coins", &coins),
+            (view.prefix::<Coin>(outpoint(0)).collect::<Result<Vec<_>>>().map(drop), "coins", &coins),
+            (view.range::<Coin>(..).collect::<Result<Vec<_>>>().map(drop), "coins", &coins),
+            (view.known_header(8).map(drop), "headers", "00000008"),
+            (view.sweeps().map(drop), "sweeps", "6964"),
+        ];
+        for (read, family, key) in errors {
+            match read {
+                Err(IndexError::Corrupt { family: named, key: found }) => assert_eq!((named, &*found), (family, key)),
+                other => panic!("{family}: {other:?}"),
+            }
+        }
+        assert_eq!(view.coin_heights(&outpoint(0)).unwrap(), [3], "the key alone reads");
+    }
+}

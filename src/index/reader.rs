@@ -1,19 +1,22 @@
-//! Readers: the index opened beside a writer, read-only, and proven to be whole.
+//! Readers: the index opened read-only, also beside a writer, and proven to be consistent.
 //!
 //! RocksDB does not promise that a read-only open sees a consistent state while another process writes: a flush or a
 //! compaction between its reading of the MANIFEST and of the log can hide rows. So CURRENT and the MANIFEST's size are read
-//! before and after, and the open counts only if nothing changed.
+//! before and after, and the open counts only if neither changed.
 
 use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::database::check_families;
+use super::error::{IndexError, Result};
+use super::folder::{FolderState, folder_state};
 use super::meta::Identity;
-use super::writer::{FolderState, folder_state};
-use super::{IndexError, Result, View, synced};
+use super::synced;
+use super::view::View;
 
-/// How long to try for a quiet moment.
+/// How long to repeat an open during which the files changed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The index as it was at one moment.
@@ -26,7 +29,8 @@ impl Reader {
     /// Opens the index at `path` as it is now.
     ///
     /// # Errors
-    /// [`IndexError::Missing`], [`IndexError::Busy`], and what is wrong with it where something is.
+    /// [`IndexError::Missing`], [`IndexError::Busy`], [`IndexError::NotAnIndex`], [`IndexError::OtherFormat`],
+    /// [`IndexError::Damaged`], [`IndexError::Io`].
     pub fn open(path: &Path) -> Result<Self> {
         if folder_state(path)? == FolderState::Absent {
             return Err(IndexError::Missing { path: path.to_owned() });
@@ -36,7 +40,7 @@ impl Reader {
         loop {
             let before = manifest(path);
             let known = synced::read(path);
-            let opened = View::check_families(path).and_then(|()| View::open_read_only(path));
+            let opened = check_families(path).and_then(|()| View::open_read_only(path));
             let opened = opened.and_then(|view| view.check_synced(known).map(|()| view));
             let quiet = before.is_some() && before == manifest(path);
             match opened {
@@ -53,7 +57,7 @@ impl Reader {
         }
     }
 
-    /// The chain it is of.
+    /// The chain that it was made from.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -67,7 +71,7 @@ impl Deref for Reader {
     }
 }
 
-/// The MANIFEST that CURRENT names, and its size; `None` where either can't be read.
+/// The name of the MANIFEST that CURRENT names, and its size in bytes; `None` where either can't be read.
 fn manifest(path: &Path) -> Option<(String, u64)> {
     let name = fs::read_to_string(path.join("CURRENT")).ok()?;
     let size = fs::metadata(path.join(name.trim_end())).ok()?.len();

@@ -1,10 +1,10 @@
-//! Rows of several families together: those that a record brings, as they are or as they are to be.
+//! Rows of several families together: those that a record makes, as the index has them or as they are to be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::error::Result;
 use super::rows::{IndexKey, IndexRow, typed};
 use super::schema::Family;
-use super::{Result, Step};
 
 /// Rows by family and key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,13 +14,13 @@ pub struct RowSet(BTreeMap<(Family, Vec<u8>), Vec<u8>>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeySet(BTreeSet<(Family, Vec<u8>)>);
 
-/// What turns some rows into others.
+/// The difference between two sets of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowChanges {
     /// Rows to remove.
-    gone: KeySet,
+    pub(super) gone: KeySet,
     /// Rows to set: new ones, and those with another value.
-    put: RowSet,
+    pub(super) put: RowSet,
 }
 
 impl RowSet {
@@ -52,7 +52,7 @@ impl RowSet {
         from.take_while(move |((of, _), _)| *of == family).map(|((_, key), value)| (key, value))
     }
 
-    /// What turns these rows into `new`.
+    /// The changes that turn these rows into `new`.
     pub fn changes_to(&self, new: &Self) -> RowChanges {
         let gone = self.0.keys().filter(|row| !new.0.contains_key(*row)).cloned().collect();
         let put = new.0.iter().filter(|(row, value)| self.0.get(*row) != Some(*value));
@@ -67,13 +67,13 @@ impl RowSet {
 }
 
 impl KeySet {
-    /// Whether a row is one of these.
+    /// Whether the key is among these.
     pub(super) fn contains(&self, family: Family, key: &[u8]) -> bool {
         self.0.contains(&(family, key.to_vec()))
     }
 
     /// Family and key of each, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Family, &Vec<u8>)> {
+    pub(super) fn raw(&self) -> impl Iterator<Item = (Family, &Vec<u8>)> {
         self.0.iter().map(|(family, key)| (*family, key))
     }
 }
@@ -85,24 +85,36 @@ impl RowChanges {
     }
 }
 
-impl Step<'_> {
-    /// Sets rows.
-    pub fn put_all(&mut self, rows: &RowSet) {
-        for (family, key, value) in rows.raw() {
-            self.raw_put(family, key, value);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::sweeps::Sweep;
+
+    fn sweeps(rows: &[(u32, u32)]) -> RowSet {
+        let mut set = RowSet::default();
+        for (id, next) in rows {
+            set.insert(id, &Sweep::Main { next: *next });
         }
+        set
     }
 
-    /// Removes rows.
-    pub fn delete_all(&mut self, keys: &KeySet) {
-        for (family, key) in keys.iter() {
-            self.raw_delete(family, key);
-        }
+    #[test]
+    fn changes_are_the_rows_that_go_and_those_with_another_value() {
+        let (old, new) = (sweeps(&[(1, 10), (2, 20), (3, 30)]), sweeps(&[(2, 20), (3, 31), (4, 40)]));
+        let changes = old.changes_to(&new);
+        assert_eq!(changes, RowChanges { gone: sweeps(&[(1, 0)]).into_keys(), put: sweeps(&[(3, 31), (4, 40)]) });
+        assert_eq!(changes.count_put::<Sweep>(), 2);
+        assert_eq!(new.changes_to(&new), RowChanges::default());
     }
 
-    /// Removes and sets rows.
-    pub fn change_all(&mut self, changes: &RowChanges) {
-        self.delete_all(&changes.gone);
-        self.put_all(&changes.put);
+    #[test]
+    fn rows_of_one_kind_are_those_of_its_family() {
+        let mut set = sweeps(&[(7, 70), (5, 50)]);
+        // The families that sort right before and right after that of sweeps.
+        set.insert_raw(Family::Spends, vec![9], Vec::new());
+        set.insert_raw(Family::Events, Vec::new(), Vec::new());
+        let rows = set.rows::<Sweep>().collect::<Result<Vec<_>>>().unwrap();
+        assert_eq!(rows, [(5, Sweep::Main { next: 50 }), (7, Sweep::Main { next: 70 })]);
+        assert_eq!(set.count::<Sweep>(), 2);
     }
 }

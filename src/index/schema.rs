@@ -1,6 +1,6 @@
 //! The table of everything stored: families, keys, values, byte for byte. Format 1.
 //!
-//! Integers in keys are big-endian, so byte order is height order; those in values are big-endian too, for one rule. Numbers in
+//! Integers are big-endian: in keys, so that the order of the bytes is the order of heights; in values, for one rule. Numbers in
 //! brackets are bytes. `compact` is Bitcoin's CompactSize. Hashes are in the digest's own byte order, not the displayed one.
 //!
 //! | family | key | value |
@@ -14,30 +14,39 @@
 //! | `coins` | txid\[32\] vout\[4\] height\[4\] | value\[8\] script_hash\[32\] coinbase\[1\] · per tracked rule under which it holds taint (a source: all): rule\[1\] taint\[8\] hops\[4\] fate\[1\] segments\[4\] then per segment tainted\[1\] length\[8\] |
 //! | `scripts` | script_hash\[32\] height\[4\] tx_index\[4\] vout\[4\] | – |
 //! | `spends` | txid\[32\] vout\[4\] | spender: height\[4\] tx_index\[4\] vin\[4\] · per tracked rule under which the input brought taint: rule\[1\] taint\[8\] hops\[4\] |
-//! | `sweeps` | id\[4\] | next height\[4\] kind\[1\]; kind 0: the main sweep, id 0 · 1: one below it, then reads\[4\], the height from which it reads blocks for coins alone, all ones for none · 2: joined, and instead of a height the id\[4\] of the sweep that it is part of |
+//! | `sweeps` | id\[4\] | next height\[4\] kind\[1\]; kind 0: the main sweep, id 0 · 1: one below it, then blocks_from\[4\], the height from which it reads blocks for the sake of coins alone, all ones for none · 2: joined, and instead of a height the id\[4\] of the sweep that it is part of |
 //! | `events` | seq\[8\] | JSON, [`Event`](super::events::Event) |
 //!
-//! An entry's interval is `[from, through]`, where `through` is its sweep's next height less one: one row to move per batch,
-//! whatever the number of entries. A lowered entry keeps it until the sweep that it was lowered for has come to where both meet. A `spends` row tells the last spend of an outpoint: only a BIP30 twin, made again after its
-//! elder was spent, could be spent twice. FIFO's segments are left out (0 of them) where the coin is wholly tainted or wholly clean.
+//! * The interval of an entry is `[from, through]`, where `through` is the next height of its sweep less one: each batch moves one row,
+//!   however many entries there are. A lowered entry keeps its interval until the sweep that it was lowered for has come up to it.
+//! * A `spends` row names the last spend of an outpoint. Only of BIP30's twins, where the later coin was made after the spend of the
+//!   earlier one, can an outpoint be spent twice.
+//! * FIFO's segments are left out (0 of them) where the coin is wholly tainted or wholly clean.
+//!
+//! `docs/formats.md` has the same table for readers outside the code.
 
-/// The version of all of the above.
+use crate::chain::Height;
+
+/// The version of this table.
 pub const FORMAT: u32 = 1;
+
+/// The key in `meta` of the version that an index was written in.
+pub(super) const FORMAT_KEY: &[u8] = b"format";
 
 /// A column family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
-    /// What the index is of: format, chain, parameters, lists taken in.
+    /// Format, chain, parameters, the lists as they were read.
     Meta,
-    /// The flagged scripts and services, with labels and intervals.
+    /// Flagged scripts and services, with labels and intervals.
     Entries,
     /// Every header of the chain up to the tip.
     Headers,
-    /// Touched transactions with what proves them.
+    /// Touching transactions, with the outputs that they spend and their merkle branches.
     Records,
-    /// From a transaction's id to its record.
+    /// From the id of a transaction to its record.
     Txids,
-    /// From a flagged script to what paid it and what spent from it.
+    /// From a flagged script to the outputs that pay it and the inputs that spend from it.
     Touches,
     /// Outputs that are flagged or tainted.
     Coins,
@@ -45,14 +54,14 @@ pub enum Family {
     Scripts,
     /// From an outpoint to the input that spent it.
     Spends,
-    /// How far each sweep got.
+    /// How far each sweep has come.
     Sweeps,
-    /// The log.
+    /// The event log.
     Events,
 }
 
 impl Family {
-    /// All of them, in the order they are created.
+    /// All families, in the order in which they are created.
     pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Entries,
@@ -67,11 +76,11 @@ impl Family {
         Self::Events,
     ];
 
-    /// Those the digest runs over, in its order.
+    /// The families that the digest covers, in its order.
     pub const DIGESTED: [Self; 7] =
         [Self::Headers, Self::Records, Self::Txids, Self::Touches, Self::Coins, Self::Scripts, Self::Spends];
 
-    /// Those whose rows come from records.
+    /// The families whose rows are computed from records.
     pub const DERIVED: [Self; 5] = [Self::Txids, Self::Touches, Self::Coins, Self::Scripts, Self::Spends];
 
     /// Its name in the database.
@@ -90,4 +99,16 @@ impl Family {
             Self::Events => "events",
         }
     }
+}
+
+/// The height of the block that a row comes from; `None` for a row that is too short, or of a family that no block brings rows to.
+pub(super) fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Height> {
+    let (bytes, at) = match family {
+        Family::Headers | Family::Records => (key, 0),
+        Family::Txids | Family::Touches | Family::Scripts => (key, 32),
+        Family::Coins => (key, 36),
+        Family::Spends => (value, 0),
+        Family::Meta | Family::Entries | Family::Sweeps | Family::Events => return None,
+    };
+    Some(Height::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Bound;
 
+use super::error::Result;
 use super::rows::{IndexRow, ScriptOrdered};
-use super::{Result, View};
+use super::view::View;
 use crate::chain::{Height, ScriptHash};
 
 /// Rows held in memory for all scripts together.
@@ -91,5 +92,47 @@ impl<R: IndexRow<Key: ScriptOrdered>> Iterator for ScriptRows<'_, R> {
             return Some(Err(error));
         }
         Some(Ok(RowOfScript { script: number, key, row }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Step;
+    use crate::index::keys::{ScriptKey, TxPosition};
+    use crate::index::values::ScriptCoin;
+
+    #[test]
+    fn rows_of_many_scripts_come_in_chain_order_from_their_heights_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let view = View::open_writable(folder.path(), true).unwrap();
+        let scripts = [[1; 32], [2; 32], [3; 32]].map(ScriptHash);
+        let mut step = Step::of(&view);
+        for (number, height, tx_index, vout) in [
+            (0, 5, 1, 0),
+            (0, 7, 0, 2),
+            (1, 5, 0, 9),
+            (1, 6, 3, 1),
+            (1, 6, 3, 0),
+            (2, 6, 2, 0),
+            (2, u32::MAX, u32::MAX, u32::MAX),
+        ] {
+            let at = TxPosition { height, tx_index };
+            step.put(&ScriptKey { script: scripts[number], at, vout }, &ScriptCoin);
+        }
+        step.commit(false).unwrap();
+        let rows = |asked: &[(ScriptHash, Height)], at| {
+            let rows = ScriptRows::<ScriptCoin>::new(&view, asked, at).unwrap().map(|row| {
+                let RowOfScript { script, key, row: ScriptCoin } = row.unwrap();
+                (script, key.at.height, key.at.tx_index, key.vout)
+            });
+            rows.collect::<Vec<_>>()
+        };
+        let asked = [(scripts[0], 6), (scripts[1], 0), (scripts[2], 0)];
+        let below_7 = [(1, 5, 0, 9), (2, 6, 2, 0), (1, 6, 3, 0), (1, 6, 3, 1)];
+        assert_eq!(rows(&asked, 6), below_7);
+        assert_eq!(rows(&asked, 7), [&below_7[..], &[(0, 7, 0, 2)]].concat());
+        assert_eq!(rows(&asked[2..], u32::MAX), [(0, 6, 2, 0), (0, u32::MAX, u32::MAX, u32::MAX)]);
+        assert_eq!(rows(&[], 9), []);
     }
 }

@@ -1,20 +1,20 @@
-//! What an index's files look like from outside: a glance that tells whether anything was written since, far cheaper than an open.
+//! The sizes of an index's files, which show whether it was written to since: far cheaper than to open it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Equal ones mean that nothing was written in between.
+/// Two that are equal show that nothing was written in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// The MANIFEST that CURRENT names.
+    /// The name of the MANIFEST that CURRENT names.
     manifest: String,
-    /// The sizes of it and of the write-ahead logs, which only grow.
+    /// The sizes in bytes of it and of the write-ahead logs, which only grow.
     sizes: BTreeMap<String, u64>,
 }
 
 impl Stamp {
-    /// Of the index at `path`; `None` where its files can't be read, or change too fast to be.
+    /// The stamp of the index at `path`; `None` where a file can't be read, or is deleted meanwhile.
     pub fn of(path: &Path) -> Option<Self> {
         let manifest = fs::read_to_string(path.join("CURRENT")).ok()?.trim_end().to_owned();
         let mut sizes = BTreeMap::from([(manifest.clone(), fs::metadata(path.join(&manifest)).ok()?.len())]);

@@ -1,36 +1,36 @@
-//! One step: what changes together. Reads within it see its own writes; what a block brings is kept or dropped as one.
+//! A step: rows that change together, in one atomic batch. Reads through it see its own changes. The changes of a block can be discarded
+//! as one before they are kept.
 
 use std::collections::BTreeMap;
 
-use bitcoin::Txid;
 use rocksdb::{WriteBatch, WriteOptions};
 
-use super::derive;
+use super::database::storage_error;
+use super::error::Result;
 use super::events::{self, Event};
-use super::keys::TxPosition;
-use super::read::{RawRow, RawRows};
-use super::row_set::RowSet;
+use super::raw::{RawChanges, RawRow, RawRows};
+use super::row_set::{KeySet, RowChanges, RowSet};
 use super::rows::{IndexKey, IndexRow};
 use super::schema::Family;
-use super::values::Record;
-use super::{Result, View, synced};
+use super::synced;
+use super::view::View;
 
 /// A batch is written when it holds this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Rows to come, by family: a value, or that there will be none.
+/// Changes by family and key: the new value, or `None` for a row that is removed.
 #[derive(Default)]
 struct Changes([BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()]);
 
-/// What changes together: a crash sees all of it or none.
+/// Rows that change together: after a crash either all of them have changed or none.
 pub struct Step<'a> {
     view: &'a View,
-    /// What goes into the batch.
+    /// Changes that will be written.
     kept: Changes,
-    /// What the block at hand adds.
+    /// Changes of the current block, which may yet be discarded.
     open: Changes,
     bytes: usize,
-    /// The seq of the next message; `None` until one is put.
+    /// The seq of the next event; `None` until one was put.
     seq: Option<u64>,
     kept_seq: Option<u64>,
 }
@@ -50,23 +50,31 @@ impl<'a> Step<'a> {
         self.raw_delete(R::FAMILY, key.key().as_ref());
     }
 
-    /// Sets a row, in bytes.
-    pub fn raw_put(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        self.bytes += key.len() + value.len();
-        self.open.0[family as usize].insert(key.to_vec(), Some(value.to_vec()));
+    /// Sets all of these rows.
+    pub fn put_all(&mut self, rows: &RowSet) {
+        for (family, key, value) in rows.raw() {
+            self.raw_put(family, key, value);
+        }
     }
 
-    /// Removes a row, by the bytes of its key.
-    pub fn raw_delete(&mut self, family: Family, key: &[u8]) {
-        self.bytes += key.len();
-        self.open.0[family as usize].insert(key.to_vec(), None);
+    /// Removes all rows with these keys.
+    pub fn delete_all(&mut self, keys: &KeySet) {
+        for (family, key) in keys.raw() {
+            self.raw_delete(family, key);
+        }
     }
 
-    /// Appends a message to the log.
+    /// Removes and sets rows.
+    pub fn change_all(&mut self, changes: &RowChanges) {
+        self.delete_all(&changes.gone);
+        self.put_all(&changes.put);
+    }
+
+    /// Appends an event to the log.
     ///
     /// # Errors
-    /// What reading the log's end reports.
-    pub fn tell(&mut self, event: &Event) -> Result<()> {
+    /// As all reads: the seq of the last event is read.
+    pub fn append(&mut self, event: &Event) -> Result<()> {
         let seq = match self.seq {
             Some(seq) => seq,
             None => events::next_seq(self.view)?,
@@ -76,47 +84,27 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Keeps what was put since the last call: a block is done.
+    /// Keeps the changes since the last call: the block is complete.
     pub fn keep(&mut self) {
         for (kept, open) in self.kept.0.iter_mut().zip(&mut self.open.0) {
-            // Not `append`, which goes through all that is kept, for each block anew.
+            // `append` would go through all kept changes for every block.
             kept.extend(std::mem::take(open));
         }
         self.kept_seq = self.seq;
     }
 
-    /// Drops it: the block is none.
-    pub fn forget(&mut self) {
+    /// Discards the changes since the last [`Self::keep`].
+    pub fn discard(&mut self) {
         self.open = Changes::default();
         self.seq = self.kept_seq;
     }
 
-    /// Bytes gathered so far.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// All rows whose keys begin with `prefix`, as they will be, in key order.
-    fn merged(&self, family: Family, prefix: &[u8]) -> Result<Vec<RawRow>> {
-        let mut rows = self.view.raw_prefix(family, prefix).collect::<Result<BTreeMap<_, _>>>()?;
-        for changes in [&self.kept, &self.open] {
-            let begins = changes.0[family as usize].range(prefix.to_vec()..);
-            for (key, value) in begins.take_while(|(key, _)| key.starts_with(prefix)) {
-                match value {
-                    Some(value) => rows.insert(key.as_slice().into(), value.as_slice().into()),
-                    None => rows.remove(key.as_slice()),
-                };
-            }
-        }
-        Ok(rows.into_iter().collect())
-    }
-
-    /// Whether enough was gathered for a batch.
+    /// Whether enough changes have gathered for a batch.
     pub fn is_full(&self) -> bool {
         self.bytes >= BATCH_BYTES
     }
 
-    /// Writes what was gathered and begins anew, if it is enough for a batch: for what need not be written as one.
+    /// Commits the changes so far if they are enough for a batch, and begins anew: for changes that need not be written as one.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -124,7 +112,7 @@ impl<'a> Step<'a> {
         self.flush_if_over(BATCH_BYTES)
     }
 
-    /// As [`Self::flush_if_full`], with another limit.
+    /// As [`Self::flush_if_full`], with a limit in bytes.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -132,33 +120,16 @@ impl<'a> Step<'a> {
         if self.bytes >= limit { self.take().commit(false) } else { Ok(()) }
     }
 
-    /// What was gathered, to be written; what comes from here on is a step of its own.
+    /// The changes so far as a step of their own; this one begins anew.
     #[must_use]
     pub fn take(&mut self) -> Self {
         std::mem::replace(self, Self::of(self.view))
     }
 
-    /// The rows that a record brought, as they are. A `spends` row that names another transaction is not its own: of BIP30's twins the
-    /// later one.
+    /// Writes all changes. With `durable`, or if there are events among them, they have reached the disk when this returns.
     ///
     /// # Errors
-    /// As all reads.
-    pub fn brought(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<RowSet> {
-        let mut rows = RowSet::default();
-        for (family, key) in derive::keys(at, txid, record).iter() {
-            if let Some(value) = self.raw_get(family, key)?
-                && (family != Family::Spends || value.get(..8) == Some(&at.key()[..]))
-            {
-                rows.insert_raw(family, key.clone(), value);
-            }
-        }
-        Ok(rows)
-    }
-
-    /// Writes it all; with `durable`, or where messages are among it, it has reached the disk when this returns.
-    ///
-    /// # Errors
-    /// [`super::IndexError::Full`], [`super::IndexError::Storage`]: then none of it was written.
+    /// [`super::IndexError::Full`], [`super::IndexError::Storage`]: then none of them was written.
     pub fn commit(mut self, durable: bool) -> Result<()> {
         self.keep();
         let mut batch = WriteBatch::default();
@@ -175,11 +146,37 @@ impl<'a> Step<'a> {
         let mut options = WriteOptions::default();
         options.set_sync(durable);
         let written = self.view.database().write_opt(batch, &options);
-        written.map_err(|error| View::error(self.view.path(), error))?;
+        written.map_err(|error| storage_error(self.view.path(), error))?;
         if durable {
             synced::note(self.view.path(), self.view.sequence());
         }
         Ok(())
+    }
+
+    fn raw_prefix_with_changes(&self, family: Family, prefix: &[u8]) -> Result<Vec<RawRow>> {
+        let mut rows = self.view.raw_prefix(family, prefix).collect::<Result<BTreeMap<_, _>>>()?;
+        for changes in [&self.kept, &self.open] {
+            let from = changes.0[family as usize].range(prefix.to_vec()..);
+            for (key, value) in from.take_while(|(key, _)| key.starts_with(prefix)) {
+                match value {
+                    Some(value) => rows.insert(key.as_slice().into(), value.as_slice().into()),
+                    None => rows.remove(key.as_slice()),
+                };
+            }
+        }
+        Ok(rows.into_iter().collect())
+    }
+}
+
+impl RawChanges for Step<'_> {
+    fn raw_put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.bytes += key.len() + value.len();
+        self.open.0[family as usize].insert(key.to_vec(), Some(value.to_vec()));
+    }
+
+    fn raw_delete(&mut self, family: Family, key: &[u8]) {
+        self.bytes += key.len();
+        self.open.0[family as usize].insert(key.to_vec(), None);
     }
 }
 
@@ -193,7 +190,7 @@ impl<'a> RawRows for Step<'a> {
     }
 
     fn raw_prefix<'s>(&'s self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<RawRow>> + use<'s, 'a> {
-        let (rows, error) = match self.merged(family, prefix) {
+        let (rows, error) = match self.raw_prefix_with_changes(family, prefix) {
             Ok(rows) => (rows, None),
             Err(error) => (Vec::new(), Some(Err(error))),
         };

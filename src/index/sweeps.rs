@@ -1,11 +1,13 @@
-//! Rows of `sweeps`: how far each sweep got, and which became one.
+//! Rows of `sweeps`: how far each sweep has come, and which have become one.
 //!
-//! The main sweep sits at the tip. A change of lists or parameters starts another below it, which goes up over the records that are
-//! there and over the blocks that it needs; where it meets the next, the two are one from there on, and its row only says so.
+//! The main sweep stands at the tip. A change of lists or parameters starts another sweep below it, which goes up over the records that
+//! the index has and the blocks that it needs. Where it meets the next sweep, the two are one from there on, and its row only says so.
 
 use std::collections::BTreeMap;
 
 use super::bytes::{Cursor, Malformed};
+use super::rows::IndexRow;
+use super::schema::Family;
 use crate::chain::Height;
 
 /// The id of the main sweep.
@@ -15,33 +17,36 @@ const MAIN: u8 = 0;
 const SIDE: u8 = 1;
 const JOINED: u8 = 2;
 
-/// One sweep.
+/// How far a sweep has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweep {
-    /// The one that follows the tip.
+    /// The sweep that follows the tip.
     Main {
-        /// The next height it will look at.
+        /// The next height to sweep.
         next: Height,
     },
-    /// One below it.
+    /// A sweep below it.
     Side {
-        /// The next height it will look at.
+        /// The next height to sweep.
         next: Height,
         /// The height from which it reads blocks for the sake of coins alone: of some coin that is followed now, and was not before,
         /// the spend has to be found. `None` where only its entries need blocks.
         blocks_from: Option<Height>,
     },
-    /// One that met another.
+    /// A sweep that met another one.
     Joined {
-        /// Which.
+        /// The other's id.
         into: u32,
     },
 }
 
-impl Sweep {
-    /// next height\[4\] kind\[1\]; of a side sweep then blocks_from\[4\], all ones for none; of a joined one the other's id\[4\] and kind.
-    pub fn value(self) -> Vec<u8> {
-        let (number, kind) = match self {
+impl IndexRow for Sweep {
+    const FAMILY: Family = Family::Sweeps;
+    /// The sweep's id.
+    type Key = u32;
+
+    fn value(&self) -> Vec<u8> {
+        let (number, kind) = match *self {
             Self::Main { next } => (next, MAIN),
             Self::Side { next, .. } => (next, SIDE),
             Self::Joined { into } => (into, JOINED),
@@ -54,11 +59,7 @@ impl Sweep {
         row
     }
 
-    /// Reads such a value.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(value);
         let number = cursor.u32()?;
         let sweep = match cursor.u8()? {
@@ -79,7 +80,7 @@ impl Sweep {
 pub struct SideSweep {
     /// The key of its row.
     pub id: u32,
-    /// The next height it will look at.
+    /// The next height to sweep.
     pub next: Height,
     /// The height from which it reads blocks for the sake of coins alone, as in [`Sweep::Side`].
     pub blocks_from: Option<Height>,
@@ -92,7 +93,7 @@ impl SideSweep {
     }
 }
 
-/// All of them, by id.
+/// All sweeps of an index, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sweeps(BTreeMap<u32, Sweep>);
 
@@ -103,10 +104,10 @@ impl FromIterator<(u32, Sweep)> for Sweeps {
 }
 
 impl Sweeps {
-    /// The sweep that another is part of by now: itself, unless it joined one.
+    /// The id of the sweep that sweep `id` is part of now: its own, unless it has joined another one.
     pub fn resolve(&self, id: u32) -> u32 {
         let mut at = id;
-        // A row can only name another a step further, so that no chain of names is longer than the table.
+        // Bounded, since damaged rows could name each other in a ring.
         for _ in 0..self.0.len() {
             match self.0.get(&at) {
                 Some(Sweep::Joined { into }) => at = *into,
@@ -140,12 +141,12 @@ impl Sweeps {
         sides
     }
 
-    /// Everything below this height is settled: no sweep has yet to look at it.
+    /// Everything below this height is settled: all sweeps have passed it.
     pub fn settled(&self) -> Height {
         self.sides().first().map_or(Height::MAX, |side| side.next).min(self.main())
     }
 
-    /// An id that no row and no entry has.
+    /// An id that no sweep has.
     pub fn fresh(&self) -> u32 {
         self.0.keys().next_back().map_or(MAIN_SWEEP, |last| last + 1)
     }

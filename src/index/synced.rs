@@ -1,5 +1,5 @@
-//! How many writes are known to have reached the disk: a number beside the database, by which a log that was cut or damaged later is
-//! told from one that a crash ended. It is written after the fact and never waited for, so it may lag, and never claims too much.
+//! How many writes are known to have reached the disk: a number beside the database. By it, a log that was cut or damaged later is told
+//! from one that ends where a crash ended it. The number is written afterwards and not synced, so it may lag behind, but is never too high.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -7,14 +7,14 @@ use std::path::Path;
 
 const FILE: &str = "SYNCED";
 
-/// Notes that so many have. Best effort: where it can't be written the old number stands, which claims less.
+/// Notes that all writes up to number `sequence` have reached the disk. Best effort: the old number, if it stays, is lower.
 pub(super) fn note(path: &Path, sequence: u64) {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(FILE));
-    // In one write of a fixed length: whoever reads meanwhile sees one number or the other.
+    // One write of a fixed length, so that a reader sees either the old number or the new one.
     let _ = file.and_then(|mut file| file.write_all(format!("{sequence:020}\n").as_bytes()));
 }
 
-/// How many have; 0 where nobody says.
+/// The number of the last write known to have reached the disk; 0 where the file is missing or does not read.
 pub(super) fn read(path: &Path) -> u64 {
     let text = fs::read_to_string(path.join(FILE)).unwrap_or_default();
     if text.len() == 21 { text.trim_end().parse().unwrap_or(0) } else { 0 }

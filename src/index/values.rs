@@ -1,30 +1,34 @@
-//! The values of all families: typed parts to bytes and back. Layouts: `schema`.
+//! The values of the families that come from the chain, as types. Their layouts stand in `schema`.
 
 use std::ops::ControlFlow;
 
 use bitcoin::block::Header;
-use bitcoin::{Amount, ScriptBuf, Transaction, TxOut, Txid, consensus};
+use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, consensus};
 use bitcoin_slices::{Visit, Visitor, bsl};
 
 use super::bytes::{Cursor, Malformed, push_sized};
-use super::keys::TxPosition;
-use crate::chain::ScriptHash;
+use super::keys::{CoinKey, ScriptKey, TouchKey, TxPosition, TxidKey};
+use super::rows::{IndexKey, IndexRow};
+use super::schema::Family;
+use crate::chain::{Height, ScriptHash};
 use crate::trace::{Fate, Rule, RuleTaint, Segment, Taint};
 
 /// A touched transaction, with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Without its witness, which the merkle branch does not prove.
+    /// Without its witness, which the merkle branch of its txid does not prove.
     pub transaction: Transaction,
-    /// The output each input consumes, in input order; empty for a coinbase.
+    /// The output that each input spends, in input order; empty for a coinbase.
     pub spent: Vec<TxOut>,
     /// From the transaction to its block's merkle root, lowest sibling first.
     pub branch: Vec<[u8; 32]>,
 }
 
-impl Record {
-    /// Its bytes.
-    pub fn value(&self) -> Vec<u8> {
+impl IndexRow for Record {
+    const FAMILY: Family = Family::Records;
+    type Key = TxPosition;
+
+    fn value(&self) -> Vec<u8> {
         let mut row = Vec::with_capacity(512);
         push_sized(&mut row, &consensus::serialize(&self.transaction));
         for output in &self.spent {
@@ -35,11 +39,7 @@ impl Record {
         row
     }
 
-    /// Reads such a value.
-    ///
-    /// # Errors
-    /// [`Malformed`], as in all that follow, where the bytes are not such a value.
-    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(value);
         let transaction: Transaction = consensus::deserialize(cursor.sized()?).map_err(|_| Malformed)?;
         let inputs = if transaction.is_coinbase() { 0 } else { transaction.input.len() };
@@ -52,21 +52,22 @@ impl Record {
         let (hashes, []) = branch.as_chunks::<32>() else { return Err(Malformed) };
         Ok(Self { transaction, spent, branch: hashes.to_vec() })
     }
+}
 
-    /// Reads one output of such a value's transaction, and nothing else of it: a payout can have thousands. `None` where it has not
-    /// so many.
+impl Record {
+    /// Reads one output of such a value's transaction and skips the others: a payout can have thousands. `None` where it has fewer.
     ///
     /// # Errors
-    /// [`Malformed`].
+    /// [`Malformed`] where the bytes are not such a value.
     pub fn output(value: &[u8], vout: u32) -> Result<Option<TxOut>, Malformed> {
-        let mut wanted = Wanted { vout: vout as usize, found: None };
+        let mut wanted = OutputVisitor { vout: vout as usize, found: None };
         match bsl::Transaction::visit(Cursor::new(value).sized()?, &mut wanted) {
             Ok(_) | Err(bitcoin_slices::Error::VisitBreak) => Ok(wanted.found),
             Err(_) => Err(Malformed),
         }
     }
 
-    /// What its inputs bring less what its outputs take, in satoshis; `None` for a coinbase.
+    /// The value of its inputs less that of its outputs, in satoshis; `None` for a coinbase.
     pub fn fee(&self) -> Option<u64> {
         let sum =
             |outputs: &[TxOut]| outputs.iter().fold(0u64, |sum, output| sum.saturating_add(output.value.to_sat()));
@@ -79,13 +80,13 @@ impl Record {
     }
 }
 
-/// One output of a transaction.
-struct Wanted {
+/// Visits a transaction for one of its outputs.
+struct OutputVisitor {
     vout: usize,
     found: Option<TxOut>,
 }
 
-impl Visitor for Wanted {
+impl Visitor for OutputVisitor {
     fn visit_tx_out(&mut self, vout: usize, output: &bsl::TxOut<'_>) -> ControlFlow<()> {
         if vout != self.vout {
             return ControlFlow::Continue(());
@@ -103,20 +104,24 @@ pub struct Coin {
     pub value: u64,
     /// The script that holds it.
     pub script: ScriptHash,
-    /// Whether that transaction is the coinbase.
+    /// Whether a coinbase transaction made it.
     pub coinbase: bool,
     /// One for each tracked rule under which it holds taint, in the order of the rules' bytes; of a source, all of them.
     pub columns: Vec<RuleTaint>,
 }
 
 impl Coin {
-    /// Whether its spend is looked for. Without a tracked rule a row has no columns, and only flagged coins have rows.
+    /// Whether the index looks for its spend. Where no rule is tracked, rows have no columns, and only flagged coins have rows.
     pub fn is_followed(&self) -> bool {
         self.columns.is_empty() || self.columns.iter().any(RuleTaint::is_followed)
     }
+}
 
-    /// Its bytes.
-    pub fn value(&self) -> Vec<u8> {
+impl IndexRow for Coin {
+    const FAMILY: Family = Family::Coins;
+    type Key = CoinKey;
+
+    fn value(&self) -> Vec<u8> {
         let mut row = Vec::with_capacity(64);
         row.extend_from_slice(&self.value.to_be_bytes());
         row.extend_from_slice(&self.script.0);
@@ -136,11 +141,7 @@ impl Coin {
         row
     }
 
-    /// Reads such a value.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(value);
         let value = cursor.u64()?;
         let script = cursor.script_hash()?;
@@ -174,14 +175,14 @@ fn flag(byte: u8) -> Result<bool, Malformed> {
     }
 }
 
-/// What an input brought along, under one rule.
+/// The taint that an input brought into its transaction, under one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Brought {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
     /// Satoshis.
     pub taint: u64,
-    /// Spends from a source; 0 where the coin was one.
+    /// Number of spends since the source; 0 where the coin was a source itself.
     pub hops: u32,
 }
 
@@ -196,9 +197,11 @@ pub struct Spender {
     pub brought: Vec<Brought>,
 }
 
-impl Spender {
-    /// height\[4\] tx_index\[4\] vin\[4\], then rule\[1\] taint\[8\] hops\[4\] each.
-    pub fn value(&self) -> Vec<u8> {
+impl IndexRow for Spender {
+    const FAMILY: Family = Family::Spends;
+    type Key = OutPoint;
+
+    fn value(&self) -> Vec<u8> {
         let mut row = Vec::with_capacity(12 + 13 * self.brought.len());
         row.extend_from_slice(&self.at.key());
         row.extend_from_slice(&self.vin.to_be_bytes());
@@ -210,11 +213,7 @@ impl Spender {
         row
     }
 
-    /// Reads such a value.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(value);
         let at = TxPosition::take(&mut cursor)?;
         let vin = cursor.u32()?;
@@ -228,22 +227,73 @@ impl Spender {
     }
 }
 
-/// Reads a value of `headers`.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn header_from_value(value: &[u8]) -> Result<Header, Malformed> {
-    consensus::deserialize(value).map_err(|_| Malformed)
+impl IndexRow for Header {
+    const FAMILY: Family = Family::Headers;
+    type Key = Height;
+
+    fn value(&self) -> Vec<u8> {
+        consensus::serialize(self)
+    }
+
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        consensus::deserialize(value).map_err(|_| Malformed)
+    }
 }
 
-/// Reads a value of `touches`: satoshis.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn amount_from_value(value: &[u8]) -> Result<u64, Malformed> {
-    let mut cursor = Cursor::new(value);
-    let amount = cursor.u64()?;
-    cursor.end(amount)
+/// A flagged script was paid or spent from; the key says by which input or output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// Satoshis.
+    pub value: u64,
+}
+
+impl IndexRow for Touch {
+    const FAMILY: Family = Family::Touches;
+    type Key = TouchKey;
+
+    fn value(&self) -> Vec<u8> {
+        self.value.to_be_bytes().to_vec()
+    }
+
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let value = cursor.u64()?;
+        cursor.end(Self { value })
+    }
+}
+
+/// A transaction is recorded; the key says where. The row has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded;
+
+impl IndexRow for Recorded {
+    const FAMILY: Family = Family::Txids;
+    type Key = TxidKey;
+
+    fn value(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        Cursor::new(value).end(Self)
+    }
+}
+
+/// A script holds a coin; the key says which. The row has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScriptCoin;
+
+impl IndexRow for ScriptCoin {
+    const FAMILY: Family = Family::Scripts;
+    type Key = ScriptKey;
+
+    fn value(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        Cursor::new(value).end(Self)
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +301,7 @@ mod tests {
     use super::*;
     use bitcoin::absolute::LockTime;
     use bitcoin::hashes::Hash;
-    use bitcoin::{OutPoint, ScriptBuf, Sequence, TxIn, Witness, transaction};
+    use bitcoin::{ScriptBuf, Sequence, TxIn, Witness, transaction};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -350,7 +400,7 @@ mod tests {
             if let Ok(record) = Record::from_value(&bytes) {
                 prop_assert_eq!(record.value(), bytes.clone());
             }
-            let _ = (Spender::from_value(&bytes), header_from_value(&bytes), Record::output(&bytes, 0));
+            let _ = (Spender::from_value(&bytes), Header::from_value(&bytes), Record::output(&bytes, 0));
         }
     }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::coverage::{Basis, Coverage};
 use super::{Result, Snapshot};
 use crate::chain::Height;
-use crate::index::{FORMAT, Recorded, Touch};
+use crate::index::values::Coin;
+use crate::index::{FORMAT, ReadRows, Recorded, Touch};
 
 /// The state of the index, and of the node if it answered.
 #[derive(Clone, Debug, Serialize)]
@@ -89,7 +90,7 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
     let basis = Basis::of_entries(snapshot, counted)?.progress().whole().traced();
     let records = snapshot.reader.count::<Recorded>()?;
     let (mut followed, mut live) = (0, 0);
-    for coin in snapshot.reader.coins() {
+    for coin in snapshot.reader.range::<Coin>(..) {
         let (key, coin) = coin?;
         if !coin.is_followed() {
             continue;

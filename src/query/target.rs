@@ -7,6 +7,7 @@ use bitcoin::{OutPoint, ScriptBuf, Txid};
 use super::coverage::Basis;
 use super::{QueryError, Result, Snapshot};
 use crate::chain::{Height, ScriptHash};
+use crate::index::ReadRows;
 use crate::index::entries::EntryRow;
 use crate::watchlist::Range;
 use crate::watchlist::masked;

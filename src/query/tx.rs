@@ -11,6 +11,7 @@ use super::facts::script::ScriptListing;
 use super::facts::{CoinState, ScriptInfo, SpentBy};
 use super::{Result, Snapshot};
 use crate::chain::Height;
+use crate::index::ReadRows;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::Record;
 use crate::trace::RuleTaint;

@@ -8,13 +8,13 @@ use bitcoin::ScriptBuf;
 use crate::chain::{Height, ScriptHash};
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Coin, Record};
-use crate::index::{IndexError, View};
+use crate::index::{IndexError, ReadRows, View};
 use crate::trace::flow::is_unspendable;
 
 /// The coins that an index has unspent and that the node's UTXO set must contain: coins on flagged scripts and coins that a tracked
 /// rule follows, without those that can never be spent.
 pub fn unspent(view: &View) -> impl Iterator<Item = Result<(CoinKey, Coin), IndexError>> + '_ {
-    view.coins().filter_map(|coin| match coin {
+    view.range::<Coin>(..).filter_map(|coin| match coin {
         Ok((key, coin)) => is_unspent(view, &key, &coin).map(|is| is.then_some((key, coin))).transpose(),
         Err(error) => Some(Err(error)),
     })

@@ -4,6 +4,7 @@ use bitcoin::{Script, Txid};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::Height;
+use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
 use crate::index::values::Spender;
 use crate::query::{Result, Snapshot};

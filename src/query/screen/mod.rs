@@ -35,6 +35,8 @@ use super::facts::script::ByScript;
 use super::target::{CoinTarget, Targets};
 use super::{Coverage, QueryError, Result, Snapshot};
 use crate::chain::Height;
+use crate::index::ReadRows;
+use crate::index::values::Coin;
 use crate::trace::Fate;
 use crate::watchlist::Range;
 
@@ -172,7 +174,7 @@ impl<'a> Screener<'a> {
 fn frontier(snapshot: &Snapshot) -> Result<ByRule> {
     let rules = &snapshot.trace.rules;
     let mut frontier = ByRule::none(rules);
-    for coin in snapshot.reader.coins() {
+    for coin in snapshot.reader.range::<Coin>(..) {
         let (_, mut coin) = coin?;
         coin.columns.retain(|column| matches!(column.fate, Fate::AnyoneCanSpend | Fate::MaxHops | Fate::BelowMinTaint));
         frontier.add(&ByRule::of_columns(rules, &coin.columns));

@@ -5,6 +5,7 @@
 //! `unknown` with the reason.
 
 use crate::chain::{BlockId, Height};
+use crate::index::ReadRows;
 use crate::query::coverage::Coverage;
 use crate::query::{Result, Snapshot};
 

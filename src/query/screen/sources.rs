@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::ledger::{LabelSets, Ledger};
 use super::row::LabelShare;
 use crate::chain::{Height, ScriptHash};
+use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
 use crate::query::by_rule::ByRule;
 use crate::query::facts::CoinState;

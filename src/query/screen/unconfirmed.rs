@@ -14,6 +14,7 @@ use super::proof::Judge;
 use super::row::ScreenRow;
 use super::sources::LabelHoldings;
 use crate::chain::Height;
+use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::by_rule::ByRule;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use bitcoin::{OutPoint, Script};
 
 use crate::chain::{Height, ScriptHash};
-use crate::index::IndexError;
 use crate::index::entries::EntryRow;
 use crate::index::keys::TxPosition;
 use crate::index::values::Record;
+use crate::index::{IndexError, ReadRows};
 use crate::query::coverage::Basis;
 use crate::query::facts::script::ByScript;
 use crate::query::target::{CoinTarget, Targets};

@@ -12,7 +12,7 @@ use super::source::Sources;
 use crate::chain::Height;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{Record, Spender};
-use crate::index::{ScriptRows, Touch};
+use crate::index::{ReadRows, ScriptRows, Touch};
 use crate::query::facts::script::{ScriptListing, ScriptListings};
 use crate::query::facts::{CoinState, SpentBy};
 use crate::query::{Result, Snapshot};

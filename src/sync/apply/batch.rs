@@ -92,7 +92,7 @@ impl<'a> Batch<'a> {
 
     /// Discards what was changed since the last block that was kept; `tally` is what the run had done by then.
     pub fn discard(&mut self, tally: Tally) {
-        self.step.forget();
+        self.step.discard();
         self.tally = tally;
     }
 

@@ -22,7 +22,7 @@ const BATCH_BLOCKS: u32 = 500;
 /// What the index reports; batches written before stay.
 pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Result<()> {
     let mut step = writer.step();
-    step.tell(&Event {
+    step.append(&Event {
         id: format!("reorg:{}:{fork}", tip.hash),
         fact: Fact::Reorg { fork, stale_tip: tip.hash, stale_height: tip.height },
         seen,
@@ -47,9 +47,9 @@ fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: 
     for (tx_index, record) in step.records(height)?.into_iter().rev() {
         let at = TxPosition { height, tx_index };
         let place = records::place(id, &header, at, record.txid());
-        let facts = events::facts(writer, place, &record, &step.brought(at, place.txid, &record)?)?;
+        let facts = events::facts(writer, place, &record, &step.rows_of(at, place.txid, &record)?)?;
         for event in events::changes(&facts, &events::Facts::new(), seen, Reason::Reorg) {
-            step.tell(&event)?;
+            step.append(&event)?;
         }
         step.delete_all(&derive::keys(at, place.txid, &record));
     }

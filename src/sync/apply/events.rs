@@ -11,7 +11,7 @@ use crate::chain::ScriptHash;
 use crate::index::events::{Event, Fact, Held, Place, Reason, Seen, TAKEN_AT_MOST, Taken};
 use crate::index::keys::{CoinKey, TouchKey, TouchKind};
 use crate::index::values::{Brought, Coin, Record, Spender};
-use crate::index::{IndexError, Result, RowSet, Touch, View};
+use crate::index::{IndexError, ReadRows, Result, RowSet, Touch, View};
 use crate::trace::{Fate, RuleTaint};
 
 /// Facts by their ids.

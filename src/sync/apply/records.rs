@@ -25,7 +25,7 @@ pub fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Place 
 pub fn insert_record(batch: &mut Batch<'_>, place: Place, record: &Record, derived: &Derived) -> Result<()> {
     let facts = events::facts(batch.writer, place, record, &derived.rows)?;
     for event in events::changes(&events::Facts::new(), &facts, batch.course.seen, Reason::Retrace) {
-        batch.step.tell(&event)?;
+        batch.step.append(&event)?;
     }
     batch.step.put_all(&derived.rows);
     batch.tally.touches += derived.rows.count::<Touch>();
@@ -38,7 +38,7 @@ pub fn insert_record(batch: &mut Batch<'_>, place: Place, record: &Record, deriv
 /// As all reads.
 pub fn update_record(batch: &mut Batch<'_>, place: Place, record: &Record, derived: Derived) -> Result<()> {
     let at = TxPosition { height: place.height, tx_index: place.tx_index };
-    let old = batch.step.brought(at, place.txid, record)?;
+    let old = batch.step.rows_of(at, place.txid, record)?;
     let new = if derived.is_record { derived.rows } else { RowSet::default() };
     if old == new {
         return Ok(());
@@ -50,7 +50,7 @@ pub fn update_record(batch: &mut Batch<'_>, place: Place, record: &Record, deriv
     };
     let after = events::facts(batch.writer, place, record, &new)?;
     for event in events::changes(&before, &after, batch.course.seen, Reason::Retrace) {
-        batch.step.tell(&event)?;
+        batch.step.append(&event)?;
     }
     let changes = old.changes_to(&new);
     batch.step.change_all(&changes);

@@ -2,7 +2,7 @@
 
 use super::wanted::Entries;
 use crate::chain::Height;
-use crate::index::{Result, View};
+use crate::index::{ReadRows, Result, View};
 use crate::watchlist::Role;
 
 /// Parts of the chain that must be read.

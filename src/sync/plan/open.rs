@@ -5,9 +5,9 @@ use std::path::Path;
 use super::change::{self, Plan, row};
 use super::wanted::{Lists, Wanted};
 use crate::index::entries::EntryRow;
+use crate::index::folder::{FolderState, folder_state};
 use crate::index::meta::{self, Identity, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
-use crate::index::writer::{FolderState, folder_state};
 use crate::index::{IndexError, Writer};
 use crate::sync::SyncError;
 

@@ -8,7 +8,7 @@ use bitcoin::block::Header;
 use bitcoin::{BlockHash, Work};
 
 use crate::chain::{BlockId, Height};
-use crate::index::View;
+use crate::index::{ReadRows, View};
 use crate::node::HEADERS_PER_CALL;
 use crate::sync::fetch::headers::linked;
 use crate::sync::fetch::pool::ConnectionPool;

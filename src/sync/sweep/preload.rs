@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::chain::Height;
+use crate::index::values::Coin;
 use crate::index::{ReadRows, Result, View};
 use crate::scan::is_left_out;
 use crate::sync::apply::advance::Found;
@@ -16,7 +17,7 @@ use crate::sync::plan::interest::Interest;
 /// # Errors
 /// As all reads.
 pub fn live_coins(view: &View, next: Height) -> Result<LiveCoins> {
-    let coins = view.coins().filter_map(|row| {
+    let coins = view.range::<Coin>(..).filter_map(|row| {
         let live = row.and_then(|(key, coin)| {
             let live = key.height < next && coin.is_followed() && view.spender_of(&key)?.is_none();
             Ok(live.then_some(key.outpoint))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::chain::Height;
-use crate::index::{Result, Writer};
+use crate::index::{ReadRows, Result, Writer};
 use crate::sync::apply::batch::Tally;
 use crate::sync::interrupt::{Flow, Interrupt};
 

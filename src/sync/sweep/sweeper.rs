@@ -14,7 +14,7 @@ use super::walk::{BlockStretch, RecordStretch, Walk};
 use crate::chain::Height;
 use crate::index::events::Seen;
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
-use crate::index::{Result, Writer};
+use crate::index::{ReadRows, Result, Writer};
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::apply::advance::Found;

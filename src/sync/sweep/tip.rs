@@ -8,7 +8,7 @@ use super::walk::Walk;
 use crate::chain::Height;
 use crate::index::events::{Event, Fact, Seen};
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep, Sweeps};
-use crate::index::{Result, Writer, meta};
+use crate::index::{ReadRows, Result, Writer, meta};
 use crate::sync::apply::disconnect::disconnect;
 use crate::sync::fetch::pool::ConnectionPool;
 use crate::sync::interrupt::{Flow, Interrupt};
@@ -127,7 +127,7 @@ pub fn log_caught_up(writer: &Writer, seen: Seen) -> Result<()> {
     }
     let fact = Fact::CaughtUp { height: tip.height, block: tip.hash };
     let mut step = writer.step();
-    step.tell(&Event { id: format!("caught_up:{}", tip.hash), fact, seen })?;
+    step.append(&Event { id: format!("caught_up:{}", tip.hash), fact, seen })?;
     meta::put_caught_up(&mut step, tip.hash);
     step.commit(true)
 }

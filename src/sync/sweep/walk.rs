@@ -8,7 +8,7 @@ use crate::index::events::Seen;
 use crate::index::keys::TxPosition;
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep};
 use crate::index::values::Record;
-use crate::index::{Result, Writer, meta};
+use crate::index::{ReadRows, Result, Writer, meta};
 use crate::stop::Stop;
 use crate::sync::apply::advance::{Advance, Found};
 use crate::sync::apply::batch::{Batch, Course, Tally};

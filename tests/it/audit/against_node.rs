@@ -8,9 +8,11 @@ use bitcoin::ScriptBuf;
 use coinhound::audit::AuditError;
 use coinhound::audit::node::{Comparison, Difference, Why, sample, unspent};
 use coinhound::chain::{Height, ScriptHash};
-use coinhound::index::keys::{CoinKey, TxPosition, outpoint_key, txid_key};
-use coinhound::index::values::{Coin, Record};
-use coinhound::index::{Family, View};
+use coinhound::index::keys::{CoinKey, TxPosition, TxidKey};
+use coinhound::index::raw::{Family, RawChanges, RawRows};
+use coinhound::index::rows::{IndexKey, IndexRow};
+use coinhound::index::values::{Coin, Record, Recorded};
+use coinhound::index::{ReadRows, View};
 use coinhound::trace::{Fate, Rule, RuleTaint, Taint};
 
 use crate::support::bitcoind::Bitcoind;
@@ -93,8 +95,7 @@ impl Indexed {
     }
 
     fn records(&self) -> Vec<(TxPosition, Record)> {
-        let rows = self.view().raw_range(Family::Records, &[], None).map(Result::unwrap);
-        rows.map(|(key, value)| (TxPosition::from_key(&key).unwrap(), Record::from_value(&value).unwrap())).collect()
+        self.view().range::<Record>(..).map(Result::unwrap).collect()
     }
 }
 
@@ -178,9 +179,9 @@ fn every_changed_coin_is_named() {
     }
 
     // A spend that is removed from the index, of any coin that the chain has spent.
-    let coins: Vec<_> = indexed.view().coins().map(Result::unwrap).collect();
+    let coins: Vec<_> = indexed.view().range::<Coin>(..).map(Result::unwrap).collect();
     let (spent, _) = coins.into_iter().find(|(key, _)| indexed.view().spender_of(key).unwrap().is_some()).unwrap();
-    let row = outpoint_key(&spent.outpoint);
+    let row = spent.outpoint.key();
     let spend = indexed.view().raw_get(Family::Spends, &row).unwrap().unwrap();
     let found = indexed.with_row(Family::Spends, &row, None, || (indexed.scripts(), indexed.coins()));
     for difference in [found.0.unwrap().unwrap(), found.1.unwrap().unwrap()] {
@@ -189,7 +190,7 @@ fn every_changed_coin_is_named() {
     // A spend that is made up.
     let mut late = spend;
     late[..4].copy_from_slice(&HEIGHT.to_be_bytes());
-    let made_up = indexed.with_row(Family::Spends, &outpoint_key(&key.outpoint), Some(&late), || indexed.scripts());
+    let made_up = indexed.with_row(Family::Spends, &key.outpoint.key(), Some(&late), || indexed.scripts());
     let made_up = made_up.unwrap().unwrap();
     assert!(matches!(&made_up, Difference::Spent { coin, by, .. } if *coin == key && by.height == HEIGHT), "{made_up}");
 }
@@ -291,7 +292,7 @@ fn a_needless_record_and_an_unrecorded_spend_are_named() {
         assert_eq!(found, expected);
     }
     assert_eq!(indexed.view().positions(record.txid()).unwrap(), []);
-    assert_eq!(indexed.view().raw_get(Family::Txids, &txid_key(record.txid(), at)).unwrap(), None);
+    assert!(!indexed.view().has::<Recorded>(&TxidKey { txid: record.txid(), at }).unwrap());
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, ScriptBuf, Txid};
+use coinhound::index::Writer;
 use coinhound::index::events::{Event, Fact, Place, Reason, Seen};
-use coinhound::index::{Family, Writer};
+use coinhound::index::raw::{Family, RawChanges, RawRows};
 use serde_json::{Value, json};
 
 use crate::support::files::copy_folder;
@@ -30,7 +31,7 @@ fn list() -> List {
 fn index() -> SweptIndex {
     let index = SweptIndex::fresh(&Branch::new(random::chain(1, 3).blocks()), &list());
     let mut step = index.writer().step();
-    for row in index.writer().raw_range(Family::Events, &[], None) {
+    for row in index.writer().raw_prefix(Family::Events, &[]) {
         step.raw_delete(Family::Events, &row.unwrap().0);
     }
     step.commit(true).unwrap();

@@ -11,6 +11,8 @@ use std::time::Duration;
 use bitcoin::{Block, BlockHash};
 use tempfile::TempDir;
 
+use coinhound::index::ReadRows;
+
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain_facts::ChainFacts;
 use crate::support::effort::is_long;

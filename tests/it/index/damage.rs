@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use coinhound::index::{Family, Writer};
+use coinhound::index::Writer;
+use coinhound::index::raw::{Family, RawChanges};
 
 use crate::support::bitcoind::Bitcoind;
 use crate::support::files::text;

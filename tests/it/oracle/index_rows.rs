@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut};
 use coinhound::chain::ScriptHash;
-use coinhound::index::Family;
-use coinhound::index::View;
 use coinhound::index::keys::TxPosition;
 use coinhound::index::meta::TraceParameters;
+use coinhound::index::raw::{Family, RawRows};
+use coinhound::index::rows::IndexKey;
+use coinhound::index::{ReadRows, View};
 use coinhound::sync::plan::wanted::Entries;
 use coinhound::trace::{Part, Rule, Segment};
 use coinhound::watchlist::Role;

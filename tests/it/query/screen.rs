@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use coinhound::chain::BlockId;
-use coinhound::index::Reader;
+use coinhound::index::{ReadRows, Reader};
 use coinhound::query::Snapshot;
 use coinhound::query::screen::{ChainLookup, NoLookup, ScreenRow, Screener, Verdict};
 use coinhound::sync::plan::wanted::WantedTrace;

@@ -6,8 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bitcoin::BlockHash;
 use coinhound::chain::BlockId;
-use coinhound::index::Family;
-use coinhound::index::RawRow;
+use coinhound::index::raw::{Family, RawRow, RawRows};
 use serde_json::Value;
 
 use crate::oracle::answers::assert_rows;
@@ -76,7 +75,7 @@ fn events(library: &Library) -> (Vec<Value>, BTreeSet<String>) {
         assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "a number is missing");
         serde_json::from_slice(&value).expect("an event is JSON")
     };
-    let all = library.snapshot.reader.raw_range(Family::Events, &[], None).map(read);
+    let all = library.snapshot.reader.raw_prefix(Family::Events, &[]).map(read);
     let (reorgs, others): (Vec<Value>, Vec<Value>) = all.partition(|event: &Value| event["kind"] == "reorg");
     (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
 }

@@ -9,7 +9,9 @@ use coinhound::index::digest::digest;
 use coinhound::index::entries::EntryRow;
 use coinhound::index::events::Seen;
 use coinhound::index::meta::Identity;
-use coinhound::index::{Family, View, Writer};
+use coinhound::index::raw::{Family, RawRows};
+use coinhound::index::rows::IndexRow;
+use coinhound::index::{View, Writer};
 use coinhound::sync::SyncError;
 use coinhound::sync::apply::batch::Tally;
 use coinhound::sync::apply::disconnect::disconnect;
@@ -154,8 +156,8 @@ impl SweptIndex {
         ];
         for (family, rows) in counts {
             assert_eq!(
-                self.writer().raw_count(family).expect("the index reads"),
-                rows as u64,
+                self.writer().raw_prefix(family, &[]).collect::<Result<Vec<_>, _>>().expect("the index reads").len(),
+                rows,
                 "{what}: {}",
                 family.name()
             );
@@ -172,7 +174,7 @@ pub fn rows(view: &View) -> RowMap {
         (("entries", script.0.to_vec()), plain.value())
     });
     let of = |family: Family| {
-        view.raw_range(family, &[], None).map(move |row| {
+        view.raw_prefix(family, &[]).map(move |row| {
             let (key, value) = row.expect("the index reads");
             ((family.name(), key.into_vec()), value.into_vec())
         })

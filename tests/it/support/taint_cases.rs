@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::{Block, OutPoint, ScriptBuf, TxOut};
+use coinhound::index::ReadRows;
 use coinhound::index::meta::TraceParameters;
 use coinhound::query::trace::{RuleAnswer, TracedCoinRow};
 use coinhound::sync::plan::wanted::WantedTrace;
