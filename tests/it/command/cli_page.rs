@@ -183,3 +183,24 @@ fn every_command_and_every_flag_is_in_the_page() {
     }
     assert_eq!(seen, PAGE.matches("\n## ").count() - 5, "a section a command, and five that all share");
 }
+
+#[test]
+fn every_key_of_the_example_file_is_in_the_page() {
+    let mut folder = "";
+    let mut seen = 0;
+    for line in include_str!("../../../config.example.toml").lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            folder = name;
+        } else if line == "# [[watchlist]]" {
+            folder = "";
+        }
+        let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
+        let is_key = |key: &&str| key.bytes().all(|letter| letter == b'_' || letter.is_ascii_lowercase());
+        if let Some(key) = key.filter(is_key) {
+            let full = if folder.is_empty() { key.to_owned() } else { format!("{folder}.{key}") };
+            assert!(section("Settings").contains(&format!("`{full}`")), "the page's settings lack {full}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "the example file has {seen} keys");
+}
