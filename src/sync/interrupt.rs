@@ -65,3 +65,26 @@ impl From<NodeError> for Halt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash;
+
+    use super::*;
+    use crate::chain::BlockId;
+
+    #[test]
+    fn a_stopped_call_and_a_block_off_the_chain_interrupt_and_other_errors_of_the_node_fail() {
+        let block = BlockId { height: 1, hash: BlockHash::all_zeros() };
+        let interrupts =
+            [(NodeError::Stopped, Interrupt::Stop, false), (NodeError::NotOnChain(block), Interrupt::ChainMoved, true)];
+        for (error, expected, resumes) in interrupts {
+            let halt = Halt::from(error);
+            assert!(matches!(halt, Halt::Interrupted(interrupt) if interrupt == expected), "{halt:?}");
+            assert_eq!(expected.resumes(), resumes);
+        }
+        let failed = Halt::from(NodeError::LaneCannotServe { lane: "rest", why: "it is closed".into() });
+        assert!(matches!(failed, Halt::Failed(SyncError::Node(_))), "{failed:?}");
+    }
+}

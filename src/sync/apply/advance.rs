@@ -24,8 +24,8 @@ use crate::sync::fetch::read::{BlockReader, ReadJob};
 use crate::sync::interrupt::{Flow, Interrupt};
 use crate::sync::plan::interest::Interest;
 
-/// What a sweep over blocks finds out while it goes up.
-pub struct Found {
+/// What a sweep over blocks keeps in memory from one block to the next.
+pub struct SweepState {
     /// The coins that are followed and unspent after the last block.
     pub live: LiveCoins,
     /// The scripts to match filters against; `None` where the sweep uses none. Those of coins that become followed are added.
@@ -37,16 +37,16 @@ pub struct Advance<'a> {
     /// Its changes.
     pub batch: Batch<'a>,
     reader: Arc<BlockReader>,
-    found: Found,
+    state: SweepState,
     /// The scripts added since some block was ruled out.
     since: FilterQuery,
     matcher: Matcher,
 }
 
 impl<'a> Advance<'a> {
-    /// Begins with the next batch of a sweep, whose blocks come from `reader`, and which has found so much before them.
-    pub fn new(batch: Batch<'a>, reader: Arc<BlockReader>, found: Found) -> Self {
-        Self { batch, reader, found, since: FilterQuery::since(0), matcher: Matcher::default() }
+    /// Begins with the next batch of a sweep, whose blocks come from `reader`; `state` is the sweep's before the first of them.
+    pub fn new(batch: Batch<'a>, reader: Arc<BlockReader>, state: SweepState) -> Self {
+        Self { batch, reader, state, since: FilterQuery::since(0), matcher: Matcher::default() }
     }
 
     /// Applies the next block.
@@ -74,7 +74,7 @@ impl<'a> Advance<'a> {
             self.apply_or_discard(&block, tally)?;
         }
         if read_ahead {
-            self.found.live.end_block();
+            self.state.live.end_block();
         }
         match &block.data {
             BlockData::Header => {}
@@ -90,14 +90,14 @@ impl<'a> Advance<'a> {
         Ok(())
     }
 
-    /// What the sweep has found.
-    pub fn into_found(self) -> Found {
-        self.found
+    /// The state of the sweep after the last block.
+    pub fn into_state(self) -> SweepState {
+        self.state
     }
 
     /// Whether a block that was ruled out concerns scripts that were added since.
     fn matters_by_now(&mut self, block: &FetchedBlock) -> bool {
-        let (BlockData::RuledOut(RuledOut { scripts, filter }), Some(known)) = (&block.data, &self.found.filters)
+        let (BlockData::RuledOut(RuledOut { scripts, filter }), Some(known)) = (&block.data, &self.state.filters)
         else {
             return false;
         };
@@ -109,7 +109,7 @@ impl<'a> Advance<'a> {
     }
 
     fn read_late(&self, block: &FetchedBlock) -> Flow<FetchedBlock> {
-        if let Some(filters) = &self.found.filters {
+        if let Some(filters) = &self.state.filters {
             filters.came_late();
         }
         self.reader.read(ReadJob { id: block.id, header: block.header, by_filter: true })
@@ -138,7 +138,7 @@ impl<'a> Advance<'a> {
         let mut pending: BTreeSet<u32> = known.keys().copied().collect();
         let mut candidates = block.block().map(|scanned| Candidates::new(block.id, block.header, scanned));
         if let Some(candidates) = &candidates {
-            pending.extend(candidates.indices(&self.found.live));
+            pending.extend(candidates.indices(&self.state.live));
             if !pending.is_empty() {
                 // Checked here, in chain order, so that the blocks before this one are applied.
                 candidates.check_spent_outputs()?;
@@ -172,9 +172,11 @@ impl<'a> Advance<'a> {
         let at = TxPosition { height: block.id.height, tx_index };
         let interest = self.interest();
         let flagged = |output: &TxOut| interest.is_flagged(&output.script_pubkey, at.height);
-        let live = |outpoint: &OutPoint| self.found.live.contains(outpoint);
-        let found = candidates.record(tx_index, flagged, live, &self.reader.pool, &self.batch.step)?;
-        let Some((txid, record)) = found else { return Ok(Vec::new()) };
+        let live = |outpoint: &OutPoint| self.state.live.contains(outpoint);
+        let Some((txid, record)) = candidates.record(tx_index, flagged, live, &self.reader.pool, &self.batch.step)?
+        else {
+            return Ok(Vec::new());
+        };
         let derived = self.derive_new(at, txid, &record)?;
         let place = place(block.id, &block.header, at, txid);
         records::insert_record(&mut self.batch, place, &record, &derived)?;
@@ -184,7 +186,7 @@ impl<'a> Advance<'a> {
     /// What a record comes to that the index doesn't have. A coin it spends that was followed is live still.
     fn derive_new(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
         let coin = |outpoint: &OutPoint| -> Result<Option<Coin>, IndexError> {
-            if !self.found.live.contains(outpoint) {
+            if !self.state.live.contains(outpoint) {
                 return Ok(None);
             }
             self.batch.coin_spent(outpoint, at.height)
@@ -200,14 +202,14 @@ impl<'a> Advance<'a> {
             return Ok(made);
         }
         for input in &record.transaction.input {
-            self.found.live.remove(&input.previous_output);
+            self.state.live.remove(&input.previous_output);
         }
         let interest = &self.reader.search.interest;
         for (outpoint, output) in followed_outputs(record, derived, interest.as_ref(), at.height) {
             // No record lies above the main sweep.
             if self.batch.is_main() || !self.batch.is_spent(outpoint, at.height)? {
-                made.push(self.found.live.insert(outpoint));
-                if let Some(filters) = &self.found.filters {
+                made.push(self.state.live.insert(outpoint));
+                if let Some(filters) = &self.state.filters {
                     filters.add(&output.script_pubkey);
                 }
             }

@@ -135,3 +135,34 @@ impl LiveCoins {
         *lock::write(&self.published.latest) = Arc::new(CoinEdition { version: self.version, coins });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outpoint(n: u32) -> OutPoint {
+        OutPoint { vout: n, ..OutPoint::null() }
+    }
+
+    #[test]
+    fn a_block_is_searched_for_every_coin_although_its_publication_is_stale() {
+        let mut live: LiveCoins = (0..4).map(outpoint).collect();
+        let published = Arc::clone(live.published());
+        let mut searched = Vec::new();
+        for height in 0..6 * u32::try_from(READ_AHEAD).unwrap() {
+            // A block is searched now, and applied after as many others as are read ahead.
+            searched.push(published.latest());
+            for n in 0..3 {
+                live.insert(outpoint(4 + 3 * height + n));
+            }
+            let applied = searched[searched.len().saturating_sub(READ_AHEAD)].as_ref();
+            let missed = live.missed_by(applied.version);
+            for coin in live.iter() {
+                let fingerprint = published.hasher.of(coin);
+                assert!(applied.coins.contains(fingerprint) || missed.contains(&fingerprint), "{coin} at {height}");
+            }
+            live.end_block();
+        }
+        assert!(published.latest().version > 2, "coins were published again while blocks were in flight");
+    }
+}

@@ -6,7 +6,7 @@ use crate::chain::Height;
 use crate::index::values::Coin;
 use crate::index::{ReadRows, Result, View};
 use crate::scan::is_left_out;
-use crate::sync::apply::advance::Found;
+use crate::sync::apply::advance::SweepState;
 use crate::sync::fetch::coins::LiveCoins;
 use crate::sync::fetch::filter_scripts::FilterScripts;
 use crate::sync::fetch::source::Filtering;
@@ -55,12 +55,12 @@ pub fn filter_scripts(
     Ok(Some(Arc::new(filters)))
 }
 
-/// Both.
+/// The state of a sweep before the block at height `next`.
 ///
 /// # Errors
 /// As all reads.
-pub fn found(view: &View, interest: &Interest, next: Height, filtering: Filtering) -> Result<Found> {
+pub fn state(view: &View, interest: &Interest, next: Height, filtering: Filtering) -> Result<SweepState> {
     let live = live_coins(view, next)?;
     let filters = filter_scripts(view, interest, &live, filtering)?;
-    Ok(Found { live, filters })
+    Ok(SweepState { live, filters })
 }

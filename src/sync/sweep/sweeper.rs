@@ -17,7 +17,7 @@ use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
 use crate::index::{ReadRows, Result, Writer};
 use crate::stop::Stop;
 use crate::sync::SyncError;
-use crate::sync::apply::advance::Found;
+use crate::sync::apply::advance::SweepState;
 use crate::sync::fetch::block::BlockOrder;
 use crate::sync::fetch::pool::ConnectionPool;
 use crate::sync::fetch::read::{BlockReader, Search};
@@ -45,8 +45,8 @@ pub struct Sweeper<'a> {
 struct Cached {
     /// Its scripts: the same until the lists change or another sweep joins it.
     interest: Arc<Interest>,
-    /// What it has found; `None` once something else changed the coins of the index.
-    found: Option<Found>,
+    /// Its state; `None` once something else has changed the coins of the index.
+    state: Option<SweepState>,
 }
 
 /// A stretch over blocks, before it begins.
@@ -86,8 +86,8 @@ impl<'a> Sweeper<'a> {
     /// As all reads.
     pub fn preload(&mut self) -> Result<()> {
         let sweeps = self.walk.writer.sweeps()?;
-        let (interest, found) = self.load(&sweeps, self.source().filtering(1))?;
-        self.cached = Some(Cached { interest, found: Some(found) });
+        let (interest, state) = self.load(&sweeps, self.source().filtering(1))?;
+        self.cached = Some(Cached { interest, state: Some(state) });
         Ok(())
     }
 
@@ -146,7 +146,7 @@ impl<'a> Sweeper<'a> {
         match next_task(&sweeps, goal.last()) {
             Some(Task::Main { last }) => self.main(&sweeps, last, run)?,
             Some(Task::Side { side, last }) => {
-                self.drop_found();
+                self.drop_state();
                 self.side(&sweeps, side, last, goal, run)?;
             }
             None => {
@@ -163,14 +163,14 @@ impl<'a> Sweeper<'a> {
     fn main(&mut self, sweeps: &Sweeps, last: Height, run: &mut SweepRun<'_>) -> Flow<()> {
         let next = sweeps.main();
         let filtering = self.source().filtering(last - next + 1);
-        let (interest, found) = self.load(sweeps, filtering)?;
+        let (interest, state) = self.load(sweeps, filtering)?;
         let planned = Planned { id: MAIN_SWEEP, heights: next..=last, blocks_from: None, filtering };
-        let stretch = self.stretch(planned, &interest, found)?;
+        let stretch = self.stretch(planned, &interest, state)?;
         let swept = self.walk.over_blocks(stretch, &|| self.interrupts.check_pause(), run);
         match swept {
-            Ok(found) => self.cached = Some(Cached { interest, found: Some(found) }),
+            Ok(state) => self.cached = Some(Cached { interest, state: Some(state) }),
             Err(halt) => {
-                self.cached = Some(Cached { interest, found: None });
+                self.cached = Some(Cached { interest, state: None });
                 return Err(halt);
             }
         }
@@ -199,15 +199,15 @@ impl<'a> Sweeper<'a> {
             return self.walk.over_records(RecordStretch { side, last, interest }, &check, run);
         }
         let filtering = self.source().filtering(last - side.next + 1);
-        let found = preload::found(self.walk.writer, &interest, side.next, filtering)?;
+        let state = preload::state(self.walk.writer, &interest, side.next, filtering)?;
         // The entries that it reads blocks for may join another sweep on the way: from here on its row says itself that it reads them.
         let planned = Planned { id: side.id, heights: side.next..=last, blocks_from, filtering };
-        let stretch = self.stretch(planned, &Arc::new(interest), found)?;
+        let stretch = self.stretch(planned, &Arc::new(interest), state)?;
         self.walk.over_blocks(stretch, &check, run)?;
         Ok(())
     }
 
-    fn stretch(&self, planned: Planned, interest: &Arc<Interest>, found: Found) -> Result<BlockStretch> {
+    fn stretch(&self, planned: Planned, interest: &Arc<Interest>, state: SweepState) -> Result<BlockStretch> {
         let Planned { id, heights, blocks_from, filtering } = planned;
         let previous = match heights.start().checked_sub(1) {
             Some(below) => self.walk.writer.known_header(below)?.block_hash(),
@@ -221,36 +221,36 @@ impl<'a> Sweeper<'a> {
         };
         let search = Search {
             interest: Arc::clone(interest),
-            coins: Arc::clone(found.live.published()),
+            coins: Arc::clone(state.live.published()),
             // Kept up to date also while they are not used, as they aren't for a few new blocks.
-            filters: found.filters.clone().filter(|_| filtering != Filtering::Off),
+            filters: state.filters.clone().filter(|_| filtering != Filtering::Off),
         };
         let reader = Arc::new(BlockReader { pool: Arc::clone(&self.pool), order, search });
-        Ok(BlockStretch { id, blocks_from, reader, found })
+        Ok(BlockStretch { id, blocks_from, reader, state })
     }
 
-    /// The scripts of the main sweep, and what it has found: as cached, as far as that still holds.
-    fn load(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, Found)> {
+    /// The scripts and the state of the main sweep: as cached, as far as that still holds.
+    fn load(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, SweepState)> {
         let writer = self.walk.writer;
-        let (interest, found) = match self.cached.take() {
-            Some(Cached { interest, found }) => (interest, found),
+        let (interest, state) = match self.cached.take() {
+            Some(Cached { interest, state }) => (interest, state),
             None => (Arc::new(Interest::load(writer, sweeps, MAIN_SWEEP)?), None),
         };
-        let (live, filters) = match found {
-            Some(Found { live, filters }) => (live, filters),
+        let (live, filters) = match state {
+            Some(SweepState { live, filters }) => (live, filters),
             None => (preload::live_coins(writer, sweeps.main())?, None),
         };
         let filters = match filters {
             Some(filters) => Some(filters),
             None => preload::filter_scripts(writer, &interest, &live, filtering)?,
         };
-        Ok((interest, Found { live, filters }))
+        Ok((interest, SweepState { live, filters }))
     }
 
-    /// Forgets what the main sweep has found: something else is about to change the coins of the index.
-    fn drop_found(&mut self) {
+    /// Forgets the state of the main sweep: something else is about to change the coins of the index.
+    fn drop_state(&mut self) {
         if let Some(cached) = &mut self.cached {
-            cached.found = None;
+            cached.state = None;
         }
     }
 
@@ -258,7 +258,7 @@ impl<'a> Sweeper<'a> {
         let Self { walk, pool, interrupts, cached } = self;
         let disconnecting = |fork: Height, blocks: u32| {
             if let Some(cached) = cached {
-                cached.found = None;
+                cached.state = None;
             }
             run.outcome.from = run.outcome.from.min(fork + 1);
             run.outcome.undone += u64::from(blocks);

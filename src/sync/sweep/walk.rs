@@ -10,7 +10,7 @@ use crate::index::sweeps::{MAIN_SWEEP, SideSweep};
 use crate::index::values::Record;
 use crate::index::{ReadRows, Result, Writer, meta};
 use crate::stop::Stop;
-use crate::sync::apply::advance::{Advance, Found};
+use crate::sync::apply::advance::{Advance, SweepState};
 use crate::sync::apply::batch::{Batch, Course, Tally};
 use crate::sync::apply::recompute::{Recompute, Recomputed};
 use crate::sync::fetch::block::FetchedBlock;
@@ -39,8 +39,8 @@ pub struct BlockStretch {
     pub blocks_from: Option<Height>,
     /// Reads its blocks.
     pub reader: Arc<BlockReader>,
-    /// What the sweep has found before them.
-    pub found: Found,
+    /// The sweep's state before them.
+    pub state: SweepState,
 }
 
 /// A stretch of a sweep below the main one over records.
@@ -129,7 +129,7 @@ impl Walk<'_> {
         Ok(self.writer.first_key::<Record>(TxPosition::first(next)..)?.map(|at| at.height))
     }
 
-    /// Goes over the blocks of a stretch; returns what the sweep has found then.
+    /// Goes over the blocks of a stretch; returns the sweep's state after them.
     ///
     /// # Errors
     /// What fails; what `check` interrupts with; a stop. Batches written before stay.
@@ -138,10 +138,10 @@ impl Walk<'_> {
         stretch: BlockStretch,
         check: &dyn Fn() -> Flow<()>,
         run: &mut SweepRun<'_>,
-    ) -> Flow<Found> {
-        let BlockStretch { id, blocks_from, reader, found } = stretch;
+    ) -> Flow<SweepState> {
+        let BlockStretch { id, blocks_from, reader, state } = stretch;
         let batch = self.batch(id, blocks_from, run.outcome.tally)?;
-        let mut advance = Advance::new(batch, Arc::clone(&reader), found);
+        let mut advance = Advance::new(batch, Arc::clone(&reader), state);
         run.observer.begin(*reader.order.heights.start(), *reader.order.heights.end(), &run.outcome.tally);
         let mut consume = |block: FetchedBlock| {
             check()?;
@@ -161,6 +161,6 @@ impl Walk<'_> {
         // That the index can't be written to outranks an interruption.
         written?;
         swept?;
-        Ok(advance.into_found())
+        Ok(advance.into_state())
     }
 }
