@@ -58,7 +58,7 @@ impl<V: Copy> ScriptMapBuilder<V> {
     }
 }
 
-/// A map from scripts to values; scripts are numbered by length, then by [`compare`].
+/// A map from scripts to values; scripts are numbered by length, then by `compare`.
 pub struct ScriptMap<V> {
     /// Keyed by the scripts' length.
     groups: BTreeMap<usize, LengthGroup>,
