@@ -33,7 +33,7 @@ pub(crate) use context::Context;
 /// Runs a command.
 ///
 /// # Errors
-/// The command's; its [`Error::exit`] is the exit code.
+/// The command's; its `Error::exit` is the exit code.
 pub fn run(cli: Cli) -> Result<Exit, Error> {
     // Files made from here on, RocksDB's included, are readable by this user only.
     #[cfg(unix)]

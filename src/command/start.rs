@@ -15,7 +15,7 @@ use crate::node::{Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
 use crate::stop::Stop;
 use crate::sync::apply::batch::Tally;
 use crate::sync::fetch::node_source::{FilterLane, NodeSource};
-use crate::sync::plan::change::{Change, Plan};
+use crate::sync::plan::change::{Change, ChangePlan};
 use crate::sync::plan::needs::Needs;
 use crate::sync::plan::open::open;
 use crate::sync::plan::wanted::{Lists, Wanted};
@@ -175,7 +175,7 @@ pub(super) fn nothing_to_scan_for() -> Error {
 }
 
 /// Logs what a change of lists or settings does to the index.
-pub(super) fn log_changes(plan: &Plan) {
+pub(super) fn log_changes(plan: &ChangePlan) {
     let new = plan.count(|change| *change == Change::New);
     let services = plan.count(|change| *change == Change::NewService);
     let lowered = plan.count(|change| matches!(change, Change::Lowered { .. }));

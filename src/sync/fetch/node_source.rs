@@ -6,7 +6,7 @@ use std::time::Duration;
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, TxOut, Txid};
 
-use super::source::{Connection, FilterAnswer, Filtering, Judge, Source, Spent};
+use super::source::{BlockSource, Connection, FilterAnswer, FilterJudge, Filtering, Spent};
 use crate::chain::{BlockId, Height};
 use crate::node::{Capabilities, FilterIndex, Filters, Lane, LaneChoice, Node, NodeError, Worker};
 use crate::scan::Matcher;
@@ -72,7 +72,7 @@ impl FilterLane {
     }
 }
 
-impl Source for NodeSource {
+impl BlockSource for NodeSource {
     fn connect(&self) -> Box<dyn Connection> {
         let (worker, whole) = (self.lane.worker(), self.lane.gives_spent_outputs_cheaply());
         Box::new(LaneConnection { worker, whole, filters: Arc::clone(&self.filters) })
@@ -130,7 +130,7 @@ impl Connection for LaneConnection {
         &mut self,
         previous: BlockHash,
         blocks: &[BlockId],
-        judge: &Judge<'_>,
+        judge: &FilterJudge<'_>,
     ) -> Result<Vec<Option<FilterAnswer>>, NodeError> {
         let look = |matcher: &mut Matcher, id, filter: &[u8]| FilterAnswer::by(judge, matcher, id, filter);
         match self.filters.open() {

@@ -23,7 +23,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::block::{BlockOrder, FetchedBlock};
 use super::headers::HeaderWalk;
 use super::read::{BlockReader, ReadJob};
-use super::source::Source;
+use super::source::BlockSource;
 use super::window::{READ_AHEAD, Slot, Window};
 use crate::stop::Stop;
 use crate::sync::SyncError;
@@ -72,7 +72,7 @@ pub fn run(
 /// Unless disarmed, ends the readers' calls and waits when it is dropped, also by a panic: else they would wait for a node that may be
 /// gone, and the thread that joins them would wait with them.
 struct GiveUp<'a> {
-    source: &'a dyn Source,
+    source: &'a dyn BlockSource,
     armed: bool,
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::source::{Connection, Source};
+use super::source::{BlockSource, Connection};
 use crate::lock::lock;
 
 /// Block buffers kept for reuse.
@@ -12,7 +12,7 @@ const SPARE_BUFFERS: usize = 16;
 
 /// Connections to one source.
 pub struct ConnectionPool {
-    source: Arc<dyn Source>,
+    source: Arc<dyn BlockSource>,
     idle: Mutex<Vec<Box<dyn Connection>>>,
     /// Buffers of blocks that were applied: allocating several MB for each block costs a tenth of the run time.
     buffers: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
@@ -20,12 +20,12 @@ pub struct ConnectionPool {
 
 impl ConnectionPool {
     /// No connection is made before one is needed.
-    pub fn new(source: Arc<dyn Source>) -> Self {
+    pub fn new(source: Arc<dyn BlockSource>) -> Self {
         Self { source, idle: Mutex::default(), buffers: bounded(SPARE_BUFFERS) }
     }
 
     /// The source itself.
-    pub fn source(&self) -> &dyn Source {
+    pub fn source(&self) -> &dyn BlockSource {
         self.source.as_ref()
     }
 

@@ -11,7 +11,7 @@ use crate::node::NodeError;
 use crate::scan::Matcher;
 
 /// Something that serves blocks over any number of connections.
-pub trait Source: Send + Sync {
+pub trait BlockSource: Send + Sync {
     /// A connection of its own, for one thread at a time.
     fn connect(&self) -> Box<dyn Connection>;
 
@@ -69,7 +69,7 @@ impl Spent {
 }
 
 /// Says whether a block may matter, from its filter.
-pub type Judge<'a> = dyn Fn(&mut Matcher, BlockId, &[u8]) -> bool + Send + Sync + 'a;
+pub type FilterJudge<'a> = dyn Fn(&mut Matcher, BlockId, &[u8]) -> bool + Send + Sync + 'a;
 
 /// What the filter of a block says. The filter is proven to be the chain's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub enum FilterAnswer {
 
 impl FilterAnswer {
     /// Asks `judge` about one block.
-    pub fn by(judge: &Judge<'_>, matcher: &mut Matcher, block: BlockId, filter: &[u8]) -> Self {
+    pub fn by(judge: &FilterJudge<'_>, matcher: &mut Matcher, block: BlockId, filter: &[u8]) -> Self {
         if judge(matcher, block, filter) { Self::MayMatter } else { Self::RuledOut(filter.to_vec()) }
     }
 }
@@ -102,7 +102,7 @@ pub trait Connection: Send {
         &mut self,
         _previous: BlockHash,
         blocks: &[BlockId],
-        _judge: &Judge<'_>,
+        _judge: &FilterJudge<'_>,
     ) -> Result<Vec<Option<FilterAnswer>>, NodeError> {
         Ok(blocks.iter().map(|_| None).collect())
     }

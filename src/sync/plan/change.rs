@@ -56,9 +56,20 @@ pub struct Changed {
     delete: bool,
 }
 
+impl Changed {
+    /// The height from which a sweep has to search for the entry, if it has to.
+    fn searched_from(&self) -> Option<Height> {
+        match self.what {
+            Change::New => Some(self.entry.from),
+            Change::Lowered { .. } => Some(self.entry.lowered.map_or(self.entry.from, |lowered| lowered.from)),
+            _ => None,
+        }
+    }
+}
+
 /// What changes in the index.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ChangePlan {
     /// The entries that change, by script hash.
     pub changed: Vec<Changed>,
     /// The parameters from now on.
@@ -73,7 +84,7 @@ pub struct Plan {
     id: u32,
 }
 
-impl Plan {
+impl ChangePlan {
     /// How many entries change in some way.
     pub fn count(&self, is: impl Fn(&Change) -> bool) -> usize {
         self.changed.iter().filter(|changed| is(&changed.what)).count()
@@ -81,12 +92,7 @@ impl Plan {
 
     /// The height of the first block that new entries need. Which blocks coins need that become followed shows only in the sweep.
     pub fn first_block(&self) -> Option<Height> {
-        let of_entry = |changed: &Changed| match changed.what {
-            Change::New => Some(changed.entry.from),
-            Change::Lowered { .. } => Some(changed.entry.lowered.map_or(changed.entry.from, |lowered| lowered.from)),
-            _ => None,
-        };
-        self.changed.iter().filter_map(of_entry).min()
+        self.changed.iter().filter_map(Changed::searched_from).min()
     }
 
     /// Whether there is nothing to write.
@@ -145,7 +151,7 @@ pub fn row(entry: &Entry) -> EntryRow {
 ///
 /// # Errors
 /// [`SyncError::ListShrank`], [`SyncError::Narrower`]; as all reads.
-pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
+pub fn plan(view: &View, wanted: &Wanted) -> Result<ChangePlan, SyncError> {
     let known = meta::trace(view)?;
     let parameters = wanted.trace.over(&known);
     if let Some(what) = narrower(&known, &parameters).filter(|_| !wanted.accept_shrink) {
@@ -167,7 +173,7 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<Plan, SyncError> {
         planner.recompute(first.height);
     }
     let id = planner.sweeps.fresh();
-    Ok(Plan { changed: planner.changed, parameters, parameters_changed, taken, start: planner.start, id })
+    Ok(ChangePlan { changed: planner.changed, parameters, parameters_changed, taken, start: planner.start, id })
 }
 
 /// In which ways new parameters are tighter than before, in words.
@@ -180,11 +186,19 @@ fn narrower(old: &TraceParameters, new: &TraceParameters) -> Option<String> {
     if new.min_taint_sat > old.min_taint_sat {
         words.push(format!("min-taint {} instead of {}", new.min_taint_sat, old.min_taint_sat));
     }
-    let limit = |hops: Option<u32>| hops.map_or("no limit".to_owned(), |hops| hops.to_string());
     if new.max_hops.unwrap_or(u32::MAX) < old.max_hops.unwrap_or(u32::MAX) {
-        words.push(format!("max-hops {} instead of {}", limit(new.max_hops), limit(old.max_hops)));
+        words.push(format!("max-hops {} instead of {}", hops_text(new.max_hops), hops_text(old.max_hops)));
     }
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn hops_text(hops: Option<u32>) -> String {
+    hops.map_or("no limit".to_owned(), |hops| hops.to_string())
+}
+
+/// Whether a flagged label gives no height.
+fn lacks_height(labels: &[Label]) -> bool {
+    labels.iter().any(|label| label.role == Role::Flagged && label.from.is_none())
 }
 
 struct Planner<'a> {
@@ -258,20 +272,18 @@ impl Planner<'_> {
         let wish = known.lowered.map_or(known.from, |lowered| lowered.from);
         // A label without a height is new where every label had one before, and gets the height of new entries. Where there was one
         // before, it keeps the height that it was taken in with.
-        let without = |labels: &[Label]| labels.iter().any(|label| label.role == Role::Flagged && label.from.is_none());
-        let newly = without(&entry.labels) && !without(&known.labels);
+        let newly = lacks_height(&entry.labels) && !lacks_height(&known.labels);
         let asked = if newly { entry.from.min(wish) } else { entry.from_with(wish) };
         let mut now = EntryRow { labels: entry.labels.clone(), ..known.clone() };
-        let says = |role| entry.is(role);
-        let lost = (known.flagged && !says(Role::Flagged)) || (known.service && !says(Role::Service));
+        let (flagged, service) = (entry.is(Role::Flagged), entry.is(Role::Service));
+        let lost = (known.flagged && !flagged) || (known.service && !service);
         if lost && !self.forget {
-            let of_lost = |label: &&Label| !says(label.role);
-            now.labels.extend(known.labels.iter().filter(of_lost).cloned());
+            now.labels.extend(known.labels.iter().filter(|label| !entry.is(label.role)).cloned());
             now.labels.sort_unstable();
             now.labels.dedup();
         }
-        now.flagged = says(Role::Flagged) || (known.flagged && !self.forget);
-        now.service = says(Role::Service) || (known.service && !self.forget);
+        now.flagged = flagged || (known.flagged && !self.forget);
+        now.service = service || (known.service && !self.forget);
         let mut what = (now.labels != known.labels).then_some(Change::Relabelled);
         if lost {
             what = Some(Change::Kept);

@@ -47,10 +47,9 @@ impl Needs {
 
     /// Adds those of a script that is flagged from a height on, as far as they lie at height `first` and above.
     pub(super) fn add(&mut self, from: Height, first: Height) {
-        let least = |known: Option<Height>| known.into_iter().chain([first]).min();
-        self.blocks_from = least(self.blocks_from);
+        self.blocks_from = self.blocks_from.into_iter().chain([first]).min();
         if from > 0 {
-            self.spent_from = least(self.spent_from);
+            self.spent_from = self.spent_from.into_iter().chain([first]).min();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::change::{self, Plan, row};
+use super::change::{self, ChangePlan, row};
 use super::wanted::{Lists, Wanted};
 use crate::index::entries::EntryRow;
 use crate::index::folder::{FolderState, folder_state};
@@ -19,7 +19,7 @@ const PART_BYTES: usize = 8 << 20;
 ///
 /// # Errors
 /// [`IndexError::OtherChain`]; what [`change::plan`] refuses; what is wrong with the index.
-pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer, Option<Plan>), SyncError> {
+pub fn open(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<(Writer, Option<ChangePlan>), SyncError> {
     if folder_state(path)? == FolderState::Absent {
         let writer = Writer::create(path, identity, |writer| {
             let mut step = writer.step();

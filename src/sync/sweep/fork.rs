@@ -49,24 +49,25 @@ fn theirs(pool: &ConnectionPool, height: Height) -> Flow<Option<Header>> {
     Ok(headers.first().copied())
 }
 
+/// Whether both chains have the same block at a height.
+fn is_shared(view: &View, pool: &ConnectionPool, height: Height) -> Flow<bool> {
+    Ok(theirs(pool, height)? == Some(view.known_header(height)?))
+}
+
 /// Height of the last block that both chains have. If they share a block they share all below it: so steps double going down, and
 /// halve going up again.
 fn fork_height(view: &View, pool: &ConnectionPool, tip: BlockId) -> Flow<Height> {
-    let common = |height: Height| -> Flow<bool> {
-        let hash = |header: Header| header.block_hash();
-        Ok(theirs(pool, height)?.map(hash) == Some(hash(view.known_header(height)?)))
-    };
     let (mut differs, mut step) = (tip.height, 1);
     let mut shared = loop {
         let height = differs.saturating_sub(step);
-        if height == 0 || common(height)? {
+        if height == 0 || is_shared(view, pool, height)? {
             break height;
         }
         (differs, step) = (height, step.saturating_mul(2));
     };
     while differs - shared > 1 {
         let middle = shared + (differs - shared) / 2;
-        *(if common(middle)? { &mut shared } else { &mut differs }) = middle;
+        *(if is_shared(view, pool, middle)? { &mut shared } else { &mut differs }) = middle;
     }
     Ok(shared)
 }

@@ -4,6 +4,6 @@ pub mod fork;
 pub mod preload;
 pub mod retrace;
 pub mod run;
+pub mod stretch;
 pub mod sweeper;
 pub mod tip;
-pub mod walk;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::run::{Observer, Outcome, Pace, SweepRun};
+use super::stretch::{RecordStretch, SweepSetup};
 use super::tip;
-use super::walk::{RecordStretch, Walk};
 use crate::chain::Height;
 use crate::index::derive;
 use crate::index::events::Seen;
@@ -43,7 +43,7 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
     }
     let start = Instant::now();
     let mut run = SweepRun::begin(writer, observer)?;
-    match sweep_records(&Walk { writer, pace, stop, seen: Seen::Sweep }, &mut run) {
+    match sweep_records(&SweepSetup { writer, pace, stop, seen: Seen::Sweep }, &mut run) {
         Ok(()) => {}
         Err(Halt::Failed(error)) => return Err(error),
         Err(Halt::Interrupted(interrupt)) => run.outcome.stopped = interrupt == Interrupt::Stop,
@@ -55,16 +55,16 @@ pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Obse
 }
 
 /// Runs the sweeps below the main one over the records of the index, as far as they suffice; asks no node.
-fn sweep_records(walk: &Walk<'_>, run: &mut SweepRun<'_>) -> Flow<()> {
+fn sweep_records(setup: &SweepSetup<'_>, run: &mut SweepRun<'_>) -> Flow<()> {
     loop {
-        let (sweeps, _) = tip::join(walk.writer)?;
+        let (sweeps, _) = tip::join(setup.writer)?;
         let tip = sweeps.main().checked_sub(1);
         let Some(Task::Side { side, last }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { return Ok(()) };
-        let interest = Interest::load(walk.writer, &sweeps, side.id)?;
+        let interest = Interest::load(setup.writer, &sweeps, side.id)?;
         if interest.blocks_from(side.blocks_from).is_some_and(|from| from <= side.next) {
             return Ok(());
         }
-        walk.over_records(RecordStretch { side, last, interest }, &|| Ok(()), run)?;
+        setup.over_records(RecordStretch { side, last, interest }, &|| Ok(()), run)?;
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::preload;
 use super::run::{Interrupts, Observer, Outcome, Pace, SweepRun};
+use super::stretch::{BlockStretch, RecordStretch, SweepSetup};
 use super::tip::{self, Goal};
-use super::walk::{BlockStretch, RecordStretch, Walk};
 use crate::chain::Height;
 use crate::index::events::Seen;
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
@@ -21,7 +21,7 @@ use crate::sync::apply::advance::SweepState;
 use crate::sync::fetch::block::BlockOrder;
 use crate::sync::fetch::pool::ConnectionPool;
 use crate::sync::fetch::read::{BlockReader, Search};
-use crate::sync::fetch::source::{Filtering, Source};
+use crate::sync::fetch::source::{BlockSource, Filtering};
 use crate::sync::interrupt::{Flow, Halt, Interrupt};
 use crate::sync::plan::interest::Interest;
 use crate::sync::plan::schedule::{Task, next_task};
@@ -35,7 +35,7 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// All sweeps of one index.
 pub struct Sweeper<'a> {
-    walk: Walk<'a>,
+    setup: SweepSetup<'a>,
     pool: Arc<ConnectionPool>,
     interrupts: Interrupts,
     cached: Option<Cached>,
@@ -60,9 +60,9 @@ struct Planned {
 
 impl<'a> Sweeper<'a> {
     /// Resumes where the index is.
-    pub fn new(writer: &'a Writer, source: Arc<dyn Source>, pace: Pace, stop: &'a Stop) -> Self {
-        let walk = Walk { writer, pace, stop, seen: Seen::Sweep };
-        Self { walk, pool: Arc::new(ConnectionPool::new(source)), interrupts: Interrupts::default(), cached: None }
+    pub fn new(writer: &'a Writer, source: Arc<dyn BlockSource>, pace: Pace, stop: &'a Stop) -> Self {
+        let setup = SweepSetup { writer, pace, stop, seen: Seen::Sweep };
+        Self { setup, pool: Arc::new(ConnectionPool::new(source)), interrupts: Interrupts::default(), cached: None }
     }
 
     /// Lets other threads interrupt a run.
@@ -72,7 +72,7 @@ impl<'a> Sweeper<'a> {
 
     /// From now on the blocks of the main sweep are new ones: its events say so, and every batch waits for the disk.
     pub fn at_tip(&mut self) {
-        self.walk.seen = Seen::Tip;
+        self.setup.seen = Seen::Tip;
     }
 
     /// Forgets what was loaded: entries or parameters have changed.
@@ -85,7 +85,7 @@ impl<'a> Sweeper<'a> {
     /// # Errors
     /// As all reads.
     pub fn preload(&mut self) -> Result<()> {
-        let sweeps = self.walk.writer.sweeps()?;
+        let sweeps = self.setup.writer.sweeps()?;
         let (interest, state) = self.load(&sweeps, self.source().filtering(1))?;
         self.cached = Some(Cached { interest, state: Some(state) });
         Ok(())
@@ -98,7 +98,7 @@ impl<'a> Sweeper<'a> {
     /// [`SyncError`]; batches written before stay. A stop is no error.
     pub fn run(&mut self, to: Option<Height>, observer: &mut dyn Observer) -> Result<Outcome, SyncError> {
         let start = Instant::now();
-        let writer = self.walk.writer;
+        let writer = self.setup.writer;
         let mut run = SweepRun::begin(writer, observer)?;
         let (mut moves, mut stood) = (0, writer.sweeps()?);
         loop {
@@ -119,7 +119,7 @@ impl<'a> Sweeper<'a> {
                     tracing::info!(
                         "the node's active chain changed while it was being read: starting again from the fork"
                     );
-                    run.outcome.stopped = self.walk.stop.wait(MOVED_WAIT * moves);
+                    run.outcome.stopped = self.setup.stop.wait(MOVED_WAIT * moves);
                 }
             }
             if run.outcome.stopped {
@@ -136,7 +136,7 @@ impl<'a> Sweeper<'a> {
             tip.store(false, Ordering::SeqCst);
         }
         self.follow_reorg(run)?;
-        let writer = self.walk.writer;
+        let writer = self.setup.writer;
         let goal = Goal { to, node: self.source().height()? };
         let (sweeps, grew) = tip::join(writer)?;
         if grew {
@@ -151,7 +151,7 @@ impl<'a> Sweeper<'a> {
             }
             None => {
                 if to.is_none() {
-                    tip::log_caught_up(writer, self.walk.seen)?;
+                    tip::log_caught_up(writer, self.setup.seen)?;
                 }
                 return Ok(ControlFlow::Break(()));
             }
@@ -166,7 +166,7 @@ impl<'a> Sweeper<'a> {
         let (interest, state) = self.load(sweeps, filtering)?;
         let planned = Planned { id: MAIN_SWEEP, heights: next..=last, blocks_from: None, filtering };
         let stretch = self.stretch(planned, &interest, state)?;
-        let swept = self.walk.over_blocks(stretch, &|| self.interrupts.check_pause(), run);
+        let swept = self.setup.over_blocks(stretch, &|| self.interrupts.check_pause(), run);
         match swept {
             Ok(state) => self.cached = Some(Cached { interest, state: Some(state) }),
             Err(halt) => {
@@ -192,25 +192,25 @@ impl<'a> Sweeper<'a> {
             };
             if is_new { Err(Interrupt::NewBlock.into()) } else { Ok(()) }
         };
-        let interest = Interest::load(self.walk.writer, sweeps, side.id)?;
+        let interest = Interest::load(self.setup.writer, sweeps, side.id)?;
         let blocks_from = interest.blocks_from(side.blocks_from);
         if blocks_from.is_none_or(|from| from > side.next) {
             // Where it comes to need blocks its row says so, and the next stretch begins there.
-            return self.walk.over_records(RecordStretch { side, last, interest }, &check, run);
+            return self.setup.over_records(RecordStretch { side, last, interest }, &check, run);
         }
         let filtering = self.source().filtering(last - side.next + 1);
-        let state = preload::state(self.walk.writer, &interest, side.next, filtering)?;
+        let state = preload::state(self.setup.writer, &interest, side.next, filtering)?;
         // The entries that it reads blocks for may join another sweep on the way: from here on its row says itself that it reads them.
         let planned = Planned { id: side.id, heights: side.next..=last, blocks_from, filtering };
         let stretch = self.stretch(planned, &Arc::new(interest), state)?;
-        self.walk.over_blocks(stretch, &check, run)?;
+        self.setup.over_blocks(stretch, &check, run)?;
         Ok(())
     }
 
     fn stretch(&self, planned: Planned, interest: &Arc<Interest>, state: SweepState) -> Result<BlockStretch> {
         let Planned { id, heights, blocks_from, filtering } = planned;
         let previous = match heights.start().checked_sub(1) {
-            Some(below) => self.walk.writer.known_header(below)?.block_hash(),
+            Some(below) => self.setup.writer.known_header(below)?.block_hash(),
             None => bitcoin::hashes::Hash::all_zeros(),
         };
         let order = BlockOrder {
@@ -231,7 +231,7 @@ impl<'a> Sweeper<'a> {
 
     /// The scripts and the state of the main sweep: as cached, as far as that still holds.
     fn load(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, SweepState)> {
-        let writer = self.walk.writer;
+        let writer = self.setup.writer;
         let (interest, state) = match self.cached.take() {
             Some(Cached { interest, state }) => (interest, state),
             None => (Arc::new(Interest::load(writer, sweeps, MAIN_SWEEP)?), None),
@@ -255,7 +255,7 @@ impl<'a> Sweeper<'a> {
     }
 
     fn follow_reorg(&mut self, run: &mut SweepRun<'_>) -> Flow<()> {
-        let Self { walk, pool, interrupts, cached } = self;
+        let Self { setup, pool, interrupts, cached } = self;
         let disconnecting = |fork: Height, blocks: u32| {
             if let Some(cached) = cached {
                 cached.state = None;
@@ -263,10 +263,10 @@ impl<'a> Sweeper<'a> {
             run.outcome.from = run.outcome.from.min(fork + 1);
             run.outcome.undone += u64::from(blocks);
         };
-        tip::follow_reorg(walk, pool, || interrupts.check_pause(), disconnecting)
+        tip::follow_reorg(setup, pool, || interrupts.check_pause(), disconnecting)
     }
 
-    fn source(&self) -> &dyn Source {
+    fn source(&self) -> &dyn BlockSource {
         self.pool.source()
     }
 }

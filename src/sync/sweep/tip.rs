@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::fork::{self, Standing};
-use super::walk::Walk;
+use super::stretch::SweepSetup;
 use crate::chain::Height;
 use crate::index::events::{Event, Fact, Seen};
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep, Sweeps};
@@ -38,14 +38,14 @@ impl Goal {
 /// # Errors
 /// What node and index report; a stop; what `check` interrupts with.
 pub fn follow_reorg(
-    walk: &Walk<'_>,
+    setup: &SweepSetup<'_>,
     pool: &ConnectionPool,
     check: impl Fn() -> Flow<()>,
     mut disconnecting: impl FnMut(Height, u32),
 ) -> Flow<()> {
     let mut warned = false;
-    while let Some(tip) = walk.writer.tip()? {
-        match fork::standing(walk.writer, pool, tip)? {
+    while let Some(tip) = setup.writer.tip()? {
+        match fork::standing(setup.writer, pool, tip)? {
             Standing::Ahead => return Ok(()),
             Standing::Left { fork } => {
                 let blocks = tip.height - fork;
@@ -53,7 +53,7 @@ pub fn follow_reorg(
                     "reorg: block {tip} is no longer in the active chain; disconnecting {blocks} blocks, back to height {fork}"
                 );
                 disconnecting(fork, blocks);
-                disconnect(walk.writer, tip, fork, walk.seen)?;
+                disconnect(setup.writer, tip, fork, setup.seen)?;
             }
             Standing::Behind => {
                 if !warned {
@@ -63,7 +63,7 @@ pub fn follow_reorg(
                     );
                     warned = true;
                 }
-                if walk.stop.wait(BEHIND_WAIT) {
+                if setup.stop.wait(BEHIND_WAIT) {
                     return Err(Interrupt::Stop.into());
                 }
                 check()?;

@@ -11,7 +11,7 @@ use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::scan::Matcher;
 use coinhound::stop::Stop;
-use coinhound::sync::fetch::source::{Connection, FilterAnswer, Filtering, Judge, Source, Spent};
+use coinhound::sync::fetch::source::{BlockSource, Connection, FilterAnswer, FilterJudge, Filtering, Spent};
 
 use crate::support::chain::outputs;
 
@@ -219,7 +219,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A handle to the source of a test.
 pub struct SharedSource(pub Arc<MemorySource>);
 
-impl Source for SharedSource {
+impl BlockSource for SharedSource {
     fn connect(&self) -> Box<dyn Connection> {
         Box::new(Self(Arc::clone(&self.0)))
     }
@@ -268,7 +268,7 @@ impl Connection for SharedSource {
         &mut self,
         _previous: BlockHash,
         blocks: &[BlockId],
-        judge: &Judge<'_>,
+        judge: &FilterJudge<'_>,
     ) -> Result<Vec<Option<FilterAnswer>>, NodeError> {
         let salt = self.0.calls();
         let find = |active: &Branch| {

@@ -20,7 +20,7 @@ use crate::sync::interrupt::{Flow, Interrupt};
 use crate::sync::plan::interest::Interest;
 
 /// What all stretches of a run share.
-pub struct Walk<'a> {
+pub struct SweepSetup<'a> {
     /// The index.
     pub writer: &'a Writer,
     /// How much is done at once.
@@ -53,7 +53,7 @@ pub struct RecordStretch {
     pub interest: Interest,
 }
 
-impl Walk<'_> {
+impl SweepSetup<'_> {
     fn batch(&self, id: u32, blocks_from: Option<Height>, tally: Tally) -> Result<Batch<'_>> {
         let main = id == MAIN_SWEEP;
         let course = Course {
