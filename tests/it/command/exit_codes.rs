@@ -41,7 +41,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
     check(
         &small.program,
         &[
-            // Borne.
+            // Answered, and the coverage supports the answer.
             (&["backfill"], 0, "nothing to do"),
             (&["check"], 0, "ready"),
             (&["status"], 0, "1 flagged, 1 service"),
@@ -57,7 +57,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
             (&["digest"], 0, "after block 200"),
             (&["balance", PAYER, "--at", "100"], 0, "50.00000000"),
             (&["balance", PAYER, "--at", "2009-01-12"], 0, "50.00000000"),
-            // Not borne: nothing is known of what is no flagged entry, or above the tip.
+            // Answered, but unsupported: the target isn't a flagged entry, or the height is above the tip.
             (&["balance", UNLISTED], 3, "it is on no list"),
             (&["history", UNLISTED], 3, "0 rows"),
             (&["coins", UNLISTED], 3, "unknown"),
@@ -149,7 +149,7 @@ fn without_an_index_every_question_fails_with_advice() {
 }
 
 #[test]
-fn a_balance_without_the_history_before_from_is_answered_but_not_borne() {
+fn a_balance_without_the_history_before_from_is_unsupported() {
     let small = SmallIndex::with_options(200, ",from=100");
     small.backfill();
     for (command, code) in [("balance", 3), ("coins", 3), ("history", 0)] {
@@ -211,7 +211,7 @@ fn a_closed_pipe_is_no_failure() {
 }
 
 #[test]
-fn a_backfill_stopped_early_is_not_borne_and_says_how_to_go_on() {
+fn a_backfill_stopped_early_exits_with_3_and_says_how_to_resume() {
     let mut small = SmallIndex::without_index(20);
     small.node.stop();
     let out = |small: &SmallIndex| {

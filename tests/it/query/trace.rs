@@ -1,4 +1,4 @@
-//! `trace` is the naive tracer's answer: coins, taint, hops, states and sums, for every rule, on random chains, lists and gates.
+//! `trace` answers like the taint oracle: coins, taint, hops, states and sums, for every rule, on random chains, lists and gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ fn ask(snapshot: &Snapshot, target: &str, ask: &trace::TraceOptions, at: u32) ->
 }
 
 #[test]
-fn every_trace_is_the_naive_tracers() {
+fn every_trace_equals_the_oracles() {
     each(40, |case| {
         let snapshot = Library::open(case.index.writer().path()).snapshot;
         for _ in 0..8 {
@@ -57,7 +57,7 @@ fn every_trace_is_the_naive_tracers() {
 }
 
 #[test]
-fn tx_tells_the_taint_of_each_input_and_output() {
+fn tx_has_the_taint_of_each_input_and_output() {
     each(41, |case| {
         let snapshot = Library::open(case.index.writer().path()).snapshot;
         let ask = |rule| Question {
@@ -99,6 +99,6 @@ fn tx_tells_the_taint_of_each_input_and_output() {
                 assert!(!rules.is_empty() || answer.outputs.iter().all(|output| output.taint_sat.is_none()));
             }
         }
-        assert_eq!(seen, moved, "{}: each tainted coin that was spent is some input", case.name);
+        assert_eq!(seen, moved, "{}: some spent tainted coins are no inputs", case.name);
     });
 }

@@ -18,7 +18,7 @@ const BLOCKS: [(&str, &[u8]); 4] = [
     ("testnet3 1414221", include_bytes!("../../data/blocks/testnet3-1414221.bin")),
 ];
 
-/// A block as rust-bitcoin reads it, and which transactions hold each output script.
+/// A block as rust-bitcoin reads it, and the transactions that pay each script.
 struct Real {
     name: &'static str,
     raw: &'static [u8],
@@ -62,7 +62,7 @@ impl Real {
 
 #[test]
 fn the_blocks_are_what_the_readme_says() {
-    // Transactions, inputs but the coinbase's, spends of outputs of the same block, OP_RETURNs.
+    // Transactions, inputs without the coinbase's, spends of outputs of the same block, OP_RETURNs.
     let expected =
         [(420, Some(20_817), None, None), (2_500, None, None, None), (4_864, None, Some(4_036), Some(3_971))];
     for (real, (transactions, inputs, within, data)) in Real::all().into_iter().zip(expected) {
@@ -79,13 +79,13 @@ fn the_blocks_are_what_the_readme_says() {
 }
 
 #[test]
-fn a_listed_script_is_found_in_every_transaction_that_pays_it_and_in_no_other() {
+fn listed_scripts_are_found_in_the_transactions_that_pay_them_alone() {
     for real in Real::all() {
         let scripts: Vec<&ScriptBuf> = real.by_script.keys().collect();
         let all = real.scan_for(scripts.iter().map(|script| script.as_script()));
         assert_eq!(all.transactions(), real.block.txdata.len(), "{}", real.name);
         let everything: Vec<u32> = (0..).take(real.block.txdata.len()).collect();
-        assert_eq!(all.candidates(), everything, "{}: each transaction pays somebody", real.name);
+        assert_eq!(all.candidates(), everything, "{}: a transaction without outputs", real.name);
         // Parts of the list: every second script, every third, …
         for step in [2, 3, 7, 50] {
             let part: Vec<&Script> = scripts.iter().step_by(step).map(|script| script.as_script()).collect();
@@ -102,7 +102,7 @@ fn a_script_listed_alone_is_found_alone() {
         let scripts: Vec<&ScriptBuf> = real.by_script.keys().collect();
         let by = |key: fn(&ScriptBuf) -> usize| scripts.iter().copied().max_by_key(|script| key(script));
         let most = scripts.iter().copied().max_by_key(|script| real.by_script[*script].len());
-        // The longest, the most frequent, OP_RETURNs, what has no address, the first and the last; the rest spread evenly.
+        // The longest, an OP_RETURN, the most frequent, the first, the last, scripts without an address; the rest spread evenly.
         let odd = [by(|script| script.len()), by(|script| usize::from(script.is_op_return())), most];
         let odd = odd.into_iter().flatten().chain([scripts[0], scripts[scripts.len() - 1]]);
         let nameless = |script: &&ScriptBuf| {
@@ -140,7 +140,7 @@ fn an_empty_script_is_found_like_any_other() {
 }
 
 #[test]
-fn the_spender_of_a_coin_looked_for_is_found() {
+fn the_spender_of_a_coin_is_found() {
     for real in Real::all() {
         let hasher = OutPointHasher::default();
         let spends = (0..).zip(&real.block.txdata).skip(1);
@@ -151,7 +151,7 @@ fn the_spender_of_a_coin_looked_for_is_found() {
         for step in [1, 3, 100, 1000] {
             let wanted: Vec<_> = spends.iter().step_by(step).collect();
             let mut live: Fingerprints = wanted.iter().map(|(_, coin)| hasher.of(coin)).collect();
-            // Coins that nobody spends here.
+            // Coins that no input spends.
             live.extend((0..100).map(|vout| hasher.of(&OutPoint { txid: real.txids()[0], vout: vout + 10_000 })));
             let expected: BTreeSet<u32> = wanted.iter().map(|(at, _)| *at).collect();
             let expected: Vec<u32> = expected.into_iter().collect();
@@ -163,7 +163,7 @@ fn the_spender_of_a_coin_looked_for_is_found() {
             let later =
                 scan(real.raw.to_vec(), header, None, &unlisted, &CoinSet::default(), &hasher).expect("a real block");
             assert_eq!(later.candidates(), [] as [u32; 0]);
-            assert_eq!(later.spending(&live), expected, "{}: coins that were learnt of later", real.name);
+            assert_eq!(later.spending(&live), expected, "{}: coins that are published later", real.name);
             assert_eq!(later.spending(&none), [] as [u32; 0]);
             let inputs: Vec<_> = later.inputs().collect();
             let same: Vec<_> = spends.iter().map(|(at, coin)| (hasher.of(coin), *at)).collect();
@@ -174,7 +174,7 @@ fn the_spender_of_a_coin_looked_for_is_found() {
 
 #[test]
 fn a_listed_script_is_found_where_it_is_spent() {
-    // What the node would tell of this block's own coins; all others stand on one script.
+    // The outputs that the block spends: its own as they are, all others with one script.
     let real = Real::new(BLOCKS[2].0, BLOCKS[2].1);
     let elsewhere = ScriptBuf::from_bytes(vec![0x51]);
     let ids: BTreeMap<Txid, usize> = real.txids().into_iter().zip(0..).collect();
@@ -202,7 +202,7 @@ fn a_listed_script_is_found_where_it_is_spent() {
         let found = look(&ScriptMap::from_iter([script.as_script()]), &spent).expect("a real block");
         assert_eq!(found.candidates(), expected, "{script}");
     }
-    // As many as there are inputs, or it isn't this block's.
+    // Lists that don't fit the inputs are refused.
     let mut broken = vec![spent.clone(), spent.clone(), spent.clone()];
     broken[0].pop();
     broken[1][7].pop();
@@ -213,7 +213,7 @@ fn a_listed_script_is_found_where_it_is_spent() {
     }
 }
 
-/// The root that a branch leads to, by the definition: at each level, the sibling's side is the index's bit.
+/// The root of a branch, by the definition: at each level a bit of the index gives the sibling's side.
 fn root(txid: Txid, mut index: usize, branch: &[[u8; 32]]) -> TxMerkleNode {
     let mut node = txid.to_byte_array();
     for sibling in branch {
@@ -225,7 +225,7 @@ fn root(txid: Txid, mut index: usize, branch: &[[u8; 32]]) -> TxMerkleNode {
 }
 
 #[test]
-fn ids_branches_and_transactions_are_those_of_rust_bitcoin() {
+fn ids_branches_and_transactions_equal_rust_bitcoins() {
     for real in Real::all() {
         let scanned = real.scan_for([]);
         let proof = scanned.prove(&real.block.header).expect("a real block proves itself");
@@ -245,7 +245,8 @@ fn ids_branches_and_transactions_are_those_of_rust_bitcoin() {
     }
 }
 
-/// Scans a changed block. Fine: it is refused, or its proof and its transactions are the real ones. Gives whether it is refused.
+/// Scans a changed block. Panics unless it is refused, or has the proof and the transactions of the real one; returns whether it is
+/// refused.
 fn is_refused(real: &Real, raw: Vec<u8>, txids: &[Txid], what: &str) -> bool {
     let Ok(scanned) = real.scan_raw(raw, []) else { return true };
     let Ok(proof) = scanned.prove(&real.block.header) else { return true };
@@ -253,7 +254,7 @@ fn is_refused(real: &Real, raw: Vec<u8>, txids: &[Txid], what: &str) -> bool {
     for (index, txid) in (0..).zip(txids) {
         assert_eq!(proof.txid(index), *txid, "{}: {what}", real.name);
     }
-    // The transaction as a whole may be unreadable to the other parser, but is never another one.
+    // The other parser may refuse a transaction, but never returns another one.
     for (index, txid) in (0..).zip(txids).step_by(txids.len().div_ceil(64)) {
         if let Ok(transaction) = scanned.transaction(index) {
             assert_eq!(transaction.compute_txid(), *txid, "{}: {what}", real.name);
@@ -269,7 +270,7 @@ fn a_changed_byte_is_refused_unless_it_is_a_witness() {
         let stripped: usize = real.block.txdata.iter().map(|transaction| transaction.base_size()).sum();
         let witness = real.raw.len() - stripped;
         let mut rng = Rng::new(real.raw.len() as u64);
-        // All of a small block; of a large one the head, where counts and lengths are, and places drawn from all of it.
+        // All bytes of a small block; of a large one the beginning, with counts and lengths, and random bytes.
         let places: BTreeSet<usize> = if real.raw.len() < 2_000 {
             (0..real.raw.len()).collect()
         } else {
@@ -283,7 +284,7 @@ fn a_changed_byte_is_refused_unless_it_is_a_witness() {
             assert!(refused || *place > 80, "{}: byte {place} is of the header", real.name);
             kept += usize::from(!refused);
         }
-        assert!(kept == 0 || witness > 85, "{}: {kept} changes went unseen in a block without witnesses", real.name);
+        assert!(kept == 0 || witness > 85, "{}: {kept} changes went unnoticed in a block without witnesses", real.name);
         assert!(kept < places.len(), "{}", real.name);
     }
 }

@@ -1,23 +1,25 @@
 //! The rigs of the integration tests.
 //!
 //! ```text
-//! random ── chains drawn from a seed                  scripts ── an output script of every shape; sign ── how each is spent
-//!   └─ chain ── assembles valid regtest blocks        records ── real blocks
-//!        └─ theft, crowd ── made-up thefts and payouts
+//! Chains      random ──── chains and lists drawn from a seed     records ── real blocks
+//!             chain ───── builds valid regtest blocks            theft, crowd ── made-up thefts and payouts
+//!             scripts ─── an output script of every shape        sign ───── spends them
 //!
-//! node ──── a real bitcoind                           cli ────── runs the coinhound binary; small ── over a small index
-//!   ├─ gate ─── slows or stops its answers            library ── asks an index through the library
-//!   └─ proxy ── puts faults between it and a run      browser ── a headless Chromium; dot ── reads Graphviz's language
-//!        ├─ lies ───────── the faults, and what must come of each
-//!        ├─ node_call ──── a request and its answer
-//!        └─ chain_facts ── which lies can be told from the truth
+//! Nodes       bitcoind ── a real node                            stub ───── a server with made-up answers
+//!             gate ────── slows down or stops its answers        source ─── blocks from memory, with faults
+//!             proxy ───── lets faults happen to its answers      fake_node ── sweeps from memory into any folder
+//!               faults, fault_answers, node_call, chain_facts ── the faults, their answers, the calls, what can be detected
 //!
-//! source ── blocks from memory, with faults           crash ──── runs that are killed, and what is left of them
-//!   ├─ swept ────── an index swept from it              ├─ settled_index ── an index at rest, block by block
-//!   └─ fake_node ── sweeps into any folder              └─ strace ───────── system calls counted, killed at, failed
+//! Program     program ─── runs coinhound                         library ── asks an index through coinhound's library
+//!             scene ───── a node, a chain, a list, indexes       small_index ── an index of the first real blocks
+//!             browser, dot ── read the pictures                  lists, files, event_log, log_capture ── read and write text
 //!
-//! taint_cases ── random lists, gates and indexes for the taint oracle
-//! sample_traces, hand_traces ── made-up answers of `trace`
+//! Indexes     swept ───── swept from memory                      taint_cases ── random ones that follow coins
+//!             settled_index ── one that no run changes           crash, strace ── what kills and full disks leave
+//!
+//! Answers     sample_traces, hand_traces ── made-up answers of `trace`
+//!
+//! wait, effort ── patience, and the number of cases
 //! ```
 
 pub mod bitcoind;
@@ -30,6 +32,7 @@ pub mod dot;
 pub mod effort;
 pub mod event_log;
 pub mod fake_node;
+pub mod fault_answers;
 pub mod faults;
 pub mod files;
 pub mod gate;

@@ -113,26 +113,10 @@ impl SampleTheft {
             // Split into a few.
             0..=24 => {
                 let parts = 2 + self.roll(4);
-                let outputs: Vec<_> = (0..parts).map(|_| self.plain((value - fee) / parts)).collect();
-                self.spend(&[coin], 0, &outputs);
+                self.split(coin, value - fee, parts);
             }
             // A peel chain: many small payments, each from the change of the one before.
-            25..=59 => {
-                let mut coin = coin;
-                for _ in 0..1 + self.roll(14) {
-                    let value = self.coins[coin].value;
-                    if value < 2_000_000 {
-                        break;
-                    }
-                    let peel = value / (12 + self.roll(60));
-                    let paid = if self.roll(3) == 0 { self.service(peel) } else { self.plain(peel) };
-                    let change = self.plain(value - peel - fee);
-                    let made = self.spend(&[coin], 0, &[paid, change]);
-                    self.live.pop_if(|live| *live == made + 1);
-                    coin = made + 1;
-                }
-                self.live.push(coin);
-            }
+            25..=59 => self.peel(coin, fee),
             // Merged with others.
             60..=74 => {
                 let mut inputs = vec![coin];
@@ -169,12 +153,34 @@ impl SampleTheft {
             // A payout to many scripts.
             92..=94 => {
                 let parts = 20 + self.roll(30);
-                let outputs: Vec<_> = (0..parts).map(|_| self.plain((value - fee) / parts)).collect();
-                self.spend(&[coin], 0, &outputs);
+                self.split(coin, value - fee, parts);
             }
             // Left unspent.
             _ => {}
         }
+    }
+
+    /// Splits a coin into equal parts, which are worth `value` together.
+    fn split(&mut self, coin: usize, value: u64, parts: u64) {
+        let outputs: Vec<_> = (0..parts).map(|_| self.plain(value / parts)).collect();
+        self.spend(&[coin], 0, &outputs);
+    }
+
+    /// Makes a peel chain.
+    fn peel(&mut self, mut coin: usize, fee: u64) {
+        for _ in 0..1 + self.roll(14) {
+            let value = self.coins[coin].value;
+            if value < 2_000_000 {
+                break;
+            }
+            let peel = value / (12 + self.roll(60));
+            let paid = if self.roll(3) == 0 { self.service(peel) } else { self.plain(peel) };
+            let change = self.plain(value - peel - fee);
+            let made = self.spend(&[coin], 0, &[paid, change]);
+            self.live.pop_if(|live| *live == made + 1);
+            coin = made + 1;
+        }
+        self.live.push(coin);
     }
 
     /// Makes a transaction; returns the index of its first output among all coins.

@@ -76,23 +76,9 @@ impl Theft {
         let mut builder = TheftBuilder::new();
         let six: Vec<ScriptBuf> = (0..6).map(|n| builder.chain.script(Shape::P2shMultisig, 1 + n)).collect();
         let exchanges: Vec<ScriptBuf> = (0..4).map(|n| builder.chain.script(Shape::P2wpkh, 11 + n)).collect();
-        let listed = |script: &ScriptBuf, flagged: Option<u32>, label: &str| ListedScript {
-            script: script.clone(),
-            flagged,
-            service: flagged.is_none(),
-            label: label.into(),
-        };
-        let flagged = six.iter().map(|script| listed(script, Some(0), LABEL));
-        let services = exchanges.iter().zip(EXCHANGES).map(|(script, label)| listed(script, None, label));
-        let listed = flagged.chain(services).collect();
-
-        // The victim's wallet is emptied.
-        let wallet: Vec<Purse> = (0..32).map(|_| builder.coinbase()).collect();
-        let mut stolen: Vec<_> = six.iter().cloned().zip(HOLDINGS.map(|holding| holding * BTC)).collect();
-        stolen.push((builder.fresh(), 20 * BTC - FEE));
-        let stolen = builder.pay(&wallet, &stolen);
+        let listed = lists(&six, &exchanges);
+        let stolen = builder.steal(&six);
         let stolen_at = builder.mine();
-
         let back = builder.send_some_back(stolen[5], &six[0]);
         builder.split_up(&[stolen[0], back.0]);
         let deposit = builder.peel(stolen[1], &exchanges[0]);
@@ -168,6 +154,18 @@ impl Theft {
     }
 }
 
+/// The lists: the six addresses are flagged, the exchanges are services.
+fn lists(six: &[ScriptBuf], exchanges: &[ScriptBuf]) -> Vec<ListedScript> {
+    let listed = |script: &ScriptBuf, flagged: Option<u32>, label: &str| ListedScript {
+        script: script.clone(),
+        flagged,
+        service: flagged.is_none(),
+        label: label.into(),
+    };
+    let flagged = six.iter().map(|script| listed(script, Some(0), LABEL));
+    flagged.chain(exchanges.iter().zip(EXCHANGES).map(|(script, label)| listed(script, None, label))).collect()
+}
+
 /// Satoshis in each output of the coinjoin.
 const JOINED: u64 = 10 * BTC - 10_000;
 
@@ -210,6 +208,14 @@ impl TheftBuilder {
         self.next_coinbase += 1;
         assert_eq!(transaction.output[0].value.to_sat(), 50 * BTC, "before the first halving");
         Purse { at: OutPoint { txid: transaction.compute_txid(), vout: 0 }, value: 50 * BTC }
+    }
+
+    /// Empties the victim's wallet into the six scripts; returns their coins.
+    fn steal(&mut self, six: &[ScriptBuf]) -> Vec<Purse> {
+        let wallet: Vec<Purse> = (0..32).map(|_| self.coinbase()).collect();
+        let mut stolen: Vec<_> = six.iter().cloned().zip(HOLDINGS.map(|holding| holding * BTC)).collect();
+        stolen.push((self.fresh(), 20 * BTC - FEE));
+        self.pay(&wallet, &stolen)
     }
 
     /// A new script: most are P2WPKH, as on the main chain.
