@@ -68,6 +68,8 @@ mod sync {
 mod query {
     mod paging;
     mod screen;
+    mod screen_expected;
+    mod screen_unknown;
     mod trace;
 }
 

@@ -59,6 +59,11 @@ impl Gate {
         self.state.left.store(pieces, Ordering::SeqCst);
     }
 
+    /// Lets one more piece pass.
+    pub fn let_through_one(&self) {
+        self.state.left.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Lets everything pass without delay.
     pub fn open(&self) {
         self.slow(Duration::ZERO);

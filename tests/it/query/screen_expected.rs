@@ -1,0 +1,180 @@
+//! What `screen` must say of a case of the taint oracle, and a node that it may ask.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use coinhound::chain::BlockId;
+use coinhound::query::screen::{ChainLookup, LabelShare, ScreenRow, Verdict};
+use coinhound::trace::Rule;
+
+use crate::oracle::taint;
+use crate::support::chain::outputs;
+use crate::support::random::Rng;
+use crate::support::taint_cases::TaintCase;
+
+/// A node with some blocks and a mempool.
+#[derive(Default)]
+pub struct FakeLookup {
+    /// Known transactions, with the block of each that is confirmed.
+    pub transactions: BTreeMap<Txid, (Transaction, Option<BlockId>)>,
+    /// Unspent outputs, with the block of each.
+    pub unspent: BTreeMap<OutPoint, (TxOut, BlockId)>,
+    txindex: bool,
+}
+
+impl FakeLookup {
+    /// A node that has these blocks, and these transactions in its mempool.
+    pub fn new(blocks: &[Block], waiting: &[Transaction], txindex: bool) -> Self {
+        let mut lookup = Self { txindex, ..Self::default() };
+        for (height, block) in (0..).zip(blocks) {
+            let id = BlockId { height, hash: block.block_hash() };
+            for transaction in &block.txdata {
+                transaction.input.iter().for_each(|input| drop(lookup.unspent.remove(&input.previous_output)));
+                lookup.unspent.extend(outputs(transaction).map(|(at, output)| (at, (output.clone(), id))));
+                lookup.transactions.insert(transaction.compute_txid(), (transaction.clone(), Some(id)));
+            }
+        }
+        lookup.transactions.extend(waiting.iter().map(|waiting| (waiting.compute_txid(), (waiting.clone(), None))));
+        lookup
+    }
+}
+
+impl ChainLookup for FakeLookup {
+    fn coin(&self, outpoint: OutPoint) -> Option<(TxOut, BlockId)> {
+        self.unspent.get(&outpoint).cloned()
+    }
+
+    fn transaction(&self, txid: Txid) -> Option<(Transaction, Option<BlockId>)> {
+        self.transactions.get(&txid).filter(|(_, block)| self.txindex || block.is_none()).cloned()
+    }
+
+    fn name(&self) -> String {
+        "the test's node".into()
+    }
+}
+
+/// Taint and hops of coins, for each tracked rule.
+type Holdings = Vec<BTreeMap<OutPoint, (u64, u32)>>;
+
+/// The oracle's taint of coins, from all sources and from those of each label.
+pub struct Expected {
+    rules: Vec<Rule>,
+    all: Holdings,
+    by_label: BTreeMap<String, Holdings>,
+    /// The flagged scripts with the height each is flagged from.
+    pub flagged: BTreeMap<ScriptBuf, u32>,
+    /// Whether a target without a finding is proven clean.
+    pub silent: bool,
+    /// The height from which every flagged script is scanned for: below it, nothing is proven clean.
+    pub from: u32,
+}
+
+impl Expected {
+    /// What `screen` must say of a case if its index ends at a height.
+    pub fn of(case: &TaintCase, swept_to: u32) -> Self {
+        let flagged = taint::flagged(&case.listed);
+        let labels: BTreeSet<String> = case.listed.iter().map(|listed| listed.label.clone()).collect();
+        let by_label = labels.into_iter().map(|label| (label.clone(), case.holdings(Some(&label)))).collect();
+        let silent = !flagged.is_empty() && flagged.values().all(|from| *from <= swept_to);
+        let rules = case.parameters.rules.clone();
+        let from = flagged.values().copied().max().unwrap_or_default();
+        Self { silent: silent && !rules.is_empty(), all: case.holdings(None), rules, by_label, flagged, from }
+    }
+
+    fn taints(holdings: &Holdings, coins: &[OutPoint]) -> Vec<u64> {
+        let sum =
+            |of: &BTreeMap<OutPoint, (u64, u32)>| coins.iter().filter_map(|at| of.get(at)).map(|held| held.0).sum();
+        holdings.iter().map(sum).collect()
+    }
+
+    /// Panics unless a row is right for these outputs, whose transactions are known to exist; `lowest` is the least height that the
+    /// answer rests on.
+    pub fn assert(&self, row: &ScreenRow, coins: &[(OutPoint, &TxOut)], lowest: u32, what: &str) {
+        let at: Vec<OutPoint> = coins.iter().map(|(at, _)| *at).collect();
+        let taints = Self::taints(&self.all, &at);
+        let is_flagged = |output: &TxOut| self.flagged.contains_key(&output.script_pubkey);
+        let flagged = coins.iter().any(|(_, output)| is_flagged(output));
+        let verdict = match taints.iter().any(|taint| *taint > 0) {
+            _ if flagged => Verdict::Flagged,
+            true => Verdict::Derived,
+            false if self.silent && lowest >= self.from => Verdict::None,
+            false => Verdict::Unknown,
+        };
+        assert_eq!(row.verdict, verdict, "{what}: {}", row.why);
+        if let Some(found) = &row.taint_sat {
+            let found: Vec<u64> = self.rules.iter().map(|rule| found.get(*rule)).collect();
+            assert_eq!(found, taints, "{what}: taint");
+        }
+        let hops = at.iter().flat_map(|at| self.all.iter().filter_map(|of| of.get(at)));
+        let hops = hops.filter(|(taint, _)| *taint > 0).map(|(_, hops)| *hops).min();
+        assert_eq!(row.hops, if flagged { Some(0) } else { hops }, "{what}: hops");
+        self.assert_sources(row, &at, what);
+    }
+
+    /// Panics unless a row names the labels, with their taint, that are behind these coins.
+    fn assert_sources(&self, row: &ScreenRow, at: &[OutPoint], what: &str) {
+        let expected: BTreeMap<_, _> = self
+            .by_label
+            .iter()
+            .map(|(label, holdings)| (label.clone(), Self::taints(holdings, at)))
+            .filter(|(_, taints)| taints.iter().any(|taint| *taint > 0))
+            .collect();
+        let of = |row: &LabelShare| {
+            (row.label.clone(), self.rules.iter().map(|rule| row.taint_sat.get(*rule)).collect::<Vec<_>>())
+        };
+        let found: BTreeMap<_, _> = row.sources.iter().map(of).collect();
+        // If the taint of each label alone is cut or rounded to nothing, the labels are named without an amount.
+        if !expected.is_empty() {
+            assert_eq!(found, expected, "{what}: sources");
+        }
+        assert_eq!(
+            row.sources.is_empty(),
+            Self::taints(&self.all, at).iter().all(|taint| *taint == 0),
+            "{what}: sources"
+        );
+    }
+}
+
+/// Panics unless the path leads from one of these coins, input by input, to a source, with one step for each hop.
+pub fn assert_path(row: &ScreenRow, coins: &[OutPoint], case: &TaintCase, what: &str) {
+    let transactions: BTreeMap<Txid, (u32, &Transaction)> = (0..)
+        .zip(&case.blocks)
+        .flat_map(|(height, block)| block.txdata.iter().map(move |of| (of.compute_txid(), (height, of))))
+        .collect();
+    let Some(first) = row.path.first() else {
+        assert!(row.sources.is_empty(), "{what}: sources without a path");
+        return;
+    };
+    assert!(coins.contains(first), "{what}: the path begins elsewhere");
+    for step in row.path.windows(2) {
+        let (_, made) = transactions[&step[0].txid];
+        assert!(made.input.iter().any(|input| input.previous_output == step[1]), "{what}: {step:?} is no step");
+    }
+    let last = row.path[row.path.len() - 1];
+    let from = taint::flagged(&case.listed)[&case.outputs[&last].script_pubkey];
+    let spent_at = row.path.len().checked_sub(2).map(|at| transactions[&row.path[at].txid].0);
+    assert!(from <= spent_at.unwrap_or(transactions[&last.txid].0), "{what}: {last} is no source");
+    if row.verdict == Verdict::Derived {
+        assert_eq!(row.path.len(), row.hops.expect("derived has hops") as usize + 1, "{what}: a step for each hop");
+    }
+}
+
+/// The height of each transaction.
+pub fn heights(case: &TaintCase) -> BTreeMap<Txid, u32> {
+    let blocks = (0..).zip(&case.blocks);
+    blocks.flat_map(|(height, block)| block.txdata.iter().map(move |of| (of.compute_txid(), height))).collect()
+}
+
+/// The least height of a confirmed coin that a transaction spends, itself or through its unconfirmed ancestors.
+pub fn lowest_input(of: &Transaction, waiting: &BTreeMap<Txid, &Transaction>, heights: &BTreeMap<Txid, u32>) -> u32 {
+    let inputs = of.input.iter().map(|input| match waiting.get(&input.previous_output.txid) {
+        Some(parent) => lowest_input(parent, waiting, heights),
+        None => heights[&input.previous_output.txid],
+    });
+    inputs.min().unwrap_or_default()
+}
+
+/// Some random elements, maybe several times.
+pub fn some<T: Copy>(rng: &mut Rng, of: &[T], count: usize) -> Vec<T> {
+    (0..count.min(of.len())).map(|_| *rng.pick(of)).collect()
+}
