@@ -85,11 +85,13 @@ mod command {
     mod events;
     mod exit_codes;
     mod follow;
-    mod money;
+    mod graphs;
     mod picture;
+    mod screen;
     mod secrets;
     mod settings;
     mod theft;
+    mod trace;
 }
 
 /// Faults between the program and its node or disk: kills, flipped bits, full disks, answers that are cut, slow or wrong.

@@ -10,7 +10,7 @@ use crate::support::program::Program;
 use crate::support::small_index::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, SmallIndex, UNLISTED};
 
 /// Arguments, the exit code, and a part of what is printed.
-type Case<'a> = (&'a [&'a str], i32, &'a str);
+pub type Case<'a> = (&'a [&'a str], i32, &'a str);
 
 /// A TRON address.
 const TRON: &str = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
@@ -21,7 +21,8 @@ const MISTYPED: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb";
 /// The id of no transaction.
 const UNKNOWN_TXID: &str = "0000000000000000000000000000000000000000000000000000000000000007";
 
-fn check(program: &Program, cases: &[Case<'_>]) {
+/// Runs commands, and panics unless each exits with its code and prints these words; one that fails must print no answer.
+pub fn check(program: &Program, cases: &[Case<'_>]) {
     for (arguments, code, words) in cases {
         let out = program.run(arguments);
         let said = format!("{}{}", out.stdout, out.stderr);
