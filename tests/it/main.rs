@@ -68,7 +68,9 @@ mod sync {
 mod query {
     mod paging;
     mod screen;
+    mod screen_below;
     mod screen_expected;
+    mod screen_hops;
     mod screen_unknown;
     mod trace;
 }

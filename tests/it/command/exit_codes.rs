@@ -216,9 +216,8 @@ fn a_backfill_stopped_early_exits_with_3_and_says_how_to_resume() {
     let mut small = SmallIndex::without_index(20);
     small.node.stop();
     let out = |small: &SmallIndex| {
-        let running = small.program.spawn(&["backfill"]);
-        // Only time shows that it waits for the node.
-        std::thread::sleep(Duration::from_millis(700));
+        let mut running = small.program.spawn(&["backfill"]);
+        running.await_log("waiting for it");
         running.int();
         running.wait(Duration::from_secs(20))
     };

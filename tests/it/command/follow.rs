@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::support::bitcoind::Bitcoind;
 use crate::support::files::text;
 use crate::support::program::{Program, RunningProgram};
-use crate::support::wait::PATIENCE;
+use crate::support::wait::{self, PATIENCE};
 
 /// A regtest node whose miner's script is listed, and the program that follows it.
 struct Followed {
@@ -158,10 +158,10 @@ fn a_signal_ends_it_while_it_catches_up_and_while_the_node_is_away() {
     let mut followed = Followed::new();
     mine(&followed.node, 400, 2);
     let running = followed.start();
-    std::thread::sleep(Duration::from_millis(300));
+    wait::until("there is an index", || followed.program.index().exists());
     end(running);
     followed.node.stop();
-    let running = followed.start();
-    std::thread::sleep(Duration::from_millis(300));
+    let mut running = followed.start();
+    running.await_log("waiting for it");
     end(running);
 }

@@ -189,13 +189,12 @@ fn a_run_survives_a_restart_and_a_crash_of_the_node() {
     for (number, lane) in LANES.into_iter().cycle().take(4).enumerate() {
         let what = format!("{lane}, {number}");
         let program = scene.gated(&gate, &what, lane);
-        let running = start_held(&program, &gate, 40 + 20 * number as u64, 0);
+        let mut running = start_held(&program, &gate, 40 + 20 * number as u64, 0);
         let cookie = scene.node.cookie();
         if number < 2 {
             scene.node.stop();
             gate.open();
-            // The run fails to reach the node meanwhile.
-            std::thread::sleep(Duration::from_millis(300));
+            running.await_log("waiting for it");
             scene.node.start();
         } else {
             // Blocks that it hadn't flushed are lost; a node would get them again from its peers.
@@ -272,8 +271,7 @@ fn a_node_that_comes_back_with_another_chain_is_followed_from_the_fork_on() {
     scene.node.stop();
     other.stop();
     let mut running = program.spawn(&["backfill"]);
-    // Nothing but the time that passes shows that it waits for a node that is down.
-    std::thread::sleep(Duration::from_millis(300));
+    running.await_log("waiting for it");
     assert!(running.is_running(), "the run didn't wait for a node that is down");
     replace_chain(&scene.node, &other);
     scene.node.start();

@@ -14,7 +14,7 @@ use crate::support::swept::assert_same_rows;
 use crate::support::wait::{self, PATIENCE};
 
 /// A `follow` at a node's tip.
-struct Followed {
+struct FollowedStates {
     lane: &'static str,
     scene: Scene,
     chain: RegtestChain,
@@ -23,7 +23,7 @@ struct Followed {
     running: RunningProgram,
 }
 
-impl Followed {
+impl FollowedStates {
     fn start(lane: &'static str) -> Self {
         let chain = random::chain(410, 118);
         let list = random::watchlist(&chain, &mut Rng::new(410), 60);
@@ -144,7 +144,7 @@ fn follow_survives_every_state_of_its_node_and_logs_reorgs_only() {
     std::thread::scope(|scope| {
         for lane in LANES {
             scope.spawn(move || {
-                let mut followed = Followed::start(lane);
+                let mut followed = FollowedStates::start(lane);
                 followed.restart_and_crash();
                 followed.reindex();
                 let theirs = followed.change_branches();

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use coinhound::chain::BlockId;
-use coinhound::query::screen::{ChainLookup, LabelShare, ScreenRow, Verdict};
+use coinhound::query::screen::{ChainLookup, LabelShare, ScreenRow, Screener, Verdict};
 use coinhound::trace::Rule;
 
 use crate::oracle::taint;
@@ -177,4 +177,30 @@ pub fn lowest_input(of: &Transaction, waiting: &BTreeMap<Txid, &Transaction>, he
 /// Some random elements, maybe several times.
 pub fn some<T: Copy>(rng: &mut Rng, of: &[T], count: usize) -> Vec<T> {
     (0..count.min(of.len())).map(|_| *rng.pick(of)).collect()
+}
+
+/// The reason why no node was asked.
+pub const UNASKED: &str = "no node was asked";
+
+/// The row of a target.
+pub fn screen(screener: &mut Screener<'_>, target: &str, height: Option<u32>) -> ScreenRow {
+    screener.screen(target, None, height).expect("a good target").remove(0)
+}
+
+/// A transaction that spends these coins to one script.
+pub fn spend(inputs: &[OutPoint], values: &[u64]) -> Transaction {
+    let input = |at: &OutPoint| TxIn {
+        previous_output: *at,
+        script_sig: ScriptBuf::new(),
+        sequence: Sequence::MAX,
+        witness: Witness::new(),
+    };
+    let script_pubkey = ScriptBuf::from_bytes(vec![0x51, 0x75, 0x51]);
+    let output = |value: &u64| TxOut { value: Amount::from_sat(*value), script_pubkey: script_pubkey.clone() };
+    Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time: bitcoin::absolute::LockTime::ZERO,
+        input: inputs.iter().map(input).collect(),
+        output: values.iter().map(output).collect(),
+    }
 }

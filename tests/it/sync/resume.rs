@@ -185,7 +185,7 @@ fn a_run_killed_again_and_again_ends_like_an_undisturbed_one() {
 }
 
 #[test]
-fn a_repeated_run_does_nothing_and_a_partial_one_is_complete_to_its_height() {
+fn a_repeated_run_does_nothing_and_a_partial_one_ends_at_its_height() {
     let interrupted = Interrupted::new(54);
     let program = interrupted.program("index", "rest");
     let mut next = 0;
