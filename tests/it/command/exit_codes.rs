@@ -91,7 +91,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
             (&["balance"], 2, "TARGET"),
             (&["nose"], 2, "nose"),
             (&["--format", "xml", "status"], 2, "table, json, jsonl, csv"),
-            (&["--lane", "pigeon", "status"], 2, "auto, rpc, rest, filters"),
+            (&["--lane", "pigeon", "status"], 2, "auto, rpc, rest or filters"),
             (&["--lane", "filters", "backfill"], 2, "--lane auto"),
             (&["--threads", "0", "status"], 2, "from 1 to 65535"),
             (&["backfill", "--from", "-1"], 2, "-1"),

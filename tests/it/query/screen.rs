@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use coinhound::index::ReadRows;
 use coinhound::query::screen::{Screener, Verdict};
 use coinhound::trace::Rule;
 

@@ -4,7 +4,7 @@
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint, ScriptBuf, TxOut, Txid};
 use coinhound::chain::BlockId;
-use coinhound::index::Reader;
+use coinhound::index::{ReadRows, Reader};
 use coinhound::query::Snapshot;
 use coinhound::query::screen::{ChainLookup, NoLookup, ScreenRow, Screener, Verdict};
 use coinhound::trace::Rule;
