@@ -117,7 +117,7 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
     }
     let settled = view.sweeps()?.settled();
     verified.through = settled.checked_sub(1);
-    let audit = Audit { view, marks: Entries::read(view)?, parameters: meta::trace(view)?, settled };
+    let audit = Audit { view, marks: EntryRoles::read(view)?, parameters: meta::trace(view)?, settled };
     let mut counted = BTreeMap::new();
     for row in view.range::<Record>(..TxPosition::first(settled)) {
         let (at, record) = row?;
@@ -153,7 +153,7 @@ fn headers(view: &View, verified: &mut Verified) -> Result<Result<(), Flaw>> {
 
 struct Audit<'a> {
     view: &'a View,
-    marks: Entries,
+    marks: EntryRoles,
     parameters: TraceParameters,
     settled: Height,
 }
@@ -228,9 +228,9 @@ impl Audit<'_> {
 }
 
 /// The roles of scripts below the settled height, where every entry reaches down to the height that its lists want.
-struct Entries(HashMap<ScriptHash, (Option<Height>, bool), foldhash::quality::RandomState>);
+struct EntryRoles(HashMap<ScriptHash, (Option<Height>, bool), foldhash::quality::RandomState>);
 
-impl Entries {
+impl EntryRoles {
     fn read(view: &View) -> Result<Self, IndexError> {
         let mut roles = HashMap::default();
         for entry in view.entry_heads() {
@@ -242,7 +242,7 @@ impl Entries {
     }
 }
 
-impl Marks for Entries {
+impl Marks for EntryRoles {
     fn flagged_from(&self, script: &Script) -> Option<Height> {
         self.0.get(&ScriptHash::of(script)).and_then(|(from, _)| *from)
     }

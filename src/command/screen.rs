@@ -144,12 +144,12 @@ fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<ScreenTar
 struct LazyNode<'a> {
     context: &'a Context,
     snapshot: &'a Snapshot,
-    teller: RefCell<Option<Result<NodeLookup, String>>>,
+    lookup: RefCell<Option<Result<NodeLookup, String>>>,
 }
 
 impl<'a> LazyNode<'a> {
     fn new(context: &'a Context, snapshot: &'a Snapshot) -> Self {
-        Self { context, snapshot, teller: RefCell::default() }
+        Self { context, snapshot, lookup: RefCell::default() }
     }
 
     fn connect(&self) -> Result<NodeLookup, NodeError> {
@@ -159,10 +159,10 @@ impl<'a> LazyNode<'a> {
     }
 
     fn ask<T>(&self, ask: impl FnOnce(&NodeLookup) -> Result<Option<T>, NodeError>) -> Option<T> {
-        let mut teller = self.teller.borrow_mut();
-        let known = teller.get_or_insert_with(|| self.connect().map_err(|error| gone(&error)));
+        let mut lookup = self.lookup.borrow_mut();
+        let known = lookup.get_or_insert_with(|| self.connect().map_err(|error| gone(&error)));
         let answer = match known {
-            Ok(teller) => ask(teller),
+            Ok(lookup) => ask(lookup),
             Err(_) => return None,
         };
         answer.unwrap_or_else(|error| {
@@ -180,15 +180,15 @@ fn gone(error: &NodeError) -> String {
 
 impl ChainLookup for LazyNode<'_> {
     fn coin(&self, outpoint: OutPoint) -> Option<(TxOut, BlockId)> {
-        self.ask(|teller| teller.coin(outpoint))
+        self.ask(|lookup| lookup.coin(outpoint))
     }
 
     fn transaction(&self, txid: Txid) -> Option<(Transaction, Option<BlockId>)> {
-        self.ask(|teller| teller.transaction(txid))
+        self.ask(|lookup| lookup.transaction(txid))
     }
 
     fn name(&self) -> String {
-        match &*self.teller.borrow() {
+        match &*self.lookup.borrow() {
             Some(Err(why)) => why.clone(),
             _ => "the node".into(),
         }

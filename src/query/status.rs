@@ -33,7 +33,7 @@ pub struct StatusAnswer {
     /// Of these, the unspent ones.
     pub live: u64,
     /// The files.
-    pub index: IndexRow,
+    pub index: IndexFiles,
 }
 
 /// A block, with its time.
@@ -67,7 +67,7 @@ pub struct EntryCounts {
 
 /// The index's files.
 #[derive(Clone, Debug, Serialize)]
-pub struct IndexRow {
+pub struct IndexFiles {
     /// Its folder.
     pub path: String,
     /// The version of its format.
@@ -113,7 +113,7 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         touches: snapshot.reader.count::<Touch>()?,
         followed,
         live,
-        index: IndexRow {
+        index: IndexFiles {
             path: snapshot.reader.path().display().to_string(),
             format: FORMAT,
             bytes: snapshot.reader.bytes_on_disk()?,

@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 
 use self::ledger::Ledger;
-use self::proof::Judge;
+use self::proof::SilenceJudge;
 use self::unrecorded::Unrecorded;
 use super::by_rule::ByRule;
 use super::coverage::Basis;
@@ -47,7 +47,7 @@ pub struct Screener<'a> {
     /// What the cut coins of the whole index hold together, by tracked rule: no target can hide more.
     pub frontier: ByRule,
     ledger: Ledger<'a>,
-    judge: Judge<'a>,
+    judge: SilenceJudge<'a>,
     lookup: &'a dyn ChainLookup,
     /// The listed P2PK script of each P2PKH script of the same key.
     p2pk_twins: ByScript<ScriptBuf>,
@@ -73,7 +73,7 @@ impl<'a> Screener<'a> {
         Ok(Self {
             frontier: frontier(snapshot)?,
             ledger: Ledger::new(snapshot),
-            judge: Judge::new(snapshot, &coverage),
+            judge: SilenceJudge::new(snapshot, &coverage),
             coverage,
             lookup,
             p2pk_twins,

@@ -6,7 +6,7 @@ use bitcoin::{OutPoint, Transaction, TxOut};
 
 use super::ledger::Ledger;
 use super::lookup::ChainLookup;
-use super::proof::Judge;
+use super::proof::SilenceJudge;
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
@@ -42,7 +42,7 @@ pub enum CoinOrigin {
 /// What reading reports.
 pub fn find(
     ledger: &mut Ledger<'_>,
-    judge: &Judge<'_>,
+    judge: &SilenceJudge<'_>,
     lookup: &dyn ChainLookup,
     outpoint: OutPoint,
 ) -> Result<CoinOrigin> {

@@ -44,7 +44,7 @@ impl Ruling {
 }
 
 /// Judges what the index's silence proves.
-pub struct Judge<'a> {
+pub struct SilenceJudge<'a> {
     snapshot: &'a Snapshot,
     /// Why silence of this index proves nothing about any target; `None` where it may.
     index_doubt: Option<String>,
@@ -54,7 +54,7 @@ pub struct Judge<'a> {
     settled: Option<Height>,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> SilenceJudge<'a> {
     /// The judge of an index, whose coverage is that of everything flagged.
     pub fn new(snapshot: &'a Snapshot, coverage: &Coverage) -> Self {
         Self {

@@ -4,7 +4,7 @@ use bitcoin::{OutPoint, Script, TxOut};
 
 use super::findings::{CoinTally, Findings};
 use super::ledger::{Ledger, RecordedTx};
-use super::proof::{Evidence, Judge};
+use super::proof::{Evidence, SilenceJudge};
 use super::row::ScreenRow;
 use crate::chain::ScriptHash;
 use crate::index::keys::CoinKey;
@@ -18,7 +18,7 @@ use crate::query::Result;
 /// What reading reports, as in all that follow.
 pub fn script(
     ledger: &mut Ledger<'_>,
-    judge: &Judge<'_>,
+    judge: &SilenceJudge<'_>,
     target: &str,
     script: &Script,
     same_key: Option<String>,
@@ -48,7 +48,7 @@ pub fn script(
 /// The row of a record's outputs, or of one of them.
 pub fn transaction(
     ledger: &mut Ledger<'_>,
-    judge: &Judge<'_>,
+    judge: &SilenceJudge<'_>,
     target: &str,
     recorded: &RecordedTx,
     only: Option<u32>,

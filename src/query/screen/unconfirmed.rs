@@ -10,7 +10,7 @@ use super::findings::{Findings, OutputTally};
 use super::ledger::{LabelSets, Ledger, union};
 use super::lookup::ChainLookup;
 use super::origin::{self, CoinOrigin, ConfirmedCoin};
-use super::proof::Judge;
+use super::proof::SilenceJudge;
 use super::row::ScreenRow;
 use super::sources::LabelHoldings;
 use crate::chain::Height;
@@ -118,7 +118,7 @@ impl PackageInput {
 /// What reading reports, as in all that follow.
 pub fn row(
     ledger: &mut Ledger<'_>,
-    judge: &Judge<'_>,
+    judge: &SilenceJudge<'_>,
     target: &str,
     package: &Package,
     only: Option<usize>,
@@ -172,7 +172,7 @@ impl Package {
     /// Works out `transaction` and its unconfirmed ancestors, as if they were in the block above the settled height.
     pub fn new(
         ledger: &mut Ledger<'_>,
-        judge: &Judge<'_>,
+        judge: &SilenceJudge<'_>,
         lookup: &dyn ChainLookup,
         transaction: Transaction,
     ) -> Result<Self> {

@@ -5,7 +5,7 @@ use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 use super::findings::{Findings, OutputTally};
 use super::ledger::Ledger;
 use super::lookup::ChainLookup;
-use super::proof::{Evidence, Judge, Ruling};
+use super::proof::{Evidence, Ruling, SilenceJudge};
 use super::row::{ScreenRow, Verdict};
 use super::unconfirmed::{self, Package};
 use crate::chain::{BlockId, Height};
@@ -20,7 +20,7 @@ pub struct Unrecorded<'s, 'a> {
     /// The index.
     pub ledger: &'s mut Ledger<'a>,
     /// What its silence proves.
-    pub judge: &'s Judge<'a>,
+    pub judge: &'s SilenceJudge<'a>,
     /// Where such transactions are looked up.
     pub lookup: &'s dyn ChainLookup,
 }

@@ -12,7 +12,7 @@ pub mod walk;
 pub use answer::{RuleAnswer, TraceAnswer, TracedCoinRow};
 
 use answer::{GatesRow, TraceSource};
-use source::Resolved;
+use source::TraceTargets;
 use walk::{TraceQuestion, walk};
 
 use super::{Result, Snapshot};
@@ -47,7 +47,7 @@ pub fn trace(
     options: &TraceOptions,
     at: Option<Height>,
 ) -> Result<TraceAnswer> {
-    let Resolved { sources, unknown, basis } = Resolved::read(snapshot, targets, range)?;
+    let TraceTargets { sources, unknown, basis } = TraceTargets::read(snapshot, targets, range)?;
     let mut rules: Vec<Rule> = Vec::new();
     for rule in if options.rules.is_empty() { &DEFAULT_RULES[..] } else { &options.rules } {
         if !rules.contains(rule) {

@@ -59,7 +59,7 @@ impl Sources {
 }
 
 /// The targets of a question, resolved.
-pub struct Resolved {
+pub struct TraceTargets {
     /// What the trace starts from.
     pub sources: Sources,
     /// Targets that the index did not scan for, as they were typed.
@@ -68,7 +68,7 @@ pub struct Resolved {
     pub basis: Basis,
 }
 
-impl Resolved {
+impl TraceTargets {
     /// Reads the targets: those of every question, and `TXID` and `TXID:VOUT`.
     ///
     /// # Errors
