@@ -9,7 +9,7 @@ use bitcoin::{Block, BlockHash, Network, consensus};
 use bitcoincore_rpc::jsonrpc;
 use bitcoincore_rpc::{Auth, Client, RpcApi};
 use coinhound::chain::{BlockId, Chain};
-use coinhound::node::{Connection, Given, LaneChoice, Node, Origin, Settings};
+use coinhound::node::{Given, LaneChoice, Node, NodeAccess, NodeSettings, Origin};
 use coinhound::stop::Stop;
 use nix::sys::time::TimeVal;
 use nix::unistd::{SysconfVar, sysconf};
@@ -40,13 +40,13 @@ pub fn connect_for_long(url: &str, datadir: &Path) -> Result<Client> {
 
 /// coinhound's own connection to the regtest node.
 pub fn coinhound(url: &str, datadir: &Path) -> Result<Node> {
-    let settings = Settings {
+    let settings = NodeSettings {
         datadir: Some(Given::new(datadir.to_owned(), Origin::Flag)),
         rpc_url: Some(Given::new(url.to_owned(), Origin::Flag)),
         lane: Given::new(LaneChoice::Auto, Origin::Flag),
-        ..Settings::for_chain(Chain::Regtest)
+        ..NodeSettings::for_chain(Chain::Regtest)
     };
-    Ok(Node::new(Connection::resolve(&settings)?, Stop::default()))
+    Ok(Node::new(NodeAccess::resolve(&settings)?, Stop::default()))
 }
 
 /// The active chain's blocks from genesis through height `to`.

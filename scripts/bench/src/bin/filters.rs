@@ -126,7 +126,7 @@ fn read<S, T: Send>(
     let mut previous = BlockHash::all_zeros();
     let mut answers = Vec::with_capacity(blocks.len());
     for part in blocks.chunks(AT_ONCE) {
-        for (answer, id) in filters.look(previous, part, &start, &each)?.into_iter().zip(part) {
+        for (answer, id) in filters.inspect(previous, part, &start, &each)?.into_iter().zip(part) {
             let answer =
                 answer.with_context(|| format!("the filter of block {} is missing, or not the node's", id.height))?;
             answers.push(answer);
