@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where pages name files from.
-const FOLDERS: [&str; 5] = ["src/", "tests/", "docs/", "scripts/", "benches/"];
+const FOLDERS: [&str; 6] = ["src/", "tests/", "docs/", "scripts/", "benches/", "examples/"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -82,7 +82,8 @@ fn every_function_that_a_page_names_with_its_file_is_in_that_file() {
         for part in quoted.windows(3) {
             let [name, between, file] = part else { continue };
             let is_name = name.bytes().all(|letter| letter == b'_' || letter.is_ascii_alphanumeric());
-            if is_name && matches!(between.trim(), "in" | "in [") && file.starts_with("src/") {
+            let joins = matches!(between.split_whitespace().collect::<Vec<_>>()[..], ["in"] | ["in", "["]);
+            if is_name && joins && file.starts_with("src/") {
                 let source = fs::read_to_string(root().join(file)).unwrap_or_default();
                 let found =
                     ["fn ", "struct ", "enum ", "const "].iter().any(|kind| source.contains(&[*kind, *name].concat()));
@@ -92,6 +93,30 @@ fn every_function_that_a_page_names_with_its_file_is_in_that_file() {
         }
     }
     assert!(seen > 5, "the pages name only {seen} functions");
+}
+
+/// The parts of a row with their lengths, `height[4]` say, by the row's family; of the lines of a table.
+fn row_layouts(table: &str) -> Vec<(String, Vec<String>)> {
+    let rows = table.lines().filter_map(|line| line.trim_start_matches("//! ").strip_prefix("| `"));
+    let layout = |row: &str| {
+        let plain = row.replace('\\', "");
+        let words = plain.split(|letter: char| letter.is_whitespace() || ",;.".contains(letter));
+        let has_length = |word: &&str| word.contains('[') && word.ends_with(']') && !word.contains('(');
+        words.filter(has_length).map(str::to_owned).collect()
+    };
+    rows.filter_map(|row| row.split_once('`')).map(|(family, row)| (family.to_owned(), layout(row))).collect()
+}
+
+#[test]
+fn the_page_lays_rows_out_as_the_schema_does() {
+    let schema = fs::read_to_string(root().join("src/index/schema.rs")).expect("source is text");
+    let page = fs::read_to_string(root().join("docs/formats.md")).expect("a page is text");
+    let start = page.find("| family | key | value |").expect("the page has the table");
+    let table = &page[start..start + page[start..].find("\n\n").expect("the table ends")];
+    let layouts = row_layouts(table);
+    assert_eq!(layouts.len(), 11, "a row for each family");
+    let comment: Vec<&str> = schema.lines().filter(|line| line.starts_with("//!")).collect();
+    assert_eq!(layouts, row_layouts(&comment.join("\n")));
 }
 
 #[test]
