@@ -26,14 +26,14 @@ impl Entry {
     }
 
     /// The lowest `from` of its flagged labels, or of all its labels if none is flagged. A label without `from` counts as `default`.
-    pub fn from_with(&self, default: Height) -> Height {
+    pub fn lowest_from(&self, default: Height) -> Height {
         let flagged = self.is(Role::Flagged);
         let counting = self.labels.iter().filter(|label| !flagged || label.role == Role::Flagged);
         counting.map(|label| label.from.unwrap_or(default)).min().unwrap_or(default)
     }
 }
 
-/// Makes one entry per script, with `from` as by [`Entry::from_with`].
+/// Makes one entry per script, with `from` as by [`Entry::lowest_from`].
 pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTreeMap<ScriptHash, Entry> {
     let mut listings: Vec<Option<Listing>> = lists.into_iter().flat_map(|list| list.listings).map(Some).collect();
     // Positions are sorted, as listings are large.
@@ -53,7 +53,7 @@ pub fn merge(lists: impl IntoIterator<Item = List>, default_from: Height) -> BTr
         labels.sort_unstable();
         labels.dedup();
         let mut entry = Entry { script, from: default_from, labels };
-        entry.from = entry.from_with(default_from);
+        entry.from = entry.lowest_from(default_from);
         Some((hash, entry))
     });
     entries.collect()

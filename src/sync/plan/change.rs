@@ -273,7 +273,7 @@ impl Planner<'_> {
         // A label without a height is new where every label had one before, and gets the height of new entries. Where there was one
         // before, it keeps the height that it was taken in with.
         let newly = lacks_height(&entry.labels) && !lacks_height(&known.labels);
-        let asked = if newly { entry.from.min(wish) } else { entry.from_with(wish) };
+        let asked = if newly { entry.from.min(wish) } else { entry.lowest_from(wish) };
         let mut now = EntryRow { labels: entry.labels.clone(), ..known.clone() };
         let (flagged, service) = (entry.is(Role::Flagged), entry.is(Role::Service));
         let lost = (known.flagged && !flagged) || (known.service && !service);

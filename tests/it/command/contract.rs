@@ -155,7 +155,7 @@ fn a_missing_range_is_a_gap_with_its_lists() {
 }
 
 #[test]
-fn the_first_payment_reads_as_everybody_knows_it() {
+fn the_first_payment_has_its_known_facts() {
     let small = SmallIndex::at(200);
     let (_, tx) = small.program.json(&["tx", FIRST_PAYMENT]);
     assert_eq!(

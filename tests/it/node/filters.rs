@@ -245,7 +245,7 @@ fn a_damaged_file_costs_the_reading_of_those_blocks_and_no_more() {
     }
 
     // Removed while they are in use.
-    let filters = made.filters(&node, &[made.file.clone()]);
+    let filters = made.filters(&node, std::slice::from_ref(&made.file));
     std::fs::remove_dir_all(made.dir.path().join("regtest/indexes")).unwrap();
     assert_eq!(read_filters(&filters, &blocks, 121), vec![None; 121]);
 }

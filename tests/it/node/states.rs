@@ -33,7 +33,7 @@ fn a_node_whose_queue_others_keep_full_is_read_to_its_tip() {
     let node = Bitcoind::regtest_with(&["-rpcthreads=1", "-rpcworkqueue=1"]);
     let chain = random::chain(401, 120);
     let list = random::watchlist(&chain, &mut Rng::new(401), 60);
-    let scene = Scene::on(node, &chain).with_list(list).from_at_most(120);
+    let scene = Scene::on(node, &chain).with_list(list).with_from_at_most(120);
     let (ended, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
     let tip = chain.tip();
     std::thread::scope(|scope| {
@@ -76,7 +76,7 @@ fn a_range_pruned_since_the_last_run_is_refused_with_the_lowest_height() {
     let mut chain = random::chain(402, 120);
     chain.mine_empty(780);
     let list = random::watchlist(&chain, &mut Rng::new(402), 60);
-    let scene = Scene::on(node, &chain).with_list(list).from_at_most(chain.height() - 800);
+    let scene = Scene::on(node, &chain).with_list(list).with_from_at_most(chain.height() - 800);
     let whole = scene.program("whole");
     whole.backfill("whole");
     let [low, high] = [100, 600].map(|to| {
@@ -159,7 +159,7 @@ fn blocks_that_vanish_in_a_reindex_are_waited_for_and_not_disconnected() {
     let list = random::watchlist(&chain, &mut Rng::new(403), 60);
     // Small block files: several for this chain.
     let node = Bitcoind::regtest_with(&["-fastprune"]);
-    let mut scene = Scene::on(node, &chain).with_list(list).from_at_most(130);
+    let mut scene = Scene::on(node, &chain).with_list(list).with_from_at_most(130);
     let program = scene.program("index");
     program.backfill("before");
     let (before, away) = (program.rows(), scene.path("away"));
@@ -184,7 +184,7 @@ fn blocks_that_vanish_in_a_reindex_are_waited_for_and_not_disconnected() {
 #[test]
 fn a_run_survives_a_restart_and_a_crash_of_the_node() {
     let chain = random::chain(405, 120);
-    let mut scene = Scene::regtest(405, 120, 60).from_at_most(120);
+    let mut scene = Scene::regtest(405, 120, 60).with_from_at_most(120);
     let gate = Gate::before(scene.node.rpc_port());
     for (number, lane) in LANES.into_iter().cycle().take(4).enumerate() {
         let what = format!("{lane}, {number}");
@@ -263,7 +263,7 @@ fn a_node_that_comes_back_with_another_chain_is_followed_from_the_fork_on() {
     let (mut ours, mut rng) = (random::chain(406, 120), Rng::new(406));
     let theirs = random::fork(&mut ours, &mut rng, 15, 1);
     let list = random::watchlist(&ours, &mut Rng::new(406), 60);
-    let mut scene = Scene::of(&ours).with_list(list).from_at_most(105);
+    let mut scene = Scene::of(&ours).with_list(list).with_from_at_most(105);
     let mut other = Bitcoind::regtest();
     theirs.submit_to(&other);
     let program = scene.program("index");
@@ -283,7 +283,7 @@ fn a_node_that_comes_back_with_another_chain_is_followed_from_the_fork_on() {
 
 #[test]
 fn a_tip_that_gets_shorter_during_a_run_is_where_the_run_ends() {
-    let scene = Scene::regtest(407, 120, 60).from_at_most(20);
+    let scene = Scene::regtest(407, 120, 60).with_from_at_most(20);
     let (node, gate) = (&scene.node, Gate::before(scene.node.rpc_port()));
     // Down to a block below those that the run has written, or to one above them.
     for (lane, pieces, written, height) in
@@ -310,7 +310,7 @@ fn a_chain_that_changes_again_and_again_during_runs_leaves_no_row_behind() {
     let (mut ours, mut rng) = (random::chain(408, 115), Rng::new(408));
     let theirs = random::fork(&mut ours, &mut rng, 10, 1);
     let list = random::watchlist(&ours, &mut Rng::new(408), 60);
-    let scene = Scene::of(&ours).with_list(list).from_at_most(105);
+    let scene = Scene::of(&ours).with_list(list).with_from_at_most(105);
     let node = &scene.node;
     theirs.submit_to(node);
     let first = theirs.blocks()[(ours.height() - 10) as usize + 1].block_hash();

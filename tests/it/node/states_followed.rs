@@ -28,7 +28,7 @@ impl FollowedStates {
         let chain = random::chain(410, 118);
         let list = random::watchlist(&chain, &mut Rng::new(410), 60);
         let node = Bitcoind::regtest_with(&["-fastprune"]);
-        let scene = Scene::on(node, &chain).with_list(list).from_at_most(100);
+        let scene = Scene::on(node, &chain).with_list(list).with_from_at_most(100);
         let program = scene.program("index").with(&["--lane", lane]);
         let running = program.spawn(&["--format", "jsonl", "follow"]);
         let mut followed = Self { lane, scene, chain, rng: Rng::new(410), program, running };

@@ -36,7 +36,7 @@ pub type RolesByScript = BTreeMap<ScriptBuf, ScriptRoles>;
 pub fn entries(listed: &RolesByScript) -> Entries {
     let of = |(script, listed): (&ScriptBuf, &ScriptRoles)| {
         let roles = [(listed.flagged, Role::Flagged), (listed.service, Role::Service)];
-        let roles = roles.into_iter().filter_map(|(has, role)| has.then(|| (role, format!("{role:?}"))));
+        let roles = roles.into_iter().filter(|(has, _)| *has).map(|(_, role)| (role, format!("{role:?}")));
         entry(script, Some(listed.from), &roles.collect::<Vec<_>>())
     };
     listed.iter().map(of).collect()

@@ -30,7 +30,7 @@ pub struct ListedScript {
 pub fn entries(listed: &[ListedScript]) -> Entries {
     let of = |listed: &ListedScript| {
         let roles = [(listed.flagged.is_some(), Role::Flagged), (listed.service, Role::Service)];
-        let roles = roles.into_iter().filter_map(|(has, role)| has.then(|| (role, listed.label.clone())));
+        let roles = roles.into_iter().filter(|(has, _)| *has).map(|(_, role)| (role, listed.label.clone()));
         entry(&listed.script, listed.flagged, &roles.collect::<Vec<_>>())
     };
     listed.iter().map(of).collect()

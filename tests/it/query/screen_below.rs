@@ -1,4 +1,4 @@
-//! Below the height that an entry is scanned from, `screen` calls nothing clean, whatever the target and whoever vouches for it.
+//! Below the height that an entry is scanned from, `screen` calls nothing clean, whatever the target and the proof.
 
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 use coinhound::query::screen::{ChainLookup, NoLookup, ScreenRow, Screener, Verdict};

@@ -75,7 +75,7 @@ impl Scene {
     }
 
     /// Flags no script from above `height`: what starts above the tip has no coverage.
-    pub fn from_at_most(mut self, height: u32) -> Self {
+    pub fn with_from_at_most(mut self, height: u32) -> Self {
         self.list = from_at_most(height, self.list);
         self
     }

@@ -25,7 +25,7 @@ impl Branches {
         let (mut ours, mut rng) = (random::chain(seed, 112), Rng::new(seed));
         let theirs = random::fork(&mut ours, &mut rng, depth, longer);
         let list = random::watchlist(&ours, &mut rng, 60);
-        let scene = Scene::of(&ours).with_list(list).from_at_most(ours.height() - depth);
+        let scene = Scene::of(&ours).with_list(list).with_from_at_most(ours.height() - depth);
         Self { ours, theirs, scene }
     }
 
@@ -68,7 +68,7 @@ fn branches_that_change_between_two_runs_are_followed() {
 #[test]
 fn blocks_above_a_shorter_tip_are_disconnected_though_no_block_came() {
     let mut branches = Branches::new(84, 1, 1);
-    branches.scene = branches.scene.from_at_most(3);
+    branches.scene = branches.scene.with_from_at_most(3);
     let (node, chain) = (&branches.scene.node, &branches.ours);
     let program = branches.scene.program("index");
     program.backfill("all");
