@@ -3,7 +3,6 @@
 use bitcoin::{BlockHash, Script};
 
 use super::Result;
-use super::facts::script;
 use crate::chain::{BlockId, Chain, Height, ScriptHash};
 use crate::index::entries::EntryRow;
 use crate::index::keys::TxPosition;
@@ -91,9 +90,5 @@ impl Snapshot {
     /// What reading reports.
     pub fn entry(&self, script: &Script) -> Result<Option<EntryRow>> {
         Ok(self.reader.entry(ScriptHash::of(script))?)
-    }
-    /// A script as an address, where it has one.
-    pub fn address(&self, script: &Script) -> Option<String> {
-        script::address(self.chain(), script)
     }
 }

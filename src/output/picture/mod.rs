@@ -5,6 +5,7 @@
 //!
 //! [`cell::escape`]: super::cell::escape
 
+mod caption;
 mod data;
 mod dot;
 mod graph;
@@ -16,6 +17,8 @@ use std::str::FromStr;
 
 use super::OutputError;
 use crate::query::trace::TraceAnswer;
+
+pub use caption::Caption;
 
 /// The kinds of picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +52,6 @@ impl FromStr for Drawing {
         let found = Self::ALL.into_iter().find(|drawing| drawing.name() == name);
         found.ok_or_else(|| format!("no picture is called '{name}'; there are dot, graphml and html"))
     }
-}
-
-/// The part of a picture that is not the answer.
-#[derive(Clone, Debug)]
-pub struct Caption {
-    /// The exact command, as one would type it.
-    pub command: String,
 }
 
 /// Draws a trace's answer to stdout.

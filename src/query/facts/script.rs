@@ -41,6 +41,13 @@ pub(in crate::query) fn address(chain: Chain, script: &Script) -> Option<String>
     Address::from_script(script, chain.network()).ok().map(|address| address.to_string())
 }
 
+impl Snapshot {
+    /// A script as an address, where it has one.
+    pub fn address(&self, script: &Script) -> Option<String> {
+        address(self.chain(), script)
+    }
+}
+
 /// What the index's entries say of a script, be it listed or not.
 pub struct ScriptListing {
     /// The script.

@@ -3,8 +3,7 @@
 use bitcoin::OutPoint;
 
 use super::ledger::{LabelSets, Ledger, union};
-use super::row::LabelShare;
-use super::sources;
+use super::sources::{self, LabelShare};
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::by_rule::ByRule;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bitcoin::{OutPoint, Script, TxIn, TxOut, Txid};
 
 use super::cache::BoundedCache;
-use super::sources::{LabelHoldings, LabelTraces};
+use super::label_traces::{LabelHoldings, LabelTraces};
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::{CoinKey, TxPosition};

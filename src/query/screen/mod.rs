@@ -9,6 +9,7 @@
 
 mod cache;
 mod findings;
+mod label_traces;
 mod ledger;
 pub mod lookup;
 mod origin;
@@ -20,7 +21,8 @@ mod unconfirmed;
 mod unrecorded;
 
 pub use lookup::{ChainLookup, NoLookup};
-pub use row::{LabelShare, ScreenRow, Verdict};
+pub use row::{ScreenRow, Verdict};
+pub use sources::LabelShare;
 
 use std::collections::HashMap;
 

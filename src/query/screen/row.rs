@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::findings::Findings;
 use super::proof::Ruling;
+use super::sources::LabelShare;
 use crate::query::by_rule::ByRule;
 
 /// What `screen` says of a target. The worst first.
@@ -58,15 +59,6 @@ pub struct ScreenRow {
     pub flagged_outputs: Option<u64>,
     /// Why the verdict is what it is.
     pub why: String,
-}
-
-/// How much of a target's taint comes from the scripts of one label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LabelShare {
-    /// The label.
-    pub label: String,
-    /// Taint by tracked rule, as if only this label's scripts were flagged.
-    pub taint_sat: ByRule,
 }
 
 impl ScreenRow {

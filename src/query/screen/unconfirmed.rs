@@ -7,12 +7,12 @@ use std::rc::Rc;
 use bitcoin::{OutPoint, Transaction, Txid};
 
 use super::findings::{Findings, OutputTally};
+use super::label_traces::LabelHoldings;
 use super::ledger::{LabelSets, Ledger, union};
 use super::lookup::ChainLookup;
 use super::origin::{self, CoinOrigin, ConfirmedCoin};
 use super::proof::SilenceJudge;
 use super::row::ScreenRow;
-use super::sources::LabelHoldings;
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
