@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! main         parses, runs, prints an error, sets the exit code
-//!            → cli, command, error, output
+//!            → cli, command, output
 //! command      one command a file: opens what it needs, asks, hands the answer to output
 //!            → audit, chain, cli, config, error, index, lists, lock, node, output, query, stop, sync, trace, watchlist
 //! api          the library: an index that other programs can ask

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use coinhound::{Cli, Exit, print_error, run};
+use coinhound::{Cli, print_error, run};
 
 fn main() -> ExitCode {
     let cli = Cli::read();
@@ -13,8 +13,5 @@ fn main() -> ExitCode {
         }
         error.exit()
     });
-    match exit {
-        Exit::Answered => ExitCode::SUCCESS,
-        other => ExitCode::from(other.code()),
-    }
+    ExitCode::from(exit.code())
 }

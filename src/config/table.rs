@@ -7,8 +7,8 @@ use super::paths::{Environment, data_home};
 use super::setting::{Fallback, Setting};
 use super::settings::Settings;
 use crate::node::key;
-use crate::trace::Rule;
 use crate::trace::rule::NoRule;
+use crate::trace::{HopLimit, Rule};
 
 /// The settings, in the order of help texts and of the example file. A default may depend on settings above it.
 pub const SETTINGS: [Setting; 15] = [
@@ -207,10 +207,10 @@ fn positive(text: &str) -> Result<usize, &'static str> {
 }
 
 /// A number of hops, or `none` for no limit.
-fn max_hops(text: &str) -> Result<Option<u32>, &'static str> {
+fn max_hops(text: &str) -> Result<HopLimit, &'static str> {
     match text {
-        "none" => Ok(None),
-        number => number.parse().map(Some).map_err(|_| "a number of hops, or none, is needed"),
+        "none" => Ok(HopLimit::Unlimited),
+        number => number.parse().map(HopLimit::AtMost).map_err(|_| "a number of hops, or none, is needed"),
     }
 }
 

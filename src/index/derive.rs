@@ -6,7 +6,7 @@ use super::error::Result;
 use super::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, TxidKey};
 use super::meta::TraceParameters;
 use super::row_set::{KeySet, RowSet};
-use super::values::{Brought, Coin, Record, Recorded, ScriptCoin, Spender, Touch};
+use super::values::{Coin, InputTaint, Record, Recorded, ScriptCoin, Spender, Touch};
 use crate::chain::{Height, ScriptHash};
 use crate::trace::{self, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput};
 
@@ -94,10 +94,10 @@ fn traced_input<'a>(rule: Rule, spent: &TxOut, whole: bool, coin: Option<&'a Coi
     TracedInput { value: spent.value.to_sat(), whole, taint: column.and_then(RuleTaint::carried) }
 }
 
-fn input_taint(rule: Rule, input: &TracedInput<'_>) -> Option<Brought> {
+fn input_taint(rule: Rule, input: &TracedInput<'_>) -> Option<InputTaint> {
     match input.taint {
-        _ if input.whole => Some(Brought { rule, taint: input.value, hops: 0 }),
-        Some(taint) => Some(Brought { rule, taint: taint.amount, hops: taint.hops }),
+        _ if input.whole => Some(InputTaint { rule, taint: input.value, hops: 0 }),
+        Some(taint) => Some(InputTaint { rule, taint: taint.amount, hops: taint.hops }),
         None => None,
     }
 }
@@ -108,7 +108,7 @@ fn record_rows(
     txid: Txid,
     record: &Record,
     marks: &impl Marks,
-    brought: &[Vec<Brought>],
+    brought: &[Vec<InputTaint>],
     made: &[Vec<RuleTaint>],
 ) -> RowSet {
     let mut rows = RowSet::default();

@@ -37,7 +37,7 @@ pub struct Event {
 
 /// The transaction that an event is about, and its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct TxContext {
     /// The block's height.
     pub height: Height,
     /// The block's hash.
@@ -52,7 +52,7 @@ pub struct Place {
 
 /// Taint and hops of a coin under one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
+pub struct EventTaint {
     /// The rule.
     pub rule: Rule,
     /// Satoshis.
@@ -63,7 +63,7 @@ pub struct Held {
 
 /// An output that received taint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct TaintedOutput {
     /// The output, `txid:vout`.
     pub outpoint: String,
     /// Satoshis.
@@ -71,11 +71,11 @@ pub struct Taken {
     /// Its script, hex.
     pub script: String,
     /// Its taint, by rule.
-    pub taint: Vec<Held>,
+    pub taint: Vec<EventTaint>,
 }
 
 /// The most outputs that an event names; `coinhound tx` shows all of them.
-pub const TAKEN_AT_MOST: usize = 16;
+pub const MAX_NAMED_OUTPUTS: usize = 16;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub enum Fact {
     Touch {
         /// The transaction.
         #[serde(flatten)]
-        at: Place,
+        at: TxContext,
         /// `funding` or `spending`.
         touch: String,
         /// The coin, `txid:vout`.
@@ -103,7 +103,7 @@ pub enum Fact {
     Moved {
         /// The transaction.
         #[serde(flatten)]
-        at: Place,
+        at: TxContext,
         /// The index of the input that spends it.
         vin: u32,
         /// The coin, `txid:vout`.
@@ -111,9 +111,9 @@ pub enum Fact {
         /// Its value, satoshis.
         value_sat: u64,
         /// Its taint, by rule.
-        taint: Vec<Held>,
-        /// The outputs of the transaction that received taint, the first [`TAKEN_AT_MOST`] of them.
-        to: Vec<Taken>,
+        taint: Vec<EventTaint>,
+        /// The outputs of the transaction that received taint, the first [`MAX_NAMED_OUTPUTS`] of them.
+        to: Vec<TaintedOutput>,
         /// The number of outputs that received taint.
         outputs: u64,
     },
@@ -121,7 +121,7 @@ pub enum Fact {
     Service {
         /// The transaction.
         #[serde(flatten)]
-        at: Place,
+        at: TxContext,
         /// The output, `txid:vout`.
         outpoint: String,
         /// Satoshis.
@@ -131,7 +131,7 @@ pub enum Fact {
         /// The texts of its labels at that time.
         labels: Vec<String>,
         /// The output's taint, by rule.
-        taint: Vec<Held>,
+        taint: Vec<EventTaint>,
     },
     /// The fact of an earlier event, whose `id` this one has, no longer holds.
     Retracted {

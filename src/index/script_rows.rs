@@ -28,11 +28,11 @@ pub struct ScriptRows<'a, R: IndexRow<Key: ScriptOrdered>> {
     view: &'a View,
     at: Height,
     chunk: usize,
-    lanes: Vec<Lane<R>>,
+    scripts: Vec<MergedScript<R>>,
     heads: BinaryHeap<Reverse<(<R::Key as ScriptOrdered>::InChain, usize)>>,
 }
 
-struct Lane<R: IndexRow> {
+struct MergedScript<R: IndexRow> {
     script: ScriptHash,
     buffer: VecDeque<(R::Key, R)>,
     /// Where to read on; `None` at the end.
@@ -46,35 +46,35 @@ impl<'a, R: IndexRow<Key: ScriptOrdered>> ScriptRows<'a, R> {
     /// As all reads.
     pub fn new(view: &'a View, scripts: &[(ScriptHash, Height)], at: Height) -> Result<Self> {
         let chunk = (BUFFERED_ROWS / scripts.len().max(1)).clamp(1, 4096);
-        let lanes = scripts.iter().map(|(script, from)| Lane {
+        let scripts = scripts.iter().map(|(script, from)| MergedScript {
             script: *script,
             buffer: VecDeque::new(),
             next: Some(Bound::Included(R::Key::first(*script, *from))),
         });
-        let mut rows = Self { view, at, chunk, lanes: lanes.collect(), heads: BinaryHeap::new() };
-        for number in 0..rows.lanes.len() {
+        let mut rows = Self { view, at, chunk, scripts: scripts.collect(), heads: BinaryHeap::new() };
+        for number in 0..rows.scripts.len() {
             rows.advance(number)?;
         }
         Ok(rows)
     }
 
-    /// Puts the lane's next row among the heads.
+    /// Puts the script's next row among the heads.
     fn advance(&mut self, number: usize) -> Result<()> {
-        let lane = &mut self.lanes[number];
-        if lane.buffer.is_empty()
-            && let Some(start) = lane.next.take()
+        let script = &mut self.scripts[number];
+        if script.buffer.is_empty()
+            && let Some(start) = script.next.take()
         {
-            let end = Bound::Included(R::Key::last(lane.script, self.at));
+            let end = Bound::Included(R::Key::last(script.script, self.at));
             for row in self.view.range::<R>((start, end)).take(self.chunk) {
-                lane.buffer.push_back(row?);
+                script.buffer.push_back(row?);
             }
-            if lane.buffer.len() == self.chunk
-                && let Some((key, _)) = lane.buffer.back()
+            if script.buffer.len() == self.chunk
+                && let Some((key, _)) = script.buffer.back()
             {
-                lane.next = Some(Bound::Excluded(*key));
+                script.next = Some(Bound::Excluded(*key));
             }
         }
-        if let Some((key, _)) = lane.buffer.front() {
+        if let Some((key, _)) = script.buffer.front() {
             self.heads.push(Reverse((key.in_chain(), number)));
         }
         Ok(())
@@ -86,7 +86,7 @@ impl<R: IndexRow<Key: ScriptOrdered>> Iterator for ScriptRows<'_, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let Reverse((_, number)) = self.heads.pop()?;
-        let (key, row) = self.lanes[number].buffer.pop_front()?;
+        let (key, row) = self.scripts[number].buffer.pop_front()?;
         if let Err(error) = self.advance(number) {
             self.heads.clear();
             return Some(Err(error));

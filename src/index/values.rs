@@ -177,7 +177,7 @@ fn flag(byte: u8) -> Result<bool, Malformed> {
 
 /// The taint that an input brought into its transaction, under one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Brought {
+pub struct InputTaint {
     /// The rule.
     pub rule: Rule,
     /// Satoshis.
@@ -194,7 +194,7 @@ pub struct Spender {
     /// Its input.
     pub vin: u32,
     /// One for each tracked rule under which the input is tainted, in the order of the rules' bytes.
-    pub brought: Vec<Brought>,
+    pub brought: Vec<InputTaint>,
 }
 
 impl IndexRow for Spender {
@@ -221,7 +221,7 @@ impl IndexRow for Spender {
         let brought = parts.iter().map(|part| {
             let mut cursor = Cursor::new(part);
             let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
-            Ok(Brought { rule, taint: cursor.u64()?, hops: cursor.u32()? })
+            Ok(InputTaint { rule, taint: cursor.u64()?, hops: cursor.u32()? })
         });
         Ok(Self { at, vin, brought: brought.collect::<Result<_, _>>()? })
     }
@@ -340,7 +340,7 @@ mod tests {
             "00000002010000000000000003",
             "000000000000000004"
         );
-        let brought = vec![Brought { rule: Rule::Haircut, taint: 5, hops: 4 }];
+        let brought = vec![InputTaint { rule: Rule::Haircut, taint: 5, hops: 4 }];
         let spender = Spender { at: TxPosition { height: 1, tx_index: 2 }, vin: 3, brought };
         let cases = [
             (record.value(), record_hex),
@@ -386,7 +386,7 @@ mod tests {
             }
             let coin = Coin { value, script: ScriptHash(id), coinbase, columns };
             prop_assert_eq!(Coin::from_value(&coin.value()), Ok(coin));
-            let brought = vec![Brought { rule: Rule::Fifo, taint: value, hops: numbers.0 }; inputs - 1];
+            let brought = vec![InputTaint { rule: Rule::Fifo, taint: value, hops: numbers.0 }; inputs - 1];
             let spender = Spender { at: TxPosition { height: numbers.0, tx_index: numbers.1 }, vin: numbers.2, brought };
             prop_assert_eq!(Spender::from_value(&spender.value()), Ok(spender));
         }

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::index::values::Brought;
+use crate::index::values::InputTaint;
 use crate::trace::{Rule, RuleTaint};
 
 /// Satoshis under each tracked rule, in the order of the rules.
@@ -29,7 +29,7 @@ impl ByRule {
     }
 
     /// The taint that an input brought.
-    pub(crate) fn of_input(rules: &[Rule], brought: &[Brought]) -> Self {
+    pub(crate) fn of_input(rules: &[Rule], brought: &[InputTaint]) -> Self {
         Self::of(rules, |_, rule| {
             brought.iter().find(|brought| brought.rule == rule).map_or(0, |brought| brought.taint)
         })

@@ -17,6 +17,31 @@ pub struct Gates {
     pub max_hops: Option<u32>,
 }
 
+/// A limit of hops as a person states it; where nothing is stated, the limit in force stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HopLimit {
+    /// Coins are followed any number of hops.
+    Unlimited,
+    /// Coins are followed this many hops at most.
+    AtMost(u32),
+}
+
+impl HopLimit {
+    /// The most hops; `None` for no limit.
+    pub fn most(self) -> Option<u32> {
+        match self {
+            Self::Unlimited => None,
+            Self::AtMost(hops) => Some(hops),
+        }
+    }
+}
+
+impl From<Option<u32>> for HopLimit {
+    fn from(most: Option<u32>) -> Self {
+        most.map_or(Self::Unlimited, Self::AtMost)
+    }
+}
+
 /// What the block that created a tainted coin decides about it, under one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {

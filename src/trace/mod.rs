@@ -14,7 +14,7 @@ pub mod rule;
 mod share;
 mod tiho;
 
-pub use flow::{Fate, Gates, OutputKind, RuleTaint, Taint, TracedInput, TracedOutput, pass};
+pub use flow::{Fate, Gates, HopLimit, OutputKind, RuleTaint, Taint, TracedInput, TracedOutput, pass};
 pub use rule::Rule;
 #[cfg(feature = "testing")]
 pub use share::Part;

@@ -3,7 +3,7 @@
 use bitcoin::OutPoint;
 
 use crate::index::keys::TxPosition;
-use crate::index::values::{Brought, Record};
+use crate::index::values::{InputTaint, Record};
 use crate::index::{IndexError, ReadRows};
 use crate::query::{Result, Snapshot};
 
@@ -20,7 +20,7 @@ pub fn consumed_outpoint(record: &Record, at: TxPosition, vin: u32) -> Result<Ou
 ///
 /// # Errors
 /// What reading reports.
-pub fn input_taint(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> Result<Vec<Brought>> {
+pub fn input_taint(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> Result<Vec<InputTaint>> {
     let outpoint = record.transaction.input[vin].previous_output;
     if let Some(spender) = snapshot.reader.spender(&outpoint)?.filter(|spender| spender.at == at) {
         return Ok(spender.brought);
@@ -29,9 +29,9 @@ pub fn input_taint(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: us
     let spent = &record.spent[vin];
     let rules = snapshot.trace.rules.iter();
     if snapshot.entry(&spent.script_pubkey)?.is_some_and(|entry| entry.is_flagged_at(at.height)) {
-        return Ok(rules.map(|rule| Brought { rule: *rule, taint: spent.value.to_sat(), hops: 0 }).collect());
+        return Ok(rules.map(|rule| InputTaint { rule: *rule, taint: spent.value.to_sat(), hops: 0 }).collect());
     }
     let Some((_, coin)) = snapshot.reader.coin_at(&outpoint, at.height)? else { return Ok(Vec::new()) };
     let columns = coin.columns.iter().filter_map(|column| Some((column.rule, column.carried()?)));
-    Ok(columns.map(|(rule, taint)| Brought { rule, taint: taint.amount, hops: taint.hops }).collect())
+    Ok(columns.map(|(rule, taint)| InputTaint { rule, taint: taint.amount, hops: taint.hops }).collect())
 }

@@ -10,7 +10,7 @@ use super::label_traces::{LabelHoldings, LabelTraces};
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::{CoinKey, TxPosition};
-use crate::index::values::{Brought, Record};
+use crate::index::values::{InputTaint, Record};
 use crate::query::facts::input::input_taint;
 use crate::query::facts::script::{ScriptListing, ScriptListings};
 use crate::query::{Result, Snapshot};
@@ -71,7 +71,7 @@ struct TaintedInput {
     /// Its script, if it is flagged at that height: then the input is a source by itself.
     flagged: Option<Rc<ScriptListing>>,
     /// The rules under which it brings taint.
-    brought: Vec<Brought>,
+    brought: Vec<InputTaint>,
 }
 
 impl TaintedInput {

@@ -17,7 +17,7 @@ use walk::{TraceQuestion, walk};
 
 use super::{Result, Snapshot};
 use crate::chain::Height;
-use crate::trace::{Gates, Rule};
+use crate::trace::{Gates, HopLimit, Rule};
 use crate::watchlist::Range;
 
 /// The rules of a question that names none.
@@ -30,8 +30,8 @@ pub struct TraceOptions {
     pub rules: Vec<Rule>,
     /// Coins with less taint aren't followed, satoshis; `None` for the gate of the index.
     pub min_taint: Option<u64>,
-    /// Coins with more hops aren't followed: `Some(None)` for no limit, `None` for the gate of the index.
-    pub max_hops: Option<Option<u32>>,
+    /// Coins with more hops aren't followed; `None` for the gate of the index.
+    pub max_hops: Option<HopLimit>,
     /// Whether to stop at flagged scripts that are no source.
     pub stop_flagged: bool,
 }
@@ -57,7 +57,7 @@ pub fn trace(
     let tracked = snapshot.trace.gates();
     let gates = Gates {
         min_taint: options.min_taint.map_or(tracked.min_taint, |least| least.max(1)),
-        max_hops: options.max_hops.unwrap_or(tracked.max_hops),
+        max_hops: options.max_hops.map_or(tracked.max_hops, HopLimit::most),
     };
     let question = TraceQuestion {
         sources: &sources,

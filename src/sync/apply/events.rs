@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use bitcoin::OutPoint;
 
 use crate::chain::ScriptHash;
-use crate::index::events::{Event, Fact, Held, Place, Reason, Seen, TAKEN_AT_MOST, Taken};
+use crate::index::events::{Event, EventTaint, Fact, MAX_NAMED_OUTPUTS, Reason, Seen, TaintedOutput, TxContext};
 use crate::index::keys::{CoinKey, TouchKey, TouchKind};
-use crate::index::values::{Brought, Coin, Record, Spender};
+use crate::index::values::{Coin, InputTaint, Record, Spender};
 use crate::index::{IndexError, ReadRows, Result, RowSet, Touch, View};
 use crate::trace::{Fate, RuleTaint};
 
@@ -21,7 +21,7 @@ pub type Facts = BTreeMap<String, Fact>;
 ///
 /// # Errors
 /// As all reads; [`IndexError::Corrupt`] for a row that is not laid out as the schema says.
-pub fn facts(view: &View, place: Place, record: &Record, rows: &RowSet) -> Result<Facts> {
+pub fn facts(view: &View, place: TxContext, record: &Record, rows: &RowSet) -> Result<Facts> {
     let mut facts = Facts::new();
     let coins = rows.rows::<Coin>().collect::<Result<Vec<_>>>()?;
     for row in rows.rows::<Touch>() {
@@ -57,7 +57,7 @@ fn reaches_service(column: &RuleTaint) -> bool {
     matches!(column.fate, Fate::Service | Fate::FlaggedService)
 }
 
-fn id(kind: &str, place: Place, io: &str, index: u32) -> String {
+fn id(kind: &str, place: TxContext, io: &str, index: u32) -> String {
     format!("{kind}:{}:{}:{io}{index}", place.block, place.txid)
 }
 
@@ -65,7 +65,7 @@ fn labels(view: &View, script: ScriptHash) -> Result<Vec<String>> {
     Ok(view.entry(script)?.map(|entry| entry.label_texts()).unwrap_or_default())
 }
 
-fn touch(view: &View, at: Place, record: &Record, key: &TouchKey, value_sat: u64) -> Result<(String, Fact)> {
+fn touch(view: &View, at: TxContext, record: &Record, key: &TouchKey, value_sat: u64) -> Result<(String, Fact)> {
     let corrupt = || IndexError::corrupt::<Touch>(key);
     let index = key.io_index as usize;
     let (script, outpoint, vin, io) = match key.kind {
@@ -91,7 +91,7 @@ fn touch(view: &View, at: Place, record: &Record, key: &TouchKey, value_sat: u64
     Ok((id("touch", at, io, key.io_index), fact))
 }
 
-fn moved(at: Place, record: &Record, spender: &Spender, coins: &[(CoinKey, Coin)]) -> (String, Fact) {
+fn moved(at: TxContext, record: &Record, spender: &Spender, coins: &[(CoinKey, Coin)]) -> (String, Fact) {
     let vin = spender.vin as usize;
     let tainted = coins.iter().filter(|(_, coin)| !coin.columns.is_empty());
     let input = record.transaction.input.get(vin);
@@ -101,13 +101,13 @@ fn moved(at: Place, record: &Record, spender: &Spender, coins: &[(CoinKey, Coin)
         from: input.map(|input| input.previous_output.to_string()).unwrap_or_default(),
         value_sat: record.spent.get(vin).map_or(0, |spent| spent.value.to_sat()),
         taint: spender.brought.iter().map(of_input).collect(),
-        to: tainted.clone().take(TAKEN_AT_MOST).map(|(key, coin)| taken(record, key.outpoint, coin)).collect(),
+        to: tainted.clone().take(MAX_NAMED_OUTPUTS).map(|(key, coin)| taken(record, key.outpoint, coin)).collect(),
         outputs: tainted.count() as u64,
     };
     (id("moved", at, "in", spender.vin), fact)
 }
 
-fn service(view: &View, at: Place, record: &Record, outpoint: OutPoint, coin: &Coin) -> Result<(String, Fact)> {
+fn service(view: &View, at: TxContext, record: &Record, outpoint: OutPoint, coin: &Coin) -> Result<(String, Fact)> {
     let fact = Fact::Service {
         at,
         outpoint: outpoint.to_string(),
@@ -119,8 +119,8 @@ fn service(view: &View, at: Place, record: &Record, outpoint: OutPoint, coin: &C
     Ok((id("service", at, "out", outpoint.vout), fact))
 }
 
-fn taken(record: &Record, outpoint: OutPoint, coin: &Coin) -> Taken {
-    Taken {
+fn taken(record: &Record, outpoint: OutPoint, coin: &Coin) -> TaintedOutput {
+    TaintedOutput {
         outpoint: outpoint.to_string(),
         value_sat: coin.value,
         script: script_hex(record, outpoint),
@@ -134,11 +134,13 @@ fn script_hex(record: &Record, outpoint: OutPoint) -> String {
     output.map(|output| output.script_pubkey.to_hex_string()).unwrap_or_default()
 }
 
-fn of_input(brought: &Brought) -> Held {
-    Held { rule: brought.rule, taint_sat: brought.taint, hops: brought.hops }
+fn of_input(brought: &InputTaint) -> EventTaint {
+    EventTaint { rule: brought.rule, taint_sat: brought.taint, hops: brought.hops }
 }
 
-fn by_rule(coin: &Coin) -> Vec<Held> {
+fn by_rule(coin: &Coin) -> Vec<EventTaint> {
     let columns = coin.columns.iter();
-    columns.map(|column| Held { rule: column.rule, taint_sat: column.taint.amount, hops: column.taint.hops }).collect()
+    columns
+        .map(|column| EventTaint { rule: column.rule, taint_sat: column.taint.amount, hops: column.taint.hops })
+        .collect()
 }

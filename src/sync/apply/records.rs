@@ -8,21 +8,21 @@ use super::batch::Batch;
 use super::events;
 use crate::chain::BlockId;
 use crate::index::derive::Derived;
-use crate::index::events::{Place, Reason};
+use crate::index::events::{Reason, TxContext};
 use crate::index::keys::TxPosition;
 use crate::index::values::Record;
 use crate::index::{IndexError, Result, RowSet, Touch};
 
 /// Where a record is.
-pub fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Place {
-    Place { height: id.height, block: id.hash, time: header.time, txid, tx_index: at.tx_index }
+pub fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> TxContext {
+    TxContext { height: id.height, block: id.hash, time: header.time, txid, tx_index: at.tx_index }
 }
 
 /// Writes the rows of a record that is new.
 ///
 /// # Errors
 /// As all reads.
-pub fn insert_record(batch: &mut Batch<'_>, place: Place, record: &Record, derived: &Derived) -> Result<()> {
+pub fn insert_record(batch: &mut Batch<'_>, place: TxContext, record: &Record, derived: &Derived) -> Result<()> {
     let facts = events::facts(batch.writer, place, record, &derived.rows)?;
     for event in events::changes(&events::Facts::new(), &facts, batch.course.seen, Reason::Retrace) {
         batch.step.append(&event)?;
@@ -36,7 +36,7 @@ pub fn insert_record(batch: &mut Batch<'_>, place: Place, record: &Record, deriv
 ///
 /// # Errors
 /// As all reads.
-pub fn update_record(batch: &mut Batch<'_>, place: Place, record: &Record, derived: Derived) -> Result<()> {
+pub fn update_record(batch: &mut Batch<'_>, place: TxContext, record: &Record, derived: Derived) -> Result<()> {
     let at = TxPosition { height: place.height, tx_index: place.tx_index };
     let old = batch.step.rows_of(at, place.txid, record)?;
     let new = if derived.is_record { derived.rows } else { RowSet::default() };

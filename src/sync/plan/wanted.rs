@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::chain::ScriptHash;
 use crate::index::meta::{TakenLists, TraceParameters};
-use crate::trace::Rule;
+use crate::trace::{HopLimit, Rule};
 use crate::watchlist::entries::Entry;
 
 /// Entries by the hash of their script.
@@ -39,8 +39,8 @@ pub struct WantedTrace {
     pub rules: Option<Vec<Rule>>,
     /// Coins with less taint are not followed; satoshis.
     pub min_taint_sat: Option<u64>,
-    /// Coins further from their source are not followed; `Some(None)` for no limit.
-    pub max_hops: Option<Option<u32>>,
+    /// Coins further from their source are not followed.
+    pub max_hops: Option<HopLimit>,
 }
 
 impl WantedTrace {
@@ -55,7 +55,7 @@ impl WantedTrace {
         TraceParameters {
             rules,
             min_taint_sat: self.min_taint_sat.unwrap_or(known.min_taint_sat).max(1),
-            max_hops: self.max_hops.unwrap_or(known.max_hops),
+            max_hops: self.max_hops.map_or(known.max_hops, HopLimit::most),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, ScriptBuf, Txid};
 use coinhound::index::Writer;
-use coinhound::index::events::{Event, Fact, Place, Reason, Seen};
+use coinhound::index::events::{Event, Fact, Reason, Seen, TxContext};
 use coinhound::index::raw::{Family, RawChanges, RawRows};
 use serde_json::{Value, json};
 
@@ -42,9 +42,9 @@ fn program(index: &Path) -> Program {
     Program::bare().with(&["--index", index.to_str().unwrap()])
 }
 
-fn place(number: u8) -> Place {
+fn place(number: u8) -> TxContext {
     let (block, txid) = (BlockHash::from_byte_array([number; 32]), Txid::from_byte_array([number; 32]));
-    Place { height: u32::from(number), block, time: 1_700_000_000, txid, tx_index: 1 }
+    TxContext { height: u32::from(number), block, time: 1_700_000_000, txid, tx_index: 1 }
 }
 
 fn touch(number: u8) -> Event {

@@ -47,7 +47,9 @@ fn value(settings: &Settings, key: &str) -> Option<String> {
         "scan.threads" => Some(settings.threads.to_string()),
         "scan.batch_blocks" => Some(settings.batch_blocks.to_string()),
         "trace.min_taint" => settings.trace.min_taint_sat.map(|sat| sat.to_string()),
-        "trace.max_hops" => settings.trace.max_hops.map(|hops| hops.map_or("none".to_owned(), |hops| hops.to_string())),
+        "trace.max_hops" => {
+            settings.trace.max_hops.map(|hops| hops.most().map_or("none".to_owned(), |hops| hops.to_string()))
+        }
         "trace.track" => {
             let names = |rules: &Vec<coinhound::trace::Rule>| rules.iter().map(|rule| rule.name()).collect::<Vec<_>>();
             settings.trace.rules.as_ref().map(|rules| names(rules).join(","))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coinhound::query::Snapshot;
 use coinhound::query::trace::{self, TraceAnswer};
 use coinhound::query::tx::transaction;
-use coinhound::trace::Rule;
+use coinhound::trace::{HopLimit, Rule};
 
 use crate::oracle::taint::{self, OracleTrace, Question};
 use crate::support::library::Library;
@@ -30,7 +30,7 @@ fn every_trace_equals_the_oracles() {
             let asked = trace::TraceOptions {
                 rules: Rule::ALL.to_vec(),
                 min_taint: own.then(|| *case.rng.pick(&[1, 10_000, 1_000_000_000])),
-                max_hops: own.then(|| *case.rng.pick(&[None, Some(0), Some(2), Some(8)])),
+                max_hops: own.then(|| HopLimit::from(*case.rng.pick(&[None, Some(0), Some(2), Some(8)]))),
                 stop_flagged: case.rng.once_in(3),
             };
             let answer = ask(&snapshot, &target, &asked, at);
@@ -41,7 +41,7 @@ fn every_trace_equals_the_oracles() {
                     outpoints: outpoints.clone(),
                     rule,
                     min_taint: asked.min_taint.unwrap_or(case.parameters.min_taint_sat),
-                    max_hops: asked.max_hops.unwrap_or(case.parameters.max_hops),
+                    max_hops: asked.max_hops.map_or(case.parameters.max_hops, HopLimit::most),
                     stop_flagged: asked.stop_flagged,
                     at,
                 };

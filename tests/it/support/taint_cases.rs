@@ -50,7 +50,7 @@ fn wanted(parameters: &TraceParameters) -> WantedTrace {
     WantedTrace {
         rules: Some(parameters.rules.clone()),
         min_taint_sat: Some(parameters.min_taint_sat),
-        max_hops: Some(parameters.max_hops),
+        max_hops: Some(parameters.max_hops.into()),
     }
 }
 

@@ -82,7 +82,7 @@ impl FollowCase {
         self.trace = WantedTrace {
             rules: Some(self.rng.pick(&sets).to_vec()),
             min_taint_sat: Some(*self.rng.pick(&[1, 100_000, 10_000_000, 1_000_000_000])),
-            max_hops: Some(hops),
+            max_hops: Some(hops.into()),
         };
     }
 

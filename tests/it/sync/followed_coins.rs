@@ -10,7 +10,7 @@ use coinhound::sync::plan::change::plan;
 use coinhound::sync::plan::wanted::{Lists, Wanted, WantedTrace};
 use coinhound::sync::sweep::run::{Interrupts, Pace};
 use coinhound::sync::sweep::sweeper::Sweeper;
-use coinhound::trace::Rule;
+use coinhound::trace::{HopLimit, Rule};
 
 use crate::oracle::index_rows::{RolesByScript, ScriptRoles, entries};
 use crate::support::chain::{RegtestChain, outpoints};
@@ -171,7 +171,7 @@ fn p2_a_newly_followed_coin_spent_in_its_own_block_is_not_missed() {
     let gates = |min_taint_sat| WantedTrace {
         rules: Some(vec![Rule::Haircut]),
         min_taint_sat: Some(min_taint_sat),
-        max_hops: Some(None),
+        max_hops: Some(HopLimit::Unlimited),
     };
     let source = MemorySource::on(&branch);
     source.filter(Filtering::Always);
@@ -221,7 +221,7 @@ fn p1_p4_entries_from_a_lower_height_survive_interrupted_sweeps() {
         let height = case.branch.height();
         let from = if height > 110 { (101 + height) / 2 } else { height / 2 };
         case.state.values_mut().for_each(|listed| *listed = ScriptRoles { flagged: true, service: false, from });
-        case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(None), ..case.trace.clone() };
+        case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(HopLimit::Unlimited), ..case.trace.clone() };
         let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
         index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("an honest source");
         for listed in case.state.values_mut() {
@@ -243,7 +243,7 @@ fn p1_p4_entries_from_a_lower_height_survive_interrupted_sweeps() {
 #[test]
 fn p1_a_new_service_ends_the_traces_through_it() {
     each(108, |case| {
-        case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(None), ..case.trace.clone() };
+        case.trace = WantedTrace { min_taint_sat: Some(1), max_hops: Some(HopLimit::Unlimited), ..case.trace.clone() };
         case.state.values_mut().for_each(|listed| (listed.flagged, listed.service) = (true, false));
         let mut index = SweptIndex::tracking(entries(&case.state), &case.trace);
         index.sweep(&MemorySource::on(&case.branch), case.pace()).expect("an honest source");
