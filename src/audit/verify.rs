@@ -14,6 +14,7 @@ use crate::index::derive::{self, Derived, Marks};
 use crate::index::keys::TxPosition;
 use crate::index::meta::{self, TraceParameters};
 use crate::index::values::Record;
+use crate::index::same_key::{self, Difference};
 use crate::index::{DerivedFamily, IndexError, KeySet, ReadRows, Result, RowMismatch, View};
 
 /// The counts of what was found right.
@@ -96,6 +97,18 @@ pub enum Flaw {
         /// The record.
         at: TxPosition,
     },
+    /// A row that an entry makes is missing.
+    #[error("a row of same_key is missing (key {key}), which an entry brings")]
+    NoSameKey {
+        /// Its key, in hex.
+        key: String,
+    },
+    /// A row that no entry makes.
+    #[error("a row of same_key (key {key}) comes from no entry")]
+    ExtraSameKey {
+        /// Its key, in hex.
+        key: String,
+    },
     /// A row that no record makes.
     #[error("a row of {family} (key {key}) comes from no record")]
     Extra {
@@ -114,6 +127,12 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
     let mut verified = Verified::default();
     if let Err(flaw) = headers(view, &mut verified)? {
         return Ok(Err(flaw));
+    }
+    if let Some((key, difference)) = same_key::difference(view)? {
+        return Ok(Err(match difference {
+            Difference::Missing => Flaw::NoSameKey { key },
+            Difference::Extra => Flaw::ExtraSameKey { key },
+        }));
     }
     let settled = view.sweeps()?.settled();
     verified.through = settled.checked_sub(1);

@@ -7,7 +7,7 @@ use crate::chain::ScriptHash;
 
 /// The row does not have the layout that `schema` states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the row is not laid out as format 1 says")]
+#[error("the row is not laid out as its format says")]
 pub struct Malformed;
 
 /// Takes typed parts off the front of a row.

@@ -9,6 +9,7 @@ use rocksdb::{
 };
 
 use super::error::{IndexError, Result};
+use super::same_key::SHORT;
 use super::schema::{FORMAT, FORMAT_KEY, Family};
 
 /// Names the process that has the index open, and marks the folder as ours. Its text is read only where RocksDB's own lock says that
@@ -68,6 +69,7 @@ pub(super) fn prefix_length(family: Family) -> Option<usize> {
     match family {
         Family::Txids => Some(32),
         Family::Coins => Some(36),
+        Family::SameKey => Some(SHORT),
         _ => None,
     }
 }

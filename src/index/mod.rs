@@ -18,6 +18,7 @@ mod read;
 pub mod reader;
 mod row_set;
 pub mod rows;
+pub mod same_key;
 pub mod schema;
 mod script_rows;
 pub mod stamp;

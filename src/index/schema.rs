@@ -1,4 +1,4 @@
-//! The table of everything stored: families, keys, values, byte for byte. Format 1.
+//! The table of everything stored: families, keys, values, byte for byte. Format 2.
 //!
 //! Integers are big-endian: in keys, so that the order of the bytes is the order of heights; in values, for one rule. Numbers in
 //! brackets are bytes. `compact` is Bitcoin's CompactSize. Hashes are in the digest's own byte order, not the displayed one.
@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `meta` | name, ASCII | `format`: version\[4\] · `genesis`: block hash\[32\] · `chain`: name, ASCII · `challenge`: signet's script, hex, if any · `trace`: JSON, [`TraceParameters`](super::meta::TraceParameters) · `lists`: JSON, [`TakenLists`](super::meta::TakenLists) · `goal`: height\[4\] the last run set out to reach · `caught_up`: block hash\[32\] of the tip that the log last said was caught up with |
 //! | `entries` | script_hash\[32\] | roles\[1\] (bit 0 flagged, bit 1 service, bit 2: lowered) from\[4\] sweep\[4\] · if lowered: from\[4\] sweep\[4\] · script_length(compact) script_pubkey labels (JSON to the end) |
+//! | `same_key` | first bytes\[8\] of a script's script_hash, script_hash\[32\] of a flagged entry of the same key that the script's own bytes don't show | – |
 //! | `headers` | height\[4\] | header\[80\], from genesis on |
 //! | `records` | height\[4\] tx_index\[4\] | length(compact) transaction without witness · per input, none for a coinbase: value\[8\] script_length(compact) script of the spent output · merkle branch: hash\[32\] each, lowest first, to the end |
 //! | `txids` | txid\[32\] height\[4\] tx_index\[4\] | – |
@@ -28,7 +29,7 @@
 use crate::chain::Height;
 
 /// The version of this table.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The key in `meta` of the version that an index was written in.
 pub(super) const FORMAT_KEY: &[u8] = b"format";
@@ -40,6 +41,8 @@ pub enum Family {
     Meta,
     /// Flagged scripts and services, with labels and intervals.
     Entries,
+    /// From a script to the flagged entries of the same key.
+    SameKey,
     /// Every header of the chain up to the tip.
     Headers,
     /// Touching transactions, with the outputs that they spend and their merkle branches.
@@ -62,9 +65,10 @@ pub enum Family {
 
 impl Family {
     /// All families, in the order in which they are created.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Entries,
+        Self::SameKey,
         Self::Headers,
         Self::Records,
         Self::Txids,
@@ -88,6 +92,7 @@ impl Family {
         match self {
             Self::Meta => "meta",
             Self::Entries => "entries",
+            Self::SameKey => "same_key",
             Self::Headers => "headers",
             Self::Records => "records",
             Self::Txids => "txids",
@@ -108,7 +113,7 @@ pub(super) fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Hei
         Family::Txids | Family::Touches | Family::Scripts => (key, 32),
         Family::Coins => (key, 36),
         Family::Spends => (value, 0),
-        Family::Meta | Family::Entries | Family::Sweeps | Family::Events => return None,
+        Family::Meta | Family::Entries | Family::SameKey | Family::Sweeps | Family::Events => return None,
     };
     Some(Height::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

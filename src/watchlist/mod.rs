@@ -15,6 +15,7 @@ mod range;
 pub mod refusal;
 mod report;
 mod rows;
+pub mod same_key;
 pub mod script;
 mod secret;
 #[cfg(test)]

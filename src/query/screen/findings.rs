@@ -1,14 +1,18 @@
 //! What was found of one target, output by output.
 
-use bitcoin::OutPoint;
+use std::collections::BTreeMap;
+
+use bitcoin::{OutPoint, Transaction};
 
 use super::ledger::{LabelSets, Ledger, union};
 use super::sources::{self, LabelShare};
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::by_rule::ByRule;
+use crate::query::facts::ScriptInfo;
 use crate::query::facts::script::ScriptListing;
 use crate::trace::{Rule, RuleTaint};
+use crate::watchlist::same_key::key_of_input;
 
 /// What was found of a target; the row takes from it what its verdict vouches for.
 #[derive(Default)]
@@ -31,8 +35,8 @@ pub struct Findings {
     pub flagged_inputs: Option<u64>,
     /// Outputs on flagged scripts.
     pub flagged_outputs: Option<u64>,
-    /// The labels of another script of the same key, where that is flagged and the target's own is not.
-    pub same_key: Option<String>,
+    /// Flagged scripts of the same key as one of its own that is not flagged.
+    pub same_key: Vec<ScriptInfo>,
 }
 
 impl Findings {
@@ -41,12 +45,14 @@ impl Findings {
         self.taint_sat.as_ref().is_some_and(ByRule::is_some)
     }
 
-    /// A reason that also names another listed script of the same key: matching is by exact script.
-    pub fn with_same_key(&self, why: String) -> String {
-        match &self.same_key {
-            Some(labels) => format!("{why}; but another script of the same key is listed: {labels}"),
-            None => why,
-        }
+    /// The flagged scripts of the same key in words; `None` where there are none.
+    pub fn same_key_words(&self) -> Option<String> {
+        let words = self.same_key.iter().map(|listed| {
+            let script = listed.address.clone().unwrap_or_else(|| format!("script:{}", listed.script));
+            format!("{script} ({})", listed.labels.join("; "))
+        });
+        let words: Vec<String> = words.collect();
+        (!words.is_empty()).then(|| format!("another script of the same key is listed: {}", words.join(", ")))
     }
 }
 
@@ -61,6 +67,8 @@ pub struct OutputTally {
     labels: Vec<String>,
     /// The labels that the taint of each tainted output comes from.
     label_sets: Vec<LabelSets>,
+    /// Flagged scripts of the keys of others, by these scripts in hex.
+    same_key: BTreeMap<String, ScriptInfo>,
     /// The fewest hops, under the first rule that has them, and the number of that output.
     nearest: Option<(u32, Rule, usize)>,
     outputs: usize,
@@ -76,21 +84,32 @@ impl OutputTally {
             taint: ByRule::none(rules),
             labels: Vec::new(),
             label_sets: Vec::new(),
+            same_key: BTreeMap::new(),
             nearest: None,
             outputs: 0,
         }
     }
 
     /// Adds an output: its script, its value, and its taint by rule; says whether that is any.
-    pub fn add(&mut self, listing: &ScriptListing, value: u64, columns: &[RuleTaint]) -> bool {
+    ///
+    /// # Errors
+    /// What reading reports, as in all that follow.
+    pub fn add(
+        &mut self,
+        ledger: &mut Ledger<'_>,
+        listing: &ScriptListing,
+        value: u64,
+        columns: &[RuleTaint],
+    ) -> Result<bool> {
         self.add_labels(listing);
+        self.add_same_key(ledger, listing)?;
         self.value = self.value.saturating_add(value);
         self.flagged += u64::from(listing.flagged_from.is_some());
         let number = self.outputs;
         self.outputs += 1;
         let taint = ByRule::of_columns(&self.rules, columns);
         if !taint.is_some() {
-            return false;
+            return Ok(false);
         }
         self.taint.add(&taint);
         for column in columns.iter().filter(|column| column.taint.amount > 0) {
@@ -98,7 +117,27 @@ impl OutputTally {
                 self.nearest = Some((column.taint.hops, column.rule, number));
             }
         }
-        true
+        Ok(true)
+    }
+
+    /// Adds the flagged scripts of the same key as a script that is not flagged itself.
+    pub fn add_same_key(&mut self, ledger: &mut Ledger<'_>, listing: &ScriptListing) -> Result<()> {
+        if listing.flagged_from.is_none() {
+            for listed in ledger.same_key(&listing.script)?.iter() {
+                self.same_key.entry(listed.script.clone()).or_insert_with(|| listed.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the flagged scripts of the keys that a transaction's inputs show.
+    pub fn add_keys_shown(&mut self, ledger: &Ledger<'_>, transaction: &Transaction) -> Result<()> {
+        for key in transaction.input.iter().filter_map(key_of_input) {
+            for listed in ledger.scripts_of_key(&key)? {
+                self.same_key.entry(listed.script.clone()).or_insert(listed);
+            }
+        }
+        Ok(())
     }
 
     /// Adds the labels that the taint of an output comes from.
@@ -141,6 +180,7 @@ impl OutputTally {
             value_sat: Some(self.value),
             taint_sat: Some(self.taint),
             flagged_outputs: Some(self.flagged),
+            same_key: self.same_key.into_values().collect(),
             ..Findings::default()
         }
     }
@@ -173,7 +213,7 @@ impl CoinTally {
         value: u64,
         columns: &[RuleTaint],
     ) -> Result<()> {
-        if self.tally.add(listing, value, columns) {
+        if self.tally.add(ledger, listing, value, columns)? {
             self.tally.add_sources(ledger.label_sets(key)?);
             self.tainted.push(key);
         }
@@ -181,9 +221,15 @@ impl CoinTally {
         Ok(())
     }
 
-    /// Adds the labels of a script.
-    pub fn add_labels(&mut self, listing: &ScriptListing) {
+    /// Adds the labels of a script, and the flagged scripts of its key.
+    pub fn add_script(&mut self, ledger: &mut Ledger<'_>, listing: &ScriptListing) -> Result<()> {
         self.tally.add_labels(listing);
+        self.tally.add_same_key(ledger, listing)
+    }
+
+    /// Adds the flagged scripts of the key of a script that the transaction spends from.
+    pub fn add_spent(&mut self, ledger: &mut Ledger<'_>, listing: &ScriptListing) -> Result<()> {
+        self.tally.add_same_key(ledger, listing)
     }
 
     /// What was found, with sources and path.

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use bitcoin::{OutPoint, Script, TxIn, TxOut, Txid};
+use bitcoin::{OutPoint, PublicKey, Script, TxIn, TxOut, Txid};
 
 use super::cache::BoundedCache;
 use super::label_traces::{LabelHoldings, LabelTraces};
+use super::same_key::{self, SameKey};
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{InputTaint, Record};
+use crate::query::facts::ScriptInfo;
 use crate::query::facts::input::input_taint;
 use crate::query::facts::script::{ScriptListing, ScriptListings};
 use crate::query::{Result, Snapshot};
@@ -27,6 +29,7 @@ pub struct Ledger<'a> {
     /// The moment it is read at.
     pub snapshot: &'a Snapshot,
     listings: ScriptListings,
+    same_key: SameKey,
     records: BoundedCache<Txid, RecordedTx>,
     traces: LabelTraces,
     /// Each set of labels that was met, by its number.
@@ -90,6 +93,7 @@ impl<'a> Ledger<'a> {
         Self {
             snapshot,
             listings: ScriptListings::default(),
+            same_key: SameKey::new(),
             records: BoundedCache::new(CACHED_RECORDS),
             traces: LabelTraces::default(),
             labels: Vec::new(),
@@ -105,6 +109,16 @@ impl<'a> Ledger<'a> {
     /// What reading reports, as in all that follow.
     pub fn listing(&mut self, script: &Script) -> Result<Rc<ScriptListing>> {
         self.listings.get(self.snapshot, script)
+    }
+
+    /// The flagged scripts of the key of a script, other than that.
+    pub fn same_key(&mut self, script: &Script) -> Result<Rc<Vec<ScriptInfo>>> {
+        self.same_key.of_script(self.snapshot, script)
+    }
+
+    /// The flagged scripts of a key.
+    pub fn scripts_of_key(&self, key: &PublicKey) -> Result<Vec<ScriptInfo>> {
+        same_key::of_key(self.snapshot, key)
     }
 
     /// The record of a transaction, if the index has it; of BIP30's twins the later.

@@ -4,6 +4,7 @@
 //! Screener ─┬─ recorded     scripts and transactions that the index holds
 //!           └─ unrecorded   transactions that it doesn't hold ── unconfirmed   those in no settled block ── origin
 //! ledger ── what the index says of single coins; sources ── the labels behind their taint; lookup ── the node, or nowhere
+//! same_key ── listed scripts of the target's key
 //! findings ── what was found of a target; proof ── whether finding nothing proves anything; row ── the verdict of the two
 //! ```
 
@@ -16,6 +17,7 @@ mod origin;
 mod proof;
 mod recorded;
 pub mod row;
+mod same_key;
 mod sources;
 mod unconfirmed;
 mod unrecorded;
@@ -24,8 +26,6 @@ pub use lookup::{ChainLookup, NoLookup};
 pub use row::{ScreenRow, Verdict};
 pub use sources::LabelShare;
 
-use std::collections::HashMap;
-
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 
 use self::ledger::Ledger;
@@ -33,7 +33,6 @@ use self::proof::SilenceJudge;
 use self::unrecorded::Unrecorded;
 use super::by_rule::ByRule;
 use super::coverage::Basis;
-use super::facts::script::ByScript;
 use super::target::{CoinTarget, Targets};
 use super::{Coverage, QueryError, Result, Snapshot};
 use crate::chain::Height;
@@ -51,8 +50,6 @@ pub struct Screener<'a> {
     ledger: Ledger<'a>,
     judge: SilenceJudge<'a>,
     lookup: &'a dyn ChainLookup,
-    /// The listed P2PK script of each P2PKH script of the same key.
-    p2pk_twins: ByScript<ScriptBuf>,
 }
 
 impl<'a> Screener<'a> {
@@ -61,16 +58,7 @@ impl<'a> Screener<'a> {
     /// # Errors
     /// What reading reports, as in all that follow.
     pub fn new(snapshot: &'a Snapshot, lookup: &'a dyn ChainLookup) -> Result<Self> {
-        let mut p2pk_twins = HashMap::default();
-        let entries = snapshot.reader.entries().inspect(|entry| {
-            if let Ok((_, entry)) = entry
-                && entry.flagged
-                && let Some(key) = entry.script.p2pk_public_key()
-            {
-                p2pk_twins.insert(ScriptBuf::new_p2pkh(&key.pubkey_hash()), entry.script.clone());
-            }
-        });
-        let basis = Basis::of_entries(snapshot, entries)?.whole().traced();
+        let basis = Basis::of_flagged(snapshot)?.whole().traced();
         let coverage = basis.coverage(snapshot, snapshot.asked());
         Ok(Self {
             frontier: frontier(snapshot)?,
@@ -78,7 +66,6 @@ impl<'a> Screener<'a> {
             judge: SilenceJudge::new(snapshot, &coverage),
             coverage,
             lookup,
-            p2pk_twins,
         })
     }
 
@@ -121,19 +108,7 @@ impl<'a> Screener<'a> {
     fn script(&mut self, typed: Option<&str>, script: &ScriptBuf) -> Result<ScreenRow> {
         let named = typed.map(ToOwned::to_owned).or_else(|| self.ledger.snapshot.address(script));
         let named = named.unwrap_or_else(|| format!("script:{}", script.to_hex_string()));
-        let same_key = self.same_key(script)?;
-        recorded::script(&mut self.ledger, &self.judge, &named, script, same_key)
-    }
-
-    /// The labels of another flagged script of the same key.
-    fn same_key(&mut self, script: &ScriptBuf) -> Result<Option<String>> {
-        let twin = match script.p2pk_public_key() {
-            Some(key) => Some(ScriptBuf::new_p2pkh(&key.pubkey_hash())),
-            None => self.p2pk_twins.get(script).cloned(),
-        };
-        let Some(twin) = twin else { return Ok(None) };
-        let listing = self.ledger.listing(&twin)?;
-        Ok(listing.flagged_from.map(|_| listing.labels.join("; ")))
+        recorded::script(&mut self.ledger, &self.judge, &named, script)
     }
 
     fn coin(&mut self, text: &str, outpoint: OutPoint, height: Option<Height>) -> Result<ScreenRow> {

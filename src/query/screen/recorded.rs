@@ -12,7 +12,7 @@ use crate::index::values::Coin;
 use crate::index::{ReadRows, ScriptCoin};
 use crate::query::Result;
 
-/// The row of a script: of all coins that it ever held. `same_key` has the labels of another listed script of its key.
+/// The row of a script: of all coins that it ever held.
 ///
 /// # Errors
 /// What reading reports, as in all that follow.
@@ -21,12 +21,11 @@ pub fn script(
     judge: &SilenceJudge<'_>,
     target: &str,
     script: &Script,
-    same_key: Option<String>,
 ) -> Result<ScreenRow> {
     let snapshot = ledger.snapshot;
     let listing = ledger.listing(script)?;
     let mut tally = CoinTally::new(&snapshot.trace.rules);
-    tally.add_labels(&listing);
+    tally.add_script(ledger, &listing)?;
     for made in snapshot.reader.keys::<ScriptCoin>(ScriptHash::of(script)) {
         let made = made?;
         let txid = snapshot.record(made.at)?.txid();
@@ -35,13 +34,7 @@ pub fn script(
         tally.add(ledger, key, &listing, coin.value, &coin.columns)?;
     }
     let is_listed = listing.flagged_from.is_some();
-    let found = Findings {
-        is_listed,
-        value_sat: None,
-        flagged_outputs: None,
-        same_key: same_key.filter(|_| !is_listed),
-        ..tally.findings(ledger)?
-    };
+    let found = Findings { is_listed, value_sat: None, flagged_outputs: None, ..tally.findings(ledger)? };
     Ok(ScreenRow::new(target, found, judge.script()))
 }
 
@@ -66,6 +59,10 @@ pub fn transaction(
         let key = CoinKey { outpoint: OutPoint { txid: *txid, vout }, height: at.height };
         let columns = snapshot.reader.coin(&key)?.map(|coin| coin.columns).unwrap_or_default();
         tally.add(ledger, key, &listing, output.value.to_sat(), &columns)?;
+    }
+    for spent in record.spent.iter().filter(|_| only.is_none()) {
+        let listing = ledger.listing(&spent.script_pubkey)?;
+        tally.add_spent(ledger, &listing)?;
     }
     let found = Findings {
         flagged_inputs: Some(*flagged_inputs),

@@ -7,15 +7,18 @@ use super::findings::Findings;
 use super::proof::Ruling;
 use super::sources::LabelShare;
 use crate::query::by_rule::ByRule;
+use crate::query::facts::ScriptInfo;
 
 /// What `screen` says of a target. The worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Its own script is on a list.
     Flagged,
     /// It holds taint under a tracked rule.
     Derived,
+    /// It is not on a list, but another script of the same key is.
+    SameKey,
     /// Nothing was found, and that proves nothing.
     Unknown,
     /// It holds nothing above the gates, and the index proves it.
@@ -28,6 +31,7 @@ impl Verdict {
         match self {
             Self::Flagged => "flagged",
             Self::Derived => "derived",
+            Self::SameKey => "same_key",
             Self::Unknown => "unknown",
             Self::None => "none",
         }
@@ -57,6 +61,8 @@ pub struct ScreenRow {
     pub flagged_inputs: Option<u64>,
     /// Outputs of the transaction on flagged scripts; `None` as above.
     pub flagged_outputs: Option<u64>,
+    /// Flagged scripts of the same key, where the target's own script is not flagged.
+    pub same_key: Vec<ScriptInfo>,
     /// Why the verdict is what it is.
     pub why: String,
 }
@@ -67,6 +73,7 @@ impl ScreenRow {
         match ruling {
             _ if found.is_listed => Self::flagged(target, found),
             _ if found.is_tainted() => Self::derived(target, found),
+            Ruling::Clean(why) | Ruling::Unproven(why) if !found.same_key.is_empty() => Self::same_key(target, found, &why),
             Ruling::Clean(why) => Self::clean(target, found, why),
             Ruling::Unproven(why) => Self::unknown(target, found, why),
         }
@@ -84,6 +91,7 @@ impl ScreenRow {
             path: found.path,
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
+            same_key: Vec::new(),
             why: format!("listed: {}", found.labels.join("; ")),
             labels: found.labels,
         }
@@ -96,14 +104,21 @@ impl ScreenRow {
             verdict: Verdict::Derived,
             hops: found.hops,
             value_sat: found.value_sat,
-            why: found.with_same_key("holds taint of flagged coins".to_owned()),
+            why: joined("holds taint of flagged coins", found.same_key_words()),
             taint_sat: found.taint_sat,
             sources: found.sources,
             path: found.path,
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
+            same_key: found.same_key,
             labels: found.labels,
         }
+    }
+
+    /// The row of a target of whose key another script is listed; `why` is what is said of finding nothing else.
+    fn same_key(target: &str, found: Findings, why: &str) -> Self {
+        let why = joined(&found.same_key_words().unwrap_or_default(), Some(why.to_owned()));
+        Self { verdict: Verdict::SameKey, ..Self::unknown(target, found, why) }
     }
 
     /// The row of a target that holds nothing, which is proven.
@@ -113,12 +128,13 @@ impl ScreenRow {
             verdict: Verdict::None,
             hops: None,
             value_sat: found.value_sat,
-            why: found.with_same_key(why),
+            why,
             taint_sat: found.taint_sat,
             sources: Vec::new(),
             path: Vec::new(),
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
+            same_key: found.same_key,
             labels: found.labels,
         }
     }
@@ -136,6 +152,11 @@ impl ScreenRow {
     /// Whether it is a hit: by its verdict, or by a flagged script on either side of the transaction.
     pub fn is_found(&self) -> bool {
         let touches = [self.flagged_inputs, self.flagged_outputs].into_iter().flatten().any(|count| count > 0);
-        matches!(self.verdict, Verdict::Flagged | Verdict::Derived) || touches
+        matches!(self.verdict, Verdict::Flagged | Verdict::Derived | Verdict::SameKey) || touches
     }
+}
+
+/// Two parts of a reason.
+fn joined(first: &str, second: Option<String>) -> String {
+    second.map_or_else(|| first.to_owned(), |second| format!("{first}; {second}"))
 }

@@ -135,9 +135,15 @@ pub fn row(
         let value = last.transaction.output[*vout].value.to_sat();
         // With one input unknown, the amounts are meaningless.
         let columns = if unknown.is_some() { &[][..] } else { &held[*vout].columns };
-        if tally.add(&last.outputs[*vout], value, columns) {
+        if tally.add(ledger, &last.outputs[*vout], value, columns)? {
             tally.add_sources(Rc::clone(&held[*vout].label_sets));
         }
+    }
+    if only.is_none() {
+        for origin in &last.inputs {
+            package.listing(origin).map(|listing| tally.add_same_key(ledger, listing)).transpose()?;
+        }
+        tally.add_keys_shown(ledger, &last.transaction)?;
     }
     let unknown = match unknown {
         Some(why) if package.has_tainted_input(ledger)? => {

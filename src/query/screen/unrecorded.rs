@@ -65,7 +65,7 @@ impl Unrecorded<'_, '_> {
         let target = txid.to_string();
         if let Some(height) = height {
             let ruling = self.judge.confirmed(Evidence::Caller(height))?;
-            return self.outputs(&target, &transaction.output, ruling);
+            return self.confirmed(&target, &transaction, None, ruling);
         }
         let mut block = self.lookup.transaction(txid).and_then(|(_, block)| block);
         // A coinbase is never unconfirmed, so it has to be found in a block.
@@ -86,15 +86,38 @@ impl Unrecorded<'_, '_> {
 
     /// The row of confirmed outputs: their scripts are all that can be against them.
     fn outputs(&mut self, target: &str, outputs: &[TxOut], ruling: Ruling) -> Result<ScreenRow> {
-        let found = self.findings(outputs, &ruling)?;
+        let found = self.findings(outputs, None, &ruling)?;
         Ok(ScreenRow::new(target, found, ruling))
     }
 
-    fn findings(&mut self, outputs: &[TxOut], ruling: &Ruling) -> Result<Findings> {
+    /// The row of a confirmed transaction, or of one of its outputs: its scripts and the keys that its inputs show are all that can be
+    /// against it.
+    fn confirmed(
+        &mut self,
+        target: &str,
+        transaction: &Transaction,
+        only: Option<usize>,
+        ruling: Ruling,
+    ) -> Result<ScreenRow> {
+        let outputs = only.map_or(&transaction.output[..], |only| &transaction.output[only..=only]);
+        let spending = only.is_none().then_some(transaction);
+        let found = self.findings(outputs, spending, &ruling)?;
+        Ok(ScreenRow::new(target, found, ruling))
+    }
+
+    fn findings(
+        &mut self,
+        outputs: &[TxOut],
+        spending: Option<&Transaction>,
+        ruling: &Ruling,
+    ) -> Result<Findings> {
         let mut tally = OutputTally::new(&self.ledger.snapshot.trace.rules);
         for output in outputs {
             let listing = self.ledger.listing(&output.script_pubkey)?;
-            tally.add(&listing, output.value.to_sat(), &[]);
+            tally.add(self.ledger, &listing, output.value.to_sat(), &[])?;
+        }
+        if let Some(transaction) = spending {
+            tally.add_keys_shown(self.ledger, transaction)?;
         }
         let found = tally.findings();
         Ok(Findings {
@@ -136,8 +159,7 @@ impl Unrecorded<'_, '_> {
             Some(block) => match self.judge.doubt_of_block(block)? {
                 None => {
                     let ruling = self.judge.confirmed(Evidence::Node(block))?;
-                    let outputs = only.map_or(&transaction.output[..], |only| &transaction.output[only..=only]);
-                    return self.outputs(target, outputs, ruling);
+                    return self.confirmed(target, &transaction, only, ruling);
                 }
                 doubt => doubt,
             },
@@ -152,7 +174,7 @@ impl Unrecorded<'_, '_> {
         let Some((output, block)) = self.probe(txid) else { return Ok(self.not_found(target, "transaction")) };
         let ruling = self.judge.confirmed(Evidence::Node(block))?;
         // The value of one output isn't that of the transaction.
-        let found = Findings { value_sat: None, ..self.findings(&[output], &ruling)? };
+        let found = Findings { value_sat: None, ..self.findings(&[output], None, &ruling)? };
         Ok(ScreenRow::new(target, found, ruling))
     }
 

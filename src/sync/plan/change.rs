@@ -113,8 +113,8 @@ impl ChangePlan {
         let mut step = writer.step();
         for changed in &self.changed {
             match (changed.write, changed.delete) {
-                (_, true) => step.delete::<EntryRow>(&changed.script),
-                (true, false) => step.put(&changed.script, &changed.entry),
+                (_, true) => step.delete_entry(changed.script, &changed.entry.script),
+                (true, false) => step.put_entry(changed.script, &changed.entry),
                 (false, false) => {}
             }
         }

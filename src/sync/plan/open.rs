@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::change::{self, ChangePlan, row};
 use super::wanted::{Lists, Wanted};
-use crate::index::entries::EntryRow;
 use crate::index::folder::{FolderState, folder_state};
 use crate::index::meta::{self, Identity, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep};
@@ -60,14 +59,14 @@ fn take_afresh(writer: &Writer, wanted: &Wanted, at_once: usize) -> Result<(), I
     meta::put_trace(&mut step, &wanted.trace.over(&TraceParameters::default()));
     if let Some(Lists { entries, taken }) = &wanted.lists {
         for known in writer.entry_heads() {
-            let (script, _) = known?;
+            let (script, known) = known?;
             if !entries.contains_key(&script) {
-                step.delete::<EntryRow>(&script);
+                step.delete_entry(script, &known.script);
             }
         }
         for (script, entry) in entries {
             step.flush_if_over(at_once)?;
-            step.put(script, &row(entry));
+            step.put_entry(*script, &row(entry));
         }
         meta::put_lists(&mut step, taken);
     }

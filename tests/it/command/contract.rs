@@ -83,7 +83,7 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
             json!({"tip": {"height": 200, "hash": "hash", "time": "number"},
                 "node": {"height": 200, "version": "text"}, "lag": 0, "entries": {"flagged": 1, "service": 1},
                 "records": "number", "records_per_1000_blocks": "number", "touches": "number", "followed": "number", "live": "number",
-                "index": {"path": "text", "format": 1, "bytes": "number"}}),
+                "index": {"path": "text", "format": 2, "bytes": "number"}}),
         ),
         (vec!["balance", PAYER], json!({"rows": [balance], "total_sat": "number?"})),
         (vec!["balance", UNLISTED], json!({"rows": [balance], "total_sat": null})),

@@ -91,7 +91,7 @@ fn an_index_of_another_chain_is_refused_by_every_command() {
 
 #[test]
 fn another_format_is_refused_by_every_command() {
-    for (bytes, shown) in [(&2u32.to_be_bytes()[..], "has format 2"), (b"new!", "has format"), (b"", "format unknown")]
+    for (bytes, shown) in [(&1u32.to_be_bytes()[..], "has format 1"), (b"new!", "has format"), (b"", "format unknown")]
     {
         let small = SmallIndex::at(10);
         let writer = Writer::open(small.program.index()).expect("the index opens");
@@ -99,7 +99,7 @@ fn another_format_is_refused_by_every_command() {
         step.raw_put(Family::Meta, b"format", bytes);
         step.commit(true).expect("there is space");
         drop(writer);
-        assert_refused(&small.program, &[shown, "reads format 1", "use the version that wrote it"]);
+        assert_refused(&small.program, &[shown, "reads format 2", "use the version that wrote it"]);
     }
 }
 
