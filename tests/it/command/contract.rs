@@ -76,7 +76,7 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
         "fees_sat": "number", "service_sat": "number", "flagged_sat": "number", "frontier_sat": "number"});
     let verdict = json!({"target": "text", "verdict": "text", "labels": "texts", "hops": "number?",
         "value_sat": "number?", "taint_sat": taint, "sources": "array", "path": "texts",
-        "flagged_inputs": "number?", "flagged_outputs": "number?", "why": "text"});
+        "flagged_inputs": "number?", "flagged_outputs": "number?", "same_key": "array", "why": "text"});
     vec![
         (
             vec!["status"],

@@ -40,7 +40,7 @@ fn screen_finds_taint_and_proves_that_there_is_none() {
     assert_eq!(code, 4, "{answer}");
     assert_eq!(
         column("verdict"),
-        ["flagged", "derived", "flagged", "flagged", "none", "none", "none", "unknown"].map(Value::from),
+        ["flagged", "derived", "flagged", "flagged", "none", "none", "same_key", "unknown"].map(Value::from),
         "{answer}"
     );
     assert_eq!(column("hops")[..4], [0, 1, 0, 0].map(Value::from), "{answer}");
@@ -95,7 +95,7 @@ fn screen_exits_with_the_code_of_its_answer() {
     let coinbase = serialize_hex(&mainnet()[5].txdata[0]);
     let cases: [(&[&str], i32, &str); 16] = [
         (&["screen", &untouched], 0, "none"),
-        (&["screen", UNLISTED], 0, "another script of the same key"),
+        (&["screen", UNLISTED], 4, "another script of the same key"),
         (&["screen", SERVICE], 0, "An exchange"),
         (&["screen", UNKNOWN_TXID], 3, "existence not proven"),
         (&["screen", &untouched, UNKNOWN_TXID], 3, "unknown"),
@@ -123,7 +123,7 @@ fn without_a_node_targets_outside_of_the_index_are_unknown() {
     let (code, answer) = program.json(&["screen", &hal, PAYER, UNLISTED, FIRST_PAYMENT, &untouched, UNTOUCHED]);
     assert_eq!(
         (code, verdicts(&answer)),
-        (4, vec!["derived", "flagged", "none", "flagged", "unknown", "unknown"]),
+        (4, vec!["derived", "flagged", "same_key", "flagged", "unknown", "unknown"]),
         "{answer}"
     );
     let why = answer["rows"][4]["why"].as_str().expect("a reason");

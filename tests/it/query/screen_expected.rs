@@ -10,6 +10,7 @@ use coinhound::trace::Rule;
 use crate::oracle::taint;
 use crate::support::chain::outputs;
 use crate::support::random::Rng;
+use crate::support::scripts::Shape;
 use crate::support::taint_cases::TaintCase;
 
 /// A node with some blocks and a mempool.
@@ -63,6 +64,10 @@ pub struct Expected {
     by_label: BTreeMap<String, Holdings>,
     /// The flagged scripts with the height each is flagged from.
     pub flagged: BTreeMap<ScriptBuf, u32>,
+    /// The scripts of whose key another script is flagged, as far as either of the two shows that.
+    same_key: BTreeSet<ScriptBuf>,
+    /// The scripts that each transaction spends from.
+    spent: BTreeMap<Txid, Vec<ScriptBuf>>,
     /// Whether a target without a finding is proven clean.
     pub silent: bool,
     /// The height from which every flagged script is scanned for: below it, nothing is proven clean.
@@ -77,8 +82,15 @@ impl Expected {
         let by_label = labels.into_iter().map(|label| (label.clone(), case.holdings(Some(&label)))).collect();
         let silent = !flagged.is_empty() && flagged.values().all(|from| *from <= swept_to);
         let rules = case.parameters.rules.clone();
+        let (same_key, spent) = (same_key(case, &flagged), spent(case));
         let from = flagged.values().copied().max().unwrap_or_default();
-        Self { silent: silent && !rules.is_empty(), all: case.holdings(None), rules, by_label, flagged, from }
+        Self { silent: silent && !rules.is_empty(), all: case.holdings(None), rules, by_label, flagged, same_key, spent, from }
+    }
+
+    /// Whether the transaction of these coins spends from a script of a flagged script's key.
+    fn spends_same_key(&self, coins: &[OutPoint]) -> bool {
+        let spent = coins.iter().filter_map(|at| self.spent.get(&at.txid)).flatten();
+        spent.into_iter().any(|script| self.same_key.contains(script))
     }
 
     fn taints(holdings: &Holdings, coins: &[OutPoint]) -> Vec<u64> {
@@ -97,6 +109,9 @@ impl Expected {
         let verdict = match taints.iter().any(|taint| *taint > 0) {
             _ if flagged => Verdict::Flagged,
             true => Verdict::Derived,
+            false if coins.iter().any(|(_, output)| self.same_key.contains(&output.script_pubkey)) => Verdict::SameKey,
+            // Whether an input shows its key depends on how it is asked.
+            false if row.verdict == Verdict::SameKey && self.spends_same_key(&at) => Verdict::SameKey,
             false if self.silent && lowest >= self.from => Verdict::None,
             false => Verdict::Unknown,
         };
@@ -133,6 +148,34 @@ impl Expected {
             "{what}: sources"
         );
     }
+}
+
+/// The scripts that aren't flagged, and of whose key another script is.
+fn same_key(case: &TaintCase, flagged: &BTreeMap<ScriptBuf, u32>) -> BTreeSet<ScriptBuf> {
+    use Shape::*;
+    let shows_key = |shape| matches!(shape, P2pk | P2pkUncompressed);
+    let shows_hash = |shape| matches!(shape, P2pkh | P2wpkh | P2shP2wpkh);
+    let of_key = |shape| shows_key(shape) || shows_hash(shape) || matches!(shape, P2pkhUncompressed | P2trKey);
+    let is_same = |script: &ScriptBuf, of: &(Shape, u32)| {
+        let others = case.keys.iter().filter(|(other, _)| *other != script && flagged.contains_key(*other));
+        others.into_iter().any(|(_, (shape, key))| {
+            let pair = [of.0, *shape];
+            let is_shown = pair.into_iter().any(shows_key) || pair.into_iter().all(shows_hash);
+            *key == of.1 && pair.into_iter().all(of_key) && is_shown
+        })
+    };
+    let unflagged = case.keys.iter().filter(|(script, _)| !flagged.contains_key(*script));
+    unflagged.filter(|(script, of)| is_same(script, of)).map(|(script, _)| script.clone()).collect()
+}
+
+/// The scripts that each transaction of a case spends from.
+fn spent(case: &TaintCase) -> BTreeMap<Txid, Vec<ScriptBuf>> {
+    let transactions = case.blocks.iter().flat_map(|block| &block.txdata);
+    let scripts = |of: &Transaction| {
+        let coins = of.input.iter().filter_map(|input| case.outputs.get(&input.previous_output));
+        coins.map(|output| output.script_pubkey.clone()).collect()
+    };
+    transactions.map(|of| (of.compute_txid(), scripts(of))).collect()
 }
 
 /// Panics unless the path leads from one of these coins, input by input, to a source, with one step for each hop.

@@ -13,6 +13,7 @@ use crate::oracle::taint::{self, ListedScript, OracleCoin, OracleTrace, Question
 use crate::support::chain::outputs;
 use crate::support::effort::each_case;
 use crate::support::random::{self, Rng};
+use crate::support::scripts::Shape;
 use crate::support::source::Branch;
 use crate::support::swept::SweptIndex;
 
@@ -69,6 +70,8 @@ pub struct TaintCase {
     /// Every output of the chain.
     pub outputs: BTreeMap<OutPoint, TxOut>,
     followed: BTreeSet<(OutPoint, u32)>,
+    /// Which shape of which key each script is.
+    pub keys: BTreeMap<ScriptBuf, (Shape, u32)>,
     /// The index, swept to the tip.
     pub index: SweptIndex,
 }
@@ -79,14 +82,17 @@ impl TaintCase {
         let seed = property * 1_000_000 + number;
         let mut rng = Rng::new(seed);
         let height = if number.is_multiple_of(3) { 150 + rng.below(30) } else { 105 + rng.below(30) };
-        let blocks = random::chain(seed, u32::try_from(height).expect("a short chain")).blocks().to_vec();
+        let chain = random::chain(seed, u32::try_from(height).expect("a short chain"));
+        let blocks = chain.blocks().to_vec();
         let (listed, parameters) = (draw_lists(&blocks, &mut rng), parameters(&mut rng));
         let index = SweptIndex::fresh_tracking(&Branch::new(&blocks), taint::entries(&listed), &wanted(&parameters));
         let followed = taint::followed(&blocks, &listed, &parameters);
         let all = blocks.iter().flat_map(|block| &block.txdata).flat_map(outputs);
-        let outputs = all.map(|(at, output)| (at, output.clone())).collect();
+        let outputs: BTreeMap<_, _> = all.map(|(at, output)| (at, output.clone())).collect();
+        let known = |output: &TxOut| Some((output.script_pubkey.clone(), chain.wallet.recall(&output.script_pubkey)?));
+        let keys = outputs.values().filter_map(known).collect();
         let name = format!("seed {seed}, height {height}, {} listed, {parameters:?}", listed.len());
-        Self { name, rng, blocks, listed, parameters, outputs, followed, index }
+        Self { name, rng, blocks, listed, parameters, outputs, followed, keys, index }
     }
 
     /// The same lists and parameters, swept to a lower height.
