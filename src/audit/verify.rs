@@ -13,8 +13,8 @@ use crate::chain::{Height, ScriptHash, merkle};
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::keys::TxPosition;
 use crate::index::meta::{self, TraceParameters};
-use crate::index::values::Record;
 use crate::index::same_key::{self, Difference};
+use crate::index::values::Record;
 use crate::index::{DerivedFamily, IndexError, KeySet, ReadRows, Result, RowMismatch, View};
 
 /// The counts of what was found right.

@@ -106,10 +106,8 @@ mod tests {
         "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr",
     );
     /// The same of BIP49, whose vectors are of testnet.
-    const BIP49: (&str, &str) = (
-        "03a1af804ac108a8a51782198c2d034b28bf90c8803f5a53f76276fa69a4eae77f",
-        "2Mww8dCYPUpKHofjgcXcBCEGmniw9CoaiD2",
-    );
+    const BIP49: (&str, &str) =
+        ("03a1af804ac108a8a51782198c2d034b28bf90c8803f5a53f76276fa69a4eae77f", "2Mww8dCYPUpKHofjgcXcBCEGmniw9CoaiD2");
     /// The key of the first payment, which was written uncompressed.
     const HAL: &str = "0411db93e1dcdb8a016b49840f8c53bc1eb68a382e97b1482ecad7b148a6909a5cb2e0eaddfb84ccf9744464f82e160bfa9b8b64f9d4c03f999b8643f656b412a3";
 
@@ -138,7 +136,9 @@ mod tests {
     fn a_script_shows_what_its_bytes_commit_to() {
         for key in [key(BIP84.0), key(HAL)] {
             let all = scripts_of_key(&key);
-            let [p2pk, p2pk_long, p2pkh_long, p2pkh, p2wpkh, nested, taproot] = &all[..] else { panic!("seven scripts") };
+            let [p2pk, p2pk_long, p2pkh_long, p2pkh, p2wpkh, nested, taproot] = &all[..] else {
+                panic!("seven scripts")
+            };
             for script in [p2pk, p2pk_long] {
                 let others = other_scripts(script);
                 assert!(others.len() == 6 && others.iter().all(|other| other != script && all.contains(other)));

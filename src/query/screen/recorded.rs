@@ -16,12 +16,7 @@ use crate::query::Result;
 ///
 /// # Errors
 /// What reading reports, as in all that follow.
-pub fn script(
-    ledger: &mut Ledger<'_>,
-    judge: &SilenceJudge<'_>,
-    target: &str,
-    script: &Script,
-) -> Result<ScreenRow> {
+pub fn script(ledger: &mut Ledger<'_>, judge: &SilenceJudge<'_>, target: &str, script: &Script) -> Result<ScreenRow> {
     let snapshot = ledger.snapshot;
     let listing = ledger.listing(script)?;
     let mut tally = CoinTally::new(&snapshot.trace.rules);

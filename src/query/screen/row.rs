@@ -73,7 +73,9 @@ impl ScreenRow {
         match ruling {
             _ if found.is_listed => Self::flagged(target, found),
             _ if found.is_tainted() => Self::derived(target, found),
-            Ruling::Clean(why) | Ruling::Unproven(why) if !found.same_key.is_empty() => Self::same_key(target, found, &why),
+            Ruling::Clean(why) | Ruling::Unproven(why) if !found.same_key.is_empty() => {
+                Self::same_key(target, found, &why)
+            }
             Ruling::Clean(why) => Self::clean(target, found, why),
             Ruling::Unproven(why) => Self::unknown(target, found, why),
         }

@@ -105,12 +105,7 @@ impl Unrecorded<'_, '_> {
         Ok(ScreenRow::new(target, found, ruling))
     }
 
-    fn findings(
-        &mut self,
-        outputs: &[TxOut],
-        spending: Option<&Transaction>,
-        ruling: &Ruling,
-    ) -> Result<Findings> {
+    fn findings(&mut self, outputs: &[TxOut], spending: Option<&Transaction>, ruling: &Ruling) -> Result<Findings> {
         let mut tally = OutputTally::new(&self.ledger.snapshot.trace.rules);
         for output in outputs {
             let listing = self.ledger.listing(&output.script_pubkey)?;

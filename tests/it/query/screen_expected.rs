@@ -84,7 +84,16 @@ impl Expected {
         let rules = case.parameters.rules.clone();
         let (same_key, spent) = (same_key(case, &flagged), spent(case));
         let from = flagged.values().copied().max().unwrap_or_default();
-        Self { silent: silent && !rules.is_empty(), all: case.holdings(None), rules, by_label, flagged, same_key, spent, from }
+        Self {
+            silent: silent && !rules.is_empty(),
+            all: case.holdings(None),
+            rules,
+            by_label,
+            flagged,
+            same_key,
+            spent,
+            from,
+        }
     }
 
     /// Whether the transaction of these coins spends from a script of a flagged script's key.
