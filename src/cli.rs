@@ -312,7 +312,7 @@ pub struct TraceArgs {
     /// Pass taint on by RULE: haircut, fifo, lifo, tiho or poison; repeat for more rules [default: haircut and fifo]
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub rule: Vec<Rule>,
-    /// Stop there too, not only at services
+    /// End the trace at WHERE too, not only at services
     #[arg(long, value_name = "WHERE")]
     pub stop: Option<StopAt>,
     /// Show every coin, as a tree

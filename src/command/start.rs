@@ -96,7 +96,7 @@ impl Contact {
             let blocks = info.blocks - from + 1;
             tracing::warn!(
                 "some entries start above height 0, so the spent outputs of {blocks} blocks are needed, and this lane reads them by \
-                 `getblock` verbosity 3, at most of a second per block: about {} h in all. To be faster, set rest=1 in bitcoin.conf \
+                 `getblock` verbosity 3, which takes most of a second per block: about {} h in all. To be faster, set rest=1 in bitcoin.conf \
                  of Bitcoin Core 30 or Knots 29, set blockfilterindex=1, or pass `--from 0`",
                 blocks.div_ceil(5000)
             );

@@ -45,7 +45,7 @@ pub enum Family {
     SameKey,
     /// Every header of the chain up to the tip.
     Headers,
-    /// Touching transactions, with the outputs that they spend and their merkle branches.
+    /// Transactions that touch a flagged script or spend a followed coin, with the outputs that they spend and their merkle branches.
     Records,
     /// From the id of a transaction to its record.
     Txids,

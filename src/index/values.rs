@@ -13,7 +13,7 @@ use super::schema::Family;
 use crate::chain::{Height, ScriptHash};
 use crate::trace::{Fate, Rule, RuleTaint, Segment, Taint};
 
-/// A touched transaction, with what proves it.
+/// A transaction that touches a flagged script or spends a followed coin, with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Without its witness, which the merkle branch of its txid does not prove.

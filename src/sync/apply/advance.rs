@@ -62,7 +62,7 @@ impl<'a> Advance<'a> {
     /// applied.
     pub fn apply(&mut self, mut block: FetchedBlock) -> Flow<()> {
         let tally = self.batch.tally;
-        // Only such a block was on its way for long; the window bounds how many of them there are.
+        // Only a block that was read ahead was scanned against an older set of live coins; the window bounds how many there are.
         let read_ahead = block.block().is_some();
         if self.matters_by_now(&block) {
             block = self.read_late(&block)?;
@@ -183,7 +183,7 @@ impl<'a> Advance<'a> {
         Ok(self.update_coins(at, &record, &derived)?)
     }
 
-    /// What a record comes to that the index doesn't have. A coin it spends that was followed is live still.
+    /// Derives the rows of a new record. Every followed coin it spends is still live, so only live coins are looked up.
     fn derive_new(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
         let coin = |outpoint: &OutPoint| -> Result<Option<Coin>, IndexError> {
             if !self.state.live.contains(outpoint) {

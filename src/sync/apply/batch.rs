@@ -38,7 +38,7 @@ pub struct Course {
     pub batch_blocks: usize,
     /// Whether each batch waits for the disk.
     pub durable: bool,
-    /// What its events say of who saw them.
+    /// Whether its events say that a sweep or the tip saw them.
     pub seen: Seen,
     /// Of a sweep below the main one, the height from which it reads blocks for coins alone, as its row is to say.
     pub blocks_from: Option<Height>,
@@ -101,7 +101,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// What writing reports; then none of it was written, and nothing more may be.
     pub fn commit(&mut self, durable: bool) -> Result<()> {
-        // Taken, so that no later batch moves the position past rows that this one fails to write.
+        // Take `last` first: if this write fails, no later batch may store a greater height.
         let Some(last) = self.last.take() else { return Ok(()) };
         let mut step = self.step.take();
         let next = last + 1;

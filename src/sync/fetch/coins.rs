@@ -117,8 +117,8 @@ impl LiveCoins {
         Cow::Owned(self.recent.iter().chain(&self.earlier).copied().collect())
     }
 
-    /// Counts a block that was read ahead. Publishes the coins anew once many were made since, and no block on its way can have been
-    /// searched before the publication before the last: that is after more than twice as many blocks as are read ahead.
+    /// Counts a block that was read ahead. Publishes the coins anew once many were made, but not before more than twice as many blocks
+    /// were applied as are read ahead: then no block in flight was scanned against a publication older than the previous one.
     pub fn end_block(&mut self) {
         self.blocks_since += 1;
         let many = self.recent.len() > PUBLISH_AT_LEAST.max(self.published.latest().coins.len() / 4);

@@ -69,8 +69,8 @@ pub fn run(
     })
 }
 
-/// Unless disarmed, ends the readers' calls and waits when it is dropped, also by a panic: else they would wait for a node that may be
-/// gone, and the thread that joins them would wait with them.
+/// On drop, unless disarmed, it cancels the readers' calls and waits, also after a panic. Otherwise they would wait for a node that may
+/// be gone, and the thread that joins them would wait with them.
 struct GiveUp<'a> {
     source: &'a dyn BlockSource,
     armed: bool,

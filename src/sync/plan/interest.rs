@@ -47,8 +47,8 @@ impl Flagged {
 
 /// The height from which an entry counts for the sweep `of`, and whether that sweep searches blocks for it.
 ///
-/// The main sweep counts its own entries only, also while there are sweeps below it: those read its blocks again for theirs. A sweep
-/// below it is the lowest while it runs, so that what the other sweeps search for is covered where it is.
+/// The main sweep evaluates only its own entries; a side sweep reads those blocks again for its own. A side sweep runs only while it is
+/// the lowest, so the other sweeps' entries are covered where it is, and it evaluates all of them.
 fn share(entry: &EntryRow, sweeps: &Sweeps, of: u32) -> Option<(Height, bool)> {
     let own = sweeps.resolve(entry.sweep) == of;
     if of == MAIN_SWEEP {

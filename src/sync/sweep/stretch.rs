@@ -87,7 +87,7 @@ impl SweepSetup<'_> {
         let written = recompute.batch.commit(true);
         run.observer.end();
         run.outcome.tally = recompute.batch.tally;
-        // That the index can't be written to outranks an interruption.
+        // Report a write error before an interruption.
         written?;
         if let Some(height) = ended? {
             let next = self.writer.sweeps()?.next(side.id);
@@ -158,7 +158,7 @@ impl SweepSetup<'_> {
         let written = advance.batch.commit(true);
         run.observer.end();
         run.outcome.tally = advance.batch.tally;
-        // That the index can't be written to outranks an interruption.
+        // Report a write error before an interruption.
         written?;
         swept?;
         Ok(advance.into_state())

@@ -26,7 +26,7 @@ use crate::sync::interrupt::{Flow, Halt, Interrupt};
 use crate::sync::plan::interest::Interest;
 use crate::sync::plan::schedule::{Task, next_task};
 
-/// How often in a row the node's chain may change while no block is applied. More often than that is no reorg.
+/// The run fails after this many changes of the node's chain in a row without a block applied: reorgs don't do that.
 const MOVES: u32 = 10;
 /// The wait after the first change; after the second twice as long, and so on.
 const MOVED_WAIT: Duration = Duration::from_millis(100);
@@ -200,7 +200,7 @@ impl<'a> Sweeper<'a> {
         }
         let filtering = self.source().filtering(last - side.next + 1);
         let state = preload::state(self.setup.writer, &interest, side.next, filtering)?;
-        // The entries that it reads blocks for may join another sweep on the way: from here on its row says itself that it reads them.
+        // Its entries may join another sweep before it ends, so its row stores from where it reads blocks.
         let planned = Planned { id: side.id, heights: side.next..=last, blocks_from, filtering };
         let stretch = self.stretch(planned, &Arc::new(interest), state)?;
         self.setup.over_blocks(stretch, &check, run)?;
@@ -222,7 +222,7 @@ impl<'a> Sweeper<'a> {
         let search = Search {
             interest: Arc::clone(interest),
             coins: Arc::clone(state.live.published()),
-            // Kept up to date also while they are not used, as they aren't for a few new blocks.
+            // The list is kept up to date even while filters are off, as they are for a few new blocks.
             filters: state.filters.clone().filter(|_| filtering != Filtering::Off),
         };
         let reader = Arc::new(BlockReader { pool: Arc::clone(&self.pool), order, search });
