@@ -1,10 +1,12 @@
 //! The library as other programs see it: an index on disk, the questions it answers, and the types of the answers.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::chain::{BlockId, Chain, Height};
 use crate::index::Reader;
 use crate::lists;
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 use crate::query::history::{HistoryRow, history};
 use crate::query::screen::{ChainLookup, ScreenRow, Screener};
@@ -37,12 +39,21 @@ impl Index {
         self.snapshot.tip
     }
 
-    /// How far all its flagged entries are scanned, and which ranges of heights are missing.
+    /// The same, but answers about now may rest on a last block of any age, or of another than the default, which is 3 hours on the
+    /// main chain and any age on others. No node is asked here, so only the age of the last block says whether the index is near now.
+    #[must_use]
+    pub fn with_max_age(mut self, max_age: Option<Duration>) -> Self {
+        self.snapshot.now.limits.max_age = max_age;
+        self
+    }
+
+    /// How far all its flagged entries are scanned, which ranges of heights are missing, and whether the last block was too old when the
+    /// index was opened: see [`Self::with_max_age`]. `node` and `lag` are always `None`.
     ///
     /// # Errors
     /// [`QueryError::Index`] if the index is damaged.
     pub fn coverage(&self) -> Result<Coverage, QueryError> {
-        whole_coverage(&self.snapshot, self.snapshot.asked())
+        whole_coverage(&self.snapshot, Moment::now(&self.snapshot))
     }
 
     /// Resolves what a question is about: addresses, `script:HEX`, descriptors, `label:TEXT`, or `all`.
@@ -74,9 +85,10 @@ pub struct Question<'a> {
 
 impl Question<'_> {
     /// How far the targets are scanned, for an answer as of the end of the block at height `at`, or as of now. An answer with a
-    /// coverage that isn't [`complete`](Coverage::complete) may lack something.
+    /// coverage that isn't [`complete`](Coverage::complete) may lack something; [`why`](Coverage::why) says what. As of now the last block
+    /// must not be too old, see [`Index::with_max_age`]; no node is asked.
     pub fn coverage(&self, at: Option<Height>) -> Coverage {
-        self.targets.basis.coverage(self.snapshot, at.or(self.snapshot.asked()))
+        self.targets.basis.coverage(self.snapshot, at.map_or_else(|| Moment::now(self.snapshot), Moment::at))
     }
 
     /// The targets that are no flagged entry of the index: no answer says anything about them.

@@ -11,9 +11,19 @@ use crate::error::{Error, Exit};
 use crate::output::{self, AnswerFormat, Format};
 use crate::trace::Rule;
 
+/// The end of the help text; docs/cli.md says more.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  answered, and the coverage supports the answer
+  1  failed, or `verify` found a difference
+  2  wrong usage: an argument or a setting can't be used
+  3  answered, but the coverage doesn't support the answer: `coverage.why` says why not
+  4  `screen` found something
+  5  the index can't be used as it is: damaged, of another chain, or of another format";
+
 /// Scans the chain of your own Bitcoin node for flagged scripts, and answers what came in, what went out, and what is left.
 #[derive(Debug, Parser)]
-#[command(name = "coinhound", version, arg_required_else_help = true)]
+#[command(name = "coinhound", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Options that every command has.
     #[command(flatten)]
@@ -234,7 +244,8 @@ pub struct VerifyArgs {
 /// The moment that a question is about.
 #[derive(Args, Debug)]
 pub struct AtArgs {
-    /// Answer as of the end of this block: a height, or a date (UTC)
+    /// Answer as of the end of this block: a height, or a date, which means the last block before the first one whose time is later; a
+    /// day without a time lasts until its end in UTC
     #[arg(long, value_name = "HEIGHT|DATE")]
     pub at: Option<String>,
 }

@@ -22,6 +22,8 @@ pub enum Exit {
     Uncovered,
     /// 4: `screen` found something, whether or not the coverage is complete.
     Found,
+    /// 5: the index can't be used as it is; running the same again doesn't help.
+    Unusable,
 }
 
 impl Exit {
@@ -33,6 +35,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Uncovered => 3,
             Self::Found => 4,
+            Self::Unusable => 5,
         }
     }
 
@@ -110,7 +113,22 @@ impl Error {
             Self::Output(OutputError::Closed) => return Exit::Answered,
             _ => false,
         };
-        if usage { Exit::Usage } else { Exit::Failed }
+        match self.index_error() {
+            _ if usage => Exit::Usage,
+            Some(error) if error.is_lasting() => Exit::Unusable,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// What is wrong with the index, where that is why.
+    fn index_error(&self) -> Option<&IndexError> {
+        match self {
+            Self::Index(error)
+            | Self::Query(QueryError::Index(error))
+            | Self::Sync(SyncError::Index(error))
+            | Self::Audit(AuditError::Index(error)) => Some(error),
+            _ => None,
+        }
     }
 
     /// Whether there is nothing to print: the reader of the answer has gone.

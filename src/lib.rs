@@ -73,6 +73,7 @@ pub use query::by_rule::ByRule;
 pub use query::coverage::{Coverage, Gap, TraceCoverage};
 pub use query::facts::ScriptInfo;
 pub use query::history::HistoryRow;
+pub use query::now::NodeCoverage;
 pub use query::screen::{ChainLookup, LabelShare, NoLookup, ScreenRow, Verdict};
 pub use trace::Rule;
 

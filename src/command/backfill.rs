@@ -2,19 +2,19 @@
 
 use serde::Serialize;
 
+use super::open::NODE_PATIENCE;
 use super::start::{self, Contact};
 use super::{Context, signals};
 use crate::chain::Height;
 use crate::cli;
 use crate::error::{Error, Exit};
-use crate::index::Reader;
 use crate::index::folder::{FolderState, folder_state};
-use crate::lists;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;
+use crate::query::Coverage;
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
-use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
 use crate::sync::plan::change::{Change, plan};
 use crate::sync::plan::needs::Needs;
@@ -54,9 +54,14 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
     let outcome =
         Sweeper::new(&writer, contact.source(&stop), start::pace(settings), &stop).run(args.to, &mut progress)?;
     drop(writer);
-    let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
+    // Whoever names the last block doesn't ask about now.
+    let snapshot = match args.to {
+        None => context.snapshot_within(NODE_PATIENCE)?,
+        Some(_) => context.snapshot_without_node()?,
+    };
+    let moment = Moment { height: snapshot.asked(), is_now: args.to.is_none() };
     let answer = BackfillAnswer {
-        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        coverage: whole_coverage(&snapshot, moment)?,
         from: outcome.from,
         through: outcome.through,
         blocks: outcome.tally.blocks,
@@ -108,9 +113,9 @@ fn dry_run(context: &Context, wanted: &Wanted) -> Result<Exit, Error> {
         answer.new = entries.map_or(0, |entries| entries.len());
         answer.blocks_from = entries.and_then(|entries| Needs::of_entries(entries).blocks_from);
     } else {
-        let snapshot = context.snapshot()?;
+        let snapshot = context.snapshot_without_node()?;
         let plan = plan(&snapshot.reader, wanted)?;
-        answer.coverage = Some(whole_coverage(&snapshot, snapshot.asked())?);
+        answer.coverage = Some(whole_coverage(&snapshot, Moment::now(&snapshot))?);
         answer.new = plan.count(|change| *change == Change::New);
         answer.new_services = plan.count(|change| *change == Change::NewService);
         answer.lowered = plan.count(|change| matches!(change, Change::Lowered { .. }));
@@ -149,7 +154,7 @@ fn height_or_dash(height: Option<Height>) -> String {
 
 /// Answers after a stop that came before the node did.
 fn stopped_early(context: &Context) -> Result<Exit, Error> {
-    let snapshot = match context.snapshot() {
+    let snapshot = match context.snapshot_without_node() {
         Err(error) if start::is_missing(&error) => {
             tracing::warn!("stopped before the node answered; nothing was scanned");
             return Ok(Exit::Uncovered);
@@ -158,7 +163,7 @@ fn stopped_early(context: &Context) -> Result<Exit, Error> {
     };
     let settled = snapshot.sweeps.settled();
     let answer = BackfillAnswer {
-        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        coverage: whole_coverage(&snapshot, Moment::now(&snapshot))?,
         from: settled,
         through: settled.checked_sub(1),
         blocks: 0,

@@ -9,6 +9,7 @@ use crate::index::copy::copy;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::query::Coverage;
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 
 #[derive(Serialize)]
@@ -21,7 +22,7 @@ struct BackupAnswer {
 pub fn run(context: &Context, args: &cli::BackupArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let rows = copy(&snapshot.reader, &args.dir)?;
-    let coverage = whole_coverage(&snapshot, snapshot.asked())?;
+    let coverage = whole_coverage(&snapshot, Moment::now(&snapshot))?;
     let answer = BackupAnswer { coverage, path: args.dir.display().to_string(), rows };
     output::object(context.format, &answer, || {
         let mut page = Page::default();
@@ -29,5 +30,5 @@ pub fn run(context: &Context, args: &cli::BackupArgs) -> Result<Exit, Error> {
         page.lines(coverage_lines(&answer.coverage));
         page
     })?;
-    Ok(Exit::Answered)
+    Ok(Exit::of(answer.coverage.complete))
 }

@@ -28,7 +28,7 @@ const COLUMNS: [Column; 12] = [
 ];
 
 pub fn run(context: &Context, args: &TargetArgs) -> Result<Exit, Error> {
-    let asked = Asked::new(context, args)?;
+    let asked = Asked::for_every_coin(context, args)?;
     let total = Cell::new(Some(0u64));
     let rows = balances(&asked.snapshot, &asked.targets, asked.at).map(|row| {
         let row = row?;
@@ -38,5 +38,5 @@ pub fn run(context: &Context, args: &TargetArgs) -> Result<Exit, Error> {
     asked.stream(&COLUMNS).print(context.format, rows, || {
         Map::from_iter([("total_sat".to_owned(), total.get().map_or(Value::Null, Value::from))])
     })?;
-    Ok(Exit::of(asked.coverage.complete && total.get().is_some()))
+    Ok(Exit::of(asked.coverage.complete))
 }

@@ -16,6 +16,7 @@ use crate::node::{Lane, LaneReport, Node, NodeAccess, NodeInfo, SettingReport};
 use crate::output;
 use crate::output::page::Page;
 use crate::query::Coverage;
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 use crate::stop::Stop;
 use crate::sync::fetch::node_source::FilterLane;
@@ -125,7 +126,7 @@ fn ask_index(context: &Context, lists: Lists, answer: &mut CheckAnswer) -> Resul
     }
     let snapshot = context.snapshot()?;
     answer.index.exists = true;
-    answer.coverage = Some(whole_coverage(&snapshot, snapshot.asked())?);
+    answer.coverage = Some(whole_coverage(&snapshot, Moment::now(&snapshot))?);
     let (found, expected) = (snapshot.chain(), settings.node.chain.value);
     if found != expected {
         let (found, expected) = (found.to_string(), expected.to_string());

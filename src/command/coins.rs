@@ -26,9 +26,9 @@ const COLUMNS: [Column; 11] = [
 
 pub fn run(context: &Context, args: &CoinsArgs) -> Result<Exit, Error> {
     let after = args.pages.after.as_deref().map(RowCursor::parse).transpose()?;
-    let asked = Asked::new(context, &args.pages.about)?;
+    // The index can't know of coins older than the coverage that are still unspent.
+    let asked = Asked::for_every_coin(context, &args.pages.about)?;
     let rows = coins(&asked.snapshot, &asked.targets, asked.at, args.unspent, after)?;
     print_page(context, &asked.stream(&COLUMNS), rows, args.pages.limit)?;
-    // The index can't know of coins older than the coverage that are still unspent.
-    Ok(Exit::of(asked.coverage.complete && !asked.targets.has_older_coins()))
+    Ok(Exit::of(asked.coverage.complete))
 }

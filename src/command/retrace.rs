@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::{Context, signals, start};
 use crate::chain::Height;
 use crate::error::{Error, Exit};
-use crate::index::{Reader, Writer};
-use crate::lists;
+use crate::index::Writer;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;
+use crate::query::Coverage;
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
-use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
 use crate::sync::sweep::retrace::retrace;
 
@@ -30,14 +30,14 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let stop = Stop::default();
     signals::listen(&stop)?;
     // Refuses an index of another chain than the one given.
-    drop(context.snapshot()?);
+    drop(context.snapshot_without_node()?);
     let writer = Writer::open(&settings.index)?;
     let mut progress = Progress::new(context.quiet);
     let retraced = retrace(&writer, start::pace(settings), &stop, &mut progress)?;
     drop(writer);
-    let snapshot = Snapshot::new(Reader::open(&settings.index)?, |taken| lists::changed(&settings.watch, taken))?;
+    let snapshot = context.snapshot()?;
     let answer = RetraceAnswer {
-        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        coverage: whole_coverage(&snapshot, Moment::now(&snapshot))?,
         through: retraced.outcome.through,
         orphans: retraced.orphans,
         needs_blocks_from: retraced.needs_blocks_from,

@@ -15,12 +15,13 @@ use crate::stop::Stop;
 const LAG_PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(context: &Context) -> Result<Exit, Error> {
-    let snapshot = context.snapshot()?;
+    let snapshot = context.snapshot_within(LAG_PATIENCE)?;
     let node = context
         .node_access(&snapshot)
         .and_then(|access| Node::new(access, Stop::default()).info_within(LAG_PATIENCE))
         .inspect_err(|error| tracing::info!("the node could not be asked: {error}"));
-    let node = node.ok().map(|node| NodeRow { height: node.blocks, version: node.subversion });
+    let node = node.ok().zip(snapshot.now.node);
+    let node = node.map(|(info, state)| NodeRow { height: state.height, version: info.subversion });
     let answer = status(&snapshot, node)?;
     output::object(context.format, &answer, || page(&answer))?;
     Ok(Exit::Answered)
@@ -34,6 +35,9 @@ fn page(answer: &StatusAnswer) -> Page {
     let node = match (&answer.node, answer.lag) {
         (Some(node), Some(lag)) => {
             format!("{} at height {}; the index is {lag} blocks behind", node.version, node.height)
+        }
+        (Some(node), None) => {
+            format!("{} at height {}; its active chain doesn't have the index's last block", node.version, node.height)
         }
         _ => "no answer".into(),
     };

@@ -43,9 +43,8 @@ struct RuleCoinRow<'a> {
 }
 
 pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
-    let snapshot = context.snapshot()?;
+    let (snapshot, moment) = context.snapshot_at(args.at.at.as_deref())?;
     let range = args.range.range.as_deref().map(open::range).transpose()?;
-    let at = open::height(&snapshot, args.at.at.as_deref())?;
     let gates = &context.settings.trace;
     let options = TraceOptions {
         rules: args.rule.clone(),
@@ -53,7 +52,7 @@ pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
         max_hops: gates.max_hops,
         stop_flagged: args.stop == Some(StopAt::Flagged),
     };
-    let answer = trace(&snapshot, &args.targets, range, &options, at)?;
+    let answer = trace(&snapshot, &args.targets, range, &options, moment)?;
     for target in &answer.unknown {
         tracing::warn!(
             "unknown: {}: it is no flagged entry of the index, so its coins were not indexed",
@@ -64,6 +63,7 @@ pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
         picture::print(drawing, &answer, &Caption { command: typed() })?;
         return Ok(Exit::of(answer.coverage.complete));
     }
+    output::note_at(context.format, answer.at.as_ref());
     match context.format {
         Format::Table if args.tree => output::object(context.format, &answer, || tree::page(&answer))?,
         Format::Table | Format::Json => output::object(context.format, &answer, || page::page(&answer))?,

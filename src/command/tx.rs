@@ -1,12 +1,11 @@
 //! `coinhound tx`.
 
-use super::{Context, open};
-use crate::chain::Height;
+use super::Context;
 use crate::cli::TxArgs;
 use crate::error::{Error, Exit};
 use crate::output;
 use crate::output::cell::{btc, time};
-use crate::output::page::{Page, coverage_lines, holder};
+use crate::output::page::{Page, at_line, coverage_lines, holder};
 use crate::query::QueryError;
 use crate::query::by_rule::ByRule;
 use crate::query::tx::{TxAnswer, transaction};
@@ -18,9 +17,9 @@ pub fn run(context: &Context, args: &TxArgs) -> Result<Exit, Error> {
         let shown = if holds_key(&args.txid) { "(not shown)".into() } else { masked(&args.txid) };
         QueryError::Usage(format!("'{shown}' is no transaction id: 64 hex digits are meant"))
     })?;
-    let snapshot = context.snapshot()?;
-    let at = open::height(&snapshot, args.at.at.as_deref())?;
-    let answer = transaction(&snapshot, txid, at.unwrap_or(Height::MAX))?;
+    let (snapshot, moment) = context.snapshot_at(args.at.at.as_deref())?;
+    let answer = transaction(&snapshot, txid, moment)?;
+    output::note_at(context.format, answer.at.as_ref());
     output::object(context.format, &answer, || page(&answer))?;
     Ok(Exit::of(answer.coverage.complete))
 }
@@ -32,6 +31,7 @@ fn page(answer: &TxAnswer) -> Page {
             "{} is not in the index: it touches no flagged script there, or it does not exist",
             answer.txid
         ));
+        page.lines(answer.at.iter().map(at_line));
         page.lines(coverage_lines(&answer.coverage));
         return page;
     };
@@ -71,6 +71,7 @@ fn page(answer: &TxAnswer) -> Page {
     });
     page.grid(&["vout", "BTC", "script", "labels", "taint BTC", "state", "spent by"], &[true, true], outputs.collect());
     page.line("");
+    page.lines(answer.at.iter().map(at_line));
     page.lines(coverage_lines(&answer.coverage));
     page
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Exit};
 use crate::node::Node;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 use crate::query::{Coverage, Snapshot};
 use crate::stop::Stop;
@@ -46,7 +47,7 @@ struct NodeComparison {
 pub fn run(context: &Context, args: &cli::VerifyArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let mut answer = VerifyAnswer {
-        coverage: whole_coverage(&snapshot, snapshot.asked())?,
+        coverage: whole_coverage(&snapshot, Moment::now(&snapshot))?,
         ok: true,
         difference: None,
         through: None,
@@ -73,7 +74,7 @@ pub fn run(context: &Context, args: &cli::VerifyArgs) -> Result<Exit, Error> {
     answer.ok = answer.difference.is_none();
     output::object(context.format, &answer, || page(&answer))?;
     Ok(match answer.ok {
-        true => Exit::of(!args.node || settled),
+        true => Exit::of(answer.coverage.complete && (!args.node || settled)),
         false => Exit::Failed,
     })
 }

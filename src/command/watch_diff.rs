@@ -8,6 +8,7 @@ use crate::chain::Height;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 use crate::sync::plan::change::{Change, Changed, plan};
 
@@ -39,7 +40,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     // This only compares, so there is nothing to refuse.
     wanted.accept_shrink = true;
     let plan = plan(&snapshot.reader, &wanted)?;
-    let coverage = whole_coverage(&snapshot, snapshot.asked())?;
+    let coverage = whole_coverage(&snapshot, Moment::now(&snapshot))?;
     let rows =
         plan.changed.iter().map(|changed| Ok::<_, Error>(diff_row(changed, snapshot.address(&changed.entry.script))));
     Stream { coverage: &coverage, head: Map::new(), columns: &COLUMNS }.print(context.format, rows, Map::new)?;

@@ -6,6 +6,7 @@ use super::Context;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
+use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 use crate::query::entries::entries;
 
@@ -20,7 +21,7 @@ const COLUMNS: [Column; 6] = [
 
 pub fn run(context: &Context) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
-    let coverage = whole_coverage(&snapshot, snapshot.asked())?;
+    let coverage = whole_coverage(&snapshot, Moment::now(&snapshot))?;
     let rows = entries(&snapshot).map(|row| row.map_err(Error::from));
     Stream { coverage: &coverage, head: Map::new(), columns: &COLUMNS }.print(context.format, rows, Map::new)?;
     Ok(Exit::Answered)

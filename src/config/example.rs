@@ -15,12 +15,16 @@ const HEAD: &str = "\
 ";
 
 /// What holds for a whole section.
-const SECTION_NOTES: [(&str, &str); 3] = [
+const SECTION_NOTES: [(&str, &str); 4] = [
     ("node", "Log in with the cookie, or with a user and a password file: not both."),
     (
         "trace",
         "How far coins are followed. Wider values cost the next backfill a sweep over the records; it refuses tighter ones without \
          --accept-shrink.",
+    ),
+    (
+        "query",
+        "How near now the index has to be for an answer to a question without --at. Otherwise the answer is not complete: exit code 3.",
     ),
     ("log", "On the command line, -v and -q set the level."),
 ];

@@ -1,11 +1,12 @@
 //! The settings once they are resolved: one value each.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
 use super::lists::WatchFile;
-use crate::chain::Chain;
+use crate::chain::{Chain, Height};
 use crate::node;
 use crate::output::log::LogFormat;
 use crate::sync::plan::wanted::WantedTrace;
@@ -25,6 +26,10 @@ pub struct Settings {
     pub batch_blocks: usize,
     /// How far coins are followed, as far as it was set.
     pub trace: WantedTrace,
+    /// Blocks that the index may be behind the node in an answer about now, as far as it was set.
+    pub max_lag: Option<Height>,
+    /// The age that the index's last block may have then, `Some(None)` for any; as far as it was set.
+    pub max_age: Option<Option<Duration>>,
     /// The least severe level that is logged.
     pub log_level: LevelFilter,
     /// How logs look.
@@ -41,6 +46,8 @@ impl Settings {
             threads: 1,
             batch_blocks: 1,
             trace: WantedTrace::default(),
+            max_lag: None,
+            max_age: None,
             log_level: LevelFilter::INFO,
             log_format: LogFormat::default(),
         }

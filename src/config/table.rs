@@ -1,6 +1,7 @@
 //! Every setting that takes one value: a new one is a row here, and a place for its value in [`Settings`].
 
 use std::num::{NonZeroU16, NonZeroU64};
+use std::time::Duration;
 
 use super::error::ConfigError;
 use super::paths::{Environment, data_home};
@@ -11,7 +12,7 @@ use crate::trace::rule::NoRule;
 use crate::trace::{HopLimit, Rule};
 
 /// The settings, in the order of help texts and of the example file. A default may depend on settings above it.
-pub const SETTINGS: [Setting; 15] = [
+pub const SETTINGS: [Setting; 17] = [
     Setting {
         key: key::CHAIN,
         flag: Some("chain"),
@@ -166,6 +167,28 @@ pub const SETTINGS: [Setting; 15] = [
         },
     },
     Setting {
+        key: "query.max_lag",
+        flag: Some("max-lag"),
+        value_name: "N",
+        help: "Call an answer about now complete only if the index is at most this many blocks behind the node",
+        fallback: Fallback::Unset { words: "2", example: "2" },
+        set: |settings, text| {
+            settings.max_lag = Some(text.parse()?);
+            Ok(())
+        },
+    },
+    Setting {
+        key: "query.max_age",
+        flag: Some("max-age"),
+        value_name: "TIME",
+        help: "Call an answer about now complete only if the index's last block is at most this old: 90s, 30m, 3h, 2d or none",
+        fallback: Fallback::Unset { words: "3h on main, none on other chains", example: "3h" },
+        set: |settings, text| {
+            settings.max_age = Some(text.parse_with(max_age)?);
+            Ok(())
+        },
+    },
+    Setting {
         key: LOG_LEVEL,
         flag: None,
         value_name: "LEVEL",
@@ -214,6 +237,20 @@ fn max_hops(text: &str) -> Result<HopLimit, &'static str> {
     }
 }
 
+/// A length of time with its unit, or `none` for no limit.
+fn max_age(text: &str) -> Result<Option<Duration>, &'static str> {
+    const WANTED: &str = "a time such as 90s, 30m, 3h or 2d is needed, or none";
+    if text == "none" {
+        return Ok(None);
+    }
+    let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+    let (number, seconds) =
+        units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds))).ok_or(WANTED)?;
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.parse::<u64>().ok().filter(|_| is_number).ok_or(WANTED)?;
+    number.checked_mul(seconds).map(|seconds| Some(Duration::from_secs(seconds))).ok_or(WANTED)
+}
+
 /// Rules separated by commas.
 fn tracked_rules(text: &str) -> Result<Vec<Rule>, String> {
     let mut rules = Vec::new();
@@ -227,4 +264,37 @@ fn tracked_rules(text: &str) -> Result<Vec<Rule>, String> {
         rules.push(rule);
     }
     Ok(rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_needs_its_unit() {
+        for (text, seconds) in [
+            ("none", Some(None)),
+            ("0s", Some(Some(0))),
+            ("90s", Some(Some(90))),
+            ("30m", Some(Some(1_800))),
+            ("3h", Some(Some(10_800))),
+            ("2d", Some(Some(172_800))),
+            ("213503982334601d", Some(Some(18_446_744_073_709_526_400))),
+            ("213503982334602d", None),
+            ("18446744073709551616s", None),
+            ("", None),
+            ("h", None),
+            ("3", None),
+            ("+3h", None),
+            ("-3h", None),
+            ("3 h", None),
+            ("3H", None),
+            ("1.5h", None),
+            ("3h30m", None),
+            ("None", None),
+        ] {
+            let found = max_age(text).ok().map(|limit| limit.map(|limit| limit.as_secs()));
+            assert_eq!(found, seconds, "{text}");
+        }
+    }
 }

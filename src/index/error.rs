@@ -105,5 +105,26 @@ pub enum IndexError {
     },
 }
 
+impl IndexError {
+    /// Whether the index is at fault, so that no later run finds it otherwise: it is damaged, of another chain or format, or none.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::NotAnIndex { .. }
+            | Self::Damaged { .. }
+            | Self::OtherChain { .. }
+            | Self::OtherFormat { .. }
+            | Self::Corrupt { .. } => true,
+            Self::Missing { .. }
+            | Self::NotEmpty { .. }
+            | Self::InUse { .. }
+            | Self::Replaced { .. }
+            | Self::Busy { .. }
+            | Self::Full { .. }
+            | Self::Io { .. }
+            | Self::Storage { .. } => false,
+        }
+    }
+}
+
 /// Shorthand of this layer.
 pub type Result<T, E = IndexError> = std::result::Result<T, E>;

@@ -5,7 +5,7 @@
 //! Node ───── info                                 version, chain, capabilities
 //!      ├──── lanes                                which lanes are open; opens one
 //!      ├──── tip, verbose, utxo                   the tip; blocks and unspent outputs as the node parsed them
-//!      ├──── lookup                               one coin, one transaction, for questions
+//!      ├──── lookup, state                        one coin, one transaction, how far it is: for questions
 //!      ├──── lane ─┬─ rpc (answers)               headers, blocks and spent outputs by JSON-RPC
 //!      │           └─ rest                        the same by REST
 //!      └──── filters (files, rest, proof)         BIP158 filters from the node's files or REST, proven
@@ -28,6 +28,7 @@ mod rest;
 mod rpc;
 mod secret;
 mod settings;
+mod state;
 mod tip;
 mod url;
 mod utxo;

@@ -15,6 +15,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::query::at::AtBlock;
+
 pub use columns::{Column, Kind};
 pub use error::OutputError;
 pub use page::Page;
@@ -111,7 +113,9 @@ fn object_to(
         Format::Csv => {
             let mut value = serde_json::to_value(answer).map_err(io::Error::other)?;
             if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
-                writeln!(side, "{}", serde_json::json!({ "coverage": coverage }))?;
+                let at = value.get("at").map(|at| ("at", at.clone()));
+                let fields = [("coverage", coverage)].into_iter().chain(at);
+                writeln!(side, "{}", Value::from_iter(fields))?;
             }
             let mut csv = csv::Writer::from_writer(&mut *out);
             csv.write_record(["field", "value"])?;
@@ -125,6 +129,14 @@ fn object_to(
     }
     out.flush()?;
     Ok(())
+}
+
+/// Prints the block that an answer is about to stderr, beside a table; the other formats have it in the answer.
+#[expect(clippy::print_stderr, reason = "the answer is on stdout, and a table that is saved keeps its own line")]
+pub fn note_at(format: Format, at: Option<&AtBlock>) {
+    if let Some(at) = at.filter(|_| format == Format::Table) {
+        eprintln!("{}", page::at_line(at));
+    }
 }
 
 /// Collects an object's leaves with their paths: `tip.height`, `inputs.0.value_sat`.

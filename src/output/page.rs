@@ -6,6 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle};
 
 use super::cell;
 use crate::query::Coverage;
+use crate::query::at::AtBlock;
 use crate::query::facts::ScriptInfo;
 
 /// A page of text.
@@ -66,6 +67,16 @@ pub fn holder(info: &ScriptInfo) -> String {
     info.address.clone().unwrap_or_else(|| cell::short_script(&info.script))
 }
 
+/// The block that an answer is about, in words.
+pub fn at_line(at: &AtBlock) -> String {
+    match (at.hash, at.time) {
+        (Some(hash), Some(time)) => {
+            format!("at: after block {} ({hash}), {} UTC", at.height, cell::time(i64::from(time)))
+        }
+        _ => format!("at: after block {}, which the index doesn't have", at.height),
+    }
+}
+
 /// The coverage in words, for the foot of a table.
 pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
     let mut lines = Vec::new();
@@ -73,9 +84,11 @@ pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
         (Some(from), Some(through)) if from <= through => format!("heights {from} to {through}"),
         _ => "no height".to_owned(),
     };
-    let tip = coverage.tip.map(|tip| format!(", tip {tip}")).unwrap_or_default();
+    let time = coverage.tip_time.map(|time| format!(" of {} UTC", cell::time(i64::from(time)))).unwrap_or_default();
+    let tip = coverage.tip.map(|tip| format!(", tip {tip}{time}")).unwrap_or_default();
     let word = if coverage.complete { "complete" } else { "NOT COMPLETE" };
     lines.push(format!("coverage: {} {heights}{tip}: {word}", coverage.chain));
+    lines.extend(coverage.why.iter().map(|reason| format!("  {reason}")));
     for gap in &coverage.gaps {
         let lists = if gap.lists.is_empty() { "on no list".to_owned() } else { format!("of {}", gap.lists.join(", ")) };
         let entries = if gap.entries == 1 { "entry" } else { "entries" };
@@ -83,9 +96,6 @@ pub fn coverage_lines(coverage: &Coverage) -> Vec<String> {
             "  not scanned: heights {} to {} for {} {entries} {lists}",
             gap.from, gap.through, gap.entries
         ));
-    }
-    if coverage.lists_changed {
-        lines.push("  the lists configured now are not those the index took in".to_owned());
     }
     if coverage.quarantined > 0 {
         lines.push(format!(

@@ -3,13 +3,14 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::columns::{Column, TABLE_CHUNK, csv_cells, lay_out};
-use super::page::{Page, coverage_lines};
+use super::page::{Page, at_line, coverage_lines};
 use super::{Format, OutputError, cell};
 use crate::query::Coverage;
+use crate::query::at::AtBlock;
 
 /// An answer of many rows.
 pub struct Stream<'a> {
@@ -46,7 +47,7 @@ impl Stream<'_> {
             Format::Json => self.json(out, values, tail),
             Format::Jsonl => self.jsonl(out, values, tail),
             Format::Csv => self.csv(out, side, values, tail),
-            Format::Table => self.table(out, values, tail),
+            Format::Table => self.table(out, side, values, tail),
         }?;
         out.flush().map_err(OutputError::from)?;
         Ok(())
@@ -122,6 +123,7 @@ impl Stream<'_> {
     fn table<E: From<OutputError>>(
         &self,
         out: &mut impl Write,
+        side: &mut impl Write,
         mut rows: impl Iterator<Item = Result<Value, E>>,
         tail: impl FnOnce() -> Map<String, Value>,
     ) -> Result<(), E> {
@@ -139,6 +141,11 @@ impl Stream<'_> {
         let mut page = Page::default();
         page.line(format!("{printed} {}", if printed == 1 { "row" } else { "rows" }));
         for (name, value) in self.head.iter().chain(&tail()).filter(|(_, value)| !is_nothing(value)) {
+            if let Some(at) = AtBlock::deserialize(value).ok().filter(|_| name == "at") {
+                write(side, format_args!("{}\n", at_line(&at)))?;
+                page.line(at_line(&at));
+                continue;
+            }
             match name.strip_suffix("_sat") {
                 Some(name) => page.line(format!("{name}: {}", amounts(value))),
                 None => page.line(format!("{name}: {}", cell::plain(value))),

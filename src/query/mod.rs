@@ -10,6 +10,7 @@ pub mod entries;
 pub mod events;
 pub mod facts;
 pub mod history;
+pub mod now;
 pub mod screen;
 pub mod snapshot;
 pub mod status;

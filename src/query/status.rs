@@ -3,6 +3,7 @@
 use bitcoin::BlockHash;
 use serde::Serialize;
 
+use super::at::Moment;
 use super::coverage::{Basis, Coverage};
 use super::{Result, Snapshot};
 use crate::chain::Height;
@@ -18,7 +19,7 @@ pub struct StatusAnswer {
     pub tip: Option<TipRow>,
     /// The node, if it answers.
     pub node: Option<NodeRow>,
-    /// Blocks the index is behind the node; `None` where the node doesn't answer.
+    /// As in the coverage.
     pub lag: Option<u32>,
     /// Entries by role.
     pub entries: EntryCounts,
@@ -98,15 +99,13 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         followed += 1;
         live += u64::from(snapshot.reader.spender_of(&key)?.is_none());
     }
-    let tip = match snapshot.tip {
-        Some(tip) => Some(TipRow { height: tip.height, hash: tip.hash, time: snapshot.block(tip.height)?.1 }),
-        None => None,
-    };
+    let tip = snapshot.tip.zip(snapshot.tip_time);
+    let coverage = basis.coverage(snapshot, Moment::now(snapshot));
     Ok(StatusAnswer {
-        coverage: basis.coverage(snapshot, snapshot.asked()),
-        lag: node.as_ref().map(|node| (node.height + 1).saturating_sub(snapshot.next)),
+        lag: coverage.lag,
+        coverage,
         node,
-        tip,
+        tip: tip.map(|(tip, time)| TipRow { height: tip.height, hash: tip.hash, time }),
         entries,
         records,
         records_per_1000_blocks: records.saturating_mul(1000) / u64::from(snapshot.next.max(1)),

@@ -3,6 +3,7 @@
 use bitcoin::{BlockHash, OutPoint, TxOut, Txid};
 use serde::Serialize;
 
+use super::at::{AtBlock, Moment};
 use super::by_rule::ByRule;
 use super::coverage::{Basis, Coverage};
 use super::facts::coin::Spending;
@@ -21,6 +22,9 @@ use crate::trace::RuleTaint;
 pub struct TxAnswer {
     /// What it rests on.
     pub coverage: Coverage,
+    /// The block after which the state is asked about, where the question names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<AtBlock>,
     /// The transaction asked for.
     pub txid: Txid,
     /// Its block's height; `None` where the index holds no such transaction.
@@ -73,21 +77,25 @@ pub struct OutputRow {
     pub spent_by: Option<SpentBy>,
 }
 
-/// The transaction as of the state after `at`; of BIP30's twins, the later one.
+/// The transaction as of a moment; of BIP30's twins, the later one.
 ///
 /// # Errors
 /// What reading reports.
-pub fn transaction(snapshot: &Snapshot, txid: Txid, at: Height) -> Result<TxAnswer> {
+pub fn transaction(snapshot: &Snapshot, txid: Txid, moment: Moment) -> Result<TxAnswer> {
     let basis = Basis::of_flagged(snapshot)?.traced();
-    match snapshot.reader.positions(txid)?.into_iter().rfind(|position| position.height <= at) {
-        Some(position) => recorded(snapshot, position, at, basis.coverage(snapshot, Some(at))),
-        None => Ok(not_recorded(txid, basis.with_unknown().coverage(snapshot, Some(at)))),
-    }
+    let mut answer =
+        match snapshot.reader.positions(txid)?.into_iter().rfind(|position| position.height <= moment.last()) {
+            Some(position) => recorded(snapshot, position, moment.last(), basis.coverage(snapshot, moment))?,
+            None => not_recorded(txid, basis.of_absent_transaction().coverage(snapshot, moment)),
+        };
+    answer.at = moment.named_block(snapshot)?;
+    Ok(answer)
 }
 
 fn not_recorded(txid: Txid, coverage: Coverage) -> TxAnswer {
     TxAnswer {
         coverage,
+        at: None,
         txid,
         height: None,
         block: None,
@@ -110,6 +118,7 @@ fn recorded(snapshot: &Snapshot, position: TxPosition, at: Height, coverage: Cov
     });
     Ok(TxAnswer {
         coverage,
+        at: None,
         txid,
         height: Some(position.height),
         block: Some(block),

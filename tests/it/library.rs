@@ -9,12 +9,19 @@ use crate::support::small_index::{FIRST_PAYMENT, PAYER, SmallIndex, UNLISTED};
 fn the_library_answers_as_the_program_does() {
     let small = SmallIndex::at(200);
     let index = Index::open(small.program.index()).expect("an index");
+    let coverage = index.coverage().expect("coverage");
+    assert!(
+        !coverage.complete && coverage.why.len() == 1 && coverage.why[0].contains("`--max-age` allows 3 h"),
+        "{coverage:?}"
+    );
+    let index = index.with_max_age(None);
     assert_eq!((index.chain(), index.tip().map(|tip| tip.height)), (Chain::Main, Some(200)));
     let (_, history) = small.program.json(&["history", PAYER]);
     let question = index.question(&[PAYER]).expect("a listed key");
     let rows = question.history(None).expect("rows").map(|row| json!(row.expect("a row")));
     assert_eq!(Value::Array(rows.collect()), history["rows"]);
-    assert_eq!(json!(question.coverage(None)), history["coverage"]);
+    let (_, history) = small.program.json(&["history", PAYER, "--at", "190"]);
+    assert_eq!(json!(question.coverage(Some(190))), history["coverage"]);
 
     let lookup = NoLookup("no node was asked".to_owned());
     let mut screening = index.screening(&lookup).expect("a screening");

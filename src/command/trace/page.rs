@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::output::Page;
 use crate::output::cell::{btc, time};
-use crate::output::page::{coverage_lines, holder};
+use crate::output::page::{at_line, coverage_lines, holder};
 use crate::query::facts::CoinState;
 use crate::query::trace::answer::PaymentRow;
 use crate::query::trace::{RuleAnswer, TraceAnswer, TracedCoinRow};
@@ -23,6 +23,7 @@ pub fn page(answer: &TraceAnswer) -> Page {
         largest(&mut page, of_rule);
     }
     page.line("");
+    page.lines(answer.at.iter().map(at_line));
     page.lines(coverage_lines(&answer.coverage));
     page
 }
@@ -30,7 +31,7 @@ pub fn page(answer: &TraceAnswer) -> Page {
 /// The question.
 pub fn head(page: &mut Page, answer: &TraceAnswer) {
     let (source, gates) = (&answer.source, &answer.gates);
-    let after = answer.at.map_or("in an index without a block".to_owned(), |at| format!("after block {at}"));
+    let after = answer.at.map_or("in an index without a block".to_owned(), |at| format!("after block {}", at.height));
     page.line(format!(
         "{}: {}, {} BTC, {after}",
         source.target,

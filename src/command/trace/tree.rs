@@ -7,7 +7,7 @@ use bitcoin::{OutPoint, Txid};
 use super::page::head;
 use crate::output::Page;
 use crate::output::cell::btc;
-use crate::output::page::{coverage_lines, holder};
+use crate::output::page::{at_line, coverage_lines, holder};
 use crate::query::trace::{RuleAnswer, TraceAnswer, TracedCoinRow};
 
 /// Deeper levels aren't indented further: a chain of a thousand hops must stay on the screen.
@@ -23,6 +23,7 @@ pub fn page(answer: &TraceAnswer) -> Page {
         grow(&mut page, of_rule);
     }
     page.line("");
+    page.lines(answer.at.iter().map(at_line));
     page.lines(coverage_lines(&answer.coverage));
     page
 }

@@ -13,7 +13,7 @@ use crate::query::trace::TraceAnswer;
 pub fn write(out: &mut impl Write, trace: &TraceAnswer, caption: &Caption) -> io::Result<()> {
     let graph = Graph::new(trace);
     let word = if trace.coverage.complete { "complete" } else { "NOT COMPLETE" };
-    let at = trace.at.map_or("no block".to_owned(), |at| format!("after block {at}"));
+    let at = trace.at.map_or("no block".to_owned(), |at| format!("after block {}", at.height));
     let tip = trace.coverage.tip.map_or("none".to_owned(), |tip| tip.to_string());
     writeln!(out, "digraph trace {{")?;
     let title = [

@@ -40,7 +40,7 @@ pub fn write(out: &mut impl Write, trace: &TraceAnswer, caption: &Caption) -> io
     writeln!(out, "<graph id=\"trace\" edgedefault=\"directed\">")?;
     let about = [
         ("target", trace.source.target.clone()),
-        ("at", trace.at.map(|at| at.to_string()).unwrap_or_default()),
+        ("at", trace.at.map(|at| at.height.to_string()).unwrap_or_default()),
         ("chain", trace.coverage.chain.to_string()),
         ("tip", trace.coverage.tip.map(|tip| tip.to_string()).unwrap_or_default()),
         ("lists", trace.coverage.lists.clone()),

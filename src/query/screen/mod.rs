@@ -31,6 +31,7 @@ use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 use self::ledger::Ledger;
 use self::proof::SilenceJudge;
 use self::unrecorded::Unrecorded;
+use super::at::Moment;
 use super::by_rule::ByRule;
 use super::coverage::Basis;
 use super::target::{CoinTarget, Targets};
@@ -58,8 +59,8 @@ impl<'a> Screener<'a> {
     /// # Errors
     /// What reading reports, as in all that follow.
     pub fn new(snapshot: &'a Snapshot, lookup: &'a dyn ChainLookup) -> Result<Self> {
-        let basis = Basis::of_flagged(snapshot)?.whole().traced();
-        let coverage = basis.coverage(snapshot, snapshot.asked());
+        let basis = Basis::of_flagged(snapshot)?.whole().traced().followed();
+        let coverage = basis.coverage(snapshot, Moment::now(snapshot));
         Ok(Self {
             frontier: frontier(snapshot)?,
             ledger: Ledger::new(snapshot),

@@ -59,7 +59,7 @@ impl<'a> SilenceJudge<'a> {
     pub fn new(snapshot: &'a Snapshot, coverage: &Coverage) -> Self {
         Self {
             snapshot,
-            index_doubt: index_doubt(snapshot, coverage).map(ToOwned::to_owned),
+            index_doubt: coverage.why.first().cloned(),
             from: coverage.from,
             settled: coverage.trace.settled,
         }
@@ -153,22 +153,5 @@ impl<'a> SilenceJudge<'a> {
             }
             _ => None,
         }
-    }
-}
-
-/// Why silence of this index proves nothing about any target.
-fn index_doubt(snapshot: &Snapshot, coverage: &Coverage) -> Option<&'static str> {
-    if coverage.from.is_none() {
-        Some("no entry is flagged, so the index scans for nothing")
-    } else if coverage.lists_changed {
-        Some("the lists have changed since the index took them in; run `coinhound backfill`")
-    } else if coverage.quarantined > 0 && !snapshot.lists.quarantine_accepted {
-        Some("rows of the lists could not be read; `coinhound watch check` shows them")
-    } else if coverage.trace.rules.is_empty() {
-        Some("this index follows no coins; run `coinhound backfill`")
-    } else if !coverage.complete {
-        Some("the index has not scanned every block for every entry; run `coinhound backfill`")
-    } else {
-        None
     }
 }

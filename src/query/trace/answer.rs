@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::Height;
 use crate::query::Coverage;
+use crate::query::at::AtBlock;
 use crate::query::facts::{CoinState, ScriptInfo, SpentBy};
 use crate::trace::Rule;
 
@@ -15,8 +16,8 @@ pub struct TraceAnswer {
     pub coverage: Coverage,
     /// The coins that were traced.
     pub source: TraceSource,
-    /// The state after the block at this height; `None` in an index without a block.
-    pub at: Option<Height>,
+    /// The state after this block; `None` in an index without a block.
+    pub at: Option<AtBlock>,
     /// How far coins were followed.
     pub gates: GatesRow,
     /// Targets that the index did not scan for.

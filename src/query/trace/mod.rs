@@ -16,7 +16,7 @@ use source::TraceTargets;
 use walk::{TraceQuestion, walk};
 
 use super::{Result, Snapshot};
-use crate::chain::Height;
+use crate::query::at::Moment;
 use crate::trace::{Gates, HopLimit, Rule};
 use crate::watchlist::Range;
 
@@ -36,7 +36,7 @@ pub struct TraceOptions {
     pub stop_flagged: bool,
 }
 
-/// Traces the targets' coins to the state after the block at `at`.
+/// Traces the targets' coins to the state at a moment.
 ///
 /// # Errors
 /// [`super::QueryError::Usage`] where a target is malformed; what reading reports.
@@ -45,7 +45,7 @@ pub fn trace(
     targets: &[String],
     range: Option<Range>,
     options: &TraceOptions,
-    at: Option<Height>,
+    moment: Moment,
 ) -> Result<TraceAnswer> {
     let TraceTargets { sources, unknown, basis } = TraceTargets::read(snapshot, targets, range)?;
     let mut rules: Vec<Rule> = Vec::new();
@@ -64,15 +64,21 @@ pub fn trace(
         rules: &rules,
         gates,
         stop_flagged: options.stop_flagged,
-        at: at.unwrap_or(Height::MAX),
+        at: moment.last(),
     };
     let found = walk(snapshot, &question)?;
     let order = rows::order(&found);
     let answers =
         rules.iter().enumerate().map(|(number, rule)| rows::of_rule(snapshot.chain(), &found, &order, number, *rule));
     let answers: Vec<RuleAnswer> = answers.collect();
-    let mut coverage = basis.coverage(snapshot, at);
-    coverage.complete &= !answers.iter().any(RuleAnswer::has_coins_not_followed);
+    let mut coverage = basis.coverage(snapshot, moment);
+    if answers.iter().any(RuleAnswer::has_coins_not_followed) {
+        coverage.doubt(
+            "the index did not look for the spends of some coins of this trace (state not_followed), so they may have moved on; use the \
+             rules and gates of the index, or widen those with `coinhound backfill`"
+                .to_owned(),
+        );
+    }
     let coins: Vec<_> = order.iter().map(|number| &found.coins[*number]).filter(|coin| coin.source).collect();
     Ok(TraceAnswer {
         coverage,
@@ -81,7 +87,7 @@ pub fn trace(
             coins_sat: coins.iter().map(|coin| coin.value).fold(0, u64::saturating_add),
             coins: coins.iter().map(|coin| coin.outpoint).collect(),
         },
-        at,
+        at: moment.block(snapshot)?,
         gates: GatesRow {
             min_taint_sat: gates.min_taint,
             max_hops: gates.max_hops,

@@ -48,7 +48,8 @@ fn assert_kind(value: &Value, kind: &str, path: &str) {
 }
 
 fn coverage() -> Value {
-    json!({"chain": "text", "from": "number?", "through": "number?", "tip": "hash?", "complete": "bool",
+    json!({"chain": "text", "from": "number?", "through": "number?", "tip": "hash?", "tip_time": "number?",
+        "age_s": "number?", "lag": "number?", "complete": "bool", "why": "texts",
         "lists": "hash", "lists_changed": "bool", "quarantined": "number", "gaps": "array",
         "trace": {"rules": "texts", "min_taint_sat": "number", "max_hops": "number?", "settled": "number?"}})
 }
@@ -96,7 +97,8 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
         ),
         (
             vec!["trace", PAYER],
-            json!({"source": {"target": "text", "coins": ["outpoint"], "coins_sat": "number"}, "at": 200,
+            json!({"source": {"target": "text", "coins": ["outpoint"], "coins_sat": "number"},
+                "at": {"height": 200, "hash": "hash", "time": "number"},
                 "rules": [{"rule": "text", "coins": [coin], "sum": sum,
                     "frontier": {"anyone_can_spend_sat": "number", "max_hops_sat": "number",
                         "below_min_taint_sat": "number", "not_followed_sat": "number"},
@@ -105,7 +107,7 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
                         "fees_sat": "number"}]}]}),
         ),
         (vec!["screen", FIRST_PAYMENT, PAYER], json!({"frontier_sat": taint, "rows": [verdict]})),
-        (vec!["digest"], json!({"at": 200, "digest": "hash"})),
+        (vec!["digest"], json!({"at": {"height": 200, "hash": "hash", "time": "number"}, "digest": "hash"})),
         (
             vec!["watch", "list"],
             json!({"rows": [{"script": "hex", "address": "text?", "roles": "texts", "from": 0, "through": 200,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bitcoin::ScriptBuf;
+use coinhound::query::at::Moment;
 use coinhound::query::trace;
 use coinhound::trace::Rule;
 use serde_json::json;
@@ -65,7 +66,7 @@ fn assert_traced(program: &Program, crowd: &Crowd) {
     for rule in Rule::ALL {
         let asked = trace::TraceOptions { rules: vec![rule], ..trace::TraceOptions::default() };
         let (start, cpu) = (Instant::now(), cpu_seconds());
-        let answer = trace::trace(&snapshot, &["label:crowd".into()], None, &asked, Some(crowd.chain.height()));
+        let answer = trace::trace(&snapshot, &["label:crowd".into()], None, &asked, Moment::at(crowd.chain.height()));
         let rules = answer.expect("a good question").rules;
         let (wall, cpu) = (start.elapsed(), cpu_seconds() - cpu);
         measured(&format!("trace: {rule} over {} coins in {wall:?}, {cpu:.2} s of CPU", rules[0].coins.len()));

@@ -1,4 +1,5 @@
-//! Every exit code of docs/cli.md, by running the program: 0 supported, 1 failed, 2 wrong usage, 3 answered but not supported.
+//! Every exit code of docs/cli.md, by running the program: 0 supported, 1 failed, 2 wrong usage, 3 answered but not supported,
+//! 5 an index that can't be used. `command/screen.rs` has 4.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -57,7 +58,7 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
             (&["tx", FIRST_PAYMENT], 0, "40.00000000"),
             (&["digest"], 0, "after block 200"),
             (&["balance", PAYER, "--at", "100"], 0, "50.00000000"),
-            (&["balance", PAYER, "--at", "2009-01-12"], 0, "50.00000000"),
+            (&["balance", PAYER, "--at", "2009-01-11"], 0, "50.00000000"),
             // Answered, but unsupported: the target isn't a flagged entry, or the height is above the tip.
             (&["balance", UNLISTED], 3, "it is on no list"),
             (&["history", UNLISTED], 3, "0 rows"),

@@ -11,7 +11,7 @@ use crate::support::program::Program;
 use crate::support::small_index::{PAYER, SmallIndex, UNLISTED};
 
 /// Every key with three valid values that aren't its default.
-const VALUES: [(&str, [&str; 3]); 15] = [
+const VALUES: [(&str, [&str; 3]); 17] = [
     ("node.chain", ["regtest", "signet", "testnet4"]),
     ("node.datadir", ["/a", "/b", "/c"]),
     ("node.rpc_url", ["http://a:1", "http://b:2", "http://c:3"]),
@@ -25,6 +25,8 @@ const VALUES: [(&str, [&str; 3]); 15] = [
     ("trace.min_taint", ["1", "2", "3"]),
     ("trace.max_hops", ["4", "none", "6"]),
     ("trace.track", ["haircut", "fifo,lifo", "tiho"]),
+    ("query.max_lag", ["3", "0", "5"]),
+    ("query.max_age", ["4s", "none", "6s"]),
     ("log.level", ["error", "debug", "off"]),
     ("log.format", ["json", "text", "json"]),
 ];
@@ -53,6 +55,10 @@ fn value(settings: &Settings, key: &str) -> Option<String> {
         "trace.track" => {
             let names = |rules: &Vec<coinhound::trace::Rule>| rules.iter().map(|rule| rule.name()).collect::<Vec<_>>();
             settings.trace.rules.as_ref().map(|rules| names(rules).join(","))
+        }
+        "query.max_lag" => settings.max_lag.map(|lag| lag.to_string()),
+        "query.max_age" => {
+            settings.max_age.map(|age| age.map_or("none".to_owned(), |age| format!("{}s", age.as_secs())))
         }
         "log.level" => Some(settings.log_level.to_string().to_lowercase()),
         "log.format" => Some(format!("{:?}", settings.log_format).to_lowercase()),
@@ -300,6 +306,8 @@ fn the_example_names_every_key_and_its_values_are_the_defaults() {
         "trace.min_taint",
         "trace.max_hops",
         "trace.track",
+        "query.max_lag",
+        "query.max_age",
     ];
     for key in SETTINGS.map(|setting| setting.key) {
         assert_eq!(value(&as_it_is, key), value(&defaults, key), "{key}");

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use coinhound::index::meta::TraceParameters;
+use coinhound::query::at::Moment;
 use coinhound::query::trace;
 use coinhound::trace::Rule;
 use serde_json::{Value, json};
@@ -123,7 +124,7 @@ impl Investigation {
             let asked =
                 trace::TraceOptions { rules: Rule::ALL.to_vec(), stop_flagged, ..trace::TraceOptions::default() };
             let at = theft.chain.height();
-            let answer = trace::trace(&snapshot, &[target()], None, &asked, Some(at)).expect("a good question");
+            let answer = trace::trace(&snapshot, &[target()], None, &asked, Moment::at(at)).expect("a good question");
             for found in &answer.rules {
                 let ask = Question {
                     scripts: flagged.clone(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coinhound::query::Snapshot;
+use coinhound::query::at::Moment;
 use coinhound::query::trace::{self, TraceAnswer};
 use coinhound::query::tx::transaction;
 use coinhound::trace::{HopLimit, Rule};
@@ -12,7 +13,7 @@ use crate::support::library::Library;
 use crate::support::taint_cases::{assert_traced, each};
 
 fn ask(snapshot: &Snapshot, target: &str, ask: &trace::TraceOptions, at: u32) -> TraceAnswer {
-    trace::trace(snapshot, &[target.to_owned()], None, ask, Some(at)).expect("a good question")
+    trace::trace(snapshot, &[target.to_owned()], None, ask, Moment::at(at)).expect("a good question")
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn tx_has_the_taint_of_each_input_and_output() {
         for (height, block) in (0..).zip(&case.blocks) {
             for transaction_of_block in &block.txdata {
                 let txid = transaction_of_block.compute_txid();
-                let answer = transaction(&snapshot, txid, case.tip()).expect("the index reads");
+                let answer = transaction(&snapshot, txid, Moment::at(case.tip())).expect("the index reads");
                 if answer.height.is_none() {
                     continue;
                 }

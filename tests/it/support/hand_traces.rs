@@ -39,10 +39,10 @@ fn moved(name: &str, height: u32, fees: u64) -> Value {
 fn answer(rules: &Value) -> Value {
     json!({
         "coverage": {
-            "chain": "main", "from": 0, "through": 599, "tip": txid("tip"), "complete": true, "lists": txid("lists"), "lists_changed": false,
+            "chain": "main", "from": 0, "through": 599, "tip": txid("tip"), "tip_time": 1_231_990_000, "age_s": 5, "node": null, "lag": null, "complete": true, "why": [], "lists": txid("lists"), "lists_changed": false,
             "quarantined": 0, "trace": {"rules": ["haircut", "fifo"], "min_taint_sat": 100_000, "max_hops": null, "settled": 599}, "gaps": [],
         },
-        "source": {"target": "label:by hand", "coins": [], "coins_sat": 0}, "at": 599,
+        "source": {"target": "label:by hand", "coins": [], "coins_sat": 0}, "at": {"height": 599, "hash": txid("tip"), "time": 1_231_990_000},
         "gates": {"min_taint_sat": 100_000, "max_hops": 7, "stop_flagged": true}, "unknown": [], "rules": rules,
     })
 }
@@ -103,6 +103,8 @@ pub fn states() -> Value {
     });
     let mut answer = answer(&json!(rules));
     answer["coverage"]["complete"] = json!(false);
+    answer["coverage"]["why"] =
+        json!(["the spends of some coins were not looked for: not followed", "the lists changed"]);
     answer["coverage"]["lists_changed"] = json!(true);
     answer["coverage"]["quarantined"] = json!(3);
     answer["coverage"]["gaps"] = json!([{"from": 313, "through": 599, "entries": 17, "lists": ["list.txt"]}]);

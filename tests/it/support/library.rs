@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bitcoin::Txid;
 use coinhound::index::{IndexError, Reader};
+use coinhound::query::at::Moment;
 use coinhound::query::target::Targets;
 use coinhound::query::{Snapshot, balance, coins, history, tx};
 use serde::Serialize;
@@ -62,7 +63,7 @@ impl Library {
 
     /// The answer of `tx`, without coverage and taint.
     pub fn tx(&self, txid: Txid, at: u32) -> Value {
-        without_taint(value(&tx::transaction(&self.snapshot, txid, at).expect("the index reads")))
+        without_taint(value(&tx::transaction(&self.snapshot, txid, Moment::at(at)).expect("the index reads")))
     }
 
     /// The digest of the state after a block.

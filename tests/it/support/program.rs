@@ -52,7 +52,10 @@ impl Program {
     pub fn through(node: &Bitcoind, url: String, index: impl Into<PathBuf>) -> Self {
         let index = index.into();
         let settings = ["--chain", node.chain(), "--bitcoin-datadir", text(node.datadir()), "--rpc-url", &url];
-        let globals = settings.into_iter().chain(["--index", text(&index)]).map(ToOwned::to_owned).collect();
+        // The blocks of the main chain that tests have are of 2009.
+        let any_age: &[&str] = if node.chain() == "main" { &["--max-age", "none"] } else { &[] };
+        let settings = settings.into_iter().chain(["--index", text(&index)]).chain(any_age.iter().copied());
+        let globals = settings.map(ToOwned::to_owned).collect();
         Self { globals, index, ..Self::bare() }
     }
 

@@ -257,14 +257,14 @@ impl SampleTheft {
         json!({
             "coverage": {
                 "chain": "main", "from": 0, "through": self.height, "tip": "00000000000000000002a7c4c1e48d76c5a37902165a270156b7a8d72728a054",
-                "complete": true, "lists": "5f0ad4b3e1f7ad0e9d5c4fe2a3b0f4d2a4f6f5ab0a3d0e1c6d1c5a9f2c3b7e11", "lists_changed": false, "quarantined": 0,
+                "tip_time": 1_700_000_000, "age_s": 5, "node": null, "lag": null, "complete": true, "why": [], "lists": "5f0ad4b3e1f7ad0e9d5c4fe2a3b0f4d2a4f6f5ab0a3d0e1c6d1c5a9f2c3b7e11", "lists_changed": false, "quarantined": 0,
                 "trace": {"rules": ["haircut", "fifo"], "min_taint_sat": 100_000, "max_hops": null, "settled": self.height}, "gaps": [],
             },
             "source": {
                 "target": format!("label:{}", self.label), "coins": sources().map(|coin| coin.outpoint.clone()).collect::<Vec<_>>(),
                 "coins_sat": sources().map(|coin| coin.value).sum::<u64>(),
             },
-            "at": self.height, "gates": {"min_taint_sat": 100_000, "max_hops": null, "stop_flagged": false}, "unknown": [], "rules": rules,
+            "at": {"height": self.height, "hash": null, "time": null}, "gates": {"min_taint_sat": 100_000, "max_hops": null, "stop_flagged": false}, "unknown": [], "rules": rules,
         })
     }
 

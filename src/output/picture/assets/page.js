@@ -19,10 +19,9 @@
     const heights = coverage.from === null || coverage.through === null ? 'no height' : 'heights ' + coverage.from + ' to ' + coverage.through;
     const missing = [
       ...coverage.gaps.map(gap => 'not scanned: heights ' + gap.from + ' to ' + gap.through + ' for ' + count(gap.entries, 'entry', 'entries') + (gap.lists.length ? ' of ' + gap.lists.join(', ') : ' on no list')),
-      coverage.lists_changed ? 'the lists configured now are not those the index took in' : null,
+      ...coverage.why,
       coverage.quarantined ? 'rows of the lists that could not be read: ' + coverage.quarantined : null,
       ...head.unknown.map(target => 'nothing is known of ' + target),
-      data.rules.some(rule => rule.coins.some(row => row[9] === 'not_followed')) ? 'some coins were not followed: the index did not look for their spend' : null,
     ].filter(Boolean);
     const gates = [
       head.min_taint_sat === null ? null : 'coins with less than ' + btc(head.min_taint_sat) + ' BTC of taint are not followed',

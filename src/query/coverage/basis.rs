@@ -1,70 +1,16 @@
-//! What an answer rests on: heights, tip, lists, trace. "Not scanned" must never look like "clean".
-//!
-//! A [`Basis`] gathers the entries that an answer speaks for; [`Basis::coverage`] says how far they were scanned.
+//! The entries that an answer speaks for, gathered, and how far they were scanned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitcoin::BlockHash;
-use serde::{Deserialize, Serialize};
-
-use super::{Result, Snapshot};
-use crate::chain::{Chain, Height, ScriptHash};
+use super::doubts::IndexState;
+use super::{Coverage, Gap, TraceCoverage};
+use crate::chain::{Height, ScriptHash};
 use crate::index::IndexError;
 use crate::index::entries::EntryRow;
 use crate::index::sweeps::Sweeps;
-use crate::trace::Rule;
+use crate::query::at::Moment;
+use crate::query::{Result, Snapshot};
 use crate::watchlist::Label;
-
-/// The coverage of one answer (docs/cli.md).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// The chain.
-    pub chain: Chain,
-    /// The greatest `from` of the entries; `None` where there are none.
-    pub from: Option<Height>,
-    /// The height through which all of them are scanned; `None` before the first block.
-    pub through: Option<Height>,
-    /// The index's last block.
-    pub tip: Option<BlockHash>,
-    /// Whether nothing is missing from the answer.
-    pub complete: bool,
-    /// The version of the lists.
-    pub lists: String,
-    /// Whether the configured lists differ from those that the index took in.
-    pub lists_changed: bool,
-    /// Rows of the lists that could not be read.
-    pub quarantined: u64,
-    /// How coins are followed.
-    pub trace: TraceCoverage,
-    /// The missing ranges.
-    pub gaps: Vec<Gap>,
-}
-
-/// How coins are followed, and the height through which that is settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TraceCoverage {
-    /// The tracked rules.
-    pub rules: Vec<Rule>,
-    /// Coins with less taint are not followed; satoshis.
-    pub min_taint_sat: u64,
-    /// Coins with more hops are not followed.
-    pub max_hops: Option<u32>,
-    /// The height through which the trace is settled.
-    pub settled: Option<Height>,
-}
-
-/// A range of heights that was not scanned for some entries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// Its first height.
-    pub from: Height,
-    /// Its last height.
-    pub through: Height,
-    /// Number of the answer's entries that it is missing for.
-    pub entries: u64,
-    /// The lists they are on.
-    pub lists: Vec<String>,
-}
 
 /// What the coverage of one answer is computed from.
 #[derive(Clone, Debug, Default)]
@@ -72,14 +18,20 @@ pub struct Basis {
     /// The entries, grouped by the heights that are covered.
     groups: BTreeMap<Interval, EntryGroup>,
     /// Scripts and transactions asked for that the index did not scan for.
-    unknown: u64,
+    pub(super) unknown: u64,
+    /// Whether the answer is about a transaction that the index doesn't hold.
+    pub(super) absent: bool,
     /// Whether the answer speaks for every flagged entry, so that a row that could not be read is a hole in it.
-    pub(super) whole: bool,
+    pub(in crate::query) whole: bool,
     /// Whether the answer is about the progress of the index: then nothing is missing of an entry that starts above the height asked
     /// about.
     progress: bool,
     /// Whether the answer rests on taint, so that nothing is complete above where the trace is settled.
-    traced: bool,
+    pub(super) traced: bool,
+    /// Whether the answer rests on all coins being followed that hold taint.
+    pub(super) followed: bool,
+    /// Whether the answer needs every coin of its entries, so that one older than an entry's `from` is missing.
+    pub(super) every_coin: bool,
 }
 
 /// The heights that are covered of an entry, and the height that its lists want it to begin at.
@@ -137,10 +89,21 @@ impl Basis {
         Self { traced: true, ..self }
     }
 
-    /// The same with a transaction or script asked for that the index did not scan for.
+    /// The same for an answer that rests on all coins being followed that hold taint.
     #[must_use]
-    pub fn with_unknown(self) -> Self {
-        Self { unknown: self.unknown + 1, ..self }
+    pub fn followed(self) -> Self {
+        Self { followed: true, ..self }
+    }
+
+    /// Makes it the basis of an answer that needs every coin of its entries.
+    pub fn needs_every_coin(&mut self) {
+        self.every_coin = true;
+    }
+
+    /// The same for an answer about a transaction that the index doesn't hold.
+    #[must_use]
+    pub fn of_absent_transaction(self) -> Self {
+        Self { absent: true, ..self }
     }
 
     /// Adds the flagged ones of some entries.
@@ -174,9 +137,23 @@ impl Basis {
         self.unknown += 1;
     }
 
-    /// The ranges up to height `asked` that were not scanned.
+    /// The ranges up to height `asked` that were not scanned, for unknown targets too.
     fn gaps(&self, asked: Height) -> Vec<Gap> {
-        let mut missing: BTreeMap<(Height, Height), EntryGroup> = BTreeMap::new();
+        let mut missing = self.missing(asked);
+        if self.unknown > 0 {
+            let unknown = EntryGroup { entries: self.unknown, lists: BTreeSet::new() };
+            add_missing(&mut missing, (0, asked), &unknown);
+        }
+        listed(missing)
+    }
+
+    /// The ranges up to height `asked` that were not scanned for the entries.
+    pub(super) fn gaps_of_entries(&self, asked: Height) -> Vec<Gap> {
+        listed(self.missing(asked))
+    }
+
+    fn missing(&self, asked: Height) -> BTreeMap<(Height, Height), EntryGroup> {
+        let mut missing = BTreeMap::new();
         for (interval, group) in &self.groups {
             if asked < interval.wanted.unwrap_or(interval.from) && !self.progress {
                 // The entry is not scanned for at this height at all.
@@ -186,61 +163,61 @@ impl Basis {
             }
             add_missing(&mut missing, (interval.next.max(interval.from), asked), group);
         }
-        if self.unknown > 0 {
-            let unknown = EntryGroup { entries: self.unknown, lists: BTreeSet::new() };
-            add_missing(&mut missing, (0, asked), &unknown);
-        }
-        let gaps = missing.into_iter().map(|((from, through), group)| Gap {
-            from,
-            through,
-            entries: group.entries,
-            lists: group.lists.into_iter().collect(),
-        });
-        gaps.collect()
+        missing
     }
 
-    /// The coverage of an answer about the state after the block at `asked`.
-    pub fn coverage(&self, snapshot: &Snapshot, asked: Option<Height>) -> Coverage {
+    /// Whether it has no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// The greatest `from` of the entries.
+    pub(super) fn from(&self) -> Option<Height> {
+        self.groups.keys().map(|interval| interval.from).max()
+    }
+
+    /// The coverage of an answer about a moment.
+    pub fn coverage(&self, snapshot: &Snapshot, moment: Moment) -> Coverage {
         let through = self.groups.keys().map(|interval| interval.next).min().and_then(|next| next.checked_sub(1));
-        let settled = snapshot.sweeps.settled().checked_sub(1);
-        let gaps = asked.map(|asked| self.gaps(asked)).unwrap_or_default();
-        let quarantined = snapshot.lists.quarantined();
-        let unread = self.whole && quarantined > 0 && !snapshot.lists.quarantine_accepted;
-        let known = !self.groups.is_empty() && self.unknown == 0;
-        let unsettled = self.traced && asked.is_some_and(|asked| settled.is_none_or(|settled| settled < asked));
-        let complete = known && asked.is_some() && gaps.is_empty() && !snapshot.lists_changed && !unread && !unsettled;
-        Coverage {
+        let index = IndexState::of(snapshot);
+        let now = moment.is_now.then(|| snapshot.freshness());
+        let mut coverage = Coverage {
             chain: snapshot.chain(),
-            from: self.groups.keys().map(|interval| interval.from).max(),
+            from: self.from(),
             through,
             tip: snapshot.tip.map(|tip| tip.hash),
-            complete,
+            tip_time: snapshot.tip_time,
+            age_s: now.as_ref().and_then(|now| now.age_s),
+            node: now.as_ref().and_then(|now| now.node),
+            lag: now.as_ref().and_then(|now| now.lag),
+            complete: true,
+            why: Vec::new(),
             lists: snapshot.lists.version(),
             lists_changed: snapshot.lists_changed,
-            quarantined,
+            quarantined: snapshot.lists.quarantined(),
             trace: TraceCoverage {
                 rules: snapshot.trace.rules.clone(),
                 min_taint_sat: snapshot.trace.min_taint_sat,
                 max_hops: snapshot.trace.max_hops,
-                settled,
+                settled: index.settled,
             },
-            gaps,
-        }
+            gaps: moment.height.map(|asked| self.gaps(asked)).unwrap_or_default(),
+        };
+        let reasons = self.doubts(&index, moment.height).into_iter().chain(now.into_iter().flat_map(|now| now.why));
+        reasons.for_each(|reason| coverage.doubt(reason));
+        coverage
     }
 }
 
-/// The coverage of everything flagged, for the state after the block at `asked`.
-///
-/// # Errors
-/// What reading reports.
-pub fn whole_coverage(snapshot: &Snapshot, asked: Option<Height>) -> Result<Coverage> {
-    // Only a gap names lists, and with millions of entries their labels take most of the time.
-    let heads = Basis::of_entries(snapshot, snapshot.reader.entry_heads())?;
-    let coverage = heads.progress().traced().coverage(snapshot, asked);
-    if coverage.gaps.is_empty() {
-        return Ok(coverage);
-    }
-    Ok(Basis::of_flagged(snapshot)?.progress().traced().coverage(snapshot, asked))
+/// Missing ranges as gaps, the lowest first.
+fn listed(missing: BTreeMap<(Height, Height), EntryGroup>) -> Vec<Gap> {
+    let gaps = missing.into_iter().map(|((from, through), group)| Gap {
+        from,
+        through,
+        entries: group.entries,
+        lists: group.lists.into_iter().collect(),
+    });
+    gaps.collect()
 }
 
 /// Adds entries to those that miss a range of heights, unless the range is empty.

@@ -1,0 +1,129 @@
+//! Why an answer is not complete: one sentence for each reason, with the way out. What now has to do with it is in
+//! [`crate::query::now`].
+
+use super::basis::Basis;
+use crate::chain::Height;
+use crate::query::Snapshot;
+
+/// What of an index may keep an answer from being complete, besides its entries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IndexState {
+    /// Whether the configured lists differ from those that were taken in.
+    pub lists_changed: bool,
+    /// Rows of the lists that could not be read, and whose loss was not accepted.
+    pub unread: u64,
+    /// Whether any rule is tracked.
+    pub tracks: bool,
+    /// The height of the last block.
+    pub tip: Option<Height>,
+    /// The height through which the trace is settled.
+    pub settled: Option<Height>,
+}
+
+impl IndexState {
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let unread = if snapshot.lists.quarantine_accepted { 0 } else { snapshot.lists.quarantined() };
+        Self {
+            lists_changed: snapshot.lists_changed,
+            unread,
+            tracks: !snapshot.trace.rules.is_empty(),
+            tip: snapshot.tip.map(|tip| tip.height),
+            settled: snapshot.sweeps.settled().checked_sub(1),
+        }
+    }
+}
+
+impl Basis {
+    /// Why an answer about the state after the block at `asked` is not complete, now apart.
+    pub(super) fn doubts(&self, index: &IndexState, asked: Option<Height>) -> Vec<String> {
+        let mut why = self.doubts_of_lists(index);
+        if self.followed && !index.tracks {
+            why.push("this index follows no coins; run `coinhound backfill` with `--track`".to_owned());
+        }
+        match (index.tip, asked) {
+            (Some(tip), Some(asked)) => why.extend(self.doubts_of_heights(index, tip, asked)),
+            _ => why.push("the index has no block yet; run `coinhound backfill`".to_owned()),
+        }
+        if let Some(from) = self.from().filter(|from| self.every_coin && *from > 0) {
+            why.push(format!(
+                "coins that are older than height {from}, from which some entries are scanned, may be missing; remove `from` from the \
+                 lists, then run `coinhound backfill`"
+            ));
+        }
+        why
+    }
+
+    fn doubts_of_lists(&self, index: &IndexState) -> Vec<String> {
+        let mut why = Vec::new();
+        if self.is_empty() && self.unknown == 0 {
+            why.push(
+                "no entry is flagged, so the index scans for nothing; put scripts on a list, then run `coinhound backfill`".to_owned(),
+            );
+        }
+        if index.lists_changed {
+            why.push("the lists configured now are not those the index took in; run `coinhound backfill`".to_owned());
+        }
+        if self.whole && index.unread > 0 {
+            why.push(format!(
+                "rows of the lists could not be read ({}), so nothing was searched for them; `coinhound watch check` shows them: mend \
+                 them, or run `coinhound backfill --accept-quarantined`",
+                index.unread
+            ));
+        }
+        if self.unknown > 0 {
+            why.push(format!(
+                "the index knows nothing of {}; put the scripts on a list, then run `coinhound backfill`",
+                counted(self.unknown, "target", "targets")
+            ));
+        }
+        if self.absent {
+            why.push(
+                "the index holds no such transaction: either it touches no flagged script and spends no coin that is \
+                 followed, or it doesn't exist; ask the node for it"
+                    .to_owned(),
+            );
+        }
+        why
+    }
+
+    fn doubts_of_heights(&self, index: &IndexState, tip: Height, asked: Height) -> Vec<String> {
+        let mut why = Vec::new();
+        if tip < asked {
+            why.push(format!(
+                "the index ends at height {tip}, below height {asked}, which is asked about; run `coinhound backfill`"
+            ));
+        }
+        // A gap of unknown targets has a reason of its own, and so has one above the tip.
+        let gaps = self.gaps_of_entries(asked.min(tip));
+        if let Some(gap) = gaps.first() {
+            let more = match gaps.len() - 1 {
+                0 => String::new(),
+                1 => ", and one more range".to_owned(),
+                more => format!(", and {more} more ranges"),
+            };
+            let advice = match self.from() {
+                Some(from) if from > asked => "lower the `from` of the lists, then run `coinhound backfill`",
+                _ => "run `coinhound backfill`",
+            };
+            why.push(format!(
+                "heights {} to {} are not scanned for {}{more}; {advice}",
+                gap.from,
+                gap.through,
+                counted(gap.entries, "entry", "entries")
+            ));
+        }
+        if self.traced && index.settled < Some(asked.min(tip)) {
+            let settled =
+                index.settled.map_or("at no height".to_owned(), |settled| format!("through height {settled}"));
+            why.push(format!(
+                "the trace is settled {settled} only, and height {} is asked about; run `coinhound backfill`",
+                asked.min(tip)
+            ));
+        }
+        why
+    }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
