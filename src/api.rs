@@ -9,7 +9,7 @@ use crate::lists;
 use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 use crate::query::history::{HistoryRow, history};
-use crate::query::screen::{ChainLookup, ScreenRow, Screener};
+use crate::query::screen::{ChainLookup, ScreenRow, Screener, Vouch};
 use crate::query::target::Targets;
 use crate::query::{Coverage, QueryError, Snapshot};
 
@@ -115,25 +115,32 @@ pub struct Screening<'a> {
 }
 
 impl Screening<'_> {
+    /// The same, for a caller to whom it doesn't matter what happened below a height: a [`Verdict::None`](crate::Verdict::None) then
+    /// speaks of that height and those above.
+    #[must_use]
+    pub fn since(self, height: Height) -> Self {
+        Self { screener: self.screener.since(Some(height)) }
+    }
+
     /// How far all flagged entries are scanned.
     pub fn coverage(&self) -> &Coverage {
         &self.screener.coverage
     }
 
     /// Screens an address, a `script:HEX`, a descriptor, `TXID` or `TXID:VOUT`: one row, or one for each script that the target
-    /// names. `height` is the height of the block that confirms a transaction, where the caller knows it.
+    /// names. `vouch` is the block that confirms a transaction, where the caller knows it.
     ///
     /// # Errors
     /// [`QueryError::Usage`] for a target that is malformed or of another chain; [`QueryError::Index`] if the index is damaged.
-    pub fn screen(&mut self, target: &str, height: Option<Height>) -> Result<Vec<ScreenRow>, QueryError> {
-        self.screener.screen(target, None, height)
+    pub fn screen(&mut self, target: &str, vouch: Option<Vouch>) -> Result<Vec<ScreenRow>, QueryError> {
+        self.screener.screen(target, None, vouch)
     }
 
     /// Screens a transaction in hex, confirmed or not.
     ///
     /// # Errors
     /// [`QueryError::Usage`] if it is none; [`QueryError::Index`] if the index is damaged.
-    pub fn screen_transaction(&mut self, hex: &str, height: Option<Height>) -> Result<ScreenRow, QueryError> {
-        self.screener.raw(hex, height)
+    pub fn screen_transaction(&mut self, hex: &str, vouch: Option<Vouch>) -> Result<ScreenRow, QueryError> {
+        self.screener.raw(hex, vouch)
     }
 }

@@ -344,15 +344,21 @@ pub struct ScreenArgs {
     /// Addresses, script:HEX, descriptors, TXID or TXID:VOUT
     #[arg(required_unless_present_any = ["file", "raw_tx"], value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Read targets from FILE, one per line; a height may follow, after a space or comma
+    /// Read targets from FILE, one per line; a first line may name columns, of which `height` and `block` count
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Screen the transaction in HEX, confirmed or not
     #[arg(long, value_name = "HEX")]
     pub raw_tx: Option<String>,
-    /// Take the transaction as confirmed at HEIGHT, without asking the node
-    #[arg(long, value_name = "HEIGHT")]
+    /// Look for the transaction in the block at HEIGHT; without a node that has it there, this proves nothing
+    #[arg(long, value_name = "HEIGHT", conflicts_with = "block")]
     pub height: Option<u32>,
+    /// Take the transaction as confirmed in the block with this HASH, where no node can say whether it is
+    #[arg(long, value_name = "HASH")]
+    pub block: Option<bitcoin::BlockHash>,
+    /// Leave out of account what happened below HEIGHT: `none` then speaks of the blocks from there on
+    #[arg(long, value_name = "HEIGHT")]
+    pub since: Option<u32>,
     /// The children of ranged descriptors among the targets.
     #[command(flatten)]
     pub range: RangeArgs,

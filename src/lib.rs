@@ -74,7 +74,7 @@ pub use query::coverage::{Coverage, Gap, TraceCoverage};
 pub use query::facts::ScriptInfo;
 pub use query::history::HistoryRow;
 pub use query::now::NodeCoverage;
-pub use query::screen::{ChainLookup, LabelShare, NoLookup, ScreenRow, Verdict};
+pub use query::screen::{Bound, ChainLookup, InBlock, LabelShare, NoLookup, ProvenBy, ScreenRow, Verdict, Vouch};
 pub use trace::Rule;
 
 // What main.rs is made of.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
-use bitcoin::{OutPoint, Transaction, TxOut, Txid};
+use bitcoin::{BlockHash, OutPoint, Transaction, TxOut, Txid};
 use serde_json::{Map, json};
 
 use super::Context;
@@ -12,10 +12,10 @@ use super::open::{self, NODE_PATIENCE};
 use crate::chain::BlockId;
 use crate::cli::ScreenArgs;
 use crate::error::{Error, Exit};
-use crate::node::{Node, NodeError, NodeLookup};
+use crate::node::{BlockSearch, Node, NodeError, NodeLookup};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
-use crate::query::screen::{ChainLookup, ScreenRow, Screener, Verdict};
+use crate::query::screen::{ChainLookup, InBlock, ScreenRow, Screener, Verdict, Vouch};
 use crate::query::{QueryError, Snapshot};
 use crate::stop::Stop;
 use crate::trace::Rule;
@@ -28,9 +28,11 @@ const BEFORE: [Column; 4] = [
     column("hops", "hops", Kind::Number),
     column("value_sat", "BTC", Kind::Btc),
 ];
-const AFTER: [Column; 5] = [
+const AFTER: [Column; 7] = [
     column("labels", "labels", Kind::Text),
     column("why", "why", Kind::Text),
+    column("bound", "", Kind::Text),
+    column("proven_by", "", Kind::Text),
     column("flagged_inputs", "", Kind::Number),
     column("flagged_outputs", "", Kind::Number),
     column("path", "", Kind::Text),
@@ -51,10 +53,11 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let range = args.range.range.as_deref().map(open::range).transpose()?;
     let node = LazyNode::new(context, &snapshot);
-    let screener = RefCell::new(Screener::new(&snapshot, &node)?);
+    let screener = RefCell::new(Screener::new(&snapshot, &node)?.since(args.since));
     let (found, unsure) = (Cell::new(false), Cell::new(false));
+    let vouch = args.block.map(Vouch::Block).or(args.height.map(Vouch::Height));
     let rows = targets(args)?.flat_map(|target| {
-        let answered = target.and_then(|target| target.screen(&mut screener.borrow_mut(), range, args.height));
+        let answered = target.and_then(|target| target.screen(&mut screener.borrow_mut(), range, vouch));
         let rows = match answered {
             Ok(rows) => rows.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
@@ -76,7 +79,10 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
         let screener = screener.borrow();
         (screener.coverage.clone(), screener.frontier.clone())
     };
-    let head = Map::from_iter([("frontier_sat".to_owned(), json!(frontier))]);
+    let head = Map::from_iter([
+        ("since".to_owned(), json!(args.since)),
+        ("frontier_sat".to_owned(), json!(frontier)),
+    ]);
     let taints = snapshot.trace.rules.iter().filter_map(|rule| taint_column(*rule));
     let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).collect();
     Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, Map::new)?;
@@ -90,8 +96,8 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
 enum ScreenTarget {
     /// An argument: a mistake in it is wrong usage.
     Typed(String),
-    /// A row of a file, with a height if it has one: a mistake in it is the answer of that row.
-    Row(String),
+    /// A row of a file, with its block or height if a column is named so: a mistake in it is the answer of that row.
+    Row(String, Option<Vouch>),
     /// A transaction in hex.
     Raw(String),
 }
@@ -101,19 +107,15 @@ impl ScreenTarget {
         self,
         screener: &mut Screener<'_>,
         range: Option<Range>,
-        height: Option<u32>,
+        vouch: Option<Vouch>,
     ) -> Result<Vec<ScreenRow>, Error> {
         match self {
-            Self::Typed(text) => Ok(screener.screen(&text, range, height)?),
-            Self::Raw(hex) => Ok(vec![screener.raw(&hex, height)?]),
-            Self::Row(line) => {
-                // A label may end in a number of its own.
-                let split = line.rsplit_once([' ', '\t', ',']).filter(|_| !line.starts_with("label:"));
-                let split = split.and_then(|(text, height)| Some((text.trim_end(), height.parse().ok()?)));
-                let (text, said) = split.map_or((line.as_str(), None), |(text, height)| (text, Some(height)));
-                match screener.screen(text, range, said.or(height)) {
+            Self::Typed(text) => Ok(screener.screen(&text, range, vouch)?),
+            Self::Raw(hex) => Ok(vec![screener.raw(&hex, vouch)?]),
+            Self::Row(text, said) => {
+                match screener.screen(&text, range, said.or(vouch)) {
                     Err(QueryError::Usage(why)) => {
-                        let shown = if holds_key(text) { "(not shown)".to_owned() } else { masked(text) };
+                        let shown = if holds_key(&text) { "(not shown)".to_owned() } else { masked(&text) };
                         Ok(vec![ScreenRow::nothing_known(&shown, why)])
                     }
                     answer => Ok(answer?),
@@ -137,7 +139,59 @@ fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<ScreenTar
     let rows = rows.filter(|row: &Result<String, Error>| {
         row.as_ref().map_or(true, |row| !row.is_empty() && !row.starts_with('#'))
     });
-    Ok(Box::new(typed.chain(raw).chain(rows.map(|row| Ok(ScreenTarget::Row(row?))))))
+    let mut header = None;
+    let mut is_first = true;
+    let rows = rows.filter_map(move |row| {
+        let row = match row {
+            Ok(row) => row,
+            Err(error) => return Some(Err(error)),
+        };
+        if std::mem::take(&mut is_first) {
+            header = Header::read(&row);
+            if header.is_some() {
+                return None;
+            }
+        }
+        let (text, vouch) = header.as_ref().map_or_else(|| (without_number(&row), None), |header| header.split(&row));
+        Some(Ok(ScreenTarget::Row(text.to_owned(), vouch)))
+    });
+    Ok(Box::new(typed.chain(raw).chain(rows)))
+}
+
+const SEPARATORS: [char; 4] = [' ', '\t', ',', ';'];
+
+/// The first line of a file of targets, where it names the column of a height or of a block. The target is in the first column.
+struct Header {
+    column: usize,
+    is_block: bool,
+}
+
+impl Header {
+    fn read(line: &str) -> Option<Self> {
+        let named = line.split(SEPARATORS).filter(|cell| !cell.is_empty()).enumerate().skip(1);
+        let mut named = named.map(|(column, name)| (column, name.to_ascii_lowercase()));
+        let (column, name) = named.find(|(_, name)| name == "height" || name == "block")?;
+        Some(Self { column, is_block: name == "block" })
+    }
+
+    fn split<'l>(&self, line: &'l str) -> (&'l str, Option<Vouch>) {
+        let mut cells = line.split(SEPARATORS).filter(|cell| !cell.is_empty());
+        let text = cells.next().unwrap_or(line);
+        let cell = cells.nth(self.column - 1).unwrap_or_default();
+        let vouch = if self.is_block {
+            cell.parse().ok().map(Vouch::Block)
+        } else {
+            cell.parse().ok().map(Vouch::Height)
+        };
+        (text, vouch)
+    }
+}
+
+/// A line without a number at its end, which may be anything where no header names it: an output's index, an amount.
+fn without_number(line: &str) -> &str {
+    // A label may end in a number of its own.
+    let split = line.rsplit_once(SEPARATORS).filter(|_| !line.starts_with("label:"));
+    split.filter(|(_, end)| end.parse::<u64>().is_ok()).map_or(line, |(text, _)| text.trim_end())
 }
 
 /// The node, connected to when a target first needs it; one that doesn't answer is not asked again.
@@ -185,6 +239,15 @@ impl ChainLookup for LazyNode<'_> {
 
     fn transaction(&self, txid: Txid) -> Option<(Transaction, Option<BlockId>)> {
         self.ask(|lookup| lookup.transaction(txid))
+    }
+
+    fn in_block(&self, txid: Txid, block: BlockHash) -> InBlock {
+        match self.ask(|lookup| lookup.in_block(txid, block).map(Some)) {
+            Some(BlockSearch::Holds(transaction)) => InBlock::Holds(transaction),
+            Some(BlockSearch::Lacks) => InBlock::Lacks,
+            Some(BlockSearch::Stale) => InBlock::Stale,
+            Some(BlockSearch::NoBlock) | None => InBlock::Unsaid,
+        }
     }
 
     fn name(&self) -> String {

@@ -24,6 +24,28 @@ const TRIES: u32 = 5;
 struct TransactionAnswer {
     hex: String,
     blockhash: Option<BlockHash>,
+    /// Where a block was named.
+    in_active_chain: Option<bool>,
+}
+
+impl TransactionAnswer {
+    fn transaction(&self) -> Result<Transaction, NodeError> {
+        let bytes = const_hex::decode(&self.hex).map_err(|error| NodeError::bad("getrawtransaction", error))?;
+        deserialize(&bytes).map_err(|error| NodeError::bad("getrawtransaction", error))
+    }
+}
+
+/// What the node says of a transaction and a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockSearch {
+    /// The block is on the active chain and holds this transaction.
+    Holds(Transaction),
+    /// The block is on the active chain and doesn't hold it.
+    Lacks,
+    /// The block is not on the active chain.
+    Stale,
+    /// The node doesn't have the block, or has pruned it.
+    NoBlock,
 }
 
 impl Node {
@@ -106,13 +128,41 @@ impl NodeLookup {
                 answer => answer.map(Some),
             })?;
         let Some(answer) = answer else { return Ok(None) };
-        let bytes = const_hex::decode(&answer.hex).map_err(|error| NodeError::bad("getrawtransaction", error))?;
-        let transaction: Transaction =
-            deserialize(&bytes).map_err(|error| NodeError::bad("getrawtransaction", error))?;
+        let transaction = answer.transaction()?;
         let Some(hash) = answer.blockhash else { return Ok(Some((transaction, None))) };
         let header: HeaderInfo = rpc.call_until_answered("getblockheader", &[json!(hash.to_string()), json!(true)])?;
         let block = BlockId { height: header.height, hash };
         Ok((header.confirmations > 0).then_some((transaction, Some(block))))
+    }
+
+    /// Whether a block holds a transaction. The node reads the whole block, but needs no `txindex`.
+    ///
+    /// # Errors
+    /// As [`Node::info_within`].
+    pub fn in_block(&self, txid: Txid, block: BlockHash) -> Result<BlockSearch, NodeError> {
+        let rpc = self.rpc();
+        let hash = json!(block.to_string());
+        let what = || format!("block {block}");
+        let header = rpc.caller.persist(what, || match rpc.call::<HeaderInfo>("getblockheader", &[hash.clone(), json!(true)]) {
+            Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
+            answer => answer.map(Some),
+        })?;
+        match header {
+            // The genesis block's transaction can't be read by its id.
+            None | Some(HeaderInfo { height: 0, .. }) => return Ok(BlockSearch::NoBlock),
+            Some(header) if header.confirmations <= 0 => return Ok(BlockSearch::Stale),
+            Some(_) => {}
+        }
+        let arguments = [json!(txid.to_string()), json!(true), hash.clone()];
+        let what = || format!("transaction {txid} in block {block}");
+        rpc.caller.persist(what, || match rpc.call::<TransactionAnswer>("getrawtransaction", &arguments) {
+            Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(BlockSearch::Lacks),
+            // It has the header only.
+            Err(CallError::Rpc { code: code::MISC, .. }) => Ok(BlockSearch::NoBlock),
+            Ok(answer) if answer.in_active_chain == Some(false) => Ok(BlockSearch::Stale),
+            Ok(answer) => Ok(BlockSearch::Holds(answer.transaction()?)),
+            Err(error) => Err(error),
+        })
     }
 
     fn rpc(&self) -> Rpc {

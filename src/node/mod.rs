@@ -53,7 +53,7 @@ pub use error::NodeError;
 pub use filters::Filters;
 pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
-pub use lookup::NodeLookup;
+pub use lookup::{BlockSearch, NodeLookup};
 pub use rest::HEADERS_PER_CALL;
 pub use settings::{Given, LaneChoice, NodeSettings, Origin, SettingReport, key};
 pub use utxo::Unspent;

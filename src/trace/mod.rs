@@ -7,6 +7,7 @@
 mod fifo;
 pub mod flow;
 mod haircut;
+pub mod least;
 mod lifo;
 mod poison;
 mod queue;
@@ -15,6 +16,7 @@ mod share;
 mod tiho;
 
 pub use flow::{Fate, Gates, HopLimit, OutputKind, RuleTaint, Taint, TracedInput, TracedOutput, pass};
+pub use least::pass_at_least;
 pub use rule::Rule;
 #[cfg(feature = "testing")]
 pub use share::Part;

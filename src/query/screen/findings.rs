@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bitcoin::{OutPoint, Transaction};
 
 use super::ledger::{LabelSets, Ledger, union};
+use super::proof::ProvenBy;
+use super::row::Bound;
 use super::sources::{self, LabelShare};
 use crate::index::keys::CoinKey;
 use crate::query::Result;
@@ -37,12 +39,37 @@ pub struct Findings {
     pub flagged_outputs: Option<u64>,
     /// Flagged scripts of the same key as one of its own that is not flagged.
     pub same_key: Vec<ScriptInfo>,
+    /// Whether its taint is as given, or at least that.
+    pub bound: Bound,
+    /// Whether known taint reaches it, or may, with the right coins behind inputs that aren't known.
+    pub is_reached: bool,
+    /// What else has to be known of a finding.
+    pub note: Option<String>,
+    /// Who says in which block it is.
+    pub proven_by: Option<ProvenBy>,
 }
 
 impl Findings {
-    /// Whether it holds taint.
+    /// Whether it holds taint, or known taint may reach it.
     pub fn is_tainted(&self) -> bool {
-        self.taint_sat.as_ref().is_some_and(ByRule::is_some)
+        self.is_reached || self.taint_sat.as_ref().is_some_and(ByRule::is_some)
+    }
+
+    /// The same, with taint that is what it holds at least where it rests on an unknown coin, or on heights that were not scanned.
+    #[must_use]
+    pub fn bounded(self, rests_on_unknown: bool, is_blind: bool) -> Self {
+        let is_whole = |taint: &ByRule| taint.iter().all(|(_, taint)| Some(taint) == self.value_sat);
+        let unseen = is_blind && !self.taint_sat.as_ref().is_some_and(is_whole);
+        Self { bound: if rests_on_unknown || unseen { Bound::Lower } else { Bound::Exact }, ..self }
+    }
+
+    /// A reason with what else has to be known.
+    pub fn with_note(&self, why: String) -> String {
+        let at_least = if self.bound == Bound::Lower { "; its taint is what it holds at least" } else { "" };
+        match &self.note {
+            Some(note) => format!("{why}{at_least}; {note}"),
+            None => format!("{why}{at_least}"),
+        }
     }
 
     /// The flagged scripts of the same key in words; `None` where there are none.

@@ -2,42 +2,51 @@
 //!
 //! ```text
 //! Screener ─┬─ recorded     scripts and transactions that the index holds
-//!           └─ unrecorded   transactions that it doesn't hold ── unconfirmed   those in no settled block ── origin
+//!           └─ unrecorded   transactions that it doesn't hold ─┬─ sighting      where it is confirmed, and who says so
+//!                                                              └─ unconfirmed   what its inputs show ── package ── origin
 //! ledger ── what the index says of single coins; sources ── the labels behind their taint; lookup ── the node, or nowhere
 //! same_key ── listed scripts of the target's key
+//! vouch ── what the caller says of a transaction's block; history ── how far back coins reach
 //! findings ── what was found of a target; proof ── whether finding nothing proves anything; row ── the verdict of the two
 //! ```
 
 mod cache;
 mod findings;
+mod history;
 mod label_traces;
 mod ledger;
 pub mod lookup;
 mod origin;
-mod proof;
+mod package;
+pub mod proof;
 mod recorded;
 pub mod row;
 mod same_key;
+mod sighting;
 mod sources;
 mod unconfirmed;
 mod unrecorded;
+pub mod vouch;
 
-pub use lookup::{ChainLookup, NoLookup};
-pub use row::{ScreenRow, Verdict};
+pub use lookup::{ChainLookup, InBlock, NoLookup};
+pub use proof::ProvenBy;
+pub use row::{Bound, ScreenRow, Verdict};
 pub use sources::LabelShare;
+pub use vouch::Vouch;
 
-use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
+use bitcoin::{ScriptBuf, Transaction, Txid};
 
 use self::ledger::Ledger;
 use self::proof::SilenceJudge;
+use self::sighting::Sought;
 use self::unrecorded::Unrecorded;
+use self::vouch::BlockFinder;
 use super::at::Moment;
 use super::by_rule::ByRule;
 use super::coverage::Basis;
 use super::target::{CoinTarget, Targets};
 use super::{Coverage, QueryError, Result, Snapshot};
 use crate::chain::Height;
-use crate::index::ReadRows;
 use crate::index::values::Coin;
 use crate::trace::Fate;
 use crate::watchlist::Range;
@@ -51,6 +60,7 @@ pub struct Screener<'a> {
     ledger: Ledger<'a>,
     judge: SilenceJudge<'a>,
     lookup: &'a dyn ChainLookup,
+    blocks: BlockFinder,
 }
 
 impl<'a> Screener<'a> {
@@ -67,18 +77,26 @@ impl<'a> Screener<'a> {
             judge: SilenceJudge::new(snapshot, &coverage),
             coverage,
             lookup,
+            blocks: BlockFinder::default(),
         })
     }
 
-    /// The rows of a target: one, or of one that names several scripts one each. `height` is where the caller says that a
-    /// transaction is confirmed.
+    /// The same, for a caller to whom it doesn't matter what happened below a height, if one is given.
+    #[must_use]
+    pub fn since(mut self, since: Option<Height>) -> Self {
+        self.judge.since(since);
+        self
+    }
+
+    /// The rows of a target: one, or of one that names several scripts one each. `vouch` is where the caller says that a transaction
+    /// is confirmed.
     ///
     /// # Errors
     /// [`QueryError::Usage`] for a malformed target, another chain's address, an unknown label; what reading reports.
-    pub fn screen(&mut self, text: &str, range: Option<Range>, height: Option<Height>) -> Result<Vec<ScreenRow>> {
+    pub fn screen(&mut self, text: &str, range: Option<Range>, vouch: Option<Vouch>) -> Result<Vec<ScreenRow>> {
         match CoinTarget::parse(text) {
-            Some(CoinTarget::Transaction(txid)) => Ok(vec![self.transaction(text, txid, height)?]),
-            Some(CoinTarget::Coin(outpoint)) => Ok(vec![self.coin(text, outpoint, height)?]),
+            Some(CoinTarget::Transaction(txid)) => Ok(vec![self.transaction(text, txid, None, vouch)?]),
+            Some(CoinTarget::Coin(outpoint)) => Ok(vec![self.transaction(text, outpoint.txid, Some(outpoint.vout), vouch)?]),
             None => {
                 let targets = Targets::resolve(self.ledger.snapshot, &[text.to_owned()], range)?;
                 let known = targets.entries.into_iter().map(|(_, entry)| entry.script);
@@ -94,15 +112,35 @@ impl<'a> Screener<'a> {
     ///
     /// # Errors
     /// [`QueryError::Usage`] where it is none; what reading reports.
-    pub fn raw(&mut self, hex: &str, height: Option<Height>) -> Result<ScreenRow> {
+    pub fn raw(&mut self, hex: &str, vouch: Option<Vouch>) -> Result<ScreenRow> {
         let bytes = const_hex::decode(hex.trim()).ok();
         let transaction = bytes.and_then(|bytes| bitcoin::consensus::deserialize::<Transaction>(&bytes).ok());
         let transaction =
             transaction.ok_or_else(|| QueryError::Usage("--raw-tx: this is no transaction in hex".into()))?;
         let txid = transaction.compute_txid();
-        match self.ledger.record(txid)? {
-            Some(record) => recorded::transaction(&mut self.ledger, &self.judge, &txid.to_string(), &record, None),
-            None => self.unrecorded().raw(transaction, height),
+        let named = self.blocks.find(self.ledger.snapshot, vouch)?;
+        let sought = Sought { txid, vout: None, raw: Some(transaction), named: &named };
+        self.sought(&txid.to_string(), &sought)
+    }
+
+    fn transaction(
+        &mut self,
+        text: &str,
+        txid: Txid,
+        vout: Option<u32>,
+        vouch: Option<Vouch>,
+    ) -> Result<ScreenRow> {
+        let named = self.blocks.find(self.ledger.snapshot, vouch)?;
+        self.sought(text, &Sought { txid, vout, raw: None, named: &named })
+    }
+
+    fn sought(&mut self, target: &str, sought: &Sought<'_>) -> Result<ScreenRow> {
+        let (ledger, judge, lookup) = (&mut self.ledger, &self.judge, self.lookup);
+        match ledger.record(sought.txid)? {
+            Some(record) => {
+                recorded::transaction(ledger, (judge, lookup), target, &record, sought.vout, sought.named)
+            }
+            None => Unrecorded { ledger, judge, lookup }.screen(target, sought),
         }
     }
 
@@ -110,41 +148,6 @@ impl<'a> Screener<'a> {
         let named = typed.map(ToOwned::to_owned).or_else(|| self.ledger.snapshot.address(script));
         let named = named.unwrap_or_else(|| format!("script:{}", script.to_hex_string()));
         recorded::script(&mut self.ledger, &self.judge, &named, script)
-    }
-
-    fn coin(&mut self, text: &str, outpoint: OutPoint, height: Option<Height>) -> Result<ScreenRow> {
-        if let Some(record) = self.ledger.record(outpoint.txid)? {
-            return recorded::transaction(&mut self.ledger, &self.judge, text, &record, Some(outpoint.vout));
-        }
-        let snapshot = self.ledger.snapshot;
-        let Some(spender) = snapshot.reader.spender(&outpoint)? else {
-            return self.unrecorded().transaction(text, outpoint.txid, Some(outpoint.vout), height);
-        };
-        // The index didn't see it made, but a record spends it.
-        let spent_at = spender.at.height;
-        let record = snapshot.record(spender.at)?;
-        let output = record.spent.get(spender.vin as usize);
-        let row = output.map(|output| self.unrecorded().spent_coin(text, output, spent_at)).transpose()?;
-        match row {
-            Some(row) if row.verdict != Verdict::Unknown => Ok(row),
-            // Where the record doesn't show it to be high enough, its own block may.
-            row => {
-                let height = height.filter(|height| *height <= spent_at);
-                let shown = self.unrecorded().transaction(text, outpoint.txid, Some(outpoint.vout), height)?;
-                Ok(row.filter(|_| shown.verdict == Verdict::Unknown).unwrap_or(shown))
-            }
-        }
-    }
-
-    fn transaction(&mut self, text: &str, txid: Txid, height: Option<Height>) -> Result<ScreenRow> {
-        match self.ledger.record(txid)? {
-            Some(record) => recorded::transaction(&mut self.ledger, &self.judge, text, &record, None),
-            None => self.unrecorded().transaction(text, txid, None, height),
-        }
-    }
-
-    fn unrecorded(&mut self) -> Unrecorded<'_, 'a> {
-        Unrecorded { ledger: &mut self.ledger, judge: &self.judge, lookup: self.lookup }
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bitcoin::{OutPoint, Transaction, TxOut};
 
 use super::ledger::Ledger;
-use super::lookup::ChainLookup;
+use super::lookup::{ChainLookup, InBlock};
 use super::proof::SilenceJudge;
 use crate::chain::Height;
 use crate::index::ReadRows;
@@ -20,8 +20,6 @@ pub struct ConfirmedCoin {
     pub value: u64,
     /// The listing of its script.
     pub listing: Rc<ScriptListing>,
-    /// The height that it was made at.
-    pub height: Height,
     /// Its row, where the index has one.
     pub key: Option<CoinKey>,
 }
@@ -32,8 +30,13 @@ pub enum CoinOrigin {
     Confirmed(ConfirmedCoin),
     /// It is an output of this transaction, which is in no settled block.
     Unconfirmed(Transaction),
-    /// It isn't known, for this reason.
-    Unknown(String),
+    /// It can't be shown to be clean, nor to be tainted.
+    Unknown {
+        /// The reason.
+        why: String,
+        /// Satoshis, if at least the coin is known.
+        value: Option<u64>,
+    },
 }
 
 /// Searches for a coin in the index, then in the lookup.
@@ -50,28 +53,39 @@ pub fn find(
     if let Some(recorded) = ledger.record(outpoint.txid)? {
         let key = ledger.snapshot.reader.coin_at(&outpoint, Height::MAX)?.map(|(key, _)| key);
         let output = recorded.record.transaction.output.get(vout);
-        return confirmed(ledger, outpoint, output, recorded.at.height, key);
+        return confirmed(ledger, outpoint, output, key);
     }
     let mut unproven = None;
     if let Some((output, block)) = lookup.coin(outpoint) {
         match judge.doubt_of_block(block)? {
-            None => return confirmed(ledger, outpoint, Some(&output), block.height, None),
-            Some(why) => unproven = Some(format!("{outpoint}: {why}")),
+            None => return confirmed(ledger, outpoint, Some(&output), None),
+            Some(why) => unproven = Some((format!("{outpoint}: {why}"), output.value.to_sat(), block)),
         }
     }
-    let Some((transaction, block)) = lookup.transaction(outpoint.txid) else {
+    let known = lookup.transaction(outpoint.txid).or_else(|| {
+        // Its block is known, so the node can say what it is without an index of transactions.
+        let (.., block) = unproven.as_ref()?;
+        match lookup.in_block(outpoint.txid, block.hash) {
+            InBlock::Holds(transaction) => Some((transaction, Some(*block))),
+            InBlock::Lacks | InBlock::Stale | InBlock::Unsaid => None,
+        }
+    });
+    let Some((transaction, block)) = known else {
         // The name changes once a call has failed, so it comes last.
-        return Ok(CoinOrigin::Unknown(
-            unproven.unwrap_or_else(|| format!("{outpoint} is not known ({})", lookup.name())),
-        ));
+        return Ok(match unproven {
+            Some((why, value, _)) => CoinOrigin::Unknown { why, value: Some(value) },
+            None => {
+                CoinOrigin::Unknown { why: format!("{outpoint} is not known ({})", lookup.name()), value: None }
+            }
+        });
     };
     if transaction.compute_txid() != outpoint.txid {
         let why = format!("{} returned a different transaction for {}", lookup.name(), outpoint.txid);
-        return Ok(CoinOrigin::Unknown(why));
+        return Ok(CoinOrigin::Unknown { why, value: None });
     }
     match block {
         Some(block) if judge.doubt_of_block(block)?.is_none() => {
-            confirmed(ledger, outpoint, transaction.output.get(vout), block.height, None)
+            confirmed(ledger, outpoint, transaction.output.get(vout), None)
         }
         // In no settled block: the coins that it spends show what it holds, as if it were unconfirmed.
         _ => Ok(CoinOrigin::Unconfirmed(transaction)),
@@ -82,10 +96,11 @@ fn confirmed(
     ledger: &mut Ledger<'_>,
     outpoint: OutPoint,
     output: Option<&TxOut>,
-    height: Height,
     key: Option<CoinKey>,
 ) -> Result<CoinOrigin> {
-    let Some(output) = output else { return Ok(CoinOrigin::Unknown(format!("{outpoint} does not exist"))) };
+    let Some(output) = output else {
+        return Ok(CoinOrigin::Unknown { why: format!("{outpoint} does not exist"), value: None });
+    };
     let listing = ledger.listing(&output.script_pubkey)?;
-    Ok(CoinOrigin::Confirmed(ConfirmedCoin { value: output.value.to_sat(), listing, height, key }))
+    Ok(CoinOrigin::Confirmed(ConfirmedCoin { value: output.value.to_sat(), listing, key }))
 }

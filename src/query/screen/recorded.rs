@@ -4,8 +4,11 @@ use bitcoin::{OutPoint, Script, TxOut};
 
 use super::findings::{CoinTally, Findings};
 use super::ledger::{Ledger, RecordedTx};
-use super::proof::{Evidence, SilenceJudge};
+use super::history;
+use super::lookup::ChainLookup;
+use super::proof::{Evidence, ProvenBy, Silence, SilenceJudge};
 use super::row::ScreenRow;
+use super::vouch::NamedPlace;
 use crate::chain::ScriptHash;
 use crate::index::keys::CoinKey;
 use crate::index::values::Coin;
@@ -29,17 +32,25 @@ pub fn script(ledger: &mut Ledger<'_>, judge: &SilenceJudge<'_>, target: &str, s
         tally.add(ledger, key, &listing, coin.value, &coin.columns)?;
     }
     let is_listed = listing.flagged_from.is_some();
-    let found = Findings { is_listed, value_sat: None, flagged_outputs: None, ..tally.findings(ledger)? };
-    Ok(ScreenRow::new(target, found, judge.script()))
+    let found = Findings {
+        is_listed,
+        value_sat: None,
+        flagged_outputs: None,
+        proven_by: Some(ProvenBy::Index),
+        ..tally.findings(ledger)?
+    };
+    let ruling = judge.rule(&Silence::of(Evidence::Script), || Ok(None))?;
+    Ok(ScreenRow::new(target, found.bounded(false, judge.blind().is_some()), ruling))
 }
 
-/// The row of a record's outputs, or of one of them.
+/// The row of a record's outputs, or of one of them. `named` is where the caller says that it is confirmed.
 pub fn transaction(
     ledger: &mut Ledger<'_>,
-    judge: &SilenceJudge<'_>,
+    (judge, lookup): (&SilenceJudge<'_>, &dyn ChainLookup),
     target: &str,
     recorded: &RecordedTx,
     only: Option<u32>,
+    named: &NamedPlace,
 ) -> Result<ScreenRow> {
     let RecordedTx { txid, at, record, flagged_inputs, flagged_outputs } = recorded;
     let all = (0..).zip(&record.transaction.output);
@@ -59,10 +70,33 @@ pub fn transaction(
         let listing = ledger.listing(&spent.script_pubkey)?;
         tally.add_spent(ledger, &listing)?;
     }
+    let silence = Silence {
+        evidence: Evidence::Index(at.height),
+        doubt: misplaced(ledger, recorded, named)?,
+        flagged_inputs: *flagged_inputs,
+    };
     let found = Findings {
         flagged_inputs: Some(*flagged_inputs),
         flagged_outputs: Some(*flagged_outputs),
+        note: silence.doubt.clone(),
+        proven_by: judge.proven_by(&silence.evidence)?,
         ..tally.findings(ledger)?
     };
-    Ok(ScreenRow::new(target, found, judge.confirmed(Evidence::Record(at.height))?))
+    let spends = history::spent(&record.transaction);
+    let ruling = judge.rule(&silence, || history::doubt(ledger, judge, lookup, spends))?;
+    Ok(ScreenRow::new(target, found.bounded(false, judge.blind().is_some()), ruling))
+}
+
+/// What the index has against the place that the caller names for a record.
+fn misplaced(ledger: &Ledger<'_>, recorded: &RecordedTx, named: &NamedPlace) -> Result<Option<String>> {
+    let block = match named {
+        NamedPlace::Unnamed => return Ok(None),
+        NamedPlace::Nowhere(why) => return Ok(Some(why.clone())),
+        NamedPlace::Block(block, _) => block,
+    };
+    // BIP30's twins are at two heights.
+    let positions = ledger.snapshot.reader.positions(recorded.txid)?;
+    let is_there = positions.iter().any(|at| at.height == block.height);
+    let height = recorded.at.height;
+    Ok((!is_there).then(|| format!("recorded at height {height}, not in block {block}, which the caller names")))
 }

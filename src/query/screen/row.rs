@@ -4,7 +4,7 @@ use bitcoin::OutPoint;
 use serde::Serialize;
 
 use super::findings::Findings;
-use super::proof::Ruling;
+use super::proof::{ProvenBy, Ruling};
 use super::sources::LabelShare;
 use crate::query::by_rule::ByRule;
 use crate::query::facts::ScriptInfo;
@@ -38,6 +38,17 @@ impl Verdict {
     }
 }
 
+/// How sure the taint of a row is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// It is what the rule says.
+    #[default]
+    Exact,
+    /// It is at least that: a coin that is spent isn't known.
+    Lower,
+}
+
 /// One target's row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ScreenRow {
@@ -53,6 +64,8 @@ pub struct ScreenRow {
     pub value_sat: Option<u64>,
     /// Taint by tracked rule; of an address, that of all coins it ever held. `None` where it isn't known.
     pub taint_sat: Option<ByRule>,
+    /// Whether that is exact or a lower bound; `None` without taint.
+    pub bound: Option<Bound>,
     /// The labels that its taint comes from, each with its share.
     pub sources: Vec<LabelShare>,
     /// From the coin back to a source.
@@ -63,6 +76,8 @@ pub struct ScreenRow {
     pub flagged_outputs: Option<u64>,
     /// Flagged scripts of the same key, where the target's own script is not flagged.
     pub same_key: Vec<ScriptInfo>,
+    /// Who says in which block of the index's chain it is; `None` where nobody does, and where the verdict is unknown.
+    pub proven_by: Option<ProvenBy>,
     /// Why the verdict is what it is.
     pub why: String,
 }
@@ -88,13 +103,15 @@ impl ScreenRow {
             verdict: Verdict::Flagged,
             hops: Some(0),
             value_sat: found.value_sat,
+            bound: found.taint_sat.as_ref().filter(|taint| taint.is_some()).map(|_| found.bound),
+            why: found.with_note(format!("listed: {}", found.labels.join("; "))),
             taint_sat: found.taint_sat,
             sources: found.sources,
             path: found.path,
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
             same_key: Vec::new(),
-            why: format!("listed: {}", found.labels.join("; ")),
+            proven_by: found.proven_by,
             labels: found.labels,
         }
     }
@@ -106,13 +123,15 @@ impl ScreenRow {
             verdict: Verdict::Derived,
             hops: found.hops,
             value_sat: found.value_sat,
-            why: joined("holds taint of flagged coins", found.same_key_words()),
+            why: joined(&found.with_note("holds taint of flagged coins".to_owned()), found.same_key_words()),
             taint_sat: found.taint_sat,
+            bound: Some(found.bound),
             sources: found.sources,
             path: found.path,
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
             same_key: found.same_key,
+            proven_by: found.proven_by,
             labels: found.labels,
         }
     }
@@ -132,18 +151,20 @@ impl ScreenRow {
             value_sat: found.value_sat,
             why,
             taint_sat: found.taint_sat,
+            bound: None,
             sources: Vec::new(),
             path: Vec::new(),
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
             same_key: found.same_key,
+            proven_by: found.proven_by,
             labels: found.labels,
         }
     }
 
     /// The row of a target about which nothing is proven.
     fn unknown(target: &str, found: Findings, why: String) -> Self {
-        Self { verdict: Verdict::Unknown, taint_sat: None, ..Self::clean(target, found, why) }
+        Self { verdict: Verdict::Unknown, taint_sat: None, proven_by: None, ..Self::clean(target, found, why) }
     }
 
     /// The row of a target about which nothing is known but why.
