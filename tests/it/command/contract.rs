@@ -77,7 +77,8 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
         "fees_sat": "number", "service_sat": "number", "flagged_sat": "number", "frontier_sat": "number"});
     let verdict = json!({"target": "text", "verdict": "text", "labels": "texts", "hops": "number?",
         "value_sat": "number?", "taint_sat": taint, "sources": "array", "path": "texts",
-        "flagged_inputs": "number?", "flagged_outputs": "number?", "same_key": "array", "why": "text"});
+        "flagged_inputs": "number?", "flagged_outputs": "number?", "same_key": "array", "bound": "text?",
+        "proven_by": "text?", "why": "text"});
     vec![
         (
             vec!["status"],
@@ -106,7 +107,7 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
                         "time": "number", "inputs": [{"outpoint": "outpoint", "vin": "number", "taint_sat": "number"}],
                         "fees_sat": "number"}]}]}),
         ),
-        (vec!["screen", FIRST_PAYMENT, PAYER], json!({"frontier_sat": taint, "rows": [verdict]})),
+        (vec!["screen", FIRST_PAYMENT, PAYER], json!({"since": null, "frontier_sat": taint, "rows": [verdict]})),
         (vec!["digest"], json!({"at": {"height": 200, "hash": "hash", "time": "number"}, "digest": "hash"})),
         (
             vec!["watch", "list"],

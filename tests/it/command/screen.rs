@@ -12,7 +12,7 @@ use crate::support::program::Program;
 use crate::support::records::mainnet;
 use crate::support::scene::Scene;
 use crate::support::scripts::Shape;
-use crate::support::small_index::{FIRST_PAYMENT, PAYER, SERVICE, SmallIndex, UNLISTED};
+use crate::support::small_index::{BLOCK_170, FIRST_PAYMENT, PAYER, SERVICE, SmallIndex, UNLISTED};
 use crate::support::wait;
 
 const BTC: u64 = 100_000_000;
@@ -20,6 +20,9 @@ const BTC: u64 = 100_000_000;
 const UNKNOWN_TXID: &str = "0000000000000000000000000000000000000000000000000000000000000007";
 /// Block 5's coinbase, which is unspent.
 const UNTOUCHED: &str = "63522845d294ee9b0188ae5cac91bf389a0c3723f084ca1025e7d9cdfe481ce1";
+
+/// That block's hash.
+const BLOCK_5: &str = "000000009b7262315dbf071787ad3656097b892abffd1f95a1a022f896f533fc";
 
 /// The verdicts of an answer's rows.
 fn verdicts(answer: &Value) -> Vec<&str> {
@@ -73,7 +76,7 @@ fn screen_reads_a_file_of_targets_and_answers_in_every_format() {
     let rows = answer["rows"].as_array().expect("rows");
     assert_eq!(
         (code, verdicts(&answer)),
-        (4, vec!["derived", "none", "none", "unknown", "unknown", "unknown", "unknown"]),
+        (4, vec!["derived", "none", "none", "none", "unknown", "unknown", "unknown"]),
         "{answer}"
     );
     assert!(rows[5]["why"].as_str().is_some_and(|why| why.contains("no flagged entry has the label")), "{answer}");
@@ -93,14 +96,20 @@ fn screen_exits_with_the_code_of_its_answer() {
     let (hal, untouched) = (format!("{FIRST_PAYMENT}:0"), format!("{UNTOUCHED}:0"));
     let raw = serialize_hex(&mainnet()[170].txdata[1]);
     let coinbase = serialize_hex(&mainnet()[5].txdata[0]);
-    let cases: [(&[&str], i32, &str); 16] = [
+    let cases: [(&[&str], i32, &str); 22] = [
         (&["screen", &untouched], 0, "none"),
         (&["screen", UNLISTED], 4, "another script of the same key"),
         (&["screen", SERVICE], 0, "An exchange"),
         (&["screen", UNKNOWN_TXID], 3, "existence not proven"),
         (&["screen", &untouched, UNKNOWN_TXID], 3, "unknown"),
         (&["screen", &hal, UNKNOWN_TXID], 4, "unknown"),
-        (&["screen", &untouched, "--height", "5"], 0, "according to --height"),
+        (&["screen", &untouched, "--height", "5"], 0, "according to the node"),
+        (&["screen", &untouched, "--height", "6"], 3, "which the caller names"),
+        (&["screen", &untouched, "--block", BLOCK_5], 0, "according to the node"),
+        (&["screen", &untouched, "--block", BLOCK_170], 3, "which the caller names"),
+        (&["screen", &untouched, "--block", BLOCK_5, "--height", "5"], 2, "cannot be used with"),
+        (&["screen", &untouched, "--since", "100"], 0, "from height 100 on"),
+        (&["screen", &untouched, "--since", "201"], 3, "settled through height 200"),
         (&["screen", &untouched, "--height", "201"], 3, "settled through 200"),
         (&["screen", "--raw-tx", &raw], 4, "flagged"),
         (&["screen", "--raw-tx", &coinbase, "--height", "5"], 0, "none"),
@@ -128,8 +137,13 @@ fn without_a_node_targets_outside_of_the_index_are_unknown() {
     );
     let why = answer["rows"][4]["why"].as_str().expect("a reason");
     assert!(why.contains("the node could not be asked"), "{why}");
+    // A height alone proves nothing; a block is the caller's word.
     let (code, answer) = program.json(&["screen", &untouched, "--height", "5"]);
-    assert_eq!((code, &answer["rows"][0]["verdict"]), (0, &json!("none")), "{answer}");
+    let row = &answer["rows"][0];
+    assert_eq!((code, &row["verdict"], &row["proven_by"]), (3, &json!("unknown"), &json!(null)), "{answer}");
+    let (code, answer) = program.json(&["screen", &untouched, "--block", BLOCK_5]);
+    let row = &answer["rows"][0];
+    assert_eq!((code, &row["verdict"], &row["proven_by"]), (0, &json!("none"), &json!("caller")), "{answer}");
 }
 
 /// A chain with a flagged coin, and three unconfirmed transactions that descend from it and from clean coins.

@@ -1,7 +1,7 @@
 //! Below the height that an entry is scanned from, `screen` calls nothing clean, whatever the target and the proof.
 
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
-use coinhound::query::screen::{ChainLookup, NoLookup, ScreenRow, Screener, Verdict};
+use coinhound::query::screen::{ChainLookup, NoLookup, ScreenRow, Screener, Verdict, Vouch};
 use coinhound::sync::plan::wanted::WantedTrace;
 
 use super::screen_expected::FakeLookup;
@@ -71,9 +71,10 @@ fn below_the_height_of_an_entry_no_way_of_asking_gives_none() {
     let id = |of: &Transaction| of.compute_txid().to_string();
     let coin = |of: &Transaction, vout: u32| format!("{}:{vout}", of.compute_txid());
     let address = format!("script:{}", case.paid.to_hex_string());
-    let caller = Some(case.height);
-    type Way<'a> = (&'a str, &'a dyn ChainLookup, String, Option<u32>);
-    let ways: [Way<'_>; 14] = [
+    let block = |height: u32| Some(Vouch::Block(case.chain.blocks()[height as usize].block_hash()));
+    let (caller, hint) = (block(case.height), Some(Vouch::Height(case.height)));
+    type Way<'a> = (&'a str, &'a dyn ChainLookup, String, Option<Vouch>);
+    let ways: [Way<'_>; 15] = [
         ("a record's other output", &no_lookup, coin(&case.recorded, 1), None),
         ("TXID, by an index of transactions", &txindex, id(&case.unspent), None),
         ("TXID, by an unspent output", &pruned, id(&case.unspent), None),
@@ -88,9 +89,10 @@ fn below_the_height_of_an_entry_no_way_of_asking_gives_none() {
         ("an address", &txindex, address.clone(), None),
         ("an address, without a node", &no_lookup, address.clone(), None),
         ("an address, by the caller", &pruned, address, caller),
+        ("TXID, by the caller's height and the node", &pruned, id(&case.spent), hint),
     ];
     let serialized = bitcoin::consensus::encode::serialize_hex::<Transaction>;
-    type RawWay<'a> = (&'a str, &'a dyn ChainLookup, &'a Transaction, Option<u32>);
+    type RawWay<'a> = (&'a str, &'a dyn ChainLookup, &'a Transaction, Option<Vouch>);
     let raw_ways: [RawWay<'_>; 4] = [
         ("raw, by an index of transactions", &txindex, &case.unspent, None),
         ("raw, by the caller", &no_lookup, &case.unspent, caller),
@@ -106,24 +108,27 @@ fn below_the_height_of_an_entry_no_way_of_asking_gives_none() {
             let names_it = row.why.contains(&format!("height {from}"));
             assert!(verdict == Verdict::None || names_it, "{what}: '{}' doesn't name height {from}", row.why);
         };
-        for (what, lookup, target, height) in &ways {
+        for (what, lookup, target, vouch) in &ways {
             let mut screener = Screener::new(&snapshot, *lookup).expect("the index reads");
-            assert(&screener.screen(target, None, *height).expect("a good target").remove(0), what);
+            assert(&screener.screen(target, None, *vouch).expect("a good target").remove(0), what);
+            // To a caller who doesn't care about what happened below, all of them are clean, and the answer says from where on.
+            let mut screener = Screener::new(&snapshot, *lookup).expect("the index reads").since(Some(from));
+            let row = screener.screen(target, None, *vouch).expect("a good target").remove(0);
+            let says_it = row.why.starts_with(&format!("from height {from} on: "));
+            assert!(row.verdict == Verdict::None && says_it, "{what}, since {from}: {row:?}");
         }
-        for (what, lookup, transaction, height) in &raw_ways {
+        for (what, lookup, transaction, vouch) in &raw_ways {
             let mut screener = Screener::new(&snapshot, *lookup).expect("the index reads");
-            assert(&screener.raw(&serialized(transaction), *height).expect("a good transaction"), what);
+            assert(&screener.raw(&serialized(transaction), *vouch).expect("a good transaction"), what);
         }
-        // One block higher, everything is scanned for.
-        let above = Some(case.height + 1);
-        for (lookup, target, height) in [
+        // One block higher, everything is scanned for; but the coin that it spends is older.
+        for (lookup, target, vouch) in [
             (&txindex as &dyn ChainLookup, id(&case.later), None),
             (&pruned, coin(&case.later, 0), None),
-            (&no_lookup, id(&case.later), above),
+            (&no_lookup, id(&case.later), block(case.height + 1)),
         ] {
             let mut screener = Screener::new(&snapshot, lookup).expect("the index reads");
-            let row = screener.screen(&target, None, height).expect("a good target").remove(0);
-            assert_eq!(row.verdict, Verdict::None, "{target}, from {from}: {row:?}");
+            assert(&screener.screen(&target, None, vouch).expect("a good target").remove(0), &target);
         }
         // What taints a transaction below is found all the same.
         let mut screener = Screener::new(&snapshot, &no_lookup).expect("the index reads");

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
+use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use coinhound::chain::BlockId;
-use coinhound::query::screen::{ChainLookup, LabelShare, ScreenRow, Screener, Verdict};
+use coinhound::query::screen::{ChainLookup, InBlock, LabelShare, ScreenRow, Screener, Verdict, Vouch};
 use coinhound::trace::Rule;
 
 use crate::oracle::taint;
@@ -20,7 +20,12 @@ pub struct FakeLookup {
     pub transactions: BTreeMap<Txid, (Transaction, Option<BlockId>)>,
     /// Unspent outputs, with the block of each.
     pub unspent: BTreeMap<OutPoint, (TxOut, BlockId)>,
-    txindex: bool,
+    /// Its blocks that can be searched, by hash.
+    pub blocks: BTreeMap<BlockHash, BlockId>,
+    /// Blocks that it knows and that are not on its active chain.
+    pub stale: BTreeSet<BlockHash>,
+    /// Whether it has an index of transactions.
+    pub txindex: bool,
 }
 
 impl FakeLookup {
@@ -29,6 +34,7 @@ impl FakeLookup {
         let mut lookup = Self { txindex, ..Self::default() };
         for (height, block) in (0..).zip(blocks) {
             let id = BlockId { height, hash: block.block_hash() };
+            lookup.blocks.insert(id.hash, id);
             for transaction in &block.txdata {
                 transaction.input.iter().for_each(|input| drop(lookup.unspent.remove(&input.previous_output)));
                 lookup.unspent.extend(outputs(transaction).map(|(at, output)| (at, (output.clone(), id))));
@@ -49,6 +55,16 @@ impl ChainLookup for FakeLookup {
         self.transactions.get(&txid).filter(|(_, block)| self.txindex || block.is_none()).cloned()
     }
 
+    fn in_block(&self, txid: Txid, block: BlockHash) -> InBlock {
+        let Some(id) = self.blocks.get(&block) else {
+            return if self.stale.contains(&block) { InBlock::Stale } else { InBlock::Unsaid };
+        };
+        match self.transactions.get(&txid).filter(|(_, block)| block.as_ref() == Some(id)) {
+            Some((transaction, _)) => InBlock::Holds(transaction.clone()),
+            None => InBlock::Lacks,
+        }
+    }
+
     fn name(&self) -> String {
         "the test's node".into()
     }
@@ -65,7 +81,7 @@ pub struct Expected {
     /// The flagged scripts with the height each is flagged from.
     pub flagged: BTreeMap<ScriptBuf, u32>,
     /// The scripts of whose key another script is flagged, as far as either of the two shows that.
-    same_key: BTreeSet<ScriptBuf>,
+    pub same_key: BTreeSet<ScriptBuf>,
     /// The scripts that each transaction spends from.
     spent: BTreeMap<Txid, Vec<ScriptBuf>>,
     /// Whether a target without a finding is proven clean.
@@ -108,9 +124,9 @@ impl Expected {
         holdings.iter().map(sum).collect()
     }
 
-    /// Panics unless a row is right for these outputs, whose transactions are known to exist; `lowest` is the least height that the
-    /// answer rests on.
-    pub fn assert(&self, row: &ScreenRow, coins: &[(OutPoint, &TxOut)], lowest: u32, what: &str) {
+    /// Panics unless a row is right for these outputs, whose transactions are known to exist, and so is everything that these descend
+    /// from.
+    pub fn assert(&self, row: &ScreenRow, coins: &[(OutPoint, &TxOut)], past: Past, what: &str) {
         let at: Vec<OutPoint> = coins.iter().map(|(at, _)| *at).collect();
         let taints = Self::taints(&self.all, &at);
         let is_flagged = |output: &TxOut| self.flagged.contains_key(&output.script_pubkey);
@@ -121,7 +137,7 @@ impl Expected {
             false if coins.iter().any(|(_, output)| self.same_key.contains(&output.script_pubkey)) => Verdict::SameKey,
             // Whether an input shows its key depends on how it is asked.
             false if row.verdict == Verdict::SameKey && self.spends_same_key(&at) => Verdict::SameKey,
-            false if self.silent && lowest >= self.from => Verdict::None,
+            false if self.silent && past.oldest >= self.from && !past.spends_flagged => Verdict::None,
             false => Verdict::Unknown,
         };
         assert_eq!(row.verdict, verdict, "{what}: {}", row.why);
@@ -217,13 +233,30 @@ pub fn heights(case: &TaintCase) -> BTreeMap<Txid, u32> {
     blocks.flat_map(|(height, block)| block.txdata.iter().map(move |of| (of.compute_txid(), height))).collect()
 }
 
-/// The least height of a confirmed coin that a transaction spends, itself or through its unconfirmed ancestors.
-pub fn lowest_input(of: &Transaction, waiting: &BTreeMap<Txid, &Transaction>, heights: &BTreeMap<Txid, u32>) -> u32 {
-    let inputs = of.input.iter().map(|input| match waiting.get(&input.previous_output.txid) {
-        Some(parent) => lowest_input(parent, waiting, heights),
-        None => heights[&input.previous_output.txid],
-    });
-    inputs.min().unwrap_or_default()
+/// Where a target comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Past {
+    /// The least height of a transaction that it descends from, its own included.
+    pub oldest: u32,
+    /// Whether its own transaction spends a coin of a script that is flagged from some height on.
+    pub spends_flagged: bool,
+}
+
+/// Where the outputs of each transaction come from.
+pub fn pasts(case: &TaintCase) -> BTreeMap<Txid, Past> {
+    let flagged = taint::flagged(&case.listed);
+    let mut pasts: BTreeMap<Txid, Past> = BTreeMap::new();
+    for (height, block) in (0..).zip(&case.blocks) {
+        for transaction in &block.txdata {
+            let spent = transaction.input.iter().filter(|_| !transaction.is_coinbase());
+            let spent: Vec<OutPoint> = spent.map(|input| input.previous_output).collect();
+            let parents = spent.iter().map(|at| pasts[&at.txid].oldest);
+            let oldest = parents.chain([height]).min().unwrap_or_default();
+            let spends_flagged = spent.iter().any(|at| flagged.contains_key(&case.outputs[at].script_pubkey));
+            pasts.insert(transaction.compute_txid(), Past { oldest, spends_flagged });
+        }
+    }
+    pasts
 }
 
 /// Some random elements, maybe several times.
@@ -235,8 +268,8 @@ pub fn some<T: Copy>(rng: &mut Rng, of: &[T], count: usize) -> Vec<T> {
 pub const UNASKED: &str = "no node was asked";
 
 /// The row of a target.
-pub fn screen(screener: &mut Screener<'_>, target: &str, height: Option<u32>) -> ScreenRow {
-    screener.screen(target, None, height).expect("a good target").remove(0)
+pub fn screen(screener: &mut Screener<'_>, target: &str, vouch: Option<Vouch>) -> ScreenRow {
+    screener.screen(target, None, vouch).expect("a good target").remove(0)
 }
 
 /// A transaction that spends these coins to one script.

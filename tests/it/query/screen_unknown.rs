@@ -6,7 +6,7 @@ use bitcoin::{BlockHash, OutPoint, ScriptBuf, TxOut, Txid};
 use coinhound::chain::BlockId;
 use coinhound::index::{ReadRows, Reader};
 use coinhound::query::Snapshot;
-use coinhound::query::screen::{ChainLookup, NoLookup, ScreenRow, Screener, Verdict};
+use coinhound::query::screen::{Bound, ChainLookup, NoLookup, ScreenRow, Screener, Verdict, Vouch};
 use coinhound::trace::Rule;
 
 use super::screen_expected::{Expected, FakeLookup, UNASKED, screen, spend};
@@ -16,11 +16,13 @@ use crate::support::library::Library;
 use crate::support::lists::target;
 use crate::support::taint_cases::TaintCase;
 
-/// A case with flagged scripts, all of which are swept, and with tracked rules.
+/// A case with flagged scripts, all of which are swept from genesis on, and with tracked rules.
 fn silent_case() -> TaintCase {
     let cases = (0..).map(|number| TaintCase::draw(53, number));
-    let good =
-        |case: &TaintCase| Expected::of(case, case.tip()).silent && case.listed.iter().all(|of| of.flagged != Some(1));
+    let good = |case: &TaintCase| {
+        let expected = Expected::of(case, case.tip());
+        expected.silent && expected.from == 0 && case.parameters.min_taint_sat <= 100_000 && case.parameters.max_hops.is_none()
+    };
     cases.into_iter().find(good).expect("a case that fits")
 }
 
@@ -28,8 +30,6 @@ fn silent_case() -> TaintCase {
 struct Hunt {
     case: TaintCase,
     snapshot: Snapshot,
-    /// The greatest height that a script is flagged from.
-    from: u32,
     clean: OutPoint,
     /// Nodes with and without txindex, and none.
     with: FakeLookup,
@@ -41,19 +41,21 @@ impl Hunt {
     fn new() -> Self {
         let case = silent_case();
         let snapshot = Library::open(case.index.writer().path()).snapshot;
-        let from = taint::flagged(&case.listed).values().copied().max().expect("a flagged script");
+        let same_key = Expected::of(&case, case.tip()).same_key;
         let (with, without) = (FakeLookup::new(&case.blocks, &[], true), FakeLookup::new(&case.blocks, &[], false));
         let unknown_to_index = |at: &&OutPoint| {
             snapshot.reader.positions(at.txid).expect("the index reads").is_empty()
-                && without.unspent.get(*at).is_some_and(|(_, block)| block.height >= from)
+                && without.unspent.get(*at).is_some_and(|(output, block)| {
+                    block.height > 1 && !same_key.contains(&output.script_pubkey)
+                })
         };
         let clean = *case.outputs.keys().find(unknown_to_index).expect("most coins are clean");
-        Self { case, snapshot, from, clean, with, without, unasked: NoLookup(UNASKED.into()) }
+        Self { case, snapshot, clean, with, without, unasked: NoLookup(UNASKED.into()) }
     }
 
     /// The row of a target.
-    fn screen(&self, lookup: &dyn ChainLookup, target: &str, height: Option<u32>) -> ScreenRow {
-        screen(&mut Screener::new(&self.snapshot, lookup).expect("the index reads"), target, height)
+    fn screen(&self, lookup: &dyn ChainLookup, target: &str, vouch: Option<Vouch>) -> ScreenRow {
+        screen(&mut Screener::new(&self.snapshot, lookup).expect("the index reads"), target, vouch)
     }
 }
 
@@ -65,34 +67,42 @@ fn a_false_none_is_hunted_and_not_found() {
     let mut typo = *clean;
     typo.txid = Txid::from_byte_array(typo.txid.to_byte_array().map(|byte| byte ^ 1));
     let beyond = OutPoint { vout: 1_000, ..*clean };
-    // The lookup, the target, the caller's height, the verdict, and words of the reason.
-    type Shot<'a> = (&'a dyn ChainLookup, String, Option<u32>, Verdict, &'a str);
-    let shots: [Shot<'_>; 16] = [
-        (without, clean.to_string(), None, Verdict::None, "confirmed"),
-        (without, clean.txid.to_string(), None, Verdict::None, "confirmed"),
-        (with, clean.txid.to_string(), None, Verdict::None, "confirmed"),
+    let at = |height| Some(Vouch::Height(height));
+    let block = |height: u32| Some(Vouch::Block(case.blocks[height as usize].block_hash()));
+    let nowhere = Some(Vouch::Block(BlockHash::all_zeros()));
+    // The lookup, the target, the caller's word, the verdict, and words of the reason.
+    type Shot<'a> = (&'a dyn ChainLookup, String, Option<Vouch>, Verdict, &'a str);
+    let shots: [Shot<'_>; 25] = [
+        (without, clean.to_string(), None, Verdict::None, "according to the node"),
+        (without, clean.txid.to_string(), None, Verdict::None, "according to the node"),
+        (with, clean.txid.to_string(), None, Verdict::None, "according to the node"),
         (unasked, clean.to_string(), None, Verdict::Unknown, UNASKED),
         (unasked, clean.txid.to_string(), None, Verdict::Unknown, UNASKED),
-        (unasked, clean.to_string(), Some(tip), Verdict::None, "according to --height"),
-        (unasked, clean.to_string(), Some(tip + 1), Verdict::Unknown, "settled through"),
-        (unasked, clean.txid.to_string(), Some(u32::MAX), Verdict::Unknown, "settled through"),
+        (unasked, clean.to_string(), at(height), Verdict::Unknown, "proves nothing"),
+        (unasked, clean.to_string(), at(tip), Verdict::Unknown, "proves nothing"),
+        (unasked, clean.to_string(), block(height), Verdict::None, "according to the caller"),
+        (unasked, clean.txid.to_string(), block(height), Verdict::None, "according to the caller"),
+        (unasked, clean.to_string(), nowhere, Verdict::Unknown, "not on the index's chain"),
+        (without, clean.to_string(), at(height), Verdict::None, "according to the node"),
+        (without, clean.txid.to_string(), at(height), Verdict::None, "according to the node"),
+        (without, clean.txid.to_string(), block(height), Verdict::None, "according to the node"),
+        (without, clean.to_string(), at(height - 1), Verdict::Unknown, "which the caller names"),
+        (without, clean.txid.to_string(), block(height - 1), Verdict::Unknown, "it is not in block"),
+        (unasked, clean.to_string(), at(tip + 1), Verdict::Unknown, "settled through"),
+        (unasked, clean.txid.to_string(), at(u32::MAX), Verdict::Unknown, "settled through"),
+        (with, clean.to_string(), at(tip + 1), Verdict::Unknown, "settled through"),
         (with, typo.to_string(), None, Verdict::Unknown, "existence not proven"),
         (with, typo.txid.to_string(), None, Verdict::Unknown, "existence not proven"),
         (without, typo.to_string(), None, Verdict::Unknown, "existence not proven"),
         (with, beyond.to_string(), None, Verdict::Unknown, "has no output 1000"),
         (without, beyond.to_string(), None, Verdict::Unknown, "existence not proven"),
-        (unasked, typo.to_string(), Some(height), Verdict::None, "according to --height"),
-        (with, clean.to_string(), Some(tip + 1), Verdict::Unknown, "settled through"),
-        (without, clean.to_string(), Some(tip), Verdict::None, "according to --height"),
+        (unasked, typo.to_string(), at(height), Verdict::Unknown, "proves nothing"),
+        (without, typo.to_string(), block(height), Verdict::Unknown, "it is not in block"),
     ];
-    for (lookup, target, height, verdict, words) in shots {
-        let row = hunt.screen(lookup, &target, height);
-        assert_eq!(row.verdict, verdict, "{target} {height:?}: {row:?}");
-        assert!(row.why.contains(words), "{target} {height:?}: '{}' lacks '{words}'", row.why);
-    }
-    if hunt.from > 0 {
-        let row = hunt.screen(unasked, &clean.to_string(), Some(hunt.from - 1));
-        assert_eq!(row.verdict, Verdict::Unknown, "its script may be flagged from a greater height: {row:?}");
+    for (lookup, target, vouch, verdict, words) in shots {
+        let row = hunt.screen(lookup, &target, vouch);
+        assert_eq!(row.verdict, verdict, "{target} {vouch:?}: {row:?}");
+        assert!(row.why.contains(words), "{target} {vouch:?}: '{}' lacks '{words}'", row.why);
     }
 }
 
@@ -131,7 +141,7 @@ fn lists_that_changed_or_flag_nothing_prove_nothing() {
     let snapshot = Library::open(index.writer().path()).snapshot;
     let mut screener = Screener::new(&snapshot, &hunt.with).expect("the index reads");
     for target in &targets {
-        let row = screen(&mut screener, target, Some(0));
+        let row = screen(&mut screener, target, Some(Vouch::Height(0)));
         assert_eq!((row.verdict, row.is_found()), (Verdict::Unknown, false), "{row:?}");
         assert!(row.why.contains("no entry is flagged"), "{row:?}");
     }
@@ -152,8 +162,7 @@ impl Parents {
         let reader = Library::open(case.index.writer().path()).snapshot.reader;
         let unspent = FakeLookup::new(&case.blocks, &[], false).unspent;
         let flagged = taint::flagged(&case.listed);
-        // Below that height nothing is proven.
-        let from = flagged.values().copied().max().expect("a flagged script");
+        let same_key = Expected::of(&case, case.tip()).same_key;
         let is_recorded = |at: &OutPoint| !reader.positions(at.txid).expect("the index reads").is_empty();
         let is_source = |at: &OutPoint, output: &TxOut, height: u32| {
             flagged.get(&output.script_pubkey).is_some_and(|from| *from <= height)
@@ -162,7 +171,8 @@ impl Parents {
                 && height > 0
         };
         let is_clean = |at: &OutPoint, output: &TxOut, height: u32| {
-            height >= from
+            height > 0
+                && !same_key.contains(&output.script_pubkey)
                 && output.value.to_sat() > 1_000
                 && !flagged.contains_key(&output.script_pubkey)
                 && !is_recorded(at)
@@ -199,7 +209,7 @@ impl Parents {
             ("a tainted parent", &tainted_child, Verdict::Derived, Some(2)),
             ("both branches", &merged, Verdict::Derived, Some(2)),
             ("the parent itself", &tainted_parent, Verdict::Derived, Some(1)),
-            ("an unknown parent beside a tainted one", &half_known, Verdict::Unknown, None),
+            ("an unknown parent beside a tainted one", &half_known, Verdict::Derived, Some(2)),
             ("an unknown parent beside a clean one", &unknown, Verdict::Unknown, None),
             ("an output that isn't there", &no_such_output, Verdict::Unknown, None),
         ] {
@@ -208,7 +218,8 @@ impl Parents {
             assert_eq!(row.verdict, verdict, "{what}: {row:?}");
             assert!(hops.is_none() || row.hops == hops, "{what}: {row:?}");
             assert_eq!(row.taint_sat.is_some(), verdict != Verdict::Unknown, "{what}: {row:?}");
-            assert_eq!(row.why.contains("one input is tainted"), what.contains("a tainted one"), "{what}: {row:?}");
+            let is_lower = row.bound == Some(Bound::Lower) && row.why.contains("at least");
+            assert_eq!(is_lower, what.contains("a tainted one"), "{what}: {row:?}");
             if what == "both branches" {
                 let whole = |rule: &Rule| row.taint_sat.as_ref().expect("exact").get(*rule) == 2 * (value / 2);
                 let is_cut = value / 2 < case.parameters.min_taint_sat;
