@@ -66,6 +66,8 @@ mod sync {
 }
 
 mod query {
+    mod judge;
+    mod judge_property;
     mod paging;
     mod screen;
     mod screen_below;

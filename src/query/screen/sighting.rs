@@ -83,6 +83,7 @@ impl Search<'_, '_> {
         sighting.doubt = sighting.doubt.or(contradiction);
         sighting.evidence = match (word, spent, sought.named) {
             (NodeWord::Block(block), ..) => Evidence::Node(block),
+            (_, Some(height), _) if self.judge.blind().is_none() => Evidence::IndexSpend(height),
             (NodeWord::Unsaid, _, NamedPlace::Block(block, true)) => Evidence::Caller(*block),
             (_, Some(height), _) => Evidence::IndexSpend(height),
             (word, None, named) => Evidence::Nothing(self.not_found(sought, &word, named)),
@@ -213,6 +214,9 @@ fn contradiction(named: &NamedPlace, word: &NodeWord, spent: Option<Height>) -> 
         }
         (Some(block), _, NodeWord::Waiting, _) => {
             Some(format!("the node has it unconfirmed, not in block {block}, which the caller names"))
+        }
+        (_, _, NodeWord::Waiting, Some(spent)) => {
+            Some(format!("the node has it unconfirmed, though a record spends an output of it at height {spent}"))
         }
         (block, known, _, Some(spent)) => {
             let place = known.or(block).filter(|place| place.height > spent)?;
