@@ -3,11 +3,11 @@
 //! the height that the answer claims; and all ways to ask about one coin agree.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid};
 use coinhound::chain::BlockId;
+use coinhound::index::{ReadRows, Reader};
 use coinhound::query::Snapshot;
 use coinhound::query::screen::{Bound, ChainLookup, InBlock, NoLookup, ScreenRow, Screener, Verdict, Vouch};
 use coinhound::sync::plan::wanted::WantedTrace;
@@ -29,12 +29,17 @@ use crate::support::swept::SweptIndex;
 const SCRIPTS: u64 = 9;
 const PACE: Pace = Pace { threads: 1, batch_blocks: 500 };
 
-/// Blocks whose coinbases can be spent from the next block on.
-static BASE: LazyLock<RegtestChain> = LazyLock::new(|| {
-    let mut chain = RegtestChain::regtest(220);
-    chain.mine_empty(104);
-    chain
-});
+/// Height of the base.
+const BASE_HEIGHT: u32 = 104;
+
+thread_local! {
+    /// Blocks of which the first coinbases can be spent from the next block on.
+    static BASE: RegtestChain = {
+        let mut chain = RegtestChain::regtest(220);
+        chain.mine_empty(BASE_HEIGHT);
+        chain
+    };
+}
 
 /// The coins that a transaction spends: none for a coinbase.
 fn spent(transaction: &Transaction) -> impl Iterator<Item = OutPoint> + '_ {
@@ -127,7 +132,7 @@ struct Case {
 impl Case {
     fn draw(number: u64) -> Self {
         let mut rng = Rng::new(77_000_000 + number);
-        let mut chain = BASE.clone();
+        let mut chain = BASE.with(Clone::clone);
         let mut mined: Vec<Vec<Transaction>> = Vec::new();
         for _ in 0..10 + rng.below(6) {
             let transactions = draw_transactions(&chain, &mut rng, &mut Vec::new());
@@ -419,6 +424,7 @@ fn check(case: &mut Case) {
     let liar = LyingLookup(&nodes.txindex, case.indexed[0].txdata[0].clone());
     let late = case.late();
     let some = late.saturating_sub(u32::try_from(case.rng.below(4)).expect("few"));
+    assert_doubted(case, &nodes);
     for since in [None, Some(late), Some(some)] {
         let claims_from = since.unwrap_or_default();
         let truths = [Truth::of(case, &case.indexed, claims_from), Truth::of(case, &case.node_chain(), claims_from)];
@@ -438,7 +444,7 @@ fn check(case: &mut Case) {
                 (*name, *can_search, Screener::new(&snapshot, *lookup).expect("the index reads").since(since))
             })
             .collect();
-        let base = BASE.height() as usize + 1;
+        let base = BASE_HEIGHT as usize + 1;
         let of = |blocks: &[Block]| {
             let busy = blocks[base.min(blocks.len())..].iter().flat_map(|block| block.txdata.clone());
             busy.map(|transaction| (transaction.compute_txid(), transaction)).collect::<BTreeMap<_, _>>()
@@ -449,13 +455,20 @@ fn check(case: &mut Case) {
         for (txid, transaction) in &targets {
             check_target(case, &mut screeners, truths, (*txid, transaction), since);
         }
+        for rival in rivals(case, &snapshot) {
+            for (name, _, screener) in &mut screeners {
+                let row = Form::Raw.ask(screener, &rival, None);
+                let what = format!("{}: a rival, {name}, since {since:?}: {row:?}", case.name);
+                assert!(row.verdict != Verdict::None, "{what}");
+            }
+        }
         // An id that no transaction has.
         let mut nobody = case.node[0].txdata[0].clone();
         nobody.lock_time = bitcoin::absolute::LockTime::from_consensus(u32::try_from(case.rng.below(1 << 20)).expect("few"));
         for (name, can_search, screener) in &mut screeners {
             for word in words(case, &truths, nobody.compute_txid()) {
                 let is_callers = !*can_search && matches!(word.vouch, Some(Vouch::Block(_)));
-                for form in [Form::Id, Form::Coin(0)] {
+                for form in [Form::Id, Form::Coin(0), Form::Raw] {
                     let row = form.ask(screener, &nobody, word.vouch);
                     let what = format!("{}: nobody's, {name}, {form:?}, {word:?}, since {since:?}: {row:?}", case.name);
                     assert!(row.verdict == Verdict::Unknown || is_callers, "{what}");
@@ -477,12 +490,21 @@ fn check_target(
     let words = words(case, &truths, txid);
     let mut agreements: BTreeMap<Option<u32>, Agreement> = BTreeMap::new();
     for (name, can_search, screener) in screeners.iter_mut() {
+        let found: BTreeMap<String, Verdict> = forms
+            .iter()
+            .map(|form| (format!("{form:?}"), form.ask(screener, transaction, None).verdict))
+            .filter(|(_, verdict)| *verdict < Verdict::Unknown)
+            .collect();
         for word in &words {
             // Each word for each form is asked now and then, saying nothing always.
             for form in forms.iter().filter(|_| word.vouch.is_none() || case.rng.once_in(3)).collect::<Vec<_>>() {
                 let row = form.ask(screener, transaction, word.vouch);
                 let how = format!("{name}, {form:?}, {word:?}");
                 let what = format!("{}: {txid}, since {since:?}, {how}: {row:?}", case.name);
+                // What is found is found, whatever the caller says.
+                if let Some(verdict) = found.get(&format!("{form:?}")) {
+                    assert_eq!(row.verdict, *verdict, "a finding is gone: {what}");
+                }
                 let dirty: Vec<bool> = truths.iter().filter_map(|truth| truth.is_dirty(txid, form.vout())).collect();
                 let is_callers = !*can_search && !word.is_true && matches!(word.vouch, Some(Vouch::Block(_)));
                 // Where a wrong block is the caller's word and no node can say, the caller is believed.
@@ -505,6 +527,39 @@ fn check_target(
     let whole = agreements.get(&None).is_some_and(is_clean);
     let found = agreements.iter().find(|(vout, of)| vout.is_some() && of.claims.iter().any(|v| *v < Verdict::Unknown));
     assert!(!whole || found.is_none(), "{}: {txid} is clean, and one of its outputs isn't", case.name);
+}
+
+/// Transactions that spend what a record of the index spends, too.
+fn rivals(case: &Case, snapshot: &Snapshot) -> Vec<Transaction> {
+    let all = case.indexed[BASE_HEIGHT as usize + 1..].iter().flat_map(|block| &block.txdata[1..]);
+    let recorded = all.filter(|of| !snapshot.reader.positions(of.compute_txid()).expect("the index reads").is_empty());
+    let rival = |of: &Transaction| {
+        let mut rival = of.clone();
+        rival.output.truncate(1);
+        rival.output[0].script_pubkey = ScriptBuf::from_bytes(vec![0x51, 0x75, 0x51]);
+        rival
+    };
+    recorded.map(rival).take(4).collect()
+}
+
+/// Panics if an index of which something is not known calls anything clean, or one that is asked about blocks that it hasn't reached.
+fn assert_doubted(case: &Case, nodes: &Nodes) {
+    let open = || Reader::open(case.index.writer().path()).expect("the index opens");
+    let changed = Snapshot::new(open(), |_| true).expect("the index reads");
+    let known = Snapshot::new(open(), |_| false).expect("the index reads");
+    let above = u32::try_from(case.indexed.len()).expect("few");
+    for (what, snapshot, since) in [("lists changed", &changed, None), ("asked about later blocks", &known, Some(above))] {
+        let mut screener = Screener::new(snapshot, &nodes.txindex).expect("the index reads").since(since);
+        for transaction in case.node.iter().flat_map(|block| &block.txdata).rev().take(12) {
+            for form in [Form::Id, Form::Coin(0), Form::Raw] {
+                let row = form.ask(&mut screener, transaction, None);
+                assert!(row.verdict != Verdict::None, "{}: {what}, {form:?}: {row:?}", case.name);
+            }
+        }
+        let script = &case.node[1].txdata[0].output[0].script_pubkey;
+        let row = screener.screen(&target(script), None, None).expect("a good target").remove(0);
+        assert!(row.verdict != Verdict::None, "{}: {what}: {row:?}", case.name);
+    }
 }
 
 /// Panics unless a `none` says who proves it, and that one can.
