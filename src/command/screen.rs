@@ -79,10 +79,7 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
         let screener = screener.borrow();
         (screener.coverage.clone(), screener.frontier.clone())
     };
-    let head = Map::from_iter([
-        ("since".to_owned(), json!(args.since)),
-        ("frontier_sat".to_owned(), json!(frontier)),
-    ]);
+    let head = Map::from_iter([("since".to_owned(), json!(args.since)), ("frontier_sat".to_owned(), json!(frontier))]);
     let taints = snapshot.trace.rules.iter().filter_map(|rule| taint_column(*rule));
     let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).collect();
     Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, Map::new)?;
@@ -112,15 +109,13 @@ impl ScreenTarget {
         match self {
             Self::Typed(text) => Ok(screener.screen(&text, range, vouch)?),
             Self::Raw(hex) => Ok(vec![screener.raw(&hex, vouch)?]),
-            Self::Row(text, said) => {
-                match screener.screen(&text, range, said.or(vouch)) {
-                    Err(QueryError::Usage(why)) => {
-                        let shown = if holds_key(&text) { "(not shown)".to_owned() } else { masked(&text) };
-                        Ok(vec![ScreenRow::nothing_known(&shown, why)])
-                    }
-                    answer => Ok(answer?),
+            Self::Row(text, said) => match screener.screen(&text, range, said.or(vouch)) {
+                Err(QueryError::Usage(why)) => {
+                    let shown = if holds_key(&text) { "(not shown)".to_owned() } else { masked(&text) };
+                    Ok(vec![ScreenRow::nothing_known(&shown, why)])
                 }
-            }
+                answer => Ok(answer?),
+            },
         }
     }
 }
@@ -178,11 +173,8 @@ impl Header {
         let mut cells = line.split(SEPARATORS).filter(|cell| !cell.is_empty());
         let text = cells.next().unwrap_or(line);
         let cell = cells.nth(self.column - 1).unwrap_or_default();
-        let vouch = if self.is_block {
-            cell.parse().ok().map(Vouch::Block)
-        } else {
-            cell.parse().ok().map(Vouch::Height)
-        };
+        let vouch =
+            if self.is_block { cell.parse().ok().map(Vouch::Block) } else { cell.parse().ok().map(Vouch::Height) };
         (text, vouch)
     }
 }

@@ -143,9 +143,11 @@ impl NodeLookup {
         let rpc = self.rpc();
         let hash = json!(block.to_string());
         let what = || format!("block {block}");
-        let header = rpc.caller.persist(what, || match rpc.call::<HeaderInfo>("getblockheader", &[hash.clone(), json!(true)]) {
-            Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
-            answer => answer.map(Some),
+        let header = rpc.caller.persist(what, || {
+            match rpc.call::<HeaderInfo>("getblockheader", &[hash.clone(), json!(true)]) {
+                Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
+                answer => answer.map(Some),
+            }
         })?;
         match header {
             // The genesis block's transaction can't be read by its id.

@@ -146,8 +146,16 @@ mod tests {
         // inputs, outputs, then the least taint of each output: haircut, fifo, lifo, tiho
         type Case = (Vec<Option<Lot>>, [u64; 2], [[u64; 2]; 4]);
         let cases: [Case; 2] = [
-            (vec![Some(tainted.clone()), None], [8 * btc, 4 * btc], [[380, 190], [8 * btc, 2 * btc], [0, 0], [8 * btc, 2 * btc]]),
-            (vec![None, Some(tainted)], [8 * btc, 4 * btc], [[380, 190], [0, 0], [8 * btc, 2 * btc], [8 * btc, 2 * btc]]),
+            (
+                vec![Some(tainted.clone()), None],
+                [8 * btc, 4 * btc],
+                [[380, 190], [8 * btc, 2 * btc], [0, 0], [8 * btc, 2 * btc]],
+            ),
+            (
+                vec![None, Some(tainted)],
+                [8 * btc, 4 * btc],
+                [[380, 190], [0, 0], [8 * btc, 2 * btc], [8 * btc, 2 * btc]],
+            ),
         ];
         for (inputs, outputs, expected) in cases {
             for (rule, expected) in [Rule::Haircut, Rule::Fifo, Rule::Lifo, Rule::Tiho].into_iter().zip(expected) {
@@ -174,7 +182,8 @@ mod tests {
         let runs = vec((any::<bool>(), prop_oneof![0..=40_u64, 0..=1_000_000_u64]), 0..4);
         let inputs = vec((runs.prop_map(|runs| Lot::of(&runs)), option::of(Just(()))), 1..6);
         (inputs, vec(0..=1_000_000_u64, 0..6)).prop_map(|(inputs, cuts)| {
-            let inputs: Vec<(Lot, bool)> = inputs.into_iter().map(|(lot, is_known)| (lot, is_known.is_some())).collect();
+            let inputs: Vec<(Lot, bool)> =
+                inputs.into_iter().map(|(lot, is_known)| (lot, is_known.is_some())).collect();
             let mut left: u64 = inputs.iter().map(|(lot, _)| lot.value).sum();
             let mut outputs = Vec::new();
             for cut in cuts {

@@ -96,7 +96,9 @@ impl<'a> Screener<'a> {
     pub fn screen(&mut self, text: &str, range: Option<Range>, vouch: Option<Vouch>) -> Result<Vec<ScreenRow>> {
         match CoinTarget::parse(text) {
             Some(CoinTarget::Transaction(txid)) => Ok(vec![self.transaction(text, txid, None, vouch)?]),
-            Some(CoinTarget::Coin(outpoint)) => Ok(vec![self.transaction(text, outpoint.txid, Some(outpoint.vout), vouch)?]),
+            Some(CoinTarget::Coin(outpoint)) => {
+                Ok(vec![self.transaction(text, outpoint.txid, Some(outpoint.vout), vouch)?])
+            }
             None => {
                 let targets = Targets::resolve(self.ledger.snapshot, &[text.to_owned()], range)?;
                 let known = targets.entries.into_iter().map(|(_, entry)| entry.script);
@@ -123,13 +125,7 @@ impl<'a> Screener<'a> {
         self.sought(&txid.to_string(), &sought)
     }
 
-    fn transaction(
-        &mut self,
-        text: &str,
-        txid: Txid,
-        vout: Option<u32>,
-        vouch: Option<Vouch>,
-    ) -> Result<ScreenRow> {
+    fn transaction(&mut self, text: &str, txid: Txid, vout: Option<u32>, vouch: Option<Vouch>) -> Result<ScreenRow> {
         let named = self.blocks.find(self.ledger.snapshot, vouch)?;
         self.sought(text, &Sought { txid, vout, raw: None, named: &named })
     }
@@ -137,9 +133,7 @@ impl<'a> Screener<'a> {
     fn sought(&mut self, target: &str, sought: &Sought<'_>) -> Result<ScreenRow> {
         let (ledger, judge, lookup) = (&mut self.ledger, &self.judge, self.lookup);
         match ledger.record(sought.txid)? {
-            Some(record) => {
-                recorded::transaction(ledger, (judge, lookup), target, &record, sought.vout, sought.named)
-            }
+            Some(record) => recorded::transaction(ledger, (judge, lookup), target, &record, sought.vout, sought.named),
             None => Unrecorded { ledger, judge, lookup }.screen(target, sought),
         }
     }

@@ -74,9 +74,7 @@ pub fn find(
         // The name changes once a call has failed, so it comes last.
         return Ok(match unproven {
             Some((why, value, _)) => CoinOrigin::Unknown { why, value: Some(value) },
-            None => {
-                CoinOrigin::Unknown { why: format!("{outpoint} is not known ({})", lookup.name()), value: None }
-            }
+            None => CoinOrigin::Unknown { why: format!("{outpoint} is not known ({})", lookup.name()), value: None },
         });
     };
     if transaction.compute_txid() != outpoint.txid {

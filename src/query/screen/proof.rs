@@ -235,7 +235,9 @@ impl<'a> SilenceJudge<'a> {
     fn too_late(&self) -> Option<String> {
         let since = self.since.filter(|since| *since > self.settled.unwrap_or_default())?;
         let settled = self.settled.map_or_else(|| "no block".into(), |settled| format!("height {settled}"));
-        Some(format!("asked about what happened from height {since} on, but the index is settled through {settled} only"))
+        Some(format!(
+            "asked about what happened from height {since} on, but the index is settled through {settled} only"
+        ))
     }
 
     /// Why finding nothing proves that there is nothing.

@@ -3,8 +3,8 @@
 use bitcoin::{OutPoint, Script, TxOut};
 
 use super::findings::{CoinTally, Findings};
-use super::ledger::{Ledger, RecordedTx};
 use super::history;
+use super::ledger::{Ledger, RecordedTx};
 use super::lookup::ChainLookup;
 use super::proof::{Evidence, ProvenBy, Silence, SilenceJudge};
 use super::row::ScreenRow;

@@ -136,10 +136,8 @@ impl Search<'_, '_> {
                     sighting.doubt = Some(format!("according to {} it is not in block {block}", self.lookup.name()));
                 }
                 InBlock::Stale => {
-                    sighting.doubt = Some(format!(
-                        "according to {} block {block} is not on the active chain",
-                        self.lookup.name()
-                    ));
+                    sighting.doubt =
+                        Some(format!("according to {} block {block} is not on the active chain", self.lookup.name()));
                 }
                 InBlock::Unsaid => word = NodeWord::Unsaid,
             }

@@ -290,7 +290,8 @@ impl Traced {
         }
         let sets = union(inputs.iter().filter(|input| input.has_taint()).map(|input| Rc::clone(&input.label_sets)));
         for (held, listing) in held.iter_mut().zip(&of.outputs) {
-            let own = listing.is_flagged_at(self.package.height).then(|| Rc::new([ledger.label_set(&listing.labels)].into()));
+            let own =
+                listing.is_flagged_at(self.package.height).then(|| Rc::new([ledger.label_set(&listing.labels)].into()));
             held.label_sets = union(std::iter::once(Rc::clone(&sets)).chain(own));
         }
         held

@@ -97,7 +97,11 @@ impl Unrecorded<'_, '_> {
             Evidence::Nothing(_) | Evidence::Node(_) if settled.is_none() && !is_coinbase => {
                 let unknown = package.unknown_input();
                 let unknown = unknown.map(|why| format!("one input can't be shown to be clean: {why}"));
-                Silence { doubt: doubt.or(unknown), flagged_inputs: package.flagged_inputs(), ..Silence::of(Evidence::Inputs) }
+                Silence {
+                    doubt: doubt.or(unknown),
+                    flagged_inputs: package.flagged_inputs(),
+                    ..Silence::of(Evidence::Inputs)
+                }
             }
             evidence => Silence { evidence, doubt, flagged_inputs: package.flagged_inputs() },
         };

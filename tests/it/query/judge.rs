@@ -217,7 +217,10 @@ fn in_a_file_a_number_means_something_only_where_a_header_names_it() {
     let stale = id(stale);
     // The commonest export there is: an id and the number of an output.
     assert_eq!(verdicts(format!("{nonsense},0\n{stale},0\n")), ["unknown", "none"]);
-    assert_eq!(verdicts(format!("txid,height\n{nonsense},0\n{stale},{height}\n{stale},1\n")), ["unknown", "none", "unknown"]);
+    assert_eq!(
+        verdicts(format!("txid,height\n{nonsense},0\n{stale},{height}\n{stale},1\n")),
+        ["unknown", "none", "unknown"]
+    );
     assert_eq!(
         verdicts(format!("txid,block\n{nonsense},{block}\n{stale},{block}\n{stale},{wrong}\n")),
         ["unknown", "none", "unknown"]
@@ -348,10 +351,17 @@ fn a_tainted_coin_beside_an_unknown_one_is_derived_with_what_it_holds_at_least()
     assert_eq!((&row["bound"], &row["hops"], &row["flagged_inputs"]), (&json!("lower"), &json!(1), &json!(1)), "{row}");
     // 10 BTC are tainted, and 9.5 BTC are paid.
     let taint = &row["taint_sat"];
-    assert_eq!((&taint["fifo"], &taint["lifo"], &taint["tiho"]), (&json!(19 * BTC / 2), &json!(0), &json!(19 * BTC / 2)), "{row}");
+    assert_eq!(
+        (&taint["fifo"], &taint["lifo"], &taint["tiho"]),
+        (&json!(19 * BTC / 2), &json!(0), &json!(19 * BTC / 2)),
+        "{row}"
+    );
     let haircut = taint["haircut"].as_u64().expect("satoshis");
     assert!(haircut > 0 && haircut < 1_000, "{row}");
-    assert!(row["path"].as_array().is_some_and(|path| path.len() == 2) && row["sources"][0]["label"].is_string(), "{row}");
+    assert!(
+        row["path"].as_array().is_some_and(|path| path.len() == 2) && row["sources"][0]["label"].is_string(),
+        "{row}"
+    );
     odd.input.swap(0, 1);
     let row = expect(&program, &["--raw-tx", &serialize_hex(&odd)], "derived", "unknown, tainted");
     assert_eq!((&row["taint_sat"]["fifo"], &row["taint_sat"]["lifo"]), (&json!(0), &json!(19 * BTC / 2)), "{row}");

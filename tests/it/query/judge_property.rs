@@ -98,7 +98,9 @@ fn draw_transactions(chain: &RegtestChain, rng: &mut Rng, again: &mut Vec<Transa
     for transaction in std::mem::take(again) {
         let inputs: Vec<OutPoint> = spent(&transaction).collect();
         if inputs.iter().all(|at| coins.contains_key(at)) && !rng.once_in(3) {
-            inputs.iter().for_each(|at| drop(coins.remove(at)));
+            for at in &inputs {
+                coins.remove(at);
+            }
             coins.extend(outputs(&transaction).map(|(at, output)| (at, output.value.to_sat())));
             drawn.push(transaction);
         } else {
@@ -162,29 +164,23 @@ impl Case {
         let (listed, late) = Self::draw_lists(&chain, &mut rng, u32::try_from(indexed.len()).expect("few") - 1);
         let rules = rng.pick(&[vec![Rule::Fifo], vec![Rule::Haircut, Rule::Fifo], Rule::ALL[1..].to_vec()]).clone();
         let min_taint = *rng.pick(&[1, 1, 100_000]);
-        let wanted =
-            WantedTrace { rules: Some(rules.clone()), min_taint_sat: Some(min_taint), max_hops: Some(None::<u32>.into()) };
+        let wanted = WantedTrace {
+            rules: Some(rules.clone()),
+            min_taint_sat: Some(min_taint),
+            max_hops: Some(None::<u32>.into()),
+        };
         let index = SweptIndex::tracking(taint::entries(&listed), &wanted);
         index.sweep(&MemorySource::on(&Branch::new(&indexed)), PACE).expect("an honest source");
         let name = format!("case {number}, state {state}, late from {late}, {rules:?}, gate {min_taint}");
-        Self {
-            name,
-            rng,
-            node: node.blocks().to_vec(),
-            waiting,
-            indexed,
-            listed,
-            rules,
-            min_taint,
-            index,
-        }
+        Self { name, rng, node: node.blocks().to_vec(), waiting, indexed, listed, rules, min_taint, index }
     }
 
     /// One to three scripts, each flagged from genesis on or from a height among the busy ones; and the greatest of these.
     fn draw_lists(chain: &RegtestChain, rng: &mut Rng, tip: u32) -> (Vec<ListedScript>, u32) {
         let mut listed: Vec<ListedScript> = Vec::new();
         for number in 0..=rng.below(3) {
-            let script = chain.script(Shape::P2wpkh, u32::try_from((number * 4 + rng.below(4)) % SCRIPTS).expect("few"));
+            let script =
+                chain.script(Shape::P2wpkh, u32::try_from((number * 4 + rng.below(4)) % SCRIPTS).expect("few"));
             let from = if rng.once_in(2) { 0 } else { tip - u32::try_from(rng.below(12)).expect("few") };
             let label = format!("label {}", rng.below(2));
             if listed.iter().all(|other| other.script != script) {
@@ -350,9 +346,8 @@ fn words(case: &mut Case, truths: &[&Truth; 2], txid: Txid) -> Vec<Word> {
         words.push(Word { vouch: Some(Vouch::Block(block.block_hash())), is_true: true });
     }
     let wrong = u32::try_from(tip - case.rng.below(14)).expect("few");
-    let holds = |blocks: &[Block]| {
-        blocks[wrong as usize].txdata.iter().any(|transaction| transaction.compute_txid() == txid)
-    };
+    let holds =
+        |blocks: &[Block]| blocks[wrong as usize].txdata.iter().any(|transaction| transaction.compute_txid() == txid);
     if !holds(&case.indexed) {
         words.push(Word { vouch: Some(Vouch::Height(wrong)), is_true: false });
         let hash = case.indexed[wrong as usize].block_hash();
@@ -409,8 +404,12 @@ struct Nodes {
 
 impl Nodes {
     fn of(case: &Case) -> Self {
-        let stale: BTreeSet<BlockHash> =
-            case.indexed.iter().map(Block::block_hash).filter(|hash| case.node.iter().all(|of| of.block_hash() != *hash)).collect();
+        let stale: BTreeSet<BlockHash> = case
+            .indexed
+            .iter()
+            .map(Block::block_hash)
+            .filter(|hash| case.node.iter().all(|of| of.block_hash() != *hash))
+            .collect();
         let of = |txindex| FakeLookup { stale: stale.clone(), ..FakeLookup::new(&case.node, &case.waiting, txindex) };
         let pruned = FakeLookup { blocks: BTreeMap::new(), ..of(false) };
         Self { txindex: of(true), plain: of(false), pruned, unasked: NoLookup("no node was asked".into()) }
@@ -464,7 +463,8 @@ fn check(case: &mut Case) {
         }
         // An id that no transaction has.
         let mut nobody = case.node[0].txdata[0].clone();
-        nobody.lock_time = bitcoin::absolute::LockTime::from_consensus(u32::try_from(case.rng.below(1 << 20)).expect("few"));
+        nobody.lock_time =
+            bitcoin::absolute::LockTime::from_consensus(u32::try_from(case.rng.below(1 << 20)).expect("few"));
         for (name, can_search, screener) in &mut screeners {
             for word in words(case, &truths, nobody.compute_txid()) {
                 let is_callers = !*can_search && matches!(word.vouch, Some(Vouch::Block(_)));
@@ -548,7 +548,9 @@ fn assert_doubted(case: &Case, nodes: &Nodes) {
     let changed = Snapshot::new(open(), |_| true).expect("the index reads");
     let known = Snapshot::new(open(), |_| false).expect("the index reads");
     let above = u32::try_from(case.indexed.len()).expect("few");
-    for (what, snapshot, since) in [("lists changed", &changed, None), ("asked about later blocks", &known, Some(above))] {
+    for (what, snapshot, since) in
+        [("lists changed", &changed, None), ("asked about later blocks", &known, Some(above))]
+    {
         let mut screener = Screener::new(snapshot, &nodes.txindex).expect("the index reads").since(since);
         for transaction in case.node.iter().flat_map(|block| &block.txdata).rev().take(12) {
             for form in [Form::Id, Form::Coin(0), Form::Raw] {
@@ -567,7 +569,10 @@ fn assert_proven(case: &Case, row: &ScreenRow, word: Word, node: &str, what: &st
     let name = row.proven_by.map(|by| by.name());
     match name {
         Some("caller") => {
-            assert!(matches!(word.vouch, Some(Vouch::Block(hash)) if case.indexed.iter().any(|of| of.block_hash() == hash)), "{what}");
+            assert!(
+                matches!(word.vouch, Some(Vouch::Block(hash)) if case.indexed.iter().any(|of| of.block_hash() == hash)),
+                "{what}"
+            );
             assert!(row.why.contains("according to the caller"), "{what}");
         }
         Some("node") => assert!(node != "unasked" && row.why.contains("according to the node"), "{what}"),

@@ -21,7 +21,10 @@ fn silent_case() -> TaintCase {
     let cases = (0..).map(|number| TaintCase::draw(53, number));
     let good = |case: &TaintCase| {
         let expected = Expected::of(case, case.tip());
-        expected.silent && expected.from == 0 && case.parameters.min_taint_sat <= 100_000 && case.parameters.max_hops.is_none()
+        expected.silent
+            && expected.from == 0
+            && case.parameters.min_taint_sat <= 100_000
+            && case.parameters.max_hops.is_none()
     };
     cases.into_iter().find(good).expect("a case that fits")
 }
@@ -45,9 +48,10 @@ impl Hunt {
         let (with, without) = (FakeLookup::new(&case.blocks, &[], true), FakeLookup::new(&case.blocks, &[], false));
         let unknown_to_index = |at: &&OutPoint| {
             snapshot.reader.positions(at.txid).expect("the index reads").is_empty()
-                && without.unspent.get(*at).is_some_and(|(output, block)| {
-                    block.height > 1 && !same_key.contains(&output.script_pubkey)
-                })
+                && without
+                    .unspent
+                    .get(*at)
+                    .is_some_and(|(output, block)| block.height > 1 && !same_key.contains(&output.script_pubkey))
         };
         let clean = *case.outputs.keys().find(unknown_to_index).expect("most coins are clean");
         Self { case, snapshot, clean, with, without, unasked: NoLookup(UNASKED.into()) }
