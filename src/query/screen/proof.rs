@@ -309,3 +309,56 @@ fn unscanned(
         _ => history(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash;
+
+    use super::*;
+
+    fn block(height: Height) -> BlockId {
+        BlockId { height, hash: BlockHash::all_zeros() }
+    }
+
+    #[test]
+    fn what_lies_in_blind_heights_or_may_is_in_doubt() {
+        let blind = BlindHeights { since: 100, from: 137 };
+        let far_back = || Ok(Some("far back".to_owned()));
+        // evidence, words of the doubt where the history reaches into blind heights, the same where it doesn't
+        let cases = [
+            (Evidence::Node(block(99)), None, None),
+            (Evidence::Node(block(100)), Some("height 100"), Some("height 100")),
+            (Evidence::Node(block(136)), Some("height 137"), Some("height 137")),
+            (Evidence::Node(block(137)), Some("far back"), None),
+            (Evidence::Caller(block(99)), None, None),
+            (Evidence::Caller(block(136)), Some("height 136"), Some("height 136")),
+            (Evidence::Caller(block(137)), Some("far back"), None),
+            (Evidence::Index(99), None, None),
+            (Evidence::Index(100), Some("height 100"), Some("height 100")),
+            (Evidence::Index(137), Some("far back"), None),
+            // It may be confirmed at any height below.
+            (Evidence::IndexSpend(99), None, None),
+            (Evidence::IndexSpend(100), Some("at or below height 100"), Some("at or below height 100")),
+            (Evidence::IndexSpend(900), Some("at or below height 900"), Some("at or below height 900")),
+            (Evidence::Inputs, Some("far back"), None),
+            (Evidence::Script, Some("older than height 137"), Some("older than height 137")),
+        ];
+        for (evidence, reaching, clear) in cases {
+            for (history, expected) in [(true, reaching), (false, clear)] {
+                let found = unscanned(&evidence, blind, || if history { far_back() } else { Ok(None) });
+                let found = found.expect("nothing is read");
+                assert_eq!(found.is_some(), expected.is_some(), "{evidence:?}, {history}: {found:?}");
+                let words = expected.unwrap_or_default();
+                assert!(found.unwrap_or_default().contains(words), "{evidence:?}, {history}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flagged_input_is_in_the_way_of_none() {
+        assert_eq!(spends_flagged(0), None);
+        assert!(spends_flagged(1).is_some_and(|why| why.contains("a coin of a flagged script")));
+        assert!(spends_flagged(2).is_some_and(|why| why.contains("coins of flagged scripts")));
+    }
+}

@@ -223,3 +223,40 @@ fn contradiction(named: &NamedPlace, word: &NodeWord, spent: Option<Height>) -> 
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash;
+
+    use super::*;
+
+    #[test]
+    fn what_speaks_against_the_callers_block_is_said() {
+        let block = |height, byte| BlockId { height, hash: BlockHash::from_byte_array([byte; 32]) };
+        let named = NamedPlace::Block(block(7, 1), true);
+        let nowhere = NamedPlace::Nowhere("no such block".into());
+        // the caller's block, the node's word, the height at which a record spends an output, words of what speaks against it
+        let cases = [
+            (&NamedPlace::Unnamed, NodeWord::Unknown, None, None),
+            (&NamedPlace::Unnamed, NodeWord::Waiting, None, None),
+            (&NamedPlace::Unnamed, NodeWord::Block(block(7, 1)), Some(7), None),
+            (&NamedPlace::Unnamed, NodeWord::Block(block(8, 1)), Some(7), Some("at height 7")),
+            (&NamedPlace::Unnamed, NodeWord::Waiting, Some(7), Some("unconfirmed")),
+            (&nowhere, NodeWord::Block(block(7, 1)), None, Some("no such block")),
+            (&named, NodeWord::Block(block(7, 1)), None, None),
+            (&named, NodeWord::Block(block(7, 2)), None, Some("not in block 7")),
+            (&named, NodeWord::Block(block(8, 1)), None, Some("not in block 7")),
+            (&named, NodeWord::Waiting, None, Some("unconfirmed")),
+            (&named, NodeWord::Unsaid, None, None),
+            (&named, NodeWord::Unknown, None, None),
+            (&named, NodeWord::Unsaid, Some(7), None),
+            (&named, NodeWord::Unsaid, Some(6), Some("at height 6")),
+        ];
+        for (number, (named, word, spent, expected)) in cases.into_iter().enumerate() {
+            let found = contradiction(named, &word, spent);
+            assert_eq!(found.is_some(), expected.is_some(), "case {number}: {found:?}");
+            assert!(found.unwrap_or_default().contains(expected.unwrap_or_default()), "case {number}");
+        }
+    }
+}
