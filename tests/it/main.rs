@@ -68,7 +68,9 @@ mod sync {
 mod query {
     mod judge;
     mod judge_property;
+    mod label_parts;
     mod paging;
+    mod same_key;
     mod screen;
     mod screen_below;
     mod screen_expected;

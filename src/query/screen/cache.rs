@@ -1,5 +1,6 @@
 //! A cache with a bound: a file of targets names outputs of one transaction here and there, and each of them names its inputs again.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::rc::Rc;
@@ -23,7 +24,11 @@ impl<K: Eq + Hash, V> BoundedCache<K, V> {
     }
 
     /// A value, if it is still cached.
-    pub fn get(&mut self, key: &K) -> Option<Rc<V>> {
+    pub fn get<Q>(&mut self, key: &Q) -> Option<Rc<V>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         if let Some((_, value)) = self.young.get(key) {
             return Some(Rc::clone(value));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bitcoin::{OutPoint, Transaction};
 
+use super::label_parts::LabelHoldings;
 use super::ledger::{LabelSets, Ledger, union};
 use super::proof::ProvenBy;
 use super::row::Bound;
@@ -186,16 +187,15 @@ impl OutputTally {
         self.nearest.map(|(_, rule, number)| (number, rule))
     }
 
-    /// The labels that the taint comes from, each with its share: `part` gives that of a label that only some of it comes from.
-    ///
-    /// # Errors
-    /// What `part` reports.
-    pub fn sources(
+    /// The labels that the taint comes from, each with its share: `part` gives that of a label that only some of it comes from, of
+    /// what these coins hold in that label's trace.
+    pub fn sources<'a>(
         &self,
-        ledger: &mut Ledger<'_>,
-        part: impl FnMut(&mut Ledger<'_>, &str) -> Result<ByRule>,
+        ledger: &mut Ledger<'a>,
+        coins: &[CoinKey],
+        part: impl FnMut(&mut Ledger<'a>, &str, &LabelHoldings) -> Result<ByRule>,
     ) -> Result<Vec<LabelShare>> {
-        sources::shares(ledger, &union(self.label_sets.iter().cloned()), &self.taint, part)
+        sources::shares(ledger, &union(self.label_sets.iter().cloned()), &self.taint, coins, part)
     }
 
     /// What was found, without sources and path.
@@ -262,8 +262,7 @@ impl CoinTally {
     /// What was found, with sources and path.
     pub fn findings(self, ledger: &mut Ledger<'_>) -> Result<Findings> {
         let rules = &ledger.snapshot.trace.rules;
-        let sources = self.tally.sources(ledger, |ledger, label| {
-            let holdings = ledger.label_holdings(label)?;
+        let sources = self.tally.sources(ledger, &self.tainted, |_, _, holdings| {
             Ok(ByRule::of(rules, |number, _| {
                 let held = self.tainted.iter().filter_map(|key| holdings.get(key)?.get(number)?.as_ref());
                 held.map(|held| held.taint.amount).fold(0, u64::saturating_add)

@@ -1,12 +1,13 @@
 //! What the index says of single coins: their taint, the labels that it comes from, and the way back to a source.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use bitcoin::{OutPoint, PublicKey, Script, TxIn, TxOut, Txid};
+use bitcoin::{OutPoint, PublicKey, Script, ScriptBuf, TxIn, TxOut, Txid};
 
 use super::cache::BoundedCache;
-use super::label_traces::{LabelHoldings, LabelTraces};
+use super::label_names::LabelNames;
+use super::label_parts::{CoinParts, KEPT_PARTS};
 use super::same_key::{self, SameKey};
 use crate::chain::Height;
 use crate::index::ReadRows;
@@ -14,30 +15,36 @@ use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::{InputTaint, Record};
 use crate::query::facts::ScriptInfo;
 use crate::query::facts::input::input_taint;
-use crate::query::facts::script::{ScriptListing, ScriptListings};
+use crate::query::facts::script::ScriptListing;
 use crate::query::{Result, Snapshot};
 use crate::trace::Rule;
 
 /// Bytes that the cached records may take.
 const CACHED_RECORDS: usize = 64 << 20;
 
-/// The sets of labels that a coin's taint comes from. Each number is a set of labels that some entry has: [`Ledger::labels`].
+/// Bytes that the cached listings of scripts may take.
+const CACHED_LISTINGS: usize = 32 << 20;
+/// Bytes that the cached sets of labels may take.
+const CACHED_SETS: usize = 32 << 20;
+/// Bytes that the cached inputs may take.
+const CACHED_INPUTS: usize = 32 << 20;
+
+/// The sets of labels that a coin's taint comes from. Each number is a set of labels that some entry has: [`LabelNames::of_set`].
 pub type LabelSets = Rc<BTreeSet<usize>>;
 
 /// The index, coin by coin, with what was read before.
 pub struct Ledger<'a> {
     /// The moment it is read at.
     pub snapshot: &'a Snapshot,
-    listings: ScriptListings,
+    /// The labels met so far.
+    pub labels: LabelNames,
+    listings: BoundedCache<ScriptBuf, ScriptListing>,
     same_key: SameKey,
     records: BoundedCache<Txid, RecordedTx>,
-    traces: LabelTraces,
-    /// Each set of labels that was met, by its number.
-    labels: Vec<Vec<String>>,
-    numbers: BTreeMap<Vec<String>, usize>,
-    label_sets: HashMap<CoinKey, LabelSets, foldhash::quality::RandomState>,
+    label_sets: BoundedCache<CoinKey, BTreeSet<usize>>,
     /// By transaction and height: all outputs of a transaction have the same inputs.
-    inputs: HashMap<(Txid, Height), Rc<[TaintedInput]>, foldhash::quality::RandomState>,
+    inputs: BoundedCache<(Txid, Height), Vec<TaintedInput>>,
+    parts: BoundedCache<CoinKey, CoinParts>,
 }
 
 /// A record, with how many of its inputs and outputs are on flagged scripts.
@@ -66,13 +73,13 @@ impl RecordedTx {
 }
 
 /// An input that brought taint into a transaction.
-struct TaintedInput {
+pub struct TaintedInput {
     /// The coin it consumes.
-    outpoint: OutPoint,
-    /// That coin's row, where the index saw it made.
-    key: Option<CoinKey>,
+    pub outpoint: OutPoint,
+    /// That coin's row, where the index saw it made, and whether the index looks for its spend.
+    pub coin: Option<(CoinKey, bool)>,
     /// Its script, if it is flagged at that height: then the input is a source by itself.
-    flagged: Option<Rc<ScriptListing>>,
+    pub flagged: Option<Rc<ScriptListing>>,
     /// The rules under which it brings taint.
     brought: Vec<InputTaint>,
 }
@@ -92,14 +99,13 @@ impl<'a> Ledger<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
         Self {
             snapshot,
-            listings: ScriptListings::default(),
+            labels: LabelNames::default(),
+            listings: BoundedCache::new(CACHED_LISTINGS),
             same_key: SameKey::new(),
             records: BoundedCache::new(CACHED_RECORDS),
-            traces: LabelTraces::default(),
-            labels: Vec::new(),
-            numbers: BTreeMap::new(),
-            label_sets: HashMap::default(),
-            inputs: HashMap::default(),
+            label_sets: BoundedCache::new(CACHED_SETS),
+            inputs: BoundedCache::new(CACHED_INPUTS),
+            parts: BoundedCache::new(KEPT_PARTS),
         }
     }
 
@@ -108,7 +114,14 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// What reading reports, as in all that follow.
     pub fn listing(&mut self, script: &Script) -> Result<Rc<ScriptListing>> {
-        self.listings.get(self.snapshot, script)
+        if let Some(cached) = self.listings.get(script) {
+            return Ok(cached);
+        }
+        let listing = Rc::new(ScriptListing::read(self.snapshot, script)?);
+        let labels: usize = listing.labels.iter().map(|label| size_of::<String>() + label.len()).sum();
+        let bytes = size_of::<(ScriptBuf, ScriptListing)>() + 2 * script.len() + labels;
+        self.listings.insert(script.to_owned(), bytes, Rc::clone(&listing));
+        Ok(listing)
     }
 
     /// The flagged scripts of the key of a script, other than that.
@@ -143,25 +156,31 @@ impl<'a> Ledger<'a> {
         Ok(count)
     }
 
-    /// What each coin holds in the trace of one label alone.
-    pub fn label_holdings(&mut self, label: &str) -> Result<Rc<LabelHoldings>> {
-        self.traces.get(self.snapshot, label)
+    /// What a coin holds in the trace of each label, if that is kept.
+    pub fn known_parts(&mut self, coin: &CoinKey) -> Option<Rc<CoinParts>> {
+        self.parts.get(coin)
     }
 
-    /// The inputs that brought taint into the transaction that made a coin, in input order.
-    fn inputs(&mut self, coin: &CoinKey) -> Result<Rc<[TaintedInput]>> {
-        let transaction = (coin.outpoint.txid, coin.height);
-        if let Some(known) = self.inputs.get(&transaction) {
-            return Ok(Rc::clone(known));
+    /// Keeps what a coin holds in the trace of each label, of that many bytes.
+    pub fn keep_parts(&mut self, coin: CoinKey, bytes: usize, parts: Rc<CoinParts>) {
+        self.parts.insert(coin, bytes, parts);
+    }
+
+    /// The inputs that brought taint into a transaction, in input order.
+    pub fn inputs(&mut self, txid: Txid, height: Height) -> Result<Rc<Vec<TaintedInput>>> {
+        if let Some(cached) = self.inputs.get(&(txid, height)) {
+            return Ok(cached);
         }
-        let inputs: Rc<[TaintedInput]> = self.read_inputs(coin)?.into();
-        self.inputs.insert(transaction, Rc::clone(&inputs));
+        let inputs = Rc::new(self.read_inputs(txid, height)?);
+        let brought: usize = inputs.iter().map(|input| size_of_val(&input.brought[..])).sum();
+        let bytes = size_of::<(Txid, Height, Vec<TaintedInput>)>() + size_of_val(&inputs[..]) + brought;
+        self.inputs.insert((txid, height), bytes, Rc::clone(&inputs));
         Ok(inputs)
     }
 
-    fn read_inputs(&mut self, coin: &CoinKey) -> Result<Vec<TaintedInput>> {
-        let positions = self.snapshot.reader.positions(coin.outpoint.txid)?;
-        let Some(at) = positions.into_iter().find(|at| at.height == coin.height) else { return Ok(Vec::new()) };
+    fn read_inputs(&mut self, txid: Txid, height: Height) -> Result<Vec<TaintedInput>> {
+        let positions = self.snapshot.reader.positions(txid)?;
+        let Some(at) = positions.into_iter().find(|at| at.height == height) else { return Ok(Vec::new()) };
         let record = self.snapshot.record(at)?;
         let mut inputs = Vec::new();
         for (vin, spent) in record.spent.iter().enumerate() {
@@ -171,8 +190,9 @@ impl<'a> Ledger<'a> {
             let mut brought = input_taint(self.snapshot, &record, at, vin)?;
             brought.retain(|brought| brought.taint > 0);
             if (flagged.is_some() && spent.value.to_sat() > 0) || !brought.is_empty() {
-                let key = self.snapshot.reader.coin_at(&outpoint, at.height)?.map(|(key, _)| key);
-                inputs.push(TaintedInput { outpoint, key, flagged, brought });
+                let coin = self.snapshot.reader.coin_at(&outpoint, at.height)?;
+                let coin = coin.map(|(key, coin)| (key, coin.is_followed()));
+                inputs.push(TaintedInput { outpoint, coin, flagged, brought });
             }
         }
         Ok(inputs)
@@ -186,15 +206,15 @@ impl<'a> Ledger<'a> {
             return Ok(path);
         }
         loop {
-            let inputs = self.inputs(&at)?;
+            let inputs = self.inputs(at.outpoint.txid, at.height)?;
             // Of equal hops, `min_by_key` takes the first.
             let nearest =
                 inputs.iter().filter_map(|input| Some((input, input.hops(rule)?))).min_by_key(|(_, hops)| *hops);
             let Some((input, _)) = nearest else { break };
             path.push(input.outpoint);
-            match input.key {
+            match input.coin {
                 // Not flagged where it was spent, so not where it was made either: it is no source.
-                Some(key) if input.flagged.is_none() => at = key,
+                Some((key, _)) if input.flagged.is_none() => at = key,
                 _ => break,
             }
         }
@@ -208,59 +228,58 @@ impl<'a> Ledger<'a> {
         Ok(entry.is_some_and(|entry| entry.is_flagged_at(key.height)))
     }
 
-    /// The number of a set of labels.
-    pub fn label_set(&mut self, labels: &[String]) -> usize {
-        if let Some(number) = self.numbers.get(labels) {
-            return *number;
-        }
-        let number = self.labels.len();
-        self.labels.push(labels.to_vec());
-        self.numbers.insert(labels.to_vec(), number);
-        number
-    }
-
-    /// The labels of the set of that number.
-    pub fn labels(&self, number: usize) -> &[String] {
-        &self.labels[number]
-    }
-
     /// The sets of labels that a coin's taint comes from: its own script's, if that is flagged, and those of the tainted inputs of its
     /// transaction.
     pub fn label_sets(&mut self, coin: CoinKey) -> Result<LabelSets> {
+        if let Some(cached) = self.label_sets.get(&coin) {
+            return Ok(cached);
+        }
+        let mut found: HashMap<CoinKey, LabelSets, foldhash::quality::RandomState> = HashMap::default();
         // Without recursion: a peel chain may be longer than the stack is deep.
-        let mut ahead = vec![(coin, None::<Rc<[TaintedInput]>>)];
+        let mut ahead = vec![(coin, None::<Rc<Vec<TaintedInput>>>)];
         while let Some((key, inputs)) = ahead.pop() {
-            if self.label_sets.contains_key(&key) {
+            if found.contains_key(&key) {
+                continue;
+            }
+            if let (None, Some(cached)) = (&inputs, self.label_sets.get(&key)) {
+                found.insert(key, cached);
                 continue;
             }
             let Some(inputs) = inputs else {
-                let inputs = self.inputs(&key)?;
-                let made = inputs.iter().filter_map(|input| input.key);
-                let unseen: Vec<CoinKey> = made.filter(|key| !self.label_sets.contains_key(key)).collect();
+                let inputs = self.inputs(key.outpoint.txid, key.height)?;
+                let made = inputs.iter().filter_map(|input| Some(input.coin?.0));
+                let unseen: Vec<CoinKey> = made.filter(|key| !found.contains_key(key)).collect();
                 ahead.push((key, Some(inputs)));
                 ahead.extend(unseen.into_iter().map(|key| (key, None)));
                 continue;
             };
             let own = self.own_label_set(&key)?;
-            let sets = self.gather(own, &inputs);
-            self.label_sets.insert(key, sets);
+            let sets = self.gather(own, &inputs, &found);
+            let bytes = size_of::<(CoinKey, LabelSets)>() + size_of::<usize>() * 2 * sets.len();
+            self.label_sets.insert(key, bytes, Rc::clone(&sets));
+            found.insert(key, sets);
         }
-        Ok(self.label_sets.get(&coin).cloned().unwrap_or_default())
+        Ok(found.remove(&coin).unwrap_or_default())
     }
 
     fn own_label_set(&mut self, key: &CoinKey) -> Result<Option<usize>> {
         let Some(coin) = self.snapshot.reader.coin(key)? else { return Ok(None) };
         let Some(entry) = self.snapshot.reader.entry(coin.script)? else { return Ok(None) };
-        Ok(entry.is_flagged_at(key.height).then(|| self.label_set(&entry.label_texts())))
+        Ok(entry.is_flagged_at(key.height).then(|| self.labels.set(&entry.label_texts())))
     }
 
     /// The sets of a transaction's inputs, and of a script of its own; a set that is one input's is shared with it.
-    fn gather(&mut self, own: Option<usize>, inputs: &[TaintedInput]) -> LabelSets {
+    fn gather(
+        &mut self,
+        own: Option<usize>,
+        inputs: &[TaintedInput],
+        found: &HashMap<CoinKey, LabelSets, foldhash::quality::RandomState>,
+    ) -> LabelSets {
         let mut sets: Vec<LabelSets> = Vec::new();
         for input in inputs {
-            sets.extend(input.key.and_then(|key| self.label_sets.get(&key).cloned()));
+            sets.extend(input.coin.and_then(|(key, _)| found.get(&key).cloned()));
             if let Some(listing) = &input.flagged {
-                sets.push(Rc::new(BTreeSet::from([self.label_set(&listing.labels)])));
+                sets.push(Rc::new(BTreeSet::from([self.labels.set(&listing.labels)])));
             }
         }
         sets.extend(own.map(|own| Rc::new(BTreeSet::from([own]))));

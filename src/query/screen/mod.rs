@@ -4,16 +4,19 @@
 //! Screener ─┬─ recorded     scripts and transactions that the index holds
 //!           └─ unrecorded   transactions that it doesn't hold ─┬─ sighting      where it is confirmed, and who says so
 //!                                                              └─ unconfirmed   what its inputs show ── package ── origin
-//! ledger ── what the index says of single coins; sources ── the labels behind their taint; lookup ── the node, or nowhere
+//! ledger ── what the index says of single coins; sources ── the labels behind their taint, with parts from
+//! label_parts ── ancestry; label_names; lookup ── the node, or nowhere
 //! same_key ── listed scripts of the target's key
 //! vouch ── what the caller says of a transaction's block; history ── how far back coins reach
 //! findings ── what was found of a target; proof ── whether finding nothing proves anything; row ── the verdict of the two
 //! ```
 
+mod ancestry;
 mod cache;
 mod findings;
 mod history;
-mod label_traces;
+mod label_names;
+mod label_parts;
 mod ledger;
 pub mod lookup;
 mod origin;

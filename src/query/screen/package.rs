@@ -12,6 +12,7 @@ use super::origin::{self, CoinOrigin, ConfirmedCoin};
 use super::proof::SilenceJudge;
 use crate::chain::Height;
 use crate::index::ReadRows;
+use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::facts::script::ScriptListing;
 
@@ -156,6 +157,16 @@ impl Package {
     pub fn confirmed_coins(&self) -> Vec<OutPoint> {
         let inputs = self.transactions.iter().flat_map(|of| spent(&of.transaction).zip(&of.inputs));
         inputs.filter(|(_, origin)| matches!(origin, InputOrigin::Chain(_))).map(|(outpoint, _)| outpoint).collect()
+    }
+
+    /// The keys of those that the index has.
+    pub fn coins(&self) -> Vec<CoinKey> {
+        let inputs = self.transactions.iter().flat_map(|of| &of.inputs);
+        let keys = inputs.filter_map(|origin| match origin {
+            InputOrigin::Chain(coin) => coin.key,
+            InputOrigin::Package(..) | InputOrigin::Unknown { .. } => None,
+        });
+        keys.collect()
     }
 
     /// Why some input isn't known; `None` where all are.

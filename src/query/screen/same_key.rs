@@ -33,7 +33,7 @@ impl SameKey {
     /// # Errors
     /// What reading reports, as in all that follow.
     pub fn of_script(&mut self, snapshot: &Snapshot, script: &Script) -> Result<Rc<Vec<ScriptInfo>>> {
-        if let Some(known) = self.found.get(&script.to_owned()) {
+        if let Some(known) = self.found.get(script) {
             return Ok(known);
         }
         let mut entries = flagged_among(snapshot, &other_scripts(script))?;

@@ -1,10 +1,12 @@
 //! The labels that taint comes from, each with its share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::label_parts::{self, LabelHoldings};
 use super::ledger::{LabelSets, Ledger};
+use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::by_rule::ByRule;
 
@@ -17,26 +19,45 @@ pub struct LabelShare {
     pub taint_sat: ByRule,
 }
 
-/// The share that each label has in `taint`, which comes from these sets of labels; the largest first. `part` gives the share of a
-/// label that only some of it comes from.
+/// The share that each label has in `taint`, which is that of `coins` and comes from these sets of labels; the largest first. `part`
+/// gives the share of a label that only some of it comes from, of what the coins hold in that label's trace.
 ///
 /// # Errors
-/// What `part` reports.
-pub fn shares(
-    ledger: &mut Ledger<'_>,
+/// What reading, or `part`, reports.
+pub fn shares<'a>(
+    ledger: &mut Ledger<'a>,
     label_sets: &LabelSets,
     taint: &ByRule,
-    mut part: impl FnMut(&mut Ledger<'_>, &str) -> Result<ByRule>,
+    coins: &[CoinKey],
+    mut part: impl FnMut(&mut Ledger<'a>, &str, &LabelHoldings) -> Result<ByRule>,
 ) -> Result<Vec<LabelShare>> {
-    let sets: Vec<Vec<String>> = label_sets.iter().map(|number| ledger.labels(*number).to_vec()).collect();
-    let labels: BTreeSet<&String> = sets.iter().flatten().collect();
-    let mut shares = Vec::new();
-    for label in labels {
+    let mut parts: BTreeMap<String, ByRule> = BTreeMap::new();
+    let mut partial: BTreeSet<String> = BTreeSet::new();
+    let sets: Vec<&[u32]> = label_sets.iter().map(|set| ledger.labels.of_set(*set)).collect();
+    for label in sets.iter().copied().flatten().collect::<BTreeSet<_>>() {
+        let name = ledger.labels.name(*label).to_owned();
         // Where every source has the label, its own trace is the trace of all of them.
-        let is_whole = sets.iter().all(|labels| labels.contains(label));
-        let taint_sat = if is_whole { taint.clone() } else { part(ledger, label)? };
-        shares.push(LabelShare { label: label.clone(), taint_sat });
+        if sets.iter().all(|labels| labels.contains(label)) {
+            parts.insert(name, taint.clone());
+        } else {
+            partial.insert(name);
+        }
     }
+    if !partial.is_empty() {
+        label_parts::for_each_label(ledger, coins, |ledger, label, holdings| {
+            if partial.remove(label) {
+                parts.insert(label.to_owned(), part(ledger, label, holdings)?);
+            }
+            Ok(())
+        })?;
+    }
+    // A label of which nothing is on the confirmed coins may have a script in the transaction itself.
+    for label in partial {
+        let share = part(ledger, &label, &LabelHoldings::default())?;
+        parts.insert(label, share);
+    }
+    let shares = parts.into_iter().map(|(label, taint_sat)| LabelShare { label, taint_sat });
+    let mut shares: Vec<LabelShare> = shares.collect();
     if shares.iter().any(|share| share.taint_sat.is_some()) {
         // The taint of a label alone may have been rounded or cut away on the way.
         shares.retain(|share| share.taint_sat.is_some());

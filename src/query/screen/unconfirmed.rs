@@ -7,7 +7,7 @@ use std::rc::Rc;
 use bitcoin::OutPoint;
 
 use super::findings::{Findings, OutputTally};
-use super::label_traces::LabelHoldings;
+use super::label_parts::LabelHoldings;
 use super::ledger::{LabelSets, Ledger, union};
 use super::origin::ConfirmedCoin;
 use super::package::{InputOrigin, Package, PackageTx};
@@ -133,9 +133,8 @@ pub fn row(
         }
         tally.add_keys_shown(ledger, &last.transaction)?;
     }
-    let sources = tally.sources(ledger, |ledger, label| {
-        let holdings = ledger.label_holdings(label)?;
-        let held = traced.held_of_label(ledger, label, &holdings)?;
+    let sources = tally.sources(ledger, &traced.package.coins(), |ledger, label, holdings| {
+        let held = traced.held_of_label(ledger, label, holdings)?;
         let mut sum = ByRule::none(rules);
         wanted.iter().for_each(|vout| sum.add(&ByRule::of_columns(rules, &held[*vout].columns)));
         Ok(sum)
@@ -256,7 +255,7 @@ impl Traced {
         let listing = self.package.listing(origin).filter(|listing| sources.has(listing, self.package.height));
         if let Some(listing) = listing {
             input.whole = true;
-            let own = ledger.label_set(&listing.labels);
+            let own = ledger.labels.set(&listing.labels);
             input.label_sets = union([input.label_sets, Rc::new([own].into())]);
         }
         Ok(input)
@@ -290,8 +289,7 @@ impl Traced {
         }
         let sets = union(inputs.iter().filter(|input| input.has_taint()).map(|input| Rc::clone(&input.label_sets)));
         for (held, listing) in held.iter_mut().zip(&of.outputs) {
-            let own =
-                listing.is_flagged_at(self.package.height).then(|| Rc::new([ledger.label_set(&listing.labels)].into()));
+            let own = listing.is_flagged_at(self.package.height).then(|| Rc::new([ledger.labels.set(&listing.labels)].into()));
             held.label_sets = union(std::iter::once(Rc::clone(&sets)).chain(own));
         }
         held
