@@ -359,6 +359,12 @@ pub struct ScreenArgs {
     /// Leave out of account what happened below HEIGHT: `none` then speaks of the blocks from there on
     #[arg(long, value_name = "HEIGHT")]
     pub since: Option<u32>,
+    /// Count only taint of SAT satoshis or more under some rule; less keeps its verdict, and exit code 4 is not for it
+    #[arg(long, value_name = "SAT")]
+    pub at_least: Option<u64>,
+    /// Count only taint of this part of the value or more under some rule: a percentage such as 5%, or a part of 1 such as 0.05
+    #[arg(long, value_name = "SHARE")]
+    pub min_share: Option<String>,
     /// The children of ranged descriptors among the targets.
     #[command(flatten)]
     pub range: RangeArgs,

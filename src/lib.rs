@@ -74,7 +74,9 @@ pub use query::coverage::{Coverage, Gap, TraceCoverage};
 pub use query::facts::ScriptInfo;
 pub use query::history::HistoryRow;
 pub use query::now::NodeCoverage;
-pub use query::screen::{Bound, ChainLookup, InBlock, LabelShare, NoLookup, ProvenBy, ScreenRow, Verdict, Vouch};
+pub use query::screen::{
+    Bound, ChainLookup, CutCoin, InBlock, LabelShare, NoLookup, ProvenBy, ScreenRow, Shares, Verdict, Vouch,
+};
 pub use trace::Rule;
 
 // What main.rs is made of.

@@ -1,6 +1,6 @@
 //! `coinhound screen`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -15,7 +15,7 @@ use crate::error::{Error, Exit};
 use crate::node::{BlockSearch, Node, NodeError, NodeLookup};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
-use crate::query::screen::{ChainLookup, InBlock, ScreenRow, Screener, Verdict, Vouch};
+use crate::query::screen::{ChainLookup, InBlock, MinShare, NoShare, ScreenRow, Screener, Tally, Thresholds, Vouch};
 use crate::query::{QueryError, Snapshot};
 use crate::stop::Stop;
 use crate::trace::Rule;
@@ -38,6 +38,27 @@ const AFTER: [Column; 7] = [
     column("path", "", Kind::Text),
 ];
 
+/// In CSV behind the shares.
+const LAST: [Column; 1] = [column("below_threshold", "", Kind::Text)];
+
+/// The share's column under each rule that can be tracked; tables have it in the reason.
+const fn share_column(rule: Rule) -> Option<Column> {
+    match rule {
+        Rule::Poison => None,
+        Rule::Haircut => Some(column("share.haircut", "", Kind::Number)),
+        Rule::Fifo => Some(column("share.fifo", "", Kind::Number)),
+        Rule::Lifo => Some(column("share.lifo", "", Kind::Number)),
+        Rule::Tiho => Some(column("share.tiho", "", Kind::Number)),
+    }
+}
+
+/// What the caller counts.
+fn thresholds(args: &ScreenArgs) -> Result<Thresholds, Error> {
+    let share = args.min_share.as_deref().map(str::parse::<MinShare>).transpose();
+    let min_share = share.map_err(|error: NoShare| QueryError::Usage(format!("--min-share: {error}")))?;
+    Ok(Thresholds { at_least: args.at_least, min_share })
+}
+
 /// The taint's column under each rule that can be tracked.
 const fn taint_column(rule: Rule) -> Option<Column> {
     match rule {
@@ -53,8 +74,9 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
     let snapshot = context.snapshot()?;
     let range = args.range.range.as_deref().map(open::range).transpose()?;
     let node = LazyNode::new(context, &snapshot);
-    let screener = RefCell::new(Screener::new(&snapshot, &node)?.since(args.since));
-    let (found, unsure) = (Cell::new(false), Cell::new(false));
+    let thresholds = thresholds(args)?;
+    let screener = RefCell::new(Screener::new(&snapshot, &node)?.since(args.since).counting(thresholds));
+    let tally = RefCell::new(Tally::default());
     let vouch = args.block.map(Vouch::Block).or(args.height.map(Vouch::Height));
     let rows = targets(args)?.flat_map(|target| {
         let answered = target.and_then(|target| target.screen(&mut screener.borrow_mut(), range, vouch));
@@ -62,10 +84,7 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
             Ok(rows) => rows.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         };
-        for row in rows.iter().flatten() {
-            found.set(found.get() || row.is_found());
-            unsure.set(unsure.get() || row.verdict == Verdict::Unknown);
-        }
+        rows.iter().flatten().for_each(|row| tally.borrow_mut().add(row));
         rows
     });
     let mut rows = rows.peekable();
@@ -75,15 +94,22 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
         // Nothing was printed yet: an error by itself, not half an answer.
         return Err(error);
     }
-    let (coverage, frontier) = {
+    let (coverage, frontier, gates) = {
         let screener = screener.borrow();
-        (screener.coverage.clone(), screener.frontier.clone())
+        (screener.coverage.clone(), screener.frontier.clone(), screener.gates())
     };
-    let head = Map::from_iter([("since".to_owned(), json!(args.since)), ("frontier_sat".to_owned(), json!(frontier))]);
+    let head = Map::from_iter([
+        ("since".to_owned(), json!(args.since)),
+        ("gates".to_owned(), json!(gates)),
+        ("frontier_sat".to_owned(), json!(frontier)),
+    ]);
     let taints = snapshot.trace.rules.iter().filter_map(|rule| taint_column(*rule));
-    let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).collect();
-    Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, Map::new)?;
-    Ok(match (found.get(), unsure.get() || !coverage.complete) {
+    let shares = snapshot.trace.rules.iter().filter_map(|rule| share_column(*rule));
+    let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).chain(shares).chain(LAST).collect();
+    let tail = || Map::from_iter([("tally".to_owned(), json!(*tally.borrow()))]);
+    Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, tail)?;
+    let Tally { is_found, is_unsure, .. } = *tally.borrow();
+    Ok(match (is_found, is_unsure || !coverage.complete) {
         (true, _) => Exit::Found,
         (false, unsure) => Exit::of(!unsure),
     })

@@ -148,7 +148,7 @@ impl Stream<'_> {
             }
             match name.strip_suffix("_sat") {
                 Some(name) => page.line(format!("{name}: {}", amounts(value))),
-                None => page.line(format!("{name}: {}", cell::plain(value))),
+                None => page.line(format!("{name}: {}", words(value))),
             }
         }
         page.lines(coverage_lines(self.coverage));
@@ -163,6 +163,17 @@ fn amounts(value: &Value) -> String {
             sums.iter().map(|(name, sum)| format!("{name} {}", amounts(sum))).collect::<Vec<_>>().join(", ")
         }
         sum => format!("{} BTC", sum.as_u64().map(cell::btc).unwrap_or_default()),
+    }
+}
+
+/// A value as text; an object as its fields, each behind its name.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let word = |value: &Value| if value.is_null() { "none".to_owned() } else { cell::plain(value) };
+            fields.iter().map(|(name, value)| format!("{name} {}", word(value))).collect::<Vec<_>>().join(", ")
+        }
+        value => cell::plain(value),
     }
 }
 

@@ -75,6 +75,7 @@ mod query {
     mod screen_below;
     mod screen_expected;
     mod screen_hops;
+    mod screen_shares;
     mod screen_unknown;
     mod trace;
 }

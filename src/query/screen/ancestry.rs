@@ -149,8 +149,7 @@ impl Gathering {
             let tainted = ledger.inputs(txid, height)?;
             let mut tainted = tainted.iter().peekable();
             for (input, spent) in record.transaction.input.iter().zip(&record.spent) {
-                let mut read =
-                    AncestorInput { value: spent.value.to_sat(), flagged: None, coin: CoinPlace::Nowhere };
+                let mut read = AncestorInput { value: spent.value.to_sat(), flagged: None, coin: CoinPlace::Nowhere };
                 if let Some(known) = tainted.next_if(|known| known.outpoint == input.previous_output) {
                     read.flagged = known.flagged.as_ref().map(|listing| ledger.labels.set(&listing.labels));
                     if let Some((key, is_followed)) = known.coin {

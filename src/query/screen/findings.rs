@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::{OutPoint, Transaction};
+use bitcoin::{OutPoint, Transaction, Txid};
 
+use super::cut::CutCoins;
 use super::label_parts::LabelHoldings;
 use super::ledger::{LabelSets, Ledger, union};
 use super::proof::ProvenBy;
 use super::row::Bound;
 use super::sources::{self, LabelShare};
+use crate::chain::Height;
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::by_rule::ByRule;
@@ -40,6 +42,8 @@ pub struct Findings {
     pub flagged_outputs: Option<u64>,
     /// Flagged scripts of the same key as one of its own that is not flagged.
     pub same_key: Vec<ScriptInfo>,
+    /// The coins among those that it spends at which the index stopped following.
+    pub cut: CutCoins,
     /// Whether its taint is as given, or at least that.
     pub bound: Bound,
     /// Whether known taint reaches it, or may, with the right coins behind inputs that aren't known.
@@ -54,6 +58,23 @@ impl Findings {
     /// Whether it holds taint, or known taint may reach it.
     pub fn is_tainted(&self) -> bool {
         self.is_reached || self.taint_sat.as_ref().is_some_and(ByRule::is_some)
+    }
+
+    /// The same, with the cut coins among those that its transaction spends at a height, if nothing else was found.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn with_cut(
+        self,
+        ledger: &mut Ledger<'_>,
+        transaction: (Txid, Height),
+        spent: impl Iterator<Item = OutPoint>,
+    ) -> Result<Self> {
+        if self.is_listed || self.is_tainted() {
+            return Ok(self);
+        }
+        let cut = (*ledger.cut_coins(transaction, spent)?).clone();
+        Ok(Self { cut, ..self })
     }
 
     /// The same, with taint that is what it holds at least where it rests on an unknown coin, or on heights that were not scanned.

@@ -134,13 +134,7 @@ struct LabelPass<'a> {
 }
 
 impl LabelPass<'_> {
-    fn trace(
-        &mut self,
-        label: u32,
-        starts: &[usize],
-        is_of_label: impl Fn(Option<usize>) -> bool,
-        kept: &mut Kept,
-    ) {
+    fn trace(&mut self, label: u32, starts: &[usize], is_of_label: impl Fn(Option<usize>) -> bool, kept: &mut Kept) {
         self.held.clear();
         self.asked.clear();
         starts.iter().for_each(|number| self.pending.add(*number));
@@ -168,23 +162,31 @@ impl LabelPass<'_> {
 
     /// What the outputs of a transaction hold that are needed.
     fn pass(&self, of: &Ancestor, label: u32, is_of_label: impl Fn(Option<usize>) -> bool) -> Vec<(usize, Columns)> {
-        let inputs: Vec<(u64, bool, Option<&Columns>)> = self.ancestry.inputs(of).iter().map(|input| {
-            let held = match &input.coin {
-                CoinPlace::Nowhere => None,
-                CoinPlace::Output(_, output) => self.held.get(output),
-                CoinPlace::Known(parts) => parts.0.get(&label),
-            };
-            (input.value, is_of_label(input.flagged), held)
-        }).collect();
+        let inputs: Vec<(u64, bool, Option<&Columns>)> = self
+            .ancestry
+            .inputs(of)
+            .iter()
+            .map(|input| {
+                let held = match &input.coin {
+                    CoinPlace::Nowhere => None,
+                    CoinPlace::Output(_, output) => self.held.get(output),
+                    CoinPlace::Known(parts) => parts.0.get(&label),
+                };
+                (input.value, is_of_label(input.flagged), held)
+            })
+            .collect();
         let outputs = &self.ancestry.outputs[of.outputs.clone()];
-        let traced: Vec<TracedOutput> = outputs.iter().map(|output| {
-            let kind = match (is_of_label(output.flagged), output.kind) {
-                (true, OutputKind::Service) => OutputKind::FlaggedService,
-                (true, _) => OutputKind::Source,
-                (false, kind) => kind,
-            };
-            TracedOutput { value: output.value, kind }
-        }).collect();
+        let traced: Vec<TracedOutput> = outputs
+            .iter()
+            .map(|output| {
+                let kind = match (is_of_label(output.flagged), output.kind) {
+                    (true, OutputKind::Service) => OutputKind::FlaggedService,
+                    (true, _) => OutputKind::Source,
+                    (false, kind) => kind,
+                };
+                TracedOutput { value: output.value, kind }
+            })
+            .collect();
         let mut passed: Vec<Vec<Option<RuleTaint>>> = Vec::with_capacity(self.parameters.rules.len());
         for (number, rule) in self.parameters.rules.iter().enumerate() {
             let inputs = inputs.iter().map(|(value, whole, held)| {

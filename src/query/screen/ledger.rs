@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bitcoin::{OutPoint, PublicKey, Script, ScriptBuf, TxIn, TxOut, Txid};
 
 use super::cache::BoundedCache;
+use super::cut::CutCoins;
 use super::label_names::LabelNames;
 use super::label_parts::{CoinParts, KEPT_PARTS};
 use super::same_key::{self, SameKey};
@@ -26,11 +27,16 @@ const CACHED_RECORDS: usize = 64 << 20;
 const CACHED_LISTINGS: usize = 32 << 20;
 /// Bytes that the cached sets of labels may take.
 const CACHED_SETS: usize = 32 << 20;
+/// Transactions, and cut coins of these, that are cached.
+const CACHED_CUT: usize = 1 << 16;
 /// Bytes that the cached inputs may take.
 const CACHED_INPUTS: usize = 32 << 20;
 
 /// The sets of labels that a coin's taint comes from. Each number is a set of labels that some entry has: [`LabelNames::of_set`].
 pub type LabelSets = Rc<BTreeSet<usize>>;
+
+/// The sets of labels that the inputs of transactions carry.
+type SetsByTransaction = HashMap<(Txid, Height), LabelSets, foldhash::quality::RandomState>;
 
 /// The index, coin by coin, with what was read before.
 pub struct Ledger<'a> {
@@ -41,10 +47,11 @@ pub struct Ledger<'a> {
     listings: BoundedCache<ScriptBuf, ScriptListing>,
     same_key: SameKey,
     records: BoundedCache<Txid, RecordedTx>,
-    label_sets: BoundedCache<CoinKey, BTreeSet<usize>>,
-    /// By transaction and height: all outputs of a transaction have the same inputs.
+    /// By transaction and height, like the inputs: all outputs of a transaction have the same.
+    label_sets: BoundedCache<(Txid, Height), BTreeSet<usize>>,
     inputs: BoundedCache<(Txid, Height), Vec<TaintedInput>>,
     parts: BoundedCache<CoinKey, CoinParts>,
+    cut: BoundedCache<(Txid, Height), CutCoins>,
 }
 
 /// A record, with how many of its inputs and outputs are on flagged scripts.
@@ -85,6 +92,11 @@ pub struct TaintedInput {
 }
 
 impl TaintedInput {
+    /// The transaction that made its coin, where the index saw that.
+    fn parent(&self) -> Option<(Txid, Height)> {
+        self.coin.map(|(key, _)| (key.outpoint.txid, key.height))
+    }
+
     /// Its hops under a rule, if it brings taint under that.
     fn hops(&self, rule: Rule) -> Option<u32> {
         match self.flagged {
@@ -106,6 +118,7 @@ impl<'a> Ledger<'a> {
             label_sets: BoundedCache::new(CACHED_SETS),
             inputs: BoundedCache::new(CACHED_INPUTS),
             parts: BoundedCache::new(KEPT_PARTS),
+            cut: BoundedCache::new(CACHED_CUT),
         }
     }
 
@@ -164,6 +177,20 @@ impl<'a> Ledger<'a> {
     /// Keeps what a coin holds in the trace of each label, of that many bytes.
     pub fn keep_parts(&mut self, coin: CoinKey, bytes: usize, parts: Rc<CoinParts>) {
         self.parts.insert(coin, bytes, parts);
+    }
+
+    /// The cut coins among those that a transaction spends at a height.
+    pub fn cut_coins(
+        &mut self,
+        (txid, height): (Txid, Height),
+        spent: impl Iterator<Item = OutPoint>,
+    ) -> Result<Rc<CutCoins>> {
+        if let Some(cached) = self.cut.get(&(txid, height)) {
+            return Ok(cached);
+        }
+        let cut = Rc::new(CutCoins::among(self.snapshot, spent, height)?);
+        self.cut.insert((txid, height), 1 + cut.coins.len(), Rc::clone(&cut));
+        Ok(cut)
     }
 
     /// The inputs that brought taint into a transaction, in input order.
@@ -231,35 +258,39 @@ impl<'a> Ledger<'a> {
     /// The sets of labels that a coin's taint comes from: its own script's, if that is flagged, and those of the tainted inputs of its
     /// transaction.
     pub fn label_sets(&mut self, coin: CoinKey) -> Result<LabelSets> {
-        if let Some(cached) = self.label_sets.get(&coin) {
-            return Ok(cached);
-        }
-        let mut found: HashMap<CoinKey, LabelSets, foldhash::quality::RandomState> = HashMap::default();
+        let own = self.own_label_set(&coin)?.map(|own| Rc::new(BTreeSet::from([own])));
+        let inherited = self.inherited_sets((coin.outpoint.txid, coin.height))?;
+        Ok(union(std::iter::once(inherited).chain(own)))
+    }
+
+    /// Those of the tainted inputs of a transaction.
+    fn inherited_sets(&mut self, transaction: (Txid, Height)) -> Result<LabelSets> {
+        let mut found = SetsByTransaction::default();
         // Without recursion: a peel chain may be longer than the stack is deep.
-        let mut ahead = vec![(coin, None::<Rc<Vec<TaintedInput>>>)];
-        while let Some((key, inputs)) = ahead.pop() {
-            if found.contains_key(&key) {
+        let mut ahead = vec![(transaction, None::<Rc<Vec<TaintedInput>>>)];
+        while let Some((transaction, inputs)) = ahead.pop() {
+            if found.contains_key(&transaction) {
                 continue;
             }
-            if let (None, Some(cached)) = (&inputs, self.label_sets.get(&key)) {
-                found.insert(key, cached);
+            if let (None, Some(cached)) = (&inputs, self.label_sets.get(&transaction)) {
+                found.insert(transaction, cached);
                 continue;
             }
             let Some(inputs) = inputs else {
-                let inputs = self.inputs(key.outpoint.txid, key.height)?;
-                let made = inputs.iter().filter_map(|input| Some(input.coin?.0));
-                let unseen: Vec<CoinKey> = made.filter(|key| !found.contains_key(key)).collect();
-                ahead.push((key, Some(inputs)));
-                ahead.extend(unseen.into_iter().map(|key| (key, None)));
+                let inputs = self.inputs(transaction.0, transaction.1)?;
+                let mut parents: Vec<(Txid, Height)> = inputs.iter().filter_map(TaintedInput::parent).collect();
+                parents.dedup();
+                parents.retain(|parent| !found.contains_key(parent));
+                ahead.push((transaction, Some(inputs)));
+                ahead.extend(parents.into_iter().map(|parent| (parent, None)));
                 continue;
             };
-            let own = self.own_label_set(&key)?;
-            let sets = self.gather(own, &inputs, &found);
-            let bytes = size_of::<(CoinKey, LabelSets)>() + size_of::<usize>() * 2 * sets.len();
-            self.label_sets.insert(key, bytes, Rc::clone(&sets));
-            found.insert(key, sets);
+            let sets = self.gather(&inputs, &found);
+            let bytes = size_of::<((Txid, Height), LabelSets)>() + size_of::<usize>() * 2 * sets.len();
+            self.label_sets.insert(transaction, bytes, Rc::clone(&sets));
+            found.insert(transaction, sets);
         }
-        Ok(found.remove(&coin).unwrap_or_default())
+        Ok(found.remove(&transaction).unwrap_or_default())
     }
 
     fn own_label_set(&mut self, key: &CoinKey) -> Result<Option<usize>> {
@@ -268,21 +299,17 @@ impl<'a> Ledger<'a> {
         Ok(entry.is_flagged_at(key.height).then(|| self.labels.set(&entry.label_texts())))
     }
 
-    /// The sets of a transaction's inputs, and of a script of its own; a set that is one input's is shared with it.
-    fn gather(
-        &mut self,
-        own: Option<usize>,
-        inputs: &[TaintedInput],
-        found: &HashMap<CoinKey, LabelSets, foldhash::quality::RandomState>,
-    ) -> LabelSets {
+    /// The sets of a transaction's inputs, of which those of their own transactions are found; a set that is one input's is shared with
+    /// it.
+    fn gather(&mut self, inputs: &[TaintedInput], found: &SetsByTransaction) -> LabelSets {
         let mut sets: Vec<LabelSets> = Vec::new();
         for input in inputs {
-            sets.extend(input.coin.and_then(|(key, _)| found.get(&key).cloned()));
+            sets.extend(input.parent().and_then(|parent| found.get(&parent).cloned()));
+            // A coin whose script was flagged when it was made is still on it.
             if let Some(listing) = &input.flagged {
                 sets.push(Rc::new(BTreeSet::from([self.labels.set(&listing.labels)])));
             }
         }
-        sets.extend(own.map(|own| Rc::new(BTreeSet::from([own]))));
         union(sets)
     }
 }

@@ -6,14 +6,17 @@
 //!                                                              └─ unconfirmed   what its inputs show ── package ── origin
 //! ledger ── what the index says of single coins; sources ── the labels behind their taint, with parts from
 //! label_parts ── ancestry; label_names; lookup ── the node, or nowhere
-//! same_key ── listed scripts of the target's key
+//! same_key ── listed scripts of the target's key; cut ── coins that it spends where the index stopped following
+//! gates, threshold ── what the row claims, and what counts; tally ── all rows together
 //! vouch ── what the caller says of a transaction's block; history ── how far back coins reach
 //! findings ── what was found of a target; proof ── whether finding nothing proves anything; row ── the verdict of the two
 //! ```
 
 mod ancestry;
 mod cache;
+mod cut;
 mod findings;
+mod gates;
 mod history;
 mod label_names;
 mod label_parts;
@@ -27,18 +30,25 @@ pub mod row;
 mod same_key;
 mod sighting;
 mod sources;
+mod tally;
+mod threshold;
 mod unconfirmed;
 mod unrecorded;
 pub mod vouch;
 
+pub use cut::CutCoin;
+pub use gates::ScreenGates;
 pub use lookup::{ChainLookup, InBlock, NoLookup};
 pub use proof::ProvenBy;
 pub use row::{Bound, ScreenRow, Verdict};
 pub use sources::LabelShare;
+pub use tally::Tally;
+pub use threshold::{MinShare, NoShare, Shares, Thresholds};
 pub use vouch::Vouch;
 
 use bitcoin::{ScriptBuf, Transaction, Txid};
 
+use self::gates::GateWords;
 use self::ledger::Ledger;
 use self::proof::SilenceJudge;
 use self::sighting::Sought;
@@ -64,6 +74,8 @@ pub struct Screener<'a> {
     judge: SilenceJudge<'a>,
     lookup: &'a dyn ChainLookup,
     blocks: BlockFinder,
+    gates: GateWords,
+    thresholds: Thresholds,
 }
 
 impl<'a> Screener<'a> {
@@ -74,8 +86,11 @@ impl<'a> Screener<'a> {
     pub fn new(snapshot: &'a Snapshot, lookup: &'a dyn ChainLookup) -> Result<Self> {
         let basis = Basis::of_flagged(snapshot)?.whole().traced().followed();
         let coverage = basis.coverage(snapshot, Moment::now(snapshot));
+        let frontier = frontier(snapshot)?;
         Ok(Self {
-            frontier: frontier(snapshot)?,
+            gates: GateWords::new(snapshot, coverage.trace.settled, &frontier)?,
+            thresholds: Thresholds::default(),
+            frontier,
             ledger: Ledger::new(snapshot),
             judge: SilenceJudge::new(snapshot, &coverage),
             coverage,
@@ -91,12 +106,30 @@ impl<'a> Screener<'a> {
         self
     }
 
+    /// The same, for a caller who counts only taint that reaches these thresholds.
+    #[must_use]
+    pub fn counting(self, thresholds: Thresholds) -> Self {
+        Self { thresholds, ..self }
+    }
+
+    /// How far the index follows coins.
+    pub fn gates(&self) -> ScreenGates {
+        let trace = &self.ledger.snapshot.trace;
+        ScreenGates { min_taint_sat: trace.min_taint_sat, max_hops: trace.max_hops }
+    }
+
     /// The rows of a target: one, or of one that names several scripts one each. `vouch` is where the caller says that a transaction
     /// is confirmed.
     ///
     /// # Errors
     /// [`QueryError::Usage`] for a malformed target, another chain's address, an unknown label; what reading reports.
     pub fn screen(&mut self, text: &str, range: Option<Range>, vouch: Option<Vouch>) -> Result<Vec<ScreenRow>> {
+        let mut rows = self.rows(text, range, vouch)?;
+        rows.iter_mut().for_each(|row| self.finish(row));
+        Ok(rows)
+    }
+
+    fn rows(&mut self, text: &str, range: Option<Range>, vouch: Option<Vouch>) -> Result<Vec<ScreenRow>> {
         match CoinTarget::parse(text) {
             Some(CoinTarget::Transaction(txid)) => Ok(vec![self.transaction(text, txid, None, vouch)?]),
             Some(CoinTarget::Coin(outpoint)) => {
@@ -125,7 +158,15 @@ impl<'a> Screener<'a> {
         let txid = transaction.compute_txid();
         let named = self.blocks.find(self.ledger.snapshot, vouch)?;
         let sought = Sought { txid, vout: None, raw: Some(transaction), named: &named };
-        self.sought(&txid.to_string(), &sought)
+        let mut row = self.sought(&txid.to_string(), &sought)?;
+        self.finish(&mut row);
+        Ok(row)
+    }
+
+    /// Adds what is the same for every way to a row: shares, thresholds, gates.
+    fn finish(&self, row: &mut ScreenRow) {
+        row.weigh(&self.thresholds);
+        self.gates.add_to(row);
     }
 
     fn transaction(&mut self, text: &str, txid: Txid, vout: Option<u32>, vouch: Option<Vouch>) -> Result<ScreenRow> {

@@ -159,6 +159,11 @@ impl Package {
         inputs.filter(|(_, origin)| matches!(origin, InputOrigin::Chain(_))).map(|(outpoint, _)| outpoint).collect()
     }
 
+    /// All coins that it spends.
+    pub fn spent(&self) -> impl Iterator<Item = OutPoint> + '_ {
+        self.transactions.iter().flat_map(|of| spent(&of.transaction))
+    }
+
     /// The keys of those that the index has.
     pub fn coins(&self) -> Vec<CoinKey> {
         let inputs = self.transactions.iter().flat_map(|of| &of.inputs);

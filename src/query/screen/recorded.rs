@@ -1,6 +1,6 @@
 //! Targets that the index holds: the coins of a script, and the outputs of a record.
 
-use bitcoin::{OutPoint, Script, TxOut};
+use bitcoin::{OutPoint, Script, TxOut, Txid};
 
 use super::findings::{CoinTally, Findings};
 use super::history;
@@ -10,7 +10,7 @@ use super::proof::{Evidence, ProvenBy, Silence, SilenceJudge};
 use super::row::ScreenRow;
 use super::vouch::NamedPlace;
 use crate::chain::ScriptHash;
-use crate::index::keys::CoinKey;
+use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::Coin;
 use crate::index::{ReadRows, ScriptCoin};
 use crate::query::Result;
@@ -24,9 +24,15 @@ pub fn script(ledger: &mut Ledger<'_>, judge: &SilenceJudge<'_>, target: &str, s
     let listing = ledger.listing(script)?;
     let mut tally = CoinTally::new(&snapshot.trace.rules);
     tally.add_script(ledger, &listing)?;
+    let mut last: Option<(TxPosition, Txid)> = None;
     for made in snapshot.reader.keys::<ScriptCoin>(ScriptHash::of(script)) {
         let made = made?;
-        let txid = snapshot.record(made.at)?.txid();
+        // One transaction may pay the script thousands of times.
+        let txid = match last {
+            Some((at, txid)) if at == made.at => txid,
+            _ => snapshot.record(made.at)?.txid(),
+        };
+        last = Some((made.at, txid));
         let key = CoinKey { outpoint: OutPoint { txid, vout: made.vout }, height: made.at.height };
         let coin = snapshot.reader.known::<Coin>(&key)?;
         tally.add(ledger, key, &listing, coin.value, &coin.columns)?;
@@ -82,6 +88,7 @@ pub fn transaction(
         proven_by: judge.proven_by(&silence.evidence)?,
         ..tally.findings(ledger)?
     };
+    let found = found.with_cut(ledger, (*txid, at.height), history::spent(&record.transaction))?;
     let spends = history::spent(&record.transaction);
     let ruling = judge.rule(&silence, || history::doubt(ledger, judge, lookup, spends))?;
     Ok(ScreenRow::new(target, found.bounded(false, judge.blind().is_some()), ruling))

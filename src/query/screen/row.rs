@@ -3,9 +3,11 @@
 use bitcoin::OutPoint;
 use serde::Serialize;
 
+use super::cut::CutCoin;
 use super::findings::Findings;
 use super::proof::{ProvenBy, Ruling};
 use super::sources::LabelShare;
+use super::threshold::{Shares, Thresholds};
 use crate::query::by_rule::ByRule;
 use crate::query::facts::ScriptInfo;
 
@@ -62,8 +64,13 @@ pub struct ScreenRow {
     pub hops: Option<u32>,
     /// Satoshis of the coin, or of all outputs of the transaction; `None` for an address, and where the amount isn't known.
     pub value_sat: Option<u64>,
-    /// Taint by tracked rule; of an address, that of all coins it ever held. `None` where it isn't known.
+    /// Taint by tracked rule; of an address, that of all coins it ever held. `None` where it isn't known, or below the gates, where it
+    /// wasn't looked for.
     pub taint_sat: Option<ByRule>,
+    /// That taint as a part of the value, by tracked rule; `None` where one of the two isn't known.
+    pub share: Option<Shares>,
+    /// Whether it holds taint, and less than the caller counts.
+    pub below_threshold: bool,
     /// Whether that is exact or a lower bound; `None` without taint.
     pub bound: Option<Bound>,
     /// The labels that its taint comes from, each with its share.
@@ -76,6 +83,10 @@ pub struct ScreenRow {
     pub flagged_outputs: Option<u64>,
     /// Flagged scripts of the same key, where the target's own script is not flagged.
     pub same_key: Vec<ScriptInfo>,
+    /// Of the coins that its transaction spends, those at which the index stopped following that hold most; only where nothing was found.
+    pub cut_coins: Vec<CutCoin>,
+    /// The taint on all of these, by tracked rule; `None` where there are none.
+    pub cut_sat: Option<ByRule>,
     /// Who says in which block of the index's chain it is; `None` where nobody does, and where the verdict is unknown.
     pub proven_by: Option<ProvenBy>,
     /// Why the verdict is what it is.
@@ -111,6 +122,10 @@ impl ScreenRow {
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
             same_key: Vec::new(),
+            share: None,
+            below_threshold: false,
+            cut_coins: Vec::new(),
+            cut_sat: None,
             proven_by: found.proven_by,
             labels: found.labels,
         }
@@ -131,6 +146,10 @@ impl ScreenRow {
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
             same_key: found.same_key,
+            share: None,
+            below_threshold: false,
+            cut_coins: Vec::new(),
+            cut_sat: None,
             proven_by: found.proven_by,
             labels: found.labels,
         }
@@ -149,14 +168,18 @@ impl ScreenRow {
             verdict: Verdict::None,
             hops: None,
             value_sat: found.value_sat,
-            why,
-            taint_sat: found.taint_sat,
+            why: joined(&why, found.cut.words()),
+            taint_sat: None,
+            share: None,
+            below_threshold: false,
             bound: None,
             sources: Vec::new(),
             path: Vec::new(),
             flagged_inputs: found.flagged_inputs,
             flagged_outputs: found.flagged_outputs,
             same_key: found.same_key,
+            cut_coins: found.cut.coins,
+            cut_sat: found.cut.taint,
             proven_by: found.proven_by,
             labels: found.labels,
         }
@@ -164,7 +187,7 @@ impl ScreenRow {
 
     /// The row of a target about which nothing is proven.
     fn unknown(target: &str, found: Findings, why: String) -> Self {
-        Self { verdict: Verdict::Unknown, taint_sat: None, proven_by: None, ..Self::clean(target, found, why) }
+        Self { verdict: Verdict::Unknown, proven_by: None, ..Self::clean(target, found, why) }
     }
 
     /// The row of a target about which nothing is known but why.
@@ -172,10 +195,35 @@ impl ScreenRow {
         Self::unknown(target, Findings::default(), why.into())
     }
 
-    /// Whether it is a hit: by its verdict, or by a flagged script on either side of the transaction.
+    /// Works out the share, and whether the taint of a target that is not listed itself is enough to count.
+    pub(super) fn weigh(&mut self, thresholds: &Thresholds) {
+        self.share = self.taint_sat.as_ref().zip(self.value_sat).and_then(|(taint, value)| Shares::of(taint, value));
+        if self.verdict != Verdict::Derived {
+            return;
+        }
+        if let Some(share) = &self.share {
+            self.why = format!("{} ({})", self.why, share.words());
+        }
+        self.below_threshold = !thresholds.are_reached(self.taint_sat.as_ref(), self.value_sat);
+        if self.below_threshold {
+            self.why = format!("{}; below {}", self.why, thresholds.words());
+        }
+    }
+
+    /// Whether it is a hit: by its verdict, where its taint is enough, or by a flagged script on either side of the transaction.
     pub fn is_found(&self) -> bool {
-        let touches = [self.flagged_inputs, self.flagged_outputs].into_iter().flatten().any(|count| count > 0);
-        matches!(self.verdict, Verdict::Flagged | Verdict::Derived | Verdict::SameKey) || touches
+        match self.verdict {
+            Verdict::Flagged | Verdict::SameKey => true,
+            Verdict::Derived => !self.below_threshold,
+            Verdict::Unknown | Verdict::None => {
+                [self.flagged_inputs, self.flagged_outputs].into_iter().flatten().any(|count| count > 0)
+            }
+        }
+    }
+
+    /// Whether there may be more than is known: nothing is proven, or the taint is too little to count, and may be more.
+    pub fn is_unsure(&self) -> bool {
+        self.verdict == Verdict::Unknown || (self.below_threshold && self.bound == Some(Bound::Lower))
     }
 }
 

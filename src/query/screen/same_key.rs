@@ -20,12 +20,14 @@ const CACHED_SCRIPTS: usize = 1 << 16;
 /// Finds listed scripts by another script of their key, or by the key.
 pub struct SameKey {
     found: BoundedCache<ScriptBuf, Vec<ScriptInfo>>,
+    /// Whether the index has any row to look up; `None` before the first is.
+    has_rows: Option<bool>,
 }
 
 impl SameKey {
     /// Nothing read yet.
     pub fn new() -> Self {
-        Self { found: BoundedCache::new(CACHED_SCRIPTS) }
+        Self { found: BoundedCache::new(CACHED_SCRIPTS), has_rows: None }
     }
 
     /// The flagged scripts of the key of `script`, other than that.
@@ -37,11 +39,17 @@ impl SameKey {
             return Ok(known);
         }
         let mut entries = flagged_among(snapshot, &other_scripts(script))?;
-        for key in snapshot.reader.keys::<SameKeyRow>(ShortHash::of(script)) {
-            // The key has the start of a hash only: the entry's own script decides.
-            let entry = snapshot.reader.known::<EntryRow>(&key?.entry)?;
-            if entry.flagged && other_scripts(&entry.script).iter().any(|other| other.as_script() == script) {
-                entries.push(entry);
+        let has_rows = match self.has_rows {
+            Some(has_rows) => has_rows,
+            None => *self.has_rows.insert(snapshot.reader.first_key::<SameKeyRow>(..)?.is_some()),
+        };
+        if has_rows {
+            for key in snapshot.reader.keys::<SameKeyRow>(ShortHash::of(script)) {
+                // The key has the start of a hash only: the entry's own script decides.
+                let entry = snapshot.reader.known::<EntryRow>(&key?.entry)?;
+                if entry.flagged && other_scripts(&entry.script).iter().any(|other| other.as_script() == script) {
+                    entries.push(entry);
+                }
             }
         }
         let found = Rc::new(entries.iter().map(|entry| ScriptInfo::of_entry(snapshot.chain(), entry)).collect());

@@ -167,6 +167,8 @@ pub fn row(
         proven_by: judge.proven_by(&silence.evidence)?,
         ..found
     };
+    let txid = last.transaction.compute_txid();
+    let found = found.with_cut(ledger, (txid, Height::MAX), traced.package.spent())?;
     let found = found.bounded(!last.is_exact, judge.blind().is_some());
     Ok(ScreenRow::new(target, found, ruling))
 }
@@ -289,7 +291,9 @@ impl Traced {
         }
         let sets = union(inputs.iter().filter(|input| input.has_taint()).map(|input| Rc::clone(&input.label_sets)));
         for (held, listing) in held.iter_mut().zip(&of.outputs) {
-            let own = listing.is_flagged_at(self.package.height).then(|| Rc::new([ledger.labels.set(&listing.labels)].into()));
+            let own = listing
+                .is_flagged_at(self.package.height)
+                .then(|| Rc::new([ledger.labels.set(&listing.labels)].into()));
             held.label_sets = union(std::iter::once(Rc::clone(&sets)).chain(own));
         }
         held

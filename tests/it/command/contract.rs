@@ -42,6 +42,7 @@ fn assert_kind(value: &Value, kind: &str, path: &str) {
         "outpoint" => text.is_some_and(|text| text.split_once(':').is_some_and(|(txid, _)| txid.len() == 64)),
         "texts" => value.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
         "array" => value.is_array(),
+        "object" => value.is_object(),
         other => panic!("no kind is called {other}"),
     };
     assert!(fits, "{path} should be {kind}: {value}");
@@ -78,7 +79,8 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
     let verdict = json!({"target": "text", "verdict": "text", "labels": "texts", "hops": "number?",
         "value_sat": "number?", "taint_sat": taint, "sources": "array", "path": "texts",
         "flagged_inputs": "number?", "flagged_outputs": "number?", "same_key": "array", "bound": "text?",
-        "proven_by": "text?", "why": "text"});
+        "proven_by": "text?", "share": "object?", "below_threshold": "bool",
+        "cut_coins": "array", "cut_sat": null, "why": "text"});
     vec![
         (
             vec!["status"],
@@ -107,7 +109,9 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
                         "time": "number", "inputs": [{"outpoint": "outpoint", "vin": "number", "taint_sat": "number"}],
                         "fees_sat": "number"}]}]}),
         ),
-        (vec!["screen", FIRST_PAYMENT, PAYER], json!({"since": null, "frontier_sat": taint, "rows": [verdict]})),
+        (vec!["screen", FIRST_PAYMENT, PAYER], json!({"since": null, "gates": {"min_taint_sat": 100_000, "max_hops": null}, "frontier_sat": taint,
+                "rows": [verdict], "tally": {"flagged": 2, "derived": 0, "same_key": 0, "unknown": 0, "none": 0,
+                    "below_threshold": 0}})),
         (vec!["digest"], json!({"at": {"height": 200, "hash": "hash", "time": "number"}, "digest": "hash"})),
         (
             vec!["watch", "list"],

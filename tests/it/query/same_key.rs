@@ -121,7 +121,8 @@ fn a_listed_script_of_the_same_key_is_named_whichever_is_asked_about() {
     let scripts = rows(&program, &payments.iter().map(|payment| target(&payment.asked)).collect::<Vec<_>>());
     let coins: Vec<_> = payments.iter().map(|payment| format!("{}:0", payment.paid.compute_txid())).collect();
     let coins = rows(&program, &coins);
-    let txids = rows(&program, &payments.iter().map(|payment| payment.paid.compute_txid().to_string()).collect::<Vec<_>>());
+    let txids =
+        rows(&program, &payments.iter().map(|payment| payment.paid.compute_txid().to_string()).collect::<Vec<_>>());
     for (number, payment) in payments.iter().enumerate() {
         assert_named(&scripts[number], payment, payment.is_known, "the script");
         assert_named(&coins[number], payment, payment.is_known, "a coin");
@@ -134,7 +135,8 @@ fn a_listed_script_of_the_same_key_is_named_whichever_is_asked_about() {
     // What is listed, and taint, come first.
     let Keys { both, moved, .. } = &keys;
     let outputs = [0, 1].map(|vout| format!("{}:{vout}", both.compute_txid()));
-    let targets = [both.compute_txid().to_string(), outputs[0].clone(), outputs[1].clone(), moved.compute_txid().to_string()];
+    let targets =
+        [both.compute_txid().to_string(), outputs[0].clone(), outputs[1].clone(), moved.compute_txid().to_string()];
     let rows = rows(&program, &targets);
     let verdicts: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().expect("a verdict")).collect();
     assert_eq!(verdicts, ["flagged", "flagged", "same_key", "derived"], "{rows:?}");
@@ -157,7 +159,11 @@ fn a_confirmed_spend_shows_its_key_and_taints_nothing() {
     }
     let ends: Vec<String> = spends.iter().map(|txid| format!("{txid}:0")).collect();
     for row in rows(&program, &ends) {
-        assert_eq!((&row["verdict"], &row["same_key"]), (&json!("none"), &json!([])), "its own script has another key: {row}");
+        assert_eq!(
+            (&row["verdict"], &row["same_key"]),
+            (&json!("none"), &json!([])),
+            "its own script has another key: {row}"
+        );
     }
     // What is dropped from the lists is named no longer, and what comes later is.
     let one = &keys.payments.last().expect("payments").listed;

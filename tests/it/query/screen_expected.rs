@@ -82,6 +82,8 @@ pub struct Expected {
     pub flagged: BTreeMap<ScriptBuf, u32>,
     /// The scripts of whose key another script is flagged, as far as either of the two shows that.
     pub same_key: BTreeSet<ScriptBuf>,
+    /// The same, of which some input may show the key.
+    same_owner: BTreeSet<ScriptBuf>,
     /// The scripts that each transaction spends from.
     spent: BTreeMap<Txid, Vec<ScriptBuf>>,
     /// Whether a target without a finding is proven clean.
@@ -98,7 +100,8 @@ impl Expected {
         let by_label = labels.into_iter().map(|label| (label.clone(), case.holdings(Some(&label)))).collect();
         let silent = !flagged.is_empty() && flagged.values().all(|from| *from <= swept_to);
         let rules = case.parameters.rules.clone();
-        let (same_key, spent) = (same_key(case, &flagged), spent(case));
+        let (same_owner, same_key) = (same_key(case, &flagged, false), same_key(case, &flagged, true));
+        let spent = spent(case);
         let from = flagged.values().copied().max().unwrap_or_default();
         Self {
             silent: silent && !rules.is_empty(),
@@ -107,6 +110,7 @@ impl Expected {
             by_label,
             flagged,
             same_key,
+            same_owner,
             spent,
             from,
         }
@@ -115,7 +119,7 @@ impl Expected {
     /// Whether the transaction of these coins spends from a script of a flagged script's key.
     fn spends_same_key(&self, coins: &[OutPoint]) -> bool {
         let spent = coins.iter().filter_map(|at| self.spent.get(&at.txid)).flatten();
-        spent.into_iter().any(|script| self.same_key.contains(script))
+        spent.into_iter().any(|script| self.same_owner.contains(script))
     }
 
     fn taints(holdings: &Holdings, coins: &[OutPoint]) -> Vec<u64> {
@@ -175,8 +179,8 @@ impl Expected {
     }
 }
 
-/// The scripts that aren't flagged, and of whose key another script is.
-fn same_key(case: &TaintCase, flagged: &BTreeMap<ScriptBuf, u32>) -> BTreeSet<ScriptBuf> {
+/// The scripts that aren't flagged, and of whose key another script is; if `shown`, as far as one of the two shows it.
+fn same_key(case: &TaintCase, flagged: &BTreeMap<ScriptBuf, u32>, shown: bool) -> BTreeSet<ScriptBuf> {
     use Shape::*;
     let shows_key = |shape| matches!(shape, P2pk | P2pkUncompressed);
     let shows_hash = |shape| matches!(shape, P2pkh | P2wpkh | P2shP2wpkh);
@@ -185,7 +189,7 @@ fn same_key(case: &TaintCase, flagged: &BTreeMap<ScriptBuf, u32>) -> BTreeSet<Sc
         let others = case.keys.iter().filter(|(other, _)| *other != script && flagged.contains_key(*other));
         others.into_iter().any(|(_, (shape, key))| {
             let pair = [of.0, *shape];
-            let is_shown = pair.into_iter().any(shows_key) || pair.into_iter().all(shows_hash);
+            let is_shown = !shown || pair.into_iter().any(shows_key) || pair.into_iter().all(shows_hash);
             *key == of.1 && pair.into_iter().all(of_key) && is_shown
         })
     };
