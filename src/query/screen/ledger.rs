@@ -26,11 +26,11 @@ const CACHED_RECORDS: usize = 64 << 20;
 /// Bytes that the cached listings of scripts may take.
 const CACHED_LISTINGS: usize = 32 << 20;
 /// Bytes that the cached sets of labels may take.
-const CACHED_SETS: usize = 32 << 20;
+const CACHED_SETS: usize = 64 << 20;
 /// Transactions, and cut coins of these, that are cached.
 const CACHED_CUT: usize = 1 << 16;
 /// Bytes that the cached inputs may take.
-const CACHED_INPUTS: usize = 32 << 20;
+const CACHED_INPUTS: usize = 128 << 20;
 
 /// The sets of labels that a coin's taint comes from. Each number is a set of labels that some entry has: [`LabelNames::of_set`].
 pub type LabelSets = Rc<BTreeSet<usize>>;
