@@ -60,7 +60,7 @@ impl GateWords {
 }
 
 /// What the gates are, where they are tighter than those of a new index.
-fn tight(gates: &TraceParameters) -> Option<String> {
+pub fn tight(gates: &TraceParameters) -> Option<String> {
     let default = TraceParameters::default();
     let taint = (gates.min_taint_sat > default.min_taint_sat)
         .then(|| format!("coins with less than {} BTC of taint", btc(gates.min_taint_sat)));

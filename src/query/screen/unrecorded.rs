@@ -6,6 +6,7 @@
 use bitcoin::{OutPoint, Transaction, TxOut};
 
 use super::findings::{Findings, OutputTally};
+use super::gates;
 use super::history;
 use super::ledger::Ledger;
 use super::lookup::{ChainLookup, NoLookup};
@@ -40,9 +41,11 @@ impl Unrecorded<'_, '_> {
             Evidence::Node(block) => self.judge.doubt_of_block(*block)?,
             _ => None,
         };
-        // Above what is settled the coins that it spends may show taint, and what is listed is shown whole.
+        // Above what is settled the coins that it spends may show taint, and what is listed is shown whole. Where coins are followed less
+        // far than by default, a `none` has to name those that it spends at which the index stopped.
+        let is_tight = gates::tight(&self.ledger.snapshot.trace).is_some();
         if let (None, Evidence::Node(block)) = (&sighting.transaction, &sighting.evidence)
-            && (block_doubt.is_some() || self.has_listed(&sighting.outputs)?)
+            && (block_doubt.is_some() || is_tight || self.has_listed(&sighting.outputs)?)
         {
             sighting.transaction = search.whole(sought.txid, *block);
         }
