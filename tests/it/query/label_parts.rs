@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bitcoin::{OutPoint, Transaction};
 use coinhound::index::ReadRows;
 use coinhound::query::Snapshot;
+use coinhound::query::at::Moment;
 use coinhound::query::screen::{NoLookup, ScreenRow, Screener};
 use coinhound::query::trace::{TraceOptions, trace};
 use coinhound::sync::plan::wanted::WantedTrace;
@@ -29,7 +30,8 @@ fn traced(snapshot: &Snapshot, labels: impl IntoIterator<Item = String>) -> Part
     for label in labels {
         let options = TraceOptions { rules: snapshot.trace.rules.clone(), ..TraceOptions::default() };
         let targets = [format!("label:{label}")];
-        for of_rule in trace(snapshot, &targets, None, &options, None).expect("a known label").rules {
+        let tip = Moment::at(snapshot.tip.expect("an index with blocks").height);
+        for of_rule in trace(snapshot, &targets, None, &options, tip).expect("a known label").rules {
             for coin in of_rule.coins {
                 let Some(height) = coin.height else { continue };
                 let script = bitcoin::ScriptBuf::from_hex(&coin.info.script).expect("hex");
