@@ -14,6 +14,7 @@ use crate::index::derive::{self, Derived, Marks};
 use crate::index::keys::TxPosition;
 use crate::index::meta::{self, TraceParameters};
 use crate::index::same_key::{self, Difference};
+use crate::index::sums::{self, SumKey};
 use crate::index::values::Record;
 use crate::index::{DerivedFamily, IndexError, KeySet, ReadRows, Result, RowMismatch, View};
 
@@ -109,6 +110,16 @@ pub enum Flaw {
         /// Its key, in hex.
         key: String,
     },
+    /// A sum that isn't that of the rows it is of.
+    #[error("the sum {key:?} is {found}, and its rows add up to {counted}")]
+    Sum {
+        /// What it is of.
+        key: SumKey,
+        /// The sum in the index.
+        found: u128,
+        /// What its rows add up to.
+        counted: u128,
+    },
     /// A row that no record makes.
     #[error("a row of {family} (key {key}) comes from no record")]
     Extra {
@@ -150,6 +161,9 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
         if let Some(flaw) = audit.extra(family, counted.get(family.name()).copied().unwrap_or(0))? {
             return Ok(Err(flaw));
         }
+    }
+    if let Some((key, found, counted)) = view.sums()?.difference(&sums::recount(view)?) {
+        return Ok(Err(Flaw::Sum { key, found, counted }));
     }
     Ok(Ok(verified))
 }

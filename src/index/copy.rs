@@ -37,7 +37,7 @@ pub fn copy(reader: &Reader, target: &Path) -> Result<u64> {
 fn fill(reader: &Reader, folder: &Path) -> Result<u64> {
     let copy = View::open_writable(folder, true)?;
     let mut rows = 0;
-    let mut step = Step::of(&copy);
+    let mut step = Step::verbatim(&copy);
     for family in Family::ALL {
         for row in reader.raw_range(family, &[], None) {
             let (key, value) = row?;

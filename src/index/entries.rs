@@ -9,8 +9,10 @@ use super::sweeps::Sweeps;
 use crate::chain::{Height, ScriptHash};
 use crate::watchlist::Label;
 
-const FLAGGED: u8 = 1;
-const SERVICE: u8 = 2;
+/// The bit of [`EntryRow::roles_byte`] for flagged scripts.
+pub const FLAGGED: u8 = 1;
+/// The bit for services.
+pub const SERVICE: u8 = 2;
 const LOWERED: u8 = 4;
 
 /// A listed script, as the index has it.
@@ -32,8 +34,33 @@ pub struct EntryRow {
     pub labels: Vec<Label>,
 }
 
+/// The heights that the index covers of an entry: what its coverage depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Covered {
+    /// As [`EntryRow::from`].
+    pub from: Height,
+    /// As [`EntryRow::sweep`].
+    pub sweep: u32,
+    /// As [`EntryRow::lowered`].
+    pub lowered: Option<Lowered>,
+}
+
+impl Covered {
+    /// One interval instead of two, if the sweep that covers the lower one has come up to the other.
+    #[must_use]
+    pub fn joined(mut self, sweeps: &Sweeps) -> Self {
+        if let Some(lowered) = self.lowered
+            && sweeps.next(lowered.sweep) >= self.from.min(sweeps.next(self.sweep))
+        {
+            self.from = lowered.from;
+            self.lowered = None;
+        }
+        self
+    }
+}
+
 /// A lower first height that the lists ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lowered {
     /// The first height asked for.
     pub from: Height,
@@ -105,13 +132,14 @@ impl EntryRow {
     /// The entry with one interval instead of two, if the sweep that covers the lower one has come up to the other.
     #[must_use]
     pub fn joined(mut self, sweeps: &Sweeps) -> Self {
-        if let Some(lowered) = self.lowered
-            && sweeps.next(lowered.sweep) >= self.from.min(sweeps.next(self.sweep))
-        {
-            self.from = lowered.from;
-            self.lowered = None;
-        }
+        let Covered { from, lowered, .. } = self.covered().joined(sweeps);
+        (self.from, self.lowered) = (from, lowered);
         self
+    }
+
+    /// The heights that the index covers of it.
+    pub fn covered(&self) -> Covered {
+        Covered { from: self.from, sweep: self.sweep, lowered: self.lowered }
     }
 
     /// The texts of its labels, without repetitions, in the order of the lists.

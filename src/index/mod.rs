@@ -23,6 +23,7 @@ pub mod schema;
 mod script_rows;
 pub mod stamp;
 pub mod step;
+pub mod sums;
 pub mod sweeps;
 mod synced;
 pub mod values;

@@ -17,6 +17,7 @@
 //! | `spends` | txid\[32\] vout\[4\] | spender: height\[4\] tx_index\[4\] vin\[4\] · per tracked rule under which the input brought taint: rule\[1\] taint\[8\] hops\[4\] |
 //! | `sweeps` | id\[4\] | next height\[4\] kind\[1\]; kind 0: the main sweep, id 0 · 1: one below it, then blocks_from\[4\], the height from which it reads blocks for the sake of coins alone, all ones for none · 2: joined, and instead of a height the id\[4\] of the sweep that it is part of |
 //! | `events` | seq\[8\] | JSON, [`Event`](super::events::Event) |
+//! | `sums` | kind\[1\]; kind 0: entries with roles\[1\] · 1: flagged entries that are covered from\[4\] sweep\[4\] lowered\[1\] (0 or 1), if lowered: from\[4\] sweep\[4\] · 2: those of them on a list, its name to the end · 3: records · 4: touches · 5: followed coins · 6: those of them that are not spent · 7: taint of coins, rule\[1\] fate\[1\] | sum\[16\], not 0 |
 //!
 //! * The interval of an entry is `[from, through]`, where `through` is the next height of its sweep less one: each batch moves one row,
 //!   however many entries there are. A lowered entry keeps its interval until the sweep that it was lowered for has come up to it.
@@ -61,11 +62,13 @@ pub enum Family {
     Sweeps,
     /// The event log.
     Events,
+    /// Counts and amounts over the other families.
+    Sums,
 }
 
 impl Family {
     /// All families, in the order in which they are created.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Entries,
         Self::SameKey,
@@ -78,6 +81,7 @@ impl Family {
         Self::Spends,
         Self::Sweeps,
         Self::Events,
+        Self::Sums,
     ];
 
     /// The families that the digest covers, in its order.
@@ -102,6 +106,7 @@ impl Family {
             Self::Spends => "spends",
             Self::Sweeps => "sweeps",
             Self::Events => "events",
+            Self::Sums => "sums",
         }
     }
 }
@@ -113,7 +118,9 @@ pub(super) fn row_height(family: Family, key: &[u8], value: &[u8]) -> Option<Hei
         Family::Txids | Family::Touches | Family::Scripts => (key, 32),
         Family::Coins => (key, 36),
         Family::Spends => (value, 0),
-        Family::Meta | Family::Entries | Family::SameKey | Family::Sweeps | Family::Events => return None,
+        Family::Meta | Family::Entries | Family::SameKey | Family::Sweeps | Family::Events | Family::Sums => {
+            return None;
+        }
     };
     Some(Height::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

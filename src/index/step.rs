@@ -12,6 +12,7 @@ use super::raw::{RawChanges, RawRow, RawRows};
 use super::row_set::{KeySet, RowChanges, RowSet};
 use super::rows::{IndexKey, IndexRow};
 use super::schema::Family;
+use super::sums::{self, Sum};
 use super::synced;
 use super::view::View;
 
@@ -20,11 +21,20 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Changes by family and key: the new value, or `None` for a row that is removed.
 #[derive(Default)]
-struct Changes([BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()]);
+pub(super) struct Changes([BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()]);
+
+impl Changes {
+    /// Those of one family.
+    pub(super) fn of(&self, family: Family) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        &self.0[family as usize]
+    }
+}
 
 /// Rows that change together: after a crash either all of them have changed or none.
 pub struct Step<'a> {
     view: &'a View,
+    /// Whether the rows of `sums` are written as they are put, not as the changes move them.
+    verbatim: bool,
     /// Changes that will be written.
     kept: Changes,
     /// Changes of the current block, which may yet be discarded.
@@ -37,7 +47,13 @@ pub struct Step<'a> {
 
 impl<'a> Step<'a> {
     pub(super) fn of(view: &'a View) -> Self {
-        Self { view, kept: Changes::default(), open: Changes::default(), bytes: 0, seq: None, kept_seq: None }
+        let (kept, open) = (Changes::default(), Changes::default());
+        Self { view, verbatim: false, kept, open, bytes: 0, seq: None, kept_seq: None }
+    }
+
+    /// A step that writes rows as they are put, those of `sums` among them: to copy an index, or to mend the sums.
+    pub(super) fn verbatim(view: &'a View) -> Self {
+        Self { verbatim: true, ..Self::of(view) }
     }
 
     /// Sets a row.
@@ -123,7 +139,8 @@ impl<'a> Step<'a> {
     /// The changes so far as a step of their own; this one begins anew.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::of(self.view))
+        let rest = Self { verbatim: self.verbatim, ..Self::of(self.view) };
+        std::mem::replace(self, rest)
     }
 
     /// Writes all changes. With `durable`, or if there are events among them, they have reached the disk when this returns.
@@ -132,6 +149,15 @@ impl<'a> Step<'a> {
     /// [`super::IndexError::Full`], [`super::IndexError::Storage`]: then none of them was written.
     pub fn commit(mut self, durable: bool) -> Result<()> {
         self.keep();
+        if !self.verbatim {
+            for (key, sum) in sums::moved(self.view, &self.kept)? {
+                match sum.0 {
+                    0 => self.delete::<Sum>(&key),
+                    _ => self.put(&key, &sum),
+                }
+            }
+            self.keep();
+        }
         let mut batch = WriteBatch::default();
         for (family, changes) in Family::ALL.into_iter().zip(&self.kept.0) {
             let handle = self.view.handle(family);

@@ -15,6 +15,7 @@ use super::raw::{RawRow, RawRows};
 use super::read::ReadRows;
 use super::rows::{IndexRow, byte_range, checked, typed, typed_key};
 use super::schema::Family;
+use super::values::Touch;
 use crate::chain::{BlockId, ScriptHash};
 
 /// An open index, read-only or not.
@@ -109,12 +110,17 @@ impl View {
         self.raw_last(R::FAMILY)?.map(|(key, _)| typed_key::<R>(&key)).transpose()
     }
 
-    /// The number of rows in a family. Reads all of them.
-    ///
-    /// # Errors
-    /// As all reads.
-    pub fn count<R: IndexRow>(&self) -> Result<u64> {
-        self.raw_range(R::FAMILY, &[], None).try_fold(0, |count, row| row.map(|_| count + 1))
+    /// The scripts that have touches, in order. Passes one row of each.
+    pub fn touched_scripts(&self) -> impl Iterator<Item = Result<ScriptHash>> + '_ {
+        let mut next = Some(Vec::new());
+        std::iter::from_fn(move || {
+            let row = self.raw_range(Touch::FAMILY, &next.take()?, None).next()?;
+            Some(row.and_then(|(key, _)| {
+                let script = typed_key::<Touch>(&key)?.script;
+                next = after_prefix(&script.0);
+                Ok(script)
+            }))
+        })
     }
 
     /// The last block whose header is here.

@@ -1,16 +1,20 @@
 //! `balance`: what each script of the target received, sent and holds.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use bitcoin::OutPoint;
 use serde::Serialize;
 
-use super::facts::ScriptInfo;
 use super::facts::coin::Spending;
 use super::facts::script::ScriptListing;
+use super::facts::{ScriptInfo, Txids};
 use super::target::{Targets, UnknownScript};
 use super::{Result, Rows, Snapshot};
 use crate::chain::{Height, ScriptHash};
 use crate::index::entries::EntryRow;
 use crate::index::keys::{CoinKey, TouchKey, TouchKind};
-use crate::index::{RowOfScript, ScriptRows, Touch};
+use crate::index::{IndexError, ScriptRows, Touch};
 
 /// One script's sums. For a script that is no entry all of them are unknown.
 #[derive(Clone, Debug, Serialize)]
@@ -38,23 +42,62 @@ pub struct BalanceRow {
     pub last_height: Option<Height>,
 }
 
-/// The rows of all targets after the block at `at`, in the order asked for, unknown ones last.
+/// The rows of all targets after the block at `at`: the entries that were named in the order asked for, then those that `all` adds,
+/// unknown ones last.
 pub fn balances<'a>(snapshot: &'a Snapshot, targets: &'a Targets, at: Height) -> Rows<'a, BalanceRow> {
-    let known = targets.entries.iter().map(move |(hash, entry)| of_entry(snapshot, *hash, entry, at));
+    let txids = Rc::new(Txids::new(snapshot));
+    let of_others = Rc::clone(&txids);
+    let named = targets.entries.iter().map(move |(hash, entry)| {
+        let touches = ScriptRows::<Touch>::new(&snapshot.reader, &[(*hash, entry.from)], at)?;
+        of_entry(&txids, snapshot, entry, at, touches.map(|touch| touch.map(|touch| (touch.key, touch.row))))
+    });
+    let others: Rows<'a, BalanceRow> = match targets.others {
+        true => Box::new(others(of_others, snapshot, targets, at)),
+        false => Box::new(std::iter::empty()),
+    };
     let unknown = targets.unknown.iter().map(move |unknown| of_unknown(snapshot, unknown));
-    Box::new(known.chain(unknown))
+    Box::new(named.chain(others).chain(unknown))
 }
 
-/// The sums of one flagged entry after the block at `at`.
-///
-/// # Errors
-/// What reading reports.
-fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Height) -> Result<BalanceRow> {
+/// The rows of the flagged entries that weren't named. Entries and touches are both in order of their scripts, so each is passed once.
+fn others<'a>(
+    txids: Rc<Txids<'a>>,
+    snapshot: &'a Snapshot,
+    targets: &'a Targets,
+    at: Height,
+) -> impl Iterator<Item = Result<BalanceRow>> + 'a {
+    let named: BTreeSet<ScriptHash> = targets.entries.iter().map(|(hash, _)| *hash).collect();
+    let mut touches = snapshot.reader.range::<Touch>(..).peekable();
+    let flagged = snapshot.reader.entries().filter(move |entry| match entry {
+        Ok((hash, entry)) => entry.flagged && !named.contains(hash),
+        Err(_) => true,
+    });
+    flagged.map(move |entry| {
+        let (hash, entry) = entry?;
+        while touches.next_if(|touch| matches!(touch, Ok((key, _)) if key.script < hash)).is_some() {}
+        let of_script =
+            std::iter::from_fn(|| touches.next_if(|touch| !matches!(touch, Ok((key, _)) if key.script != hash)));
+        let in_time = of_script.filter(|touch| match touch {
+            Ok((key, _)) => (entry.from..=at).contains(&key.at.height),
+            Err(_) => true,
+        });
+        of_entry(&txids, snapshot, &entry, at, in_time)
+    })
+}
+
+/// The sums of one flagged entry after the block at `at`, from its touches until then.
+fn of_entry(
+    txids: &Txids<'_>,
+    snapshot: &Snapshot,
+    entry: &EntryRow,
+    at: Height,
+    touches: impl Iterator<Item = Result<(TouchKey, Touch), IndexError>>,
+) -> Result<BalanceRow> {
     let (mut received, mut sent, mut unspendable) = (0u64, 0u64, 0u64);
     let (mut coins, mut unspent) = (0, 0);
     let (mut first, mut last) = (None, None);
-    for touch in ScriptRows::<Touch>::new(&snapshot.reader, &[(hash, entry.from)], at)? {
-        let RowOfScript { key, row: Touch { value }, .. } = touch?;
+    for touch in touches {
+        let (key, Touch { value }) = touch?;
         first = first.or(Some(key.at.height));
         last = Some(key.at.height);
         match key.kind {
@@ -62,7 +105,9 @@ fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Height)
             TouchKind::Funding => {
                 received = received.saturating_add(value);
                 coins += 1;
-                match spending(snapshot, &key, entry, at)? {
+                let outpoint = OutPoint { txid: txids.get(key.at)?, vout: key.io_index };
+                let coin = CoinKey { outpoint, height: key.at.height };
+                match Spending::of(snapshot, &coin, &entry.script, at)? {
                     Spending::Unspent => unspent += 1,
                     Spending::Unspendable => unspendable = unspendable.saturating_add(value),
                     Spending::Spent(_) => {}
@@ -82,13 +127,6 @@ fn of_entry(snapshot: &Snapshot, hash: ScriptHash, entry: &EntryRow, at: Height)
         first_height: first,
         last_height: last,
     })
-}
-
-/// Whether the coin that a funding touch made was spent.
-fn spending(snapshot: &Snapshot, touch: &TouchKey, entry: &EntryRow, at: Height) -> Result<Spending> {
-    let txid = snapshot.record(touch.at)?.txid();
-    let outpoint = bitcoin::OutPoint { txid, vout: touch.io_index };
-    Spending::of(snapshot, &CoinKey { outpoint, height: touch.at.height }, &entry.script, at)
 }
 
 /// The row of a script that is no flagged entry.

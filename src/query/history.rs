@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::cursor::RowCursor;
 use super::facts::ScriptInfo;
 use super::facts::input::consumed_outpoint;
-use super::target::Targets;
+use super::target::{EntriesWithRows, Targets};
 use super::{Result, Rows, Snapshot};
 use crate::chain::Height;
 use crate::index::keys::{TouchKind, TxPosition};
@@ -51,9 +51,10 @@ pub fn history<'a>(
     at: Height,
     after: Option<RowCursor>,
 ) -> Result<Rows<'a, (RowCursor, HistoryRow)>> {
-    let touches = ScriptRows::<Touch>::new(&snapshot.reader, &targets.hashes(), at)?;
+    let entries = EntriesWithRows::new(snapshot, targets)?;
+    let touches = ScriptRows::<Touch>::new(&snapshot.reader, &entries.scripts, at)?;
     let balance = (!targets.has_older_coins()).then_some(0);
-    let mut rows = HistoryRows { snapshot, targets, balance, last: None };
+    let mut rows = HistoryRows { snapshot, entries, balance, last: None };
     Ok(Box::new(touches.filter_map(move |touch| match touch {
         Ok(touch) => rows.next(&touch, after).transpose(),
         Err(error) => Some(Err(error.into())),
@@ -63,7 +64,7 @@ pub fn history<'a>(
 /// From touches in chain order to rows.
 struct HistoryRows<'a> {
     snapshot: &'a Snapshot,
-    targets: &'a Targets,
+    entries: EntriesWithRows<'a>,
     /// Satoshis after the last touch; `None` where older coins may exist.
     balance: Option<u64>,
     /// The record read last: touches of one transaction follow each other.
@@ -92,7 +93,7 @@ impl HistoryRows<'_> {
             TouchKind::Spending => consumed_outpoint(record, key.at, key.io_index)?,
         };
         let (block, time) = self.snapshot.block(key.at.height)?;
-        let (_, entry) = &self.targets.entries[touch.script];
+        let entry = self.entries.get(touch.script)?;
         let row = HistoryRow {
             height: key.at.height,
             block,
@@ -103,7 +104,7 @@ impl HistoryRows<'_> {
             outpoint: outpoint.to_string(),
             vin: (key.kind == TouchKind::Spending).then_some(key.io_index),
             value_sat,
-            info: ScriptInfo::of_entry(self.snapshot.chain(), entry),
+            info: ScriptInfo::of_entry(self.snapshot.chain(), &entry),
             balance_sat: self.balance,
         };
         Ok(Some((cursor, row)))

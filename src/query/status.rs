@@ -7,8 +7,9 @@ use super::at::Moment;
 use super::coverage::{Basis, Coverage};
 use super::{Result, Snapshot};
 use crate::chain::Height;
-use crate::index::values::Coin;
-use crate::index::{FORMAT, ReadRows, Recorded, Touch};
+use crate::index::FORMAT;
+use crate::index::entries::{FLAGGED, SERVICE};
+use crate::index::sums::SumKey;
 
 /// The state of the index, and of the node if it answered.
 #[derive(Clone, Debug, Serialize)]
@@ -77,28 +78,14 @@ pub struct IndexFiles {
     pub bytes: u64,
 }
 
-/// Counts the rows of the index; `node` is the node's answer, if it gave one.
+/// Reads what the index counts of its rows; `node` is the node's answer, if it gave one.
 ///
 /// # Errors
 /// What reading reports.
 pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer> {
-    let mut entries = EntryCounts::default();
-    let counted = snapshot.reader.entries().inspect(|entry| {
-        let Ok((_, entry)) = entry else { return };
-        entries.flagged += u64::from(entry.flagged);
-        entries.service += u64::from(entry.service);
-    });
-    let basis = Basis::of_entries(snapshot, counted)?.progress().whole().traced();
-    let records = snapshot.reader.count::<Recorded>()?;
-    let (mut followed, mut live) = (0, 0);
-    for coin in snapshot.reader.range::<Coin>(..) {
-        let (key, coin) = coin?;
-        if !coin.is_followed() {
-            continue;
-        }
-        followed += 1;
-        live += u64::from(snapshot.reader.spender_of(&key)?.is_none());
-    }
+    let sums = snapshot.reader.sums()?;
+    let basis = Basis::of_flagged(snapshot)?.progress().whole().traced();
+    let records = sums.get(&SumKey::Records);
     let tip = snapshot.tip.zip(snapshot.tip_time);
     let coverage = basis.coverage(snapshot, Moment::now(snapshot));
     Ok(StatusAnswer {
@@ -106,12 +93,15 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         coverage,
         node,
         tip: tip.map(|(tip, time)| TipRow { height: tip.height, hash: tip.hash, time }),
-        entries,
+        entries: EntryCounts {
+            flagged: sums.entries(|roles| roles & FLAGGED != 0),
+            service: sums.entries(|roles| roles & SERVICE != 0),
+        },
         records,
         records_per_1000_blocks: records.saturating_mul(1000) / u64::from(snapshot.next.max(1)),
-        touches: snapshot.reader.count::<Touch>()?,
-        followed,
-        live,
+        touches: sums.get(&SumKey::Touches),
+        followed: sums.get(&SumKey::Followed),
+        live: sums.get(&SumKey::Live),
         index: IndexFiles {
             path: snapshot.reader.path().display().to_string(),
             format: FORMAT,

@@ -9,7 +9,7 @@ use super::coverage::{Basis, Coverage};
 use super::facts::coin::Spending;
 use super::facts::input::input_taint;
 use super::facts::script::ScriptListing;
-use super::facts::{CoinState, ScriptInfo, SpentBy};
+use super::facts::{CoinState, ScriptInfo, SpentBy, Txids};
 use super::{Result, Snapshot};
 use crate::chain::Height;
 use crate::index::ReadRows;
@@ -112,9 +112,10 @@ fn recorded(snapshot: &Snapshot, position: TxPosition, at: Height, coverage: Cov
     let (block, time) = snapshot.block(position.height)?;
     let txid = record.txid();
     let inputs = (0..record.spent.len()).map(|vin| input_row(snapshot, &record, position, vin));
+    let txids = Txids::new(snapshot);
     let outputs = (0..).zip(&record.transaction.output).map(|(vout, output)| {
         let coin = CoinKey { outpoint: OutPoint { txid, vout }, height: position.height };
-        output_row(snapshot, &coin, output, at)
+        output_row(&txids, snapshot, &coin, output, at)
     });
     Ok(TxAnswer {
         coverage,
@@ -147,7 +148,7 @@ fn input_row(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -
     })
 }
 
-fn output_row(snapshot: &Snapshot, coin: &CoinKey, output: &TxOut, at: Height) -> Result<OutputRow> {
+fn output_row(txids: &Txids<'_>, snapshot: &Snapshot, coin: &CoinKey, output: &TxOut, at: Height) -> Result<OutputRow> {
     let listing = ScriptListing::read(snapshot, &output.script_pubkey)?;
     let spending = Spending::of(snapshot, coin, &output.script_pubkey, at)?;
     let columns = snapshot.reader.coin(coin)?.map(|row| row.columns).unwrap_or_default();
@@ -162,6 +163,6 @@ fn output_row(snapshot: &Snapshot, coin: &CoinKey, output: &TxOut, at: Height) -
             Spending::Unspent if !is_followed => CoinState::NotFollowed,
             ref spending => spending.state(),
         },
-        spent_by: spending.spent_by(snapshot)?,
+        spent_by: spending.spent_by(txids)?,
     })
 }

@@ -43,7 +43,7 @@ impl From<Option<u32>> for HopLimit {
 }
 
 /// What the block that created a tainted coin decides about it, under one rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     /// It is followed: its spend is indexed.
     Followed,

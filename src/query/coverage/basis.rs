@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::doubts::IndexState;
 use super::{Coverage, Gap, TraceCoverage};
-use crate::chain::{Height, ScriptHash};
-use crate::index::IndexError;
-use crate::index::entries::EntryRow;
+use crate::chain::Height;
+use crate::index::entries::{Covered, EntryRow};
+use crate::index::sums::CoveredGroup;
 use crate::index::sweeps::Sweeps;
 use crate::query::at::Moment;
 use crate::query::{Result, Snapshot};
@@ -55,19 +55,8 @@ impl Basis {
     /// # Errors
     /// What reading reports.
     pub fn of_flagged(snapshot: &Snapshot) -> Result<Self> {
-        Self::of_entries(snapshot, snapshot.reader.entries())
-    }
-
-    /// For an answer that rests on the flagged ones among these entries.
-    ///
-    /// # Errors
-    /// What `entries` reports.
-    pub fn of_entries(
-        snapshot: &Snapshot,
-        entries: impl Iterator<Item = Result<(ScriptHash, EntryRow), IndexError>>,
-    ) -> Result<Self> {
         let mut basis = Self::default();
-        basis.add_flagged(snapshot, entries)?;
+        basis.add_flagged(snapshot)?;
         Ok(basis)
     }
 
@@ -106,30 +95,45 @@ impl Basis {
         Self { absent: true, ..self }
     }
 
-    /// Adds the flagged ones of some entries.
+    /// Adds every flagged entry. Reads the sums of the index, not the entries: there may be millions.
     ///
     /// # Errors
-    /// What `entries` reports.
-    pub fn add_flagged(
-        &mut self,
-        snapshot: &Snapshot,
-        entries: impl Iterator<Item = Result<(ScriptHash, EntryRow), IndexError>>,
-    ) -> Result<()> {
-        for entry in entries {
-            let (_, entry) = entry?;
-            if entry.flagged {
-                self.add(&entry, &snapshot.sweeps);
-            }
+    /// What reading reports.
+    pub fn add_flagged(&mut self, snapshot: &Snapshot) -> Result<()> {
+        for CoveredGroup { covered, entries, lists } in snapshot.reader.sums()?.groups() {
+            let group = self.group(covered.joined(&snapshot.sweeps), &snapshot.sweeps);
+            group.entries += entries;
+            group.lists.extend(lists);
         }
         Ok(())
     }
 
+    /// For an answer that speaks for every flagged entry, and for the unknown scripts asked for.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn of_all(self, snapshot: &Snapshot) -> Result<Self> {
+        let mut basis = Self { groups: BTreeMap::new(), whole: true, ..self };
+        basis.add_flagged(snapshot)?;
+        Ok(basis)
+    }
+
+    /// Whether some of the entries are scanned from a height above 0 only, so that older coins of theirs may exist.
+    pub fn has_older_coins(&self) -> bool {
+        self.groups.keys().any(|interval| interval.from > 0)
+    }
+
     /// Adds an entry that the answer rests on.
     pub fn add(&mut self, entry: &EntryRow, sweeps: &Sweeps) {
-        let (from, wanted) = (entry.from, entry.lowered.map(|lowered| lowered.from));
-        let group = self.groups.entry(Interval { from, next: sweeps.next(entry.sweep), wanted }).or_default();
+        let group = self.group(entry.covered(), sweeps);
         group.entries += 1;
         group.lists.extend(entry.labels.iter().map(Label::list_name));
+    }
+
+    /// The group of the entries of which these heights are covered.
+    fn group(&mut self, covered: Covered, sweeps: &Sweeps) -> &mut EntryGroup {
+        let (from, wanted) = (covered.from, covered.lowered.map(|lowered| lowered.from));
+        self.groups.entry(Interval { from, next: sweeps.next(covered.sweep), wanted }).or_default()
     }
 
     /// Adds a script asked for that is no flagged entry: the index did not scan for it.

@@ -95,11 +95,5 @@ pub struct Gap {
 /// # Errors
 /// What reading reports.
 pub fn whole_coverage(snapshot: &Snapshot, moment: Moment) -> Result<Coverage> {
-    // Only a gap names lists, and with millions of entries their labels take most of the time.
-    let heads = Basis::of_entries(snapshot, snapshot.reader.entry_heads())?;
-    let coverage = heads.progress().traced().coverage(snapshot, moment);
-    if coverage.gaps.is_empty() {
-        return Ok(coverage);
-    }
     Ok(Basis::of_flagged(snapshot)?.progress().traced().coverage(snapshot, moment))
 }

@@ -3,6 +3,7 @@
 use bitcoin::{Script, Txid};
 use serde::{Deserialize, Serialize};
 
+use super::Txids;
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
@@ -106,9 +107,8 @@ impl Spending {
     ///
     /// # Errors
     /// What reading reports.
-    pub fn spent_by(&self, snapshot: &Snapshot) -> Result<Option<SpentBy>> {
+    pub fn spent_by(&self, txids: &Txids<'_>) -> Result<Option<SpentBy>> {
         let Self::Spent(spender) = self else { return Ok(None) };
-        let txid = snapshot.record(spender.at)?.txid();
-        Ok(Some(SpentBy { txid, vin: spender.vin, height: spender.at.height }))
+        Ok(Some(SpentBy { txid: txids.get(spender.at)?, vin: spender.vin, height: spender.at.height }))
     }
 }

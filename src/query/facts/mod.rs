@@ -4,6 +4,8 @@
 pub mod coin;
 pub mod input;
 pub mod script;
+pub mod txids;
 
 pub use coin::{CoinState, SpentBy};
 pub use script::ScriptInfo;
+pub use txids::Txids;

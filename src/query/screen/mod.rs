@@ -60,7 +60,7 @@ use super::coverage::Basis;
 use super::target::{CoinTarget, Targets};
 use super::{Coverage, QueryError, Result, Snapshot};
 use crate::chain::Height;
-use crate::index::values::Coin;
+use crate::index::sums::SumKey;
 use crate::trace::Fate;
 use crate::watchlist::Range;
 
@@ -191,12 +191,9 @@ impl<'a> Screener<'a> {
 
 /// What the cut coins of the whole index hold, by tracked rule.
 fn frontier(snapshot: &Snapshot) -> Result<ByRule> {
-    let rules = &snapshot.trace.rules;
-    let mut frontier = ByRule::none(rules);
-    for coin in snapshot.reader.range::<Coin>(..) {
-        let (_, mut coin) = coin?;
-        coin.columns.retain(|column| matches!(column.fate, Fate::AnyoneCanSpend | Fate::MaxHops | Fate::BelowMinTaint));
-        frontier.add(&ByRule::of_columns(rules, &coin.columns));
-    }
-    Ok(frontier)
+    let sums = snapshot.reader.sums()?;
+    let cut = [Fate::AnyoneCanSpend, Fate::MaxHops, Fate::BelowMinTaint];
+    Ok(ByRule::of(&snapshot.trace.rules, |_, rule| {
+        cut.iter().fold(0u64, |sum, fate| sum.saturating_add(sums.get(&SumKey::Taint(rule, *fate))))
+    }))
 }

@@ -84,7 +84,7 @@ impl TraceTargets {
         let targets = Targets::resolve(snapshot, &scripts, range)?;
         let mut resolved = Self {
             sources: Sources::of_entries(targets.entries.iter().map(|(hash, entry)| (*hash, entry))),
-            unknown: targets.unknown.iter().map(|unknown| unknown.target.clone()).collect(),
+            unknown: unknown_names(&targets),
             basis: targets.basis.traced(),
         };
         for (text, coin) in &coins {
@@ -97,10 +97,17 @@ impl TraceTargets {
         }
         if !coins.is_empty() {
             // Whether the index followed such a coin depends on every script that it scans for.
-            resolved.basis.add_flagged(snapshot, snapshot.reader.entries())?;
+            resolved.basis.add_flagged(snapshot)?;
         }
         Ok(resolved)
     }
+}
+
+/// The texts of the targets that are no flagged entries, each once.
+fn unknown_names(targets: &Targets) -> Vec<String> {
+    let mut names: Vec<_> = targets.unknown_texts().into_iter().map(|(text, ..)| text.to_owned()).collect();
+    names.dedup();
+    names
 }
 
 /// The coins that a target names, as far as records show them; none where they don't.

@@ -9,6 +9,7 @@ use crate::chain::Height;
 use crate::index::derive;
 use crate::index::events::Seen;
 use crate::index::keys::{TxPosition, TxidKey};
+use crate::index::sums;
 use crate::index::sweeps::Sweep;
 use crate::index::values::Record;
 use crate::index::{DerivedRow, KeySet, ReadRows, Recorded, Result, View, Writer};
@@ -34,6 +35,7 @@ pub struct Retraced {
 /// # Errors
 /// What the index reports; what was written before stays, and the next run resumes there.
 pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Observer) -> Result<Retraced, SyncError> {
+    sums::mend(writer)?;
     let orphans = remove_orphans(writer)?;
     let sweeps = writer.sweeps()?;
     if sweeps.settled() > 0 {
