@@ -52,7 +52,7 @@
 //! rocksdb                                               only in index/
 //! index::raw, index::schema::Family                     only in index/
 //! to_be_bytes(), from_be_bytes()                        never in audit/, query/, sync/
-//! clap                                                  only in cli.rs, command/
+//! clap                                                  only in cli.rs, cli/, command/
 //! print!, println!, eprint!, eprintln!                  only in output/
 //! std::io::stdout, std::io::stderr                      only in output/
 //! std::env, std::fs, std::net, std::thread, std::time   never in chain/, scan/, trace/, watchlist/
@@ -61,6 +61,8 @@
 //! sync::fetch, node, std::thread                        never in sync/plan/
 //! index                                                 never in sync/fetch/
 //! ```
+
+#![forbid(unsafe_code)]
 
 mod api;
 
@@ -81,7 +83,7 @@ pub use trace::Rule;
 
 // What main.rs is made of.
 #[doc(hidden)]
-pub use {cli::Cli, command::run, error::Exit, output::error as print_error};
+pub use {cli::Cli, command::no_stdout, command::run, error::Exit, output::error as print_error};
 
 // Private, so that the compiler finds what nothing uses; public for the tests and benches of this repository.
 #[cfg(not(feature = "testing"))]

@@ -26,9 +26,14 @@ mod watch_list;
 use crate::cli::{Cli, Command, WatchCommand};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
-use crate::output::AnswerFormat;
+use crate::output::{AnswerFormat, OutputError};
 
 pub(crate) use context::Context;
+
+/// The error of a process that was started without a stdout.
+pub fn no_stdout() -> Error {
+    OutputError::NoStdout.into()
+}
 
 /// Runs a command.
 ///
@@ -39,6 +44,7 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let settings = Settings::load(&cli.global.flags(), &|name| std::env::var(name).ok())?;
+    crate::output::look_for_terminal();
     crate::output::log::start(settings.log_level, settings.log_format);
     let picture = match cli.global.format {
         AnswerFormat::Plain(_) => None,

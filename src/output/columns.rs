@@ -39,14 +39,14 @@ pub const fn column(field: &'static str, title: &'static str, kind: Kind) -> Col
     Column { field, title, kind }
 }
 
-/// Rows under the titles of those columns that tables have.
-pub(super) fn lay_out(columns: &[Column], rows: &[Value]) -> Page {
+/// Rows in those columns that tables have, under their titles if `titled`.
+pub(super) fn lay_out(columns: &[Column], rows: &[Value], titled: bool) -> Page {
     let columns: Vec<_> = columns.iter().filter(|column| !column.title.is_empty()).collect();
     let titles: Vec<_> = columns.iter().map(|column| column.title).collect();
     let right: Vec<_> = columns.iter().map(|column| matches!(column.kind, Kind::Btc | Kind::Number)).collect();
     let cells = rows.iter().map(|row| columns.iter().map(|column| table_cell(row, column)).collect());
     let mut page = Page::default();
-    page.grid(&titles, &right, cells.collect());
+    page.grid_part(&titles, &right, cells.collect(), titled);
     page
 }
 

@@ -8,6 +8,9 @@ pub enum OutputError {
     /// The reader has gone. That is no failure.
     #[error("the reader closed the pipe")]
     Closed,
+    /// There is nowhere to print to.
+    #[error("stdout is closed, so the answer can't be printed; to discard it, redirect stdout to /dev/null")]
+    NoStdout,
     /// Writing failed.
     #[error("the answer could not be written: {0}")]
     Io(io::Error),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::columns::{Column, TABLE_CHUNK, csv_cells, lay_out};
-use super::{Format, OutputError};
+use super::{Format, OutputError, json};
 
 /// Prints rows one by one.
 pub struct RowPrinter<'a, W: Write> {
@@ -57,14 +57,17 @@ impl<'a, W: Write> RowPrinter<'a, W> {
                 csv.write_record(csv_cells(self.columns, &row))?;
             }
             // The comma stands in front, so that each line is complete as soon as its row is printed.
-            (Format::Json, _) => self.write(&format!("{} {row}\n", if self.printed > 0 { "," } else { " " }))?,
+            (Format::Json, _) => {
+                let comma = if self.printed > 0 { "," } else { " " };
+                self.write(&format!("{comma} {}\n", json::line(&row)))?;
+            }
             (Format::Table, _) => {
                 self.waiting.push(row);
                 if self.waiting.len() >= TABLE_CHUNK {
                     self.print_waiting()?;
                 }
             }
-            _ => self.write(&format!("{row}\n"))?,
+            _ => self.write(&format!("{}\n", json::line(&row)))?,
         }
         self.printed += 1;
         Ok(())
@@ -92,11 +95,9 @@ impl<'a, W: Write> RowPrinter<'a, W> {
 
     /// Prints the waiting rows of a table; only the first time under titles.
     fn print_waiting(&mut self) -> Result<(), OutputError> {
-        let text = lay_out(self.columns, &self.waiting).to_string();
-        let body = text.split_once('\n').map_or("", |(_, body)| body);
-        let text = if self.titled { body } else { text.as_str() };
+        let text = lay_out(self.columns, &self.waiting, !self.titled).to_string();
         (self.titled, self.waiting) = (true, Vec::new());
-        self.write(text)
+        self.write(&text)
     }
 
     fn write(&mut self, text: &str) -> Result<(), OutputError> {
@@ -166,7 +167,7 @@ mod tests {
             let lines = printed(Format::Jsonl, &chunks);
             assert_eq!(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>(), rows);
             let csv = printed(Format::Csv, &chunks);
-            assert_eq!(csv, "seq,value_sat,labels\n1,5,'=x; y\n2,,\n3,100000000,\u{1b}[2J\n");
+            assert_eq!(csv, "seq,value_sat,labels\n1,5,'=x; y\n2,,\n3,100000000,\\u{1b}[2J\n");
             let table = printed(Format::Table, &chunks);
             let words: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
             let expected = [

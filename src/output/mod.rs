@@ -3,12 +3,15 @@
 pub mod cell;
 pub mod columns;
 mod error;
+mod grid;
+pub mod json;
 pub mod lines;
 pub mod log;
 pub mod page;
 pub mod picture;
 pub mod progress;
 pub mod rows;
+mod terminal;
 
 use std::io::{self, Write};
 
@@ -21,6 +24,7 @@ pub use columns::{Column, Kind};
 pub use error::OutputError;
 pub use page::Page;
 pub use rows::Stream;
+pub use terminal::look as look_for_terminal;
 
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +61,12 @@ pub enum AnswerFormat {
     Plain(Format),
     /// A picture, which only `trace` has.
     Picture(picture::Drawing),
+}
+
+impl Default for AnswerFormat {
+    fn default() -> Self {
+        Self::Plain(Format::default())
+    }
 }
 
 impl AnswerFormat {
@@ -100,29 +110,29 @@ fn object_to(
     match format {
         Format::Table => out.write_all(page().to_string().as_bytes())?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
+            json::write_pretty(&mut *out, answer)?;
             writeln!(out)?;
         }
         Format::Jsonl => {
             let mut value = serde_json::to_value(answer).map_err(io::Error::other)?;
-            if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
-                writeln!(out, "{}", serde_json::json!({ "coverage": coverage }))?;
+            if let Some(coverage) = value.as_object_mut().and_then(|object| object.shift_remove("coverage")) {
+                writeln!(out, "{}", json::line(&serde_json::json!({ "coverage": coverage })))?;
             }
-            writeln!(out, "{value}")?;
+            writeln!(out, "{}", json::line(&value))?;
         }
         Format::Csv => {
             let mut value = serde_json::to_value(answer).map_err(io::Error::other)?;
-            if let Some(coverage) = value.as_object_mut().and_then(|object| object.remove("coverage")) {
+            if let Some(coverage) = value.as_object_mut().and_then(|object| object.shift_remove("coverage")) {
                 let at = value.get("at").map(|at| ("at", at.clone()));
                 let fields = [("coverage", coverage)].into_iter().chain(at);
-                writeln!(side, "{}", Value::from_iter(fields))?;
+                writeln!(side, "{}", json::line(&Value::from_iter(fields)))?;
             }
             let mut csv = csv::Writer::from_writer(&mut *out);
             csv.write_record(["field", "value"])?;
             let mut fields = Vec::new();
             flatten("", &value, &mut fields);
             for (field, value) in fields {
-                csv.write_record([field, cell::for_csv(&value)])?;
+                csv.write_record([cell::for_csv(&field.into()), cell::for_csv(&value)])?;
             }
             csv.flush()?;
         }
@@ -165,7 +175,7 @@ pub fn error(format: Format, error: &(dyn std::error::Error + 'static)) {
     // The source of a transparent variant has the same text.
     let causes: Vec<_> = causes.into_iter().filter(|cause| !message.contains(cause.as_str())).collect();
     if format == Format::Json || format == Format::Jsonl {
-        eprintln!("{}", serde_json::json!({ "error": { "message": message, "causes": causes } }));
+        eprintln!("{}", json::line(&serde_json::json!({ "error": { "message": message, "causes": causes } })));
         return;
     }
     eprintln!("coinhound: {}", lines_escaped(&message));
@@ -174,7 +184,13 @@ pub fn error(format: Format, error: &(dyn std::error::Error + 'static)) {
     }
 }
 
+/// Prints what is wrong with the command line, as clap words it.
+#[expect(clippy::print_stderr, reason = "printing errors is this function's job")]
+pub fn usage_error(text: &str) {
+    eprintln!("{}", lines_escaped(text));
+}
+
 /// Escapes each line by itself: TOML's errors show a place in the file over several lines.
 fn lines_escaped(text: &str) -> String {
-    text.trim_end().lines().map(cell::escape).collect::<Vec<_>>().join("\n")
+    text.trim_end().lines().map(|line| cell::shown(line, cell::LONGEST_LINE)).collect::<Vec<_>>().join("\n")
 }

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle};
-
-use super::cell;
+use super::grid::Grid;
+use super::{cell, terminal};
 use crate::query::Coverage;
 use crate::query::at::AtBlock;
 use crate::query::facts::ScriptInfo;
@@ -18,7 +17,7 @@ pub struct Page {
 impl Page {
     /// Adds a line.
     pub fn line(&mut self, line: impl AsRef<str>) {
-        self.text.push_str(&cell::escape(line.as_ref()));
+        self.text.push_str(&cell::shown(line.as_ref(), cell::LONGEST_LINE));
         self.text.push('\n');
     }
 
@@ -37,20 +36,15 @@ impl Page {
 
     /// Adds a grid; columns that are true in `right` are aligned right.
     pub fn grid(&mut self, titles: &[&str], right: &[bool], rows: Vec<Vec<String>>) {
-        let mut table = Table::new();
-        table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(titles.iter().map(|title| Cell::new(title.to_uppercase())));
-        for row in rows {
-            table.add_row(row.iter().map(|text| Cell::new(cell::escape(text))));
-        }
-        for (number, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if right.get(number).is_some_and(|right| *right) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        for line in table.lines() {
-            self.text.push_str(line.trim_end());
+        self.grid_part(titles, right, rows, true);
+    }
+
+    /// Adds rows of a grid, under its titles if `titled`.
+    pub fn grid_part(&mut self, titles: &[&str], right: &[bool], rows: Vec<Vec<String>>, titled: bool) {
+        let shown = |row: Vec<String>| row.iter().map(|text| cell::shown(text, cell::LONGEST_CELL)).collect();
+        let rows = rows.into_iter().map(shown).collect();
+        for line in (Grid { titles, right, rows }).lines(titled, terminal::width()) {
+            self.text.push_str(&line);
             self.text.push('\n');
         }
     }

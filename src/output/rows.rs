@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::columns::{Column, TABLE_CHUNK, csv_cells, lay_out};
 use super::page::{Page, at_line, coverage_lines};
-use super::{Format, OutputError, cell};
+use super::{Format, OutputError, cell, json};
 use crate::query::Coverage;
 use crate::query::at::AtBlock;
 
@@ -69,17 +69,17 @@ impl Stream<'_> {
     ) -> Result<(), E> {
         write(out, "{")?;
         for (name, value) in self.first_fields()? {
-            write(out, format_args!("{}: {value},\n ", Value::from(name)))?;
+            write(out, format_args!("{}: {},\n ", json::line(&name.into()), json::line(&value)))?;
         }
         write(out, "\"rows\": [")?;
         let mut separator = "\n  ";
         for row in rows {
-            write(out, format_args!("{separator}{}", row?))?;
+            write(out, format_args!("{separator}{}", json::line(&row?)))?;
             separator = ",\n  ";
         }
         write(out, "]")?;
         for (name, value) in tail() {
-            write(out, format_args!(",\n {}: {value}", Value::from(name)))?;
+            write(out, format_args!(",\n {}: {}", json::line(&name.into()), json::line(&value)))?;
         }
         Ok(write(out, "}\n")?)
     }
@@ -90,13 +90,13 @@ impl Stream<'_> {
         rows: impl Iterator<Item = Result<Value, E>>,
         tail: impl FnOnce() -> Map<String, Value>,
     ) -> Result<(), E> {
-        write(out, format_args!("{}\n", Value::from(self.first_fields()?)))?;
+        write(out, format_args!("{}\n", json::line(&self.first_fields()?.into())))?;
         for row in rows {
-            write(out, format_args!("{}\n", row?))?;
+            write(out, format_args!("{}\n", json::line(&row?)))?;
         }
         let tail = tail();
         if tail.values().any(|value| !value.is_null()) {
-            write(out, format_args!("{}\n", Value::from(tail)))?;
+            write(out, format_args!("{}\n", json::line(&tail.into())))?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Stream<'_> {
         csv.flush().map_err(OutputError::from)?;
         let mut fields = self.first_fields()?;
         fields.extend(tail());
-        write(side, format_args!("{}\n", Value::from(fields)))?;
+        write(side, format_args!("{}\n", json::line(&fields.into())))?;
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl Stream<'_> {
         loop {
             let chunk: Vec<Value> = rows.by_ref().take(TABLE_CHUNK).collect::<Result<_, E>>()?;
             if !chunk.is_empty() || printed == 0 {
-                write(out, lay_out(self.columns, &chunk))?;
+                write(out, lay_out(self.columns, &chunk, true))?;
             }
             printed += chunk.len();
             if chunk.len() < TABLE_CHUNK {
