@@ -1,10 +1,13 @@
 //! The command line as typed: commands, flags and help texts. The flags of settings are made from the table in `config`; what the
-//! others mean is each command's.
+//! others mean is each command's. Which command takes which flags of settings is in `flags`.
+
+mod flags;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Flags, LOG_LEVEL, SETTINGS, Setting, watch_syntax};
 use crate::error::{Error, Exit};
@@ -25,8 +28,8 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "coinhound", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Options that every command has.
-    #[command(flatten)]
+    /// The flags of settings and output, which are read where the command is.
+    #[arg(skip)]
     pub global: GlobalArgs,
     /// The command.
     #[command(subcommand)]
@@ -36,27 +39,51 @@ pub struct Cli {
 impl Cli {
     /// Reads the command line; help, version and wrong usage end the process here.
     pub fn read() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
-            let typed: Vec<_> = std::env::args().collect();
+        let words: Vec<OsString> = std::env::args_os().collect();
+        Self::parse_words(&words).unwrap_or_else(|error| {
+            if !error.use_stderr() {
+                error.exit();
+            }
+            let text = match flags::refusal(&Self::definition(), &words, &error) {
+                Some(refusal) => refusal,
+                None => error.render().to_string().trim_end().to_owned(),
+            };
+            let message = text.strip_prefix("error: ").unwrap_or(&text);
+            let typed: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
             let json = typed.windows(2).any(|pair| pair[0] == "--format" && pair[1].starts_with("json"))
                 || typed.iter().any(|word| word.starts_with("--format=json"));
-            if json && error.use_stderr() {
-                let text = error.render().to_string();
-                let message = text.strip_prefix("error: ").unwrap_or(&text);
-                output::error(Format::Json, &Error::Usage(message.trim_end().to_owned()));
-                std::process::exit(Exit::Usage.code().into());
+            match json {
+                true => output::error(Format::Json, &Error::Usage(message.to_owned())),
+                false => output::usage_error(&format!("error: {message}")),
             }
-            error.exit()
+            std::process::exit(Exit::Usage.code().into())
         })
+    }
+
+    /// Reads these words as a command line.
+    ///
+    /// # Errors
+    /// What is wrong with them, or a request for help.
+    fn parse_words(words: &[OsString]) -> Result<Self, clap::Error> {
+        let program = Self::definition();
+        let words = flags::flags_behind_command(&program, words);
+        let matches = program.try_get_matches_from(words)?;
+        let global = GlobalArgs::from_arg_matches(flags::innermost(&matches))?;
+        Ok(Self { global, ..Self::from_arg_matches(&matches)? })
+    }
+
+    /// The whole command line: every command with the flags that it takes.
+    pub fn definition() -> clap::Command {
+        flags::with_flags(Self::command())
     }
 }
 
-/// Options that every command has.
-#[derive(Args, Clone, Debug)]
+/// The flags of settings and output.
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings")]
 pub struct GlobalArgs {
     /// Read settings from FILE [default: $XDG_CONFIG_HOME/coinhound/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The settings of the table.
     #[command(flatten)]
@@ -64,19 +91,18 @@ pub struct GlobalArgs {
     /// Lists, as [`watch_syntax`] has it.
     #[arg(
         long,
-        global = true,
         value_name = "FILE",
         help = format!("Scan for the scripts on this list; repeat for more lists: {}", watch_syntax())
     )]
     pub watch: Vec<String>,
     /// Print the answer as table, json, jsonl or csv; a trace also as dot, graphml or html
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
+    #[arg(long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     pub format: AnswerFormat,
     /// Log more; give it twice to log everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
     /// Log only warnings and errors, and show no progress
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
     pub quiet: bool,
 }
 
@@ -96,13 +122,13 @@ impl GlobalArgs {
 }
 
 /// A flag for each setting of the table that has one: the texts that were typed, by [`Setting::key`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SettingArgs(BTreeMap<&'static str, String>);
 
 impl SettingArgs {
     fn arg(setting: &Setting) -> Option<Arg> {
         let help = format!("{} [default: {}]", setting.help, setting.default_words());
-        Some(Arg::new(setting.key).long(setting.flag?).global(true).value_name(setting.value_name).help(help))
+        Some(Arg::new(setting.key).long(setting.flag?).value_name(setting.value_name).help(help))
     }
 }
 
@@ -119,7 +145,8 @@ impl Args for SettingArgs {
 impl FromArgMatches for SettingArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let typed = SETTINGS.iter().filter(|setting| setting.flag.is_some()).filter_map(|setting| {
-            let text: &String = matches.get_one(setting.key)?;
+            // A command that doesn't take the flag doesn't know it.
+            let text: &String = matches.try_get_one(setting.key).ok().flatten()?;
             Some((setting.key, text.clone()))
         });
         Ok(Self(typed.collect()))
@@ -209,7 +236,7 @@ pub struct BackfillArgs {
     #[command(flatten)]
     pub entries: EntryArgs,
     /// Stop after the block at HEIGHT [default: the node's tip]
-    #[arg(long, value_name = "HEIGHT")]
+    #[arg(long, value_name = "HEIGHT", conflicts_with = "dry_run")]
     pub to: Option<u32>,
     /// Go ahead although a list lost more than a tenth of its rows, or coins would be followed less far than before
     #[arg(long)]
@@ -403,17 +430,16 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn clap_finds_no_fault_with_the_command_line() {
-        Cli::command().debug_assert();
+        Cli::definition().debug_assert();
     }
 
     #[test]
     fn every_flag_that_a_message_or_comment_names_exists() {
         let mut known = BTreeSet::new();
-        add_flags(&Cli::command(), &mut known);
+        add_flags(&Cli::definition(), &mut known);
         let mut named = BTreeSet::new();
         add_named(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut named);
         assert!(named.len() > 20 && named.is_subset(&known), "{:?}", named.difference(&known));

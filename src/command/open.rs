@@ -136,8 +136,8 @@ impl Asked {
     fn resolve(context: &Context, about: &cli::TargetArgs, rests_on: fn(&mut Basis)) -> Result<Self, Error> {
         let (snapshot, moment) = context.snapshot_at(about.at.at.as_deref())?;
         let range = about.range.range.as_deref().map(range).transpose()?;
-        let mut targets = Targets::resolve(&snapshot, &about.targets, range)?;
-        warn_unknown(&targets);
+        let mut targets = Targets::resolve_lazily(&snapshot, &about.targets, range)?;
+        warn_unknown(&targets.unknown_texts());
         rests_on(&mut targets.basis);
         let coverage = targets.basis.coverage(&snapshot, moment);
         let named = moment.named_block(&snapshot)?;
@@ -160,23 +160,41 @@ pub fn range(text: &str) -> Result<Range, Error> {
     Ok(text.parse().map_err(|reason| QueryError::Usage(format!("--range '{text}': {reason}")))?)
 }
 
-/// The field that names the targets that the index doesn't know.
+/// The field that names the targets that the index doesn't know, each once.
 fn unknown_field(targets: &Targets) -> serde_json::Map<String, serde_json::Value> {
     let mut head = serde_json::Map::new();
     if !targets.unknown.is_empty() {
-        let names = targets.unknown.iter().map(|unknown| unknown.target.clone().into());
-        head.insert("unknown".into(), serde_json::Value::Array(names.collect()));
+        let mut names: Vec<_> = targets.unknown_texts().into_iter().map(|(text, ..)| text).collect();
+        names.dedup();
+        head.insert("unknown".into(), names.into());
     }
     head
 }
 
-/// Warns of targets that the index doesn't know, so that an empty table isn't taken for an answer.
-fn warn_unknown(targets: &Targets) {
-    for unknown in &targets.unknown {
-        let why = match unknown.service {
-            true => "it is listed as a service, and only flagged scripts have their touches kept",
-            false => "it is on no list, so it was not searched for; add it to a list and run `coinhound backfill`",
+/// Targets that are warned of by themselves; of more only the number is said.
+pub const WARNED: usize = 5;
+
+/// Warns of targets that the index doesn't know, so that an empty table isn't taken for an answer: of each text once, however many
+/// scripts it stands for.
+pub fn warn_unknown(unknown: &[(&str, bool, usize)]) {
+    for (text, service, scripts) in unknown.iter().take(WARNED) {
+        let what = match scripts {
+            1 => "it".to_owned(),
+            scripts => format!("{scripts} of its scripts"),
         };
-        tracing::warn!("unknown: {}: {why}", unknown.target.escape_debug());
+        let why = match (service, *scripts > 1) {
+            (true, false) => "is listed as a service, and only flagged scripts have their touches kept",
+            (true, true) => "are listed as services, and only flagged scripts have their touches kept",
+            (false, false) => {
+                "is on no list, so it was not searched for; add it to a list and run `coinhound backfill`"
+            }
+            (false, true) => {
+                "are on no list, so they were not searched for; add them to a list and run `coinhound backfill`"
+            }
+        };
+        tracing::warn!("unknown: {text}: {what} {why}");
+    }
+    if let Some(more) = unknown.len().checked_sub(WARNED).filter(|more| *more > 0) {
+        tracing::warn!("unknown: {more} more targets; the field `unknown` of the answer names them all");
     }
 }

@@ -6,12 +6,15 @@ mod tree;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::open::WARNED;
 use super::{Context, open};
+use crate::chain::Chain;
 use crate::cli::{StopAt, TraceArgs};
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
-use crate::output::picture::{self, Caption};
+use crate::output::picture::{self, Caption, Drawing};
 use crate::output::{self, Column, Format, Kind, Stream};
+use crate::query::Snapshot;
 use crate::query::trace::{TraceAnswer, TraceOptions, TracedCoinRow, trace};
 use crate::trace::Rule;
 
@@ -52,15 +55,16 @@ pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
         max_hops: gates.max_hops,
         stop_flagged: args.stop == Some(StopAt::Flagged),
     };
-    let answer = trace(&snapshot, &args.targets, range, &options, moment)?;
-    for target in &answer.unknown {
-        tracing::warn!(
-            "unknown: {}: it is no flagged entry of the index, so its coins were not indexed",
-            target.escape_debug()
-        );
+    if args.tree && (context.picture.is_some() || context.format != Format::Table) {
+        return Err(Error::Usage(
+            "--tree is a table; leave out --tree or --format, since every other format has all coins".into(),
+        ));
     }
+    let answer = trace(&snapshot, &args.targets, range, &options, moment)?;
+    warn_unknown(&answer.unknown);
     if let Some(drawing) = context.picture {
-        picture::print(drawing, &answer, &Caption { command: typed() })?;
+        let command = question(&snapshot, args, &options, drawing);
+        picture::print(drawing, &answer, &Caption { command })?;
         return Ok(Exit::of(answer.coverage.complete));
     }
     output::note_at(context.format, answer.at.as_ref());
@@ -72,10 +76,40 @@ pub fn run(context: &Context, args: &TraceArgs) -> Result<Exit, Error> {
     Ok(Exit::of(answer.coverage.complete))
 }
 
-/// The command as it was typed, quoted for a shell. Nothing in it is secret: a password is never an argument.
-fn typed() -> String {
-    let arguments = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
-    std::iter::once("coinhound".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+/// Warns of targets that are no flagged entries; of many only a few by themselves.
+fn warn_unknown(unknown: &[String]) {
+    for target in unknown.iter().take(WARNED) {
+        tracing::warn!("unknown: {target}: it is no flagged entry of the index, so its coins were not indexed");
+    }
+    if let Some(more) = unknown.len().checked_sub(WARNED).filter(|more| *more > 0) {
+        tracing::warn!("unknown: {more} more targets; the field `unknown` of the answer names them all");
+    }
+}
+
+/// The question as one would type it, quoted for a shell. A picture is made to be passed on, so it says what was asked, not where node,
+/// index and lists of this machine are.
+fn question(snapshot: &Snapshot, args: &TraceArgs, options: &TraceOptions, drawing: Drawing) -> String {
+    let mut words = vec!["coinhound".to_owned()];
+    let flag = |words: &mut Vec<String>, name: &str, value: String| words.extend([format!("--{name}"), value]);
+    if snapshot.chain() != Chain::Main {
+        flag(&mut words, "chain", snapshot.chain().to_string());
+    }
+    words.push("trace".to_owned());
+    words.extend(args.targets.iter().cloned());
+    let rules: Vec<_> = options.rules.iter().map(|rule| rule.name()).collect();
+    let given = [
+        ("range", args.range.range.clone()),
+        ("at", args.at.at.clone()),
+        ("rule", (!rules.is_empty()).then(|| rules.join(","))),
+        ("min-taint", options.min_taint.map(|sat| sat.to_string())),
+        ("max-hops", options.max_hops.map(|hops| hops.most().map_or("none".to_owned(), |hops| hops.to_string()))),
+        ("stop", options.stop_flagged.then(|| "flagged".to_owned())),
+    ];
+    for (name, value) in given {
+        value.into_iter().for_each(|value| flag(&mut words, name, value));
+    }
+    flag(&mut words, "format", drawing.name().to_owned());
+    words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn quote(word: &str) -> String {

@@ -12,7 +12,7 @@ use crate::query::tx::{TxAnswer, transaction};
 use crate::watchlist::{holds_key, masked};
 
 pub fn run(context: &Context, args: &TxArgs) -> Result<Exit, Error> {
-    let txid = args.txid.parse().map_err(|_| {
+    let txid = args.txid.trim().parse().map_err(|_| {
         // What was pasted by mistake may be a key.
         let shown = if holds_key(&args.txid) { "(not shown)".into() } else { masked(&args.txid) };
         QueryError::Usage(format!("'{shown}' is no transaction id: 64 hex digits are meant"))
@@ -28,7 +28,8 @@ fn page(answer: &TxAnswer) -> Page {
     let mut page = Page::default();
     let (Some(height), Some(block)) = (answer.height, answer.block) else {
         page.line(format!(
-            "{} is not in the index: it touches no flagged script there, or it does not exist",
+            "{} is not in the index: no block that it scanned has a transaction of this id that touches a flagged script or spends a \
+             followed coin; `coinhound screen` asks the node about it",
             answer.txid
         ));
         page.lines(answer.at.iter().map(at_line));

@@ -54,7 +54,7 @@ mod node {
 mod sync {
     mod chain_moves;
     mod faulty_source;
-    mod follow_case;
+    pub mod follow_case;
     mod followed_coins;
     mod lanes;
     mod mainnet;
@@ -77,6 +77,7 @@ mod query {
     mod screen_hops;
     mod screen_shares;
     mod screen_unknown;
+    mod sums;
     mod trace;
 }
 
@@ -85,6 +86,7 @@ mod audit {
 }
 
 mod command {
+    mod cells;
     mod changes;
     mod cli_page;
     mod contract;
@@ -97,6 +99,7 @@ mod command {
     mod screen;
     mod secrets;
     mod settings;
+    mod strict;
     mod theft;
     mod trace;
 }

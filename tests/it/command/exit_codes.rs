@@ -92,9 +92,9 @@ fn questions_to_an_index_end_with_the_code_of_their_answer() {
             (&["balance"], 2, "TARGET"),
             (&["nose"], 2, "nose"),
             (&["--format", "xml", "status"], 2, "table, json, jsonl, csv"),
-            (&["--lane", "pigeon", "status"], 2, "auto, rpc, rest or filters"),
+            (&["--lane", "pigeon", "backfill"], 2, "auto, rpc, rest or filters"),
             (&["--lane", "filters", "backfill"], 2, "--lane auto"),
-            (&["--threads", "0", "status"], 2, "from 1 to 65535"),
+            (&["--threads", "0", "backfill"], 2, "from 1 to 65535"),
             (&["backfill", "--from", "-1"], 2, "-1"),
             (&["--config", "nowhere.toml", "status"], 2, "nowhere.toml"),
             (&["watch", "check", "x,role=king"], 2, "flagged, service"),
@@ -114,7 +114,7 @@ fn errors_are_json_on_stderr_if_the_format_is_json() {
         (&["status"], 1, "there is no index"),
         (&["backfill"], 2, "--watch"),
         (&["--bogus", "status"], 2, "--bogus"),
-        (&["--threads", "x", "status"], 2, "scan.threads"),
+        (&["--threads", "x", "backfill"], 2, "scan.threads"),
         (&["watch", "check", "nowhere.txt"], 1, "nowhere.txt"),
     ];
     for (arguments, code, words) in cases {

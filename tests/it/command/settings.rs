@@ -136,12 +136,14 @@ fn flags_and_variables_set_the_keys_that_they_name() {
     ];
     let variable = |key: &str| format!("COINHOUND_{}", key.replace('.', "_").to_uppercase());
     for by_flag in cases.map(|(flag, ..)| flag) {
-        let mut program = Program::bare();
+        let (mut program, mut typed) = (Program::bare(), vec!["check"]);
         for (flag, key, value) in cases {
-            program =
-                if flag == by_flag { program.with(&[flag, value]) } else { program.with_env(&variable(key), value) };
+            match flag == by_flag {
+                true => typed.extend([flag, value]),
+                false => program = program.with_env(&variable(key), value),
+            }
         }
-        let (_, answer) = program.json(&["check"]);
+        let (_, answer) = program.json(&typed);
         assert_eq!(answer["lane"], "rpc", "{answer}");
         let settings = answer["settings"].as_array().expect("settings");
         for (flag, key, value) in cases {

@@ -32,6 +32,15 @@ pub struct ProgramOutput {
     pub stderr: String,
 }
 
+/// Flags that only some commands take, with the variables of the same settings.
+const LIMITED: [(&str, &str); 5] = [
+    ("--lane", "COINHOUND_NODE_LANE"),
+    ("--threads", "COINHOUND_SCAN_THREADS"),
+    ("--min-taint", "COINHOUND_TRACE_MIN_TAINT"),
+    ("--max-hops", "COINHOUND_TRACE_MAX_HOPS"),
+    ("--track", "COINHOUND_TRACE_TRACK"),
+];
+
 /// The program with the settings of one node and one index.
 pub struct Program {
     program: PathBuf,
@@ -66,9 +75,17 @@ impl Program {
         Self { program, globals: Vec::new(), environment: Vec::new(), index, home }
     }
 
-    /// More flags for every run, before the command.
+    /// More settings for every run. Flags stand before the command; those that only some commands take become variables, which hold for
+    /// every command.
     pub fn with(mut self, arguments: &[&str]) -> Self {
-        self.globals.extend(arguments.iter().map(ToString::to_string));
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            let variable = LIMITED.iter().find(|(flag, _)| flag == word).map(|(_, variable)| (*variable).to_owned());
+            match variable {
+                Some(variable) => self.environment.push((variable, (*words.next().expect("a value")).to_owned())),
+                None => self.globals.push((*word).to_owned()),
+            }
+        }
         self
     }
 
