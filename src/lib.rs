@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! main         parses, runs, prints an error, sets the exit code
-//!            → cli, command, output
+//!            → cli, command, output, stdout
 //! command      one command a file: opens what it needs, asks, hands the answer to output
 //!            → audit, chain, cli, config, error, index, lists, lock, node, output, query, stop, sync, trace, watchlist
 //! api          the library: an index that other programs can ask
@@ -39,6 +39,7 @@
 //! trace        taint, hops, when to stop; in chain order
 //! scan         which transactions of a block touch what is sought
 //!            → chain
+//! stdout       whether the process was started without a stdout; of the program, not of the library
 //! stop         the flag that ends long work early
 //! lock         mutexes that outlive a panic
 //! chain        heights, headers, proof of work, merkle trees
