@@ -44,7 +44,8 @@ impl Cli {
             if !error.use_stderr() {
                 error.exit();
             }
-            let text = match flags::refusal(&Self::definition(), &words, &error) {
+            let program = Self::definition();
+            let text = match flags::refusal(&program, &flags::flags_behind_command(&program, &words), &error) {
                 Some(refusal) => refusal,
                 None => error.render().to_string().trim_end().to_owned(),
             };

@@ -139,7 +139,7 @@ pub fn innermost(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, below)| innermost(below))
 }
 
-/// What is wrong with the command line, where that is a flag that only other commands take.
+/// What is wrong with a command line whose flags are behind the command, where that is a flag that only other commands take.
 pub fn refusal(program: &clap::Command, words: &[OsString], error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else {
         return None;
@@ -152,13 +152,15 @@ pub fn refusal(program: &clap::Command, words: &[OsString], error: &clap::Error)
     };
     let takers: BTreeSet<String> =
         leaves(program).iter().filter(|path| takes(path)).map(|path| path.join(" ")).collect();
+    if takers.is_empty() {
+        return None;
+    }
+    let typed = words.iter().skip(1).filter_map(|word| word.to_str()).collect::<Vec<_>>().join(" ") + " ";
+    let mut names = leaves(program).into_iter().map(|path| path.join(" "));
+    let command = names.find(|name| typed.starts_with(&format!("{name} ")));
+    let command = command.map_or("this command".to_owned(), |name| format!("`coinhound {name}`"));
     let takers: Vec<_> = takers.into_iter().collect();
-    let names = leaves(program).into_iter().map(|path| path.join(" ")).filter(|name| {
-        let typed = words.iter().skip(1).filter_map(|word| word.to_str()).collect::<Vec<_>>().join(" ");
-        typed == *name || typed.starts_with(&format!("{name} "))
-    });
-    let command = names.last().map_or("this command".to_owned(), |name| format!("`coinhound {name}`"));
-    (!takers.is_empty()).then(|| format!("{command} does not use --{long}, which works with {}", takers.join(", ")))
+    Some(format!("{command} does not use --{long}, which works with {}", takers.join(", ")))
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ impl Sums {
 
     /// Entries whose roles, as [`EntryRow::roles_byte`] has them, fit.
     pub fn entries(&self, fits: impl Fn(u8) -> bool) -> u64 {
-        let roles = self.0.iter().filter_map(|(key, _)| match key {
+        let roles = self.0.keys().filter_map(|key| match key {
             SumKey::Roles(roles) if fits(*roles) => Some(self.get(key)),
             _ => None,
         });
