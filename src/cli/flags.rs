@@ -12,14 +12,34 @@ use super::GlobalArgs;
 /// The commands that scan.
 const RUNS: &[&str] = &["backfill", "follow"];
 
+/// The commands whose answers have coverage, and so say whether the index is near now.
+const ANSWERS: &[&str] = &[
+    "backup",
+    "balance",
+    "check",
+    "coins",
+    "digest",
+    "history",
+    "retrace",
+    "screen",
+    "status",
+    "trace",
+    "tx",
+    "verify",
+    "watch diff",
+    "watch list",
+];
+
 /// The settings whose flags only some commands use. The other flags say where node, index and lists are, and how to print: every command
 /// takes them, so that one alias or script can give them to all.
-const ONLY: [(&str, &[&[&str]]); 5] = [
+const ONLY: [(&str, &[&[&str]]); 7] = [
     ("node.lane", &[RUNS, &["check"]]),
     ("scan.threads", &[RUNS, &["retrace"]]),
     ("trace.min_taint", &[RUNS, &["check", "trace"]]),
     ("trace.max_hops", &[RUNS, &["check", "trace"]]),
     ("trace.track", &[RUNS, &["check"]]),
+    ("query.max_lag", &[ANSWERS, &["backfill"]]),
+    ("query.max_age", &[ANSWERS, &["backfill"]]),
 ];
 
 /// The commands that use a setting's flag; `None` where all do.
@@ -43,7 +63,10 @@ pub fn with_flags(mut program: clap::Command) -> clap::Command {
     let in_help = global_args().into_iter().map(|arg| match users(arg.get_id().as_str()) {
         Some(names) => {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            arg.help(format!("{help} (for {})", names.join(", ")))
+            match names.len() {
+                0..=4 => arg.help(format!("{help} (for {})", names.join(", "))),
+                _ => arg,
+            }
         }
         None => arg,
     });

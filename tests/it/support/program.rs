@@ -33,12 +33,14 @@ pub struct ProgramOutput {
 }
 
 /// Flags that only some commands take, with the variables of the same settings.
-const LIMITED: [(&str, &str); 5] = [
+const LIMITED: [(&str, &str); 7] = [
     ("--lane", "COINHOUND_NODE_LANE"),
     ("--threads", "COINHOUND_SCAN_THREADS"),
     ("--min-taint", "COINHOUND_TRACE_MIN_TAINT"),
     ("--max-hops", "COINHOUND_TRACE_MAX_HOPS"),
     ("--track", "COINHOUND_TRACE_TRACK"),
+    ("--max-lag", "COINHOUND_QUERY_MAX_LAG"),
+    ("--max-age", "COINHOUND_QUERY_MAX_AGE"),
 ];
 
 /// The program with the settings of one node and one index.
@@ -63,9 +65,9 @@ impl Program {
         let settings = ["--chain", node.chain(), "--bitcoin-datadir", text(node.datadir()), "--rpc-url", &url];
         // The blocks of the main chain that tests have are of 2009.
         let any_age: &[&str] = if node.chain() == "main" { &["--max-age", "none"] } else { &[] };
-        let settings = settings.into_iter().chain(["--index", text(&index)]).chain(any_age.iter().copied());
+        let settings = settings.into_iter().chain(["--index", text(&index)]);
         let globals = settings.map(ToOwned::to_owned).collect();
-        Self { globals, index, ..Self::bare() }
+        Self { globals, index, ..Self::bare() }.with(any_age)
     }
 
     /// Without any settings.
