@@ -57,7 +57,7 @@ fn no_format_lets_a_control_character_out_and_json_reads_back_the_label() {
     let (_, answer) = small.program.json(&["history", "all"]);
     assert_eq!(answer["rows"][0]["labels"][0], HOSTILE);
     for drawing in ["dot", "graphml", "html"] {
-        let out = small.program.run(&["--format", drawing, "trace", "label:".to_owned().as_str()]);
+        let out = small.program.run(&["--format", drawing, "trace", "label:"]);
         assert_eq!(out.code, 2, "{out:?}");
         let out = small.program.run(&["--format", drawing, "trace", "all"]);
         let answer = out.stdout.split("<script>").next().unwrap_or_default();

@@ -10,6 +10,7 @@ use coinhound::index::sums::{Sum, SumKey, recount};
 use coinhound::index::values::Coin;
 use coinhound::index::{ReadRows, Reader, View, Writer};
 use coinhound::query::Snapshot;
+use coinhound::query::at::Moment;
 use coinhound::query::coverage::Basis;
 use coinhound::stop::Stop;
 use coinhound::sync::sweep::retrace::retrace;
@@ -66,8 +67,9 @@ fn assert_covered(index: &SweptIndex, what: &str) {
         }
     }
     let of_sums = Basis::of_flagged(&snapshot).expect("the index reads");
-    for asked in [None, Some(0), snapshot.asked(), Some(100_000)] {
-        assert_eq!(of_sums.coverage(&snapshot, asked), of_entries.coverage(&snapshot, asked), "{what}: {asked:?}");
+    for height in [None, Some(0), snapshot.asked(), Some(100_000)] {
+        let moment = Moment { height, is_now: false };
+        assert_eq!(of_sums.coverage(&snapshot, moment), of_entries.coverage(&snapshot, moment), "{what}: {height:?}");
     }
 }
 
