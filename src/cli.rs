@@ -372,7 +372,7 @@ pub struct ScreenArgs {
     /// Addresses, script:HEX, descriptors, TXID or TXID:VOUT
     #[arg(required_unless_present_any = ["file", "raw_tx"], value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Read targets from FILE, one per line; a first line may name columns, of which `height` and `block` count
+    /// Read targets from FILE (- for standard input): one per line, or a table whose header names its columns
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Screen the transaction in HEX, confirmed or not

@@ -1,8 +1,6 @@
 //! `coinhound screen`.
 
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 
 use bitcoin::{BlockHash, OutPoint, Transaction, TxOut, Txid};
 use serde_json::{Map, json};
@@ -12,6 +10,7 @@ use super::open::{self, NODE_PATIENCE};
 use crate::chain::BlockId;
 use crate::cli::ScreenArgs;
 use crate::error::{Error, Exit};
+use crate::lists;
 use crate::node::{BlockSearch, Node, NodeError, NodeLookup};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
@@ -20,6 +19,7 @@ use crate::query::{QueryError, Snapshot};
 use crate::stop::Stop;
 use crate::trace::Rule;
 use crate::watchlist::Range;
+use crate::watchlist::targets::{TargetRow, UnclearRow};
 use crate::watchlist::{holds_key, masked};
 
 const BEFORE: [Column; 4] = [
@@ -98,18 +98,28 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
         let screener = screener.borrow();
         (screener.coverage.clone(), screener.frontier.clone(), screener.gates())
     };
-    let head = Map::from_iter([
+    let mut head = Map::from_iter([
         ("since".to_owned(), json!(args.since)),
         ("gates".to_owned(), json!(gates)),
         ("frontier_sat".to_owned(), json!(frontier)),
     ]);
+    // A file without a row proves nothing about what should have been in it.
+    let empty = args.file.as_ref().filter(|_| rows.peek().is_none());
+    if let Some(file) = empty {
+        let why = format!(
+            "{} names no target at all; put one on each line, or name its columns in a header line",
+            file.display()
+        );
+        tracing::warn!("{why}");
+        head.insert("why".to_owned(), json!(why));
+    }
     let taints = snapshot.trace.rules.iter().filter_map(|rule| taint_column(*rule));
     let shares = snapshot.trace.rules.iter().filter_map(|rule| share_column(*rule));
     let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).chain(shares).chain(LAST).collect();
     let tail = || Map::from_iter([("tally".to_owned(), json!(*tally.borrow()))]);
     Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, tail)?;
     let Tally { is_found, is_unsure, .. } = *tally.borrow();
-    Ok(match (is_found, is_unsure || !coverage.complete) {
+    Ok(match (is_found, is_unsure || empty.is_some() || !coverage.complete) {
         (true, _) => Exit::Found,
         (false, unsure) => Exit::of(!unsure),
     })
@@ -119,8 +129,10 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
 enum ScreenTarget {
     /// An argument: a mistake in it is wrong usage.
     Typed(String),
-    /// A row of a file, with its block or height if a column is named so: a mistake in it is the answer of that row.
-    Row(String, Option<Vouch>),
+    /// A row of a file: a mistake in it is the answer of that row.
+    Row(TargetRow),
+    /// A row of a file whose target can't be told.
+    Unclear(UnclearRow),
     /// A transaction in hex.
     Raw(String),
 }
@@ -135,81 +147,32 @@ impl ScreenTarget {
         match self {
             Self::Typed(text) => Ok(screener.screen(&text, range, vouch)?),
             Self::Raw(hex) => Ok(vec![screener.raw(&hex, vouch)?]),
-            Self::Row(text, said) => match screener.screen(&text, range, said.or(vouch)) {
+            Self::Row(row) => match screener.screen(&row.target, range, said_by(&row).or(vouch)) {
                 Err(QueryError::Usage(why)) => {
-                    let shown = if holds_key(&text) { "(not shown)".to_owned() } else { masked(&text) };
-                    Ok(vec![ScreenRow::nothing_known(&shown, why)])
+                    let shown = if holds_key(&row.target) { "(not shown)".to_owned() } else { masked(&row.target) };
+                    Ok(vec![ScreenRow::nothing_known(&shown, format!("line {}: {why}", row.line))])
                 }
                 answer => Ok(answer?),
             },
+            Self::Unclear(row) => {
+                Ok(vec![ScreenRow::nothing_known(&row.text, format!("line {}: {}", row.line, row.reason))])
+            }
         }
     }
 }
 
-/// The targets in the order of their rows; a file is read line by line.
+/// Where the columns of a row say that its transaction is confirmed.
+fn said_by(row: &TargetRow) -> Option<Vouch> {
+    row.block.map(Vouch::Block).or(row.height.map(Vouch::Height))
+}
+
+/// The targets in the order of their rows; a file is read row by row.
 fn targets(args: &ScreenArgs) -> Result<Box<dyn Iterator<Item = Result<ScreenTarget, Error>>>, Error> {
     let typed = args.targets.clone().into_iter().map(|text| Ok(ScreenTarget::Typed(text)));
     let raw = args.raw_tx.clone().into_iter().map(|hex| Ok(ScreenTarget::Raw(hex)));
     let Some(path) = &args.file else { return Ok(Box::new(typed.chain(raw))) };
-    let failed = {
-        let path = path.display().to_string();
-        move |source| Error::TargetsFile { path: path.clone(), source }
-    };
-    let lines = BufReader::new(File::open(path).map_err(&failed)?).split(b'\n');
-    let rows = lines.map(move |line| Ok(String::from_utf8_lossy(&line.map_err(&failed)?).trim().to_owned()));
-    let rows = rows.filter(|row: &Result<String, Error>| {
-        row.as_ref().map_or(true, |row| !row.is_empty() && !row.starts_with('#'))
-    });
-    let mut header = None;
-    let mut is_first = true;
-    let rows = rows.filter_map(move |row| {
-        let row = match row {
-            Ok(row) => row,
-            Err(error) => return Some(Err(error)),
-        };
-        if std::mem::take(&mut is_first) {
-            header = Header::read(&row);
-            if header.is_some() {
-                return None;
-            }
-        }
-        let (text, vouch) = header.as_ref().map_or_else(|| (without_number(&row), None), |header| header.split(&row));
-        Some(Ok(ScreenTarget::Row(text.to_owned(), vouch)))
-    });
+    let rows = lists::targets::open(path)?.map(|row| Ok(row?.map_or_else(ScreenTarget::Unclear, ScreenTarget::Row)));
     Ok(Box::new(typed.chain(raw).chain(rows)))
-}
-
-const SEPARATORS: [char; 4] = [' ', '\t', ',', ';'];
-
-/// The first line of a file of targets, where it names the column of a height or of a block. The target is in the first column.
-struct Header {
-    column: usize,
-    is_block: bool,
-}
-
-impl Header {
-    fn read(line: &str) -> Option<Self> {
-        let named = line.split(SEPARATORS).filter(|cell| !cell.is_empty()).enumerate().skip(1);
-        let mut named = named.map(|(column, name)| (column, name.to_ascii_lowercase()));
-        let (column, name) = named.find(|(_, name)| name == "height" || name == "block")?;
-        Some(Self { column, is_block: name == "block" })
-    }
-
-    fn split<'l>(&self, line: &'l str) -> (&'l str, Option<Vouch>) {
-        let mut cells = line.split(SEPARATORS).filter(|cell| !cell.is_empty());
-        let text = cells.next().unwrap_or(line);
-        let cell = cells.nth(self.column - 1).unwrap_or_default();
-        let vouch =
-            if self.is_block { cell.parse().ok().map(Vouch::Block) } else { cell.parse().ok().map(Vouch::Height) };
-        (text, vouch)
-    }
-}
-
-/// A line without a number at its end, which may be anything where no header names it: an output's index, an amount.
-fn without_number(line: &str) -> &str {
-    // A label may end in a number of its own.
-    let split = line.rsplit_once(SEPARATORS).filter(|_| !line.starts_with("label:"));
-    split.filter(|(_, end)| end.parse::<u64>().is_ok()).map_or(line, |(text, _)| text.trim_end())
 }
 
 /// The node, connected to when a target first needs it; one that doesn't answer is not asked again.

@@ -68,16 +68,24 @@ fn page(answer: &WatchCheckAnswer) -> Page {
     let mut page = Page::default();
     for ListAnswer { report, unlisted_addresses } in &answer.files {
         page.line(format!(
-            "{} ({}): {} accepted, {} duplicates, {} of other chains, {} quarantined",
+            "{} ({}): {} rows: {} accepted, {} duplicates, {} of other chains, {} quarantined, {} remarks",
             report.path,
             report.format,
+            report.rows,
             report.accepted,
             report.duplicates,
             report.other_chain,
-            report.quarantined.len()
+            report.quarantined.len(),
+            report.remarks
         ));
         for (chain, count) in &report.other_chains {
             page.line(format!("  {count} of {chain}"));
+        }
+        for remark in &report.commented_out {
+            page.line(format!("  line {}: a remark that holds an address: {}", remark.line, remark.text));
+        }
+        if report.hidden > 0 {
+            page.line(format!("  {} cells may hold private keys and are not kept", report.hidden));
         }
         for row in &report.quarantined {
             page.line(format!("  line {}: {}: {}", row.line, row.text, row.reason));

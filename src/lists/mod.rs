@@ -1,6 +1,7 @@
-//! The configured lists: opens and reads their files, and compares them with those that an index took in.
+//! The configured lists: opens and reads their files, and compares them with those that an index took in. Opens files of targets too.
 
 mod stamp;
+pub mod targets;
 pub mod watch;
 
 use std::fs::File;

@@ -18,7 +18,17 @@ pub struct Quarantined {
     pub reason: String,
 }
 
-/// What became of a file's rows. Each row that is neither blank nor a remark is counted once, under one of the four.
+/// A remark that holds an address: perhaps a row that was taken out by hand.
+#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
+pub struct CommentedOut {
+    /// Its line, from 1.
+    pub line: u64,
+    /// The remark, shortened as [`Quarantined::text`].
+    pub text: String,
+}
+
+/// What became of a file's rows. Each row but blank ones and the header is counted once, as accepted, a duplicate, another chain's, a
+/// remark or quarantined.
 #[derive(Serialize, Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// The file's path, as given.
@@ -27,6 +37,8 @@ pub struct Report {
     pub format: &'static str,
     /// SHA-256 of its bytes, in hex.
     pub sha256: String,
+    /// All rows: the sum of the five counts.
+    pub rows: u64,
     /// Rows taken. A row of several scripts counts once.
     pub accepted: u64,
     /// Rows that say again what an earlier one of this file said of the same scripts.
@@ -35,6 +47,14 @@ pub struct Report {
     pub other_chain: u64,
     /// The same by the chains' names.
     pub other_chains: BTreeMap<String, u64>,
+    /// Rows that are no data: remarks, titles above the header, and what a format says is no address.
+    pub remarks: u64,
+    /// Remarks that hold an address.
+    pub remarks_with_target: u64,
+    /// The first of them.
+    pub commented_out: Vec<CommentedOut>,
+    /// Cells of accepted rows that are not kept, as they may hold a private key.
+    pub hidden: u64,
     /// Rows that were not taken.
     pub quarantined: Vec<Quarantined>,
 }
@@ -76,6 +96,18 @@ pub enum ListError {
         /// The formats' names.
         known: String,
     },
+    /// No column is named as the one of the addresses.
+    #[error(
+        "the list {path} has columns, but line {line} names none of them as the one of the addresses; name it in a header line; known are {known}"
+    )]
+    NoAddressColumn {
+        /// The file's path, as given.
+        path: String,
+        /// The line where the header was expected.
+        line: u64,
+        /// Names that are known.
+        known: &'static str,
+    },
     /// Nothing in it can be watched.
     #[error("{}", no_valid_row(.report))]
     NoValidRow {
@@ -87,6 +119,7 @@ pub enum ListError {
 fn no_valid_row(report: &Report) -> String {
     let path = &report.path;
     let format = report.format;
+    let chains: Vec<String> = report.other_chains.iter().map(|(chain, count)| format!("{chain} {count}")).collect();
     match (report.quarantined.first(), report.other_chain) {
         (Some(row), _) => format!(
             "the list {path} has no valid row (read as {format}, {} refused); the first, line {}: {}",
@@ -94,7 +127,8 @@ fn no_valid_row(report: &Report) -> String {
             row.line,
             row.reason
         ),
-        (None, 0) => format!("the list {path} has no row at all; check the file, or leave it out"),
-        (None, others) => format!("the list {path} has only rows of other chains ({others}); leave it out"),
+        (None, 0) if report.rows == 0 => format!("the list {path} has no row at all; check the file, or leave it out"),
+        (None, 0) => format!("the list {path} has only remarks ({}); check the file, or leave it out", report.rows),
+        (None, _) => format!("the list {path} has only rows of other chains ({}); leave it out", chains.join(", ")),
     }
 }

@@ -2,22 +2,20 @@
 
 use std::io::{self, BufRead};
 
-use crate::watchlist::rows::Rows;
-use crate::watchlist::text::is_margin;
-
-/// Bytes at a file's start by which its format is told.
-pub const HEAD: u64 = 64 * 1024;
+use crate::watchlist::builder::ListBuilder;
+use crate::watchlist::table::header::HEAD;
+use crate::watchlist::target::text::is_margin;
 
 /// One way to write a list.
-pub struct Format {
+pub struct ListFormat {
     /// Its name in settings and reports.
     pub name: &'static str,
     /// Whether a file that starts with these bytes (up to [`HEAD`]) is written so.
     pub detects: fn(head: &[u8]) -> bool,
-    /// Puts each row of the input, which starts with `head`, into the rows, and reads to the end. Never holds more than a few
-    /// rows, so that a file may be larger than memory. A fault of a row is told to the rows; an error means that the input
-    /// can't be read on, with [`io::ErrorKind::InvalidData`] for a file that isn't of this format after all.
-    pub read: fn(head: &[u8], input: &mut dyn BufRead, rows: &mut Rows) -> io::Result<()>,
+    /// Puts each row of the input, which starts with `head`, into the list, and reads to the end. Never holds more than a few
+    /// rows, so that a file may be larger than memory. A fault of a row is the list's; an error means that the input can't be read
+    /// on, with [`io::ErrorKind::InvalidData`] for a file that isn't of this format after all.
+    pub read: fn(head: &[u8], input: &mut dyn BufRead, list: &mut ListBuilder) -> io::Result<()>,
 }
 
 /// Whether a file starts like XML, JSON or a YAML document. Taken line by line, a JSON array of addresses looks like CSV.

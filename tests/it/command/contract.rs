@@ -143,8 +143,8 @@ fn every_answer_has_every_field_of_the_contract() {
         .expect("a file of the test");
     let (_, answer) = small.program.json(&["watch", "check", "bad.txt"]);
     let row = json!({"line": 3, "text": "text", "reason": "text"});
-    let shape = json!({"files": [{"path": "text", "format": "text", "sha256": "hash", "accepted": 1, "duplicates": 1,
-        "other_chain": 0, "quarantined": [row]}]});
+    let shape = json!({"files": [{"path": "text", "format": "text", "sha256": "hash", "rows": 3, "accepted": 1,
+        "duplicates": 1, "other_chain": 0, "remarks": 0, "remarks_with_target": 0, "hidden": 0, "quarantined": [row]}]});
     assert_shape(&answer, &shape, "watch check");
     assert_eq!(answer["files"][0]["quarantined"][0]["text"], "rubbish");
 }

@@ -12,8 +12,9 @@ use miniscript::{Descriptor, ForEachKey};
 
 use super::range::{LIMIT, Range};
 use super::refusal::Refusal;
-use super::{address, hex, secret};
+use super::{address, hex};
 use crate::chain::Chain;
+use crate::watchlist::secret;
 
 static SECP: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
@@ -45,6 +46,13 @@ pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<Scrip
         "sortedmulti" => derive(&[(format!("sh({body})"), redeem_script)], chain, range),
         _ => derive(&[(body.to_owned(), script_pubkey)], chain, range),
     }
+}
+
+/// Whether the text begins like a descriptor: `Address (BTC)` doesn't.
+pub(super) fn has_known_name(text: &str) -> bool {
+    const NAMES: [&str; 12] =
+        ["addr", "raw", "combo", "rawtr", "pk", "pkh", "wpkh", "sh", "wsh", "tr", "multi", "sortedmulti"];
+    split(text.split('#').next().unwrap_or_default()).is_some_and(|(name, _)| NAMES.contains(&name))
 }
 
 /// Name and content of `name(content)`.

@@ -5,8 +5,9 @@ use bitcoin::ScriptBuf;
 use super::range::Range;
 use super::refusal::Refusal;
 use super::text::{is_margin, strip_prefix};
-use super::{address, descriptor, foreign, hex, secret, text};
+use super::{address, descriptor, foreign, hex, text, without_script};
 use crate::chain::Chain;
+use crate::watchlist::secret;
 
 /// The scripts that `text` names on `chain`: one, or several for `combo()`, paths and ranges.
 ///
@@ -48,10 +49,39 @@ pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<Scrip
     if text::is_hex(digits) {
         return hex::parse_unmarked(digits).map(|script| vec![script]);
     }
+    if let Some(found) = without_script::recognise(text) {
+        return Err(Refusal::WithoutScript(found));
+    }
     if is_extended_key(text) {
         return Err(Refusal::ExtendedKey);
     }
     Err(reason)
+}
+
+/// As [`parse`], for a cell that may list several addresses: each of its words must name scripts of this chain, or be another chain's.
+///
+/// # Errors
+/// As [`parse`], of the first word that names none.
+pub fn parse_several(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<ScriptBuf>, Refusal> {
+    let whole = parse(text, chain, range);
+    let separates = |letter: char| letter.is_whitespace() || ",;|".contains(letter);
+    let Err(reason) = &whole else { return whole };
+    let words = || text.split(separates).filter(|word| !word.trim_matches(is_margin).is_empty());
+    if matches!(reason, Refusal::PrivateKey | Refusal::Nul) || text.contains('(') || words().nth(1).is_none() {
+        return whole;
+    }
+    let (mut scripts, mut foreign) = (Vec::new(), None);
+    for word in words() {
+        match parse(word, chain, range) {
+            Ok(found) => scripts.extend(found),
+            Err(Refusal::OtherChain(name)) => foreign = Some(name),
+            Err(reason) => return Err(reason),
+        }
+    }
+    match foreign {
+        Some(name) if scripts.is_empty() => Err(Refusal::OtherChain(name)),
+        _ => Ok(scripts),
+    }
 }
 
 /// As [`parse`], for a cell whose column is named for scripts: there hex can be any script except one that may be a key by its length.
@@ -149,7 +179,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused_with_their_reason() {
-        let xpub = "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs";
+        let xpub = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8";
         let table = [
             ("", Refusal::NoTarget),
             ("   ", Refusal::NoTarget),
@@ -165,6 +195,27 @@ mod tests {
         for (text, reason) in table {
             assert_eq!(one(text), Err(reason), "{text}");
         }
+    }
+
+    #[test]
+    fn a_cell_can_list_several_addresses() {
+        const A: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa";
+        const B: &str = "3P14159f73E4gFr7JterCCQh9QjiTjiZrG";
+        const TRON: &str = "TEAqwfMhXLaomXhZ8KeMhx3njGmQEDnsUR";
+        let count = |text: &str| parse_several(text, Chain::Main, None).map(|scripts| scripts.len());
+        for text in [
+            format!("{A} {B}"),
+            format!("{A}\n{B}"),
+            format!("{A}, {B}"),
+            format!("{A};{B};"),
+            format!("{A} {TRON} {B}"),
+        ] {
+            assert_eq!(count(&text), Ok(2), "{text}");
+        }
+        assert_eq!(count(A), Ok(1));
+        assert_eq!(count(&format!("{TRON} {TRON}")), Err(Refusal::OtherChain("TRON")));
+        assert_eq!(count(&format!("{A} {}", &B[..30])), Err(Refusal::Truncated));
+        assert_eq!(count(&format!("{A} old")), Err(Refusal::NotUnderstood));
     }
 
     #[test]

@@ -61,88 +61,6 @@ const CASH: [(&str, &str); 4] = [
     ("ecash", "eCash"),
 ];
 
-/// What lists call currencies, in lower case, and the name other chains are counted under.
-const CURRENCIES: [(&str, &str); 43] = [
-    ("ada", "Cardano"),
-    ("arb", "Arbitrum"),
-    ("bch", "Bitcoin Cash"),
-    ("bitcoin cash", "Bitcoin Cash"),
-    ("bitcoincash", "Bitcoin Cash"),
-    ("bitcoin sv", "Bitcoin SV"),
-    ("bnb", "BNB"),
-    ("bsc", "BNB"),
-    ("bsv", "Bitcoin SV"),
-    ("btg", "Bitcoin Gold"),
-    ("bitcoin gold", "Bitcoin Gold"),
-    ("cardano", "Cardano"),
-    ("dash", "Dash"),
-    ("doge", "Dogecoin"),
-    ("dogecoin", "Dogecoin"),
-    ("ecash", "eCash"),
-    ("erc20", "Ethereum"),
-    ("erc-20", "Ethereum"),
-    ("etc", "Ethereum Classic"),
-    ("eth", "Ethereum"),
-    ("ether", "Ethereum"),
-    ("ethereum", "Ethereum"),
-    ("ethereum classic", "Ethereum Classic"),
-    ("ltc", "Litecoin"),
-    ("litecoin", "Litecoin"),
-    ("matic", "Polygon"),
-    ("monero", "Monero"),
-    ("polygon", "Polygon"),
-    ("ripple", "XRP"),
-    ("sol", "Solana"),
-    ("solana", "Solana"),
-    ("trc20", "TRON"),
-    ("trc-20", "TRON"),
-    ("tron", "TRON"),
-    ("trx", "TRON"),
-    ("usdc", "USDC"),
-    ("verge", "Verge"),
-    ("xec", "eCash"),
-    ("xmr", "Monero"),
-    ("xrp", "XRP"),
-    ("xvg", "Verge"),
-    ("zcash", "Zcash"),
-    ("zec", "Zcash"),
-];
-
-/// Chains some of whose addresses are written just like bitcoin's `1…` and `3…`.
-const LOOK_ALIKES: [&str; 7] =
-    ["Bitcoin Cash", "Bitcoin SV", "Bitcoin Gold", "eCash", "Litecoin", "BCD", "Bitcoin Diamond"];
-
-/// What a row's currency cell says of its address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Currency {
-    /// Bitcoin, under whatever network.
-    Bitcoin,
-    /// A token that lives on bitcoin and elsewhere: the address decides.
-    Token,
-    /// Another currency: the name to count it under, and whether its addresses can look like bitcoin's `1…` and `3…`.
-    Other {
-        /// A known name, or the cell's own text.
-        name: String,
-        /// Whether a valid `1…` or `3…` address may be this currency's.
-        looks_alike: bool,
-    },
-}
-
-/// What a currency cell means.
-pub fn currency(cell: &str) -> Currency {
-    let word = cell.trim().to_lowercase();
-    match word.as_str() {
-        "" | "btc" | "xbt" | "bitcoin" | "bitcoin (btc)" | "btc (bitcoin)" | "bitcoin core" | "mainnet" | "main"
-        | "testnet" | "test" | "testnet3" | "testnet4" | "signet" | "regtest" => return Currency::Bitcoin,
-        "usdt" | "omni" | "tether" | "usdt-omni" | "usdt (omni)" | "omni usdt" => return Currency::Token,
-        _ => {}
-    }
-    let known = CURRENCIES.iter().find(|(alias, _)| *alias == word).map(|(_, name)| (*name).to_owned());
-    let name = known.unwrap_or_else(|| cell.trim().chars().take(32).collect());
-    let looks_alike = LOOK_ALIKES.contains(&name.as_str());
-    Currency::Other { name, looks_alike }
-}
-
 /// The name of the other chain that `text` is an address of, if that is beyond doubt.
 ///
 /// Never true of a bitcoin address with a typing error: where the other chain's form is anything like bitcoin's, its
@@ -154,7 +72,12 @@ pub fn recognise(text: &str) -> Option<&'static str> {
     if text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).is_some_and(|hex| hex.len() == 40 && is_hex(hex)) {
         return Some("Ethereum");
     }
-    base58_check(text).or_else(|| ripple(text)).or_else(|| bech32(text)).or_else(|| cash(text)).or_else(|| unlike(text))
+    base58_check(text)
+        .or_else(|| ripple(text))
+        .or_else(|| substrate(text))
+        .or_else(|| bech32(text))
+        .or_else(|| cash(text))
+        .or_else(|| unlike(text))
 }
 
 fn base58_check(text: &str) -> Option<&'static str> {
@@ -176,6 +99,24 @@ fn ripple(text: &str) -> Option<&'static str> {
     let translated: String = text.bytes().map(same).collect::<Option<_>>()?;
     let payload = base58::decode_check(&translated).ok()?;
     (payload.len() == 21 && payload[0] == 0).then_some("XRP")
+}
+
+/// Polkadot and its relatives (SS58): a prefix of one or two bytes, a key, and two bytes of a BLAKE2b hash.
+pub fn substrate(text: &str) -> Option<&'static str> {
+    if !(46..=50).contains(&text.len()) {
+        return None;
+    }
+    let bytes = base58::decode(text).ok()?;
+    let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(2)?)?;
+    if !matches!(body.len(), 33 | 34) {
+        return None;
+    }
+    let hash = blake2b_simd::State::new().update(b"SS58PRE").update(body).finalize();
+    (hash.as_bytes().get(..2) == Some(checksum)).then_some(match body.first() {
+        Some(0) => "Polkadot",
+        Some(2) => "Kusama",
+        _ => "Substrate (SS58)",
+    })
 }
 
 fn bech32(text: &str) -> Option<&'static str> {
@@ -278,6 +219,10 @@ mod tests {
                 "Monero",
             ),
             ("4fYNw3dojWmQ4dXtSGE9epjRGy9pFSx62YypT7avPYvA", "Solana"),
+            // One key under three prefixes, as Polkadot's documentation has it.
+            ("15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5", "Polkadot"),
+            ("HNZata7iMYWmk5RvZRTiAsSDhV8366zq2YGb3tLH5Upf74F", "Kusama"),
+            ("5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY", "Substrate (SS58)"),
         ];
         for (text, name) in table {
             assert_eq!(recognise(text), Some(name), "{text}");
@@ -290,6 +235,7 @@ mod tests {
             "TEAqwfMhXLaomXhZ8KeMhx3njGmQEDnsUS",
             "ltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kgmn4n8",
             "rGeyCsqc6vKXuyTGF39WJxmTRemoV3c97j",
+            "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp6",
             "bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6b",
             "Bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a",
             "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
@@ -299,16 +245,5 @@ mod tests {
         ] {
             assert_eq!(recognise(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn currency_cells_are_understood() {
-        assert_eq!(currency("XBT"), Currency::Bitcoin);
-        assert_eq!(currency(" Bitcoin "), Currency::Bitcoin);
-        assert_eq!(currency("USDT"), Currency::Token);
-        let other = |name: &str, looks_alike| Currency::Other { name: name.to_owned(), looks_alike };
-        assert_eq!(currency("bch"), other("Bitcoin Cash", true));
-        assert_eq!(currency("ETH"), other("Ethereum", false));
-        assert_eq!(currency("Foo"), other("Foo", false));
     }
 }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::chain::Chain;
+use crate::watchlist::table::columns::{MAX_COLUMNS, Purpose};
 
 /// Why a row or a target was not taken. `Display` is the reason as `watch check` prints it.
 ///
@@ -58,6 +59,9 @@ pub enum Refusal {
     /// An extended public key with nothing that says which scripts are meant.
     #[error("a bare extended public key; write a descriptor, such as wpkh(XPUB/0/*), and its range")]
     ExtendedKey,
+    /// Something of bitcoin that no script comes from, with what it is.
+    #[error("{0}")]
+    WithoutScript(&'static str),
     /// Hex that isn't one of the usual output scripts.
     #[error("hex that is none of the usual output scripts; if it is meant as a script, write script:HEX")]
     BareHex,
@@ -93,12 +97,45 @@ pub enum Refusal {
     /// A `from` that is no height.
     #[error("from must be a block height, such as 0 or 700000")]
     BadFrom,
-    /// A valid bitcoin address in a row that names a currency whose addresses look different, or that isn't known.
-    #[error("a bitcoin address in a row of another currency; set the row right, or leave its currency empty")]
-    OtherCurrency,
+    /// A bitcoin address in a row that names a currency whose addresses look different.
+    #[error("a bitcoin address in a row of {0}; set the row right, or leave its currency empty")]
+    OtherCurrency(&'static str),
+    /// An address of a form that bitcoin shares with the currency that the row names.
+    #[error("the row is of {0}, but the address is bitcoin's too; take the row out, or set its currency right")]
+    SharedForm(&'static str),
+    /// A row whose address column holds none, while another column does.
+    #[error(
+        "no address in the address column, but in another one; check the row's cells, and quote those that hold the delimiter"
+    )]
+    Misplaced,
+    /// A row of several addresses, and no header that says which is meant.
+    #[error("several addresses and no header; name the columns in a header line, such as address,label")]
+    SeveralAddresses,
+    /// A quoted cell some of whose lines are whole rows.
+    #[error("a quoted cell holds lines that are rows of this file; close its quote, or move them out of the cell")]
+    RowsInQuote,
+    /// A row below a second header.
+    #[error("stands below a second header, so its columns can't be told; make two files of it")]
+    SecondHeader,
     /// A row without an address, a script or a descriptor.
     #[error("no address, script or descriptor in this row")]
     NoTarget,
+    /// A row without a cell that names what its file is about.
+    #[error(
+        "no target in this row; list one a line, or name the columns in a header line (known are {})", .0.subject_names()
+    )]
+    NoTargetCell(Purpose),
+    /// A transaction id and a number, and no header that says what the number is.
+    #[error(
+        "a number beside a transaction id may be an output, a height or an amount; name the columns in a header line, such as txid,vout"
+    )]
+    NumberBesideTxid,
+    /// A column of output numbers with something else in it.
+    #[error("the number of an output must be digits alone; leave it empty to ask about the whole transaction")]
+    BadVout,
+    /// An address above the header.
+    #[error("stands above the header, so its columns can't be told; move it below the header")]
+    AboveHeader,
     /// Not valid UTF-8.
     #[error("not valid UTF-8; save the file as UTF-8")]
     NotUtf8,
@@ -111,6 +148,9 @@ pub enum Refusal {
     /// A quoted CSV cell that never ends, or swallows other rows.
     #[error("a quoted cell isn't closed in its place; close it with a quote, and double the quotes within a cell")]
     Unquoted,
+    /// More cells than any table has.
+    #[error("has {0} cells; a row may have {MAX_COLUMNS}")]
+    ManyCells(usize),
     /// More cells than the header has columns.
     #[error("has {found} cells where the header has {expected}; put cells that hold the delimiter in quotes")]
     Cells {

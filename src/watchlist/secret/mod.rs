@@ -1,42 +1,22 @@
-//! Private keys by their shape, so that a row which holds one is refused without being repeated.
+//! Private keys and seed phrases by their shape, so that none is ever kept or repeated.
 //!
 //! Shape counts, not validity: a key with a typing error gives itself away all the same.
+
+mod seed;
 
 use std::borrow::Cow;
 
 use bitcoin::hashes::{Hash, sha256};
 
-use super::text::{is_base58, is_hex};
-
-/// Fewest words of a seed phrase (BIP39: 12 to 24).
-const SEED_WORDS: usize = 12;
-
-/// Short words of English prose that BIP39's list lacks; one of them breaks what else looks like a seed phrase.
-const PROSE: [&str; 24] = [
-    "and", "are", "been", "but", "for", "from", "had", "has", "her", "his", "into", "its", "not", "our", "than", "the",
-    "their", "was", "were", "which", "who", "whose", "with", "via",
-];
+use super::target::foreign::substrate;
+use super::target::text::{is_base58, is_hex};
 
 /// Whether `text` holds a WIF, extended or encrypted private key, a mini private key, or a seed phrase.
 ///
 /// Not asked about 64 hex digits, which have harmless meanings too: see `holds_bare_hash`.
 pub fn holds_key(text: &str) -> bool {
-    let mut words = 0;
-    for token in tokens(&without_unseen(text)) {
-        if token.len() >= 20 && is_key(token) {
-            return true;
-        }
-        if is_seed_word(token) {
-            words += 1;
-            if words >= SEED_WORDS {
-                return true;
-            }
-        } else if !token.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Digits alone number the words of a phrase.
-            words = 0;
-        }
-    }
-    false
+    let text = without_unseen(text);
+    tokens(&text).any(|token| token.len() >= 20 && is_key(token)) || seed::holds_phrase(&text)
 }
 
 /// Whether `text` holds 64 hex digits that nothing introduces as a transaction id, a block hash or part of a link.
@@ -70,6 +50,27 @@ pub fn masked(text: &str) -> String {
             shown.push_str(&text[rest..start]);
             shown.push_str("(not shown: maybe a key)");
             rest = start + token.len();
+        }
+    }
+    shown.push_str(&text[rest..]);
+    shown
+}
+
+/// `text` with the middle left out of 64 hex digits that nothing introduces: a transaction id more often than a key.
+pub fn shortened(text: &str) -> String {
+    if !holds_bare_hash(text) {
+        return text.to_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = 0;
+    for token in tokens(text).filter(|token| token.len() >= 64) {
+        let start = offset(text, token);
+        let digits = token.strip_prefix("0x").unwrap_or(token);
+        if digits.len() == 64 && is_hex(digits) && !is_introduced(text, token) {
+            let from = start + token.len() - digits.len();
+            shown.push_str(&text[rest..from + 8]);
+            shown.push('…');
+            rest = from + 56;
         }
     }
     shown.push_str(&text[rest..]);
@@ -114,7 +115,12 @@ fn is_wif(token: &str) -> bool {
     // A look-alike letter from another alphabet is still one character.
     match token.chars().count() {
         51 | 52 => b"59KLCklc".contains(&bytes[0]) && !token.starts_with("cosmos"),
-        45..=56 => b"59KLc".contains(&bytes[0]) && bytes.iter().copied().all(is_base58) && is_mixed(bytes),
+        45..=56 => {
+            b"59KLc".contains(&bytes[0])
+                && bytes.iter().copied().all(is_base58)
+                && is_mixed(bytes)
+                && substrate(token).is_none()
+        }
         _ => false,
     }
 }
@@ -134,10 +140,6 @@ fn is_encrypted(token: &str) -> bool {
 
 fn is_mini_key(token: &str) -> bool {
     is_mini_key_shape(token) && sha256::Hash::hash(format!("{token}?").as_bytes()).to_byte_array()[0] == 0
-}
-
-fn is_seed_word(token: &str) -> bool {
-    (3..=8).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_lowercase()) && !PROSE.contains(&token)
 }
 
 fn is_mixed(bytes: &[u8]) -> bool {
@@ -199,6 +201,8 @@ mod tests {
             "511851185118511851185118511851185118511851185118abcd",
             "cosmosvaloper1clpqr4nrk4khgkxj78fcwwh6dl3uw4epsluffn",
             "SomeCompanyNameLimited",
+            // An address of a relative of Polkadot, as long as a WIF that lost some letters.
+            "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY",
             "https://www.fbi.gov/news/press-releases/fbi-identifies-cryptocurrency-funds-stolen-by-dprk",
         ];
         for text in table {
@@ -213,6 +217,7 @@ mod tests {
             assert!(holds_bare_hash(&text), "{text}");
             assert!(!masked(&text).to_lowercase().contains(&hash[..40]), "{text}");
         }
+        assert_eq!(shortened(&format!("swept {hash} -> x")), "swept 4a5e1e4b…fdeda33b -> x");
         for text in [format!("https://x.example/tx/{hash}"), format!("TXID: {hash}"), format!("a{hash}")] {
             assert!(!holds_bare_hash(&text), "{text}");
         }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// The cells of a text that was split at a delimiter.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Record<'t> {
+pub struct ListRecord<'t> {
     /// The cells, without their quotes.
     pub cells: Vec<Cow<'t, str>>,
     /// Whether the last cell's quote is still open.
@@ -16,12 +16,12 @@ pub struct Record<'t> {
     pub stray: bool,
 }
 
-impl<'t> Record<'t> {
+impl<'t> ListRecord<'t> {
     /// Splits `text` at `delimiter`, an ASCII character. White space before an opening quote is passed over.
     pub fn split(text: &'t str, delimiter: u8) -> Self {
         let bytes = text.as_bytes();
         let next = |from: usize| bytes[from..].iter().position(|byte| *byte == delimiter).map(|at| from + at);
-        let mut record = Record { cells: Vec::new(), open: false, stray: false };
+        let mut record = ListRecord { cells: Vec::new(), open: false, stray: false };
         let mut at = 0;
         loop {
             let blank = |byte: &u8| *byte == b' ' || (*byte == b'\t' && delimiter != b'\t');
@@ -55,11 +55,15 @@ impl<'t> Record<'t> {
     }
 }
 
-/// The part of a line that belongs to a quoted cell which an earlier line opened.
-pub fn inside(line: &str) -> &str {
-    match quoted(line) {
-        (_, Some(length)) => &line[..length - 1],
-        (_, None) => line,
+/// Where a quoted cell ends, behind its closing quote, if `text` begins within it.
+pub fn end_of_quote(text: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += text[at..].find('"')? + 1;
+        if !text[at..].starts_with('"') {
+            return Some(at);
+        }
+        at += 1;
     }
 }
 
@@ -100,14 +104,14 @@ mod tests {
             ("\"a\nb\",c", &["a\nb", "c"]),
         ];
         for (text, cells) in table {
-            let record = Record::split(text, b',');
+            let record = ListRecord::split(text, b',');
             assert_eq!(record.cells, cells, "{text}");
             assert!(!record.open && !record.stray, "{text}");
         }
-        assert!(Record::split("a,\"b", b',').open);
-        assert!(Record::split("a,\"b\"\"", b',').open);
-        assert!(Record::split("a,\"b\"c", b',').stray);
-        assert_eq!(["a", "a\",b", "a\"\"b\",c", "\""].map(inside), ["a", "a", "a\"\"b", ""]);
+        assert!(ListRecord::split("a,\"b", b',').open);
+        assert!(ListRecord::split("a,\"b\"\"", b',').open);
+        assert!(ListRecord::split("a,\"b\"c", b',').stray);
+        assert_eq!(["a", "a\",b", "a\"\"b\",c", "\""].map(end_of_quote), [None, Some(2), Some(5), Some(1)]);
     }
 
     proptest! {
@@ -122,7 +126,7 @@ mod tests {
                 false => format!("x{}", cell.replace([',', ';'], "")),
             };
             let text = cells.iter().map(written).collect::<Vec<_>>().join(&char::from(delimiter).to_string());
-            let record = Record::split(&text, delimiter);
+            let record = ListRecord::split(&text, delimiter);
             prop_assert!(!record.open && !record.stray);
             let mut reader =
                 csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(text.as_bytes());

@@ -17,15 +17,15 @@ pub struct Line {
 }
 
 /// Reads the lines of an input.
-pub struct LineReader<'r> {
-    input: &'r mut dyn BufRead,
+pub struct LineReader<R> {
+    input: R,
     number: u64,
     after_cr: bool,
 }
 
-impl<'r> LineReader<'r> {
+impl<R: BufRead> LineReader<R> {
     /// The next line of `input` is line 1.
-    pub fn new(input: &'r mut dyn BufRead) -> Self {
+    pub fn new(input: R) -> Self {
         Self { input, number: 0, after_cr: false }
     }
 
