@@ -39,6 +39,7 @@ mod index {
 }
 
 mod watchlist {
+    mod cases;
     mod lists;
 }
 
@@ -97,6 +98,7 @@ mod command {
     mod graphs;
     mod picture;
     mod screen;
+    mod screen_file;
     mod secrets;
     mod settings;
     mod strict;
