@@ -196,7 +196,7 @@ impl<'o> ListBuilder<'o> {
 
     /// What the row's currency and its address's form say together, if they don't say bitcoin.
     fn of_another_chain(&self, row: &Row, scripts: &Result<Vec<ScriptBuf>, Refusal>) -> Option<RowOutcome> {
-        let said = other_currency(row);
+        let (said, is_clear) = other_currency(row);
         let quarantined = |reason| Some(RowOutcome::Quarantined(reason));
         match (scripts, said) {
             (Err(Refusal::OtherChain(name)), said) => {
@@ -214,8 +214,10 @@ impl<'o> ListBuilder<'o> {
             (
                 Err(Refusal::NotUnderstood | Refusal::UnknownVersion(_) | Refusal::BareHex | Refusal::BareHash),
                 Some(said),
-            ) => Some(RowOutcome::OtherChain(said.name)),
-            (Err(Refusal::Overlong), Some(Other { name, form: Form::Own })) if !self.begins_with_address(row) => {
+            ) if is_clear => Some(RowOutcome::OtherChain(said.name)),
+            (Err(Refusal::Overlong), Some(Other { name, form: Form::Own }))
+                if is_clear && !self.begins_with_address(row) =>
+            {
                 Some(RowOutcome::OtherChain(name))
             }
             _ => None,
@@ -321,18 +323,17 @@ fn other_cells<'t>(row: &Row<'t>) -> impl Iterator<Item = &'t str> {
     named.chain(row.extra.iter().map(|(_, cell)| *cell)).filter_map(filled)
 }
 
-/// The other currency that a row names, if its cells name one and don't contradict each other.
-fn other_currency(row: &Row) -> Option<Other> {
-    let mut found = None;
+/// The other currency that a row names first, and whether its cells agree on it.
+fn other_currency(row: &Row) -> (Option<Other>, bool) {
+    let (mut found, mut is_clear) = (None, true);
     for cell in &row.currencies {
-        match (currency(cell), found) {
-            (Currency::Bitcoin, _) => return None,
-            (Currency::Other(other), Some(before)) if other != before => return None,
-            (Currency::Other(other), _) => found = Some(other),
-            (Currency::Token | Currency::Unknown, _) => {}
+        match currency(cell) {
+            Currency::Bitcoin => is_clear = false,
+            Currency::Other(other) => is_clear &= *found.get_or_insert(other) == other,
+            Currency::Token | Currency::Unknown => {}
         }
     }
-    found
+    (found, is_clear)
 }
 
 /// Whether other chains write their addresses of such a script just like bitcoin.

@@ -14,7 +14,7 @@ use super::table::columns::{Columns, ListColumn, Purpose};
 use super::table::encoding::not_text;
 use super::table::header::{self, DELIMITERS, HEAD, Header};
 use super::table::record::ListRecord;
-use super::table::remark::{holds_target, is_blank, is_remark};
+use super::table::remark::{holds_target, is_blank, is_remark, marked};
 use super::table::rows::{RowReader, TextRow};
 use super::table::words;
 use super::target::refusal::Refusal;
@@ -137,7 +137,7 @@ impl Named {
 
 /// A title, or a row that lost its place.
 fn above_header(text: &str) -> Result<Option<Named>, Refusal> {
-    if holds_target(text) { Err(Refusal::AboveHeader) } else { Ok(None) }
+    if holds_target(text) && marked(text).is_none() { Err(Refusal::AboveHeader) } else { Ok(None) }
 }
 
 /// The targets in the columns that the header names; none of a remark.

@@ -11,7 +11,7 @@ use crate::watchlist::builder::{ListBuilder, Row, RowOutcome, Target};
 use crate::watchlist::table::columns::{Columns, ListColumn, MAX_COLUMNS, Purpose};
 use crate::watchlist::table::header::{self, Header};
 use crate::watchlist::table::record::ListRecord;
-use crate::watchlist::table::remark::{holds_target, is_blank, is_remark};
+use crate::watchlist::table::remark::{holds_target, is_blank, is_remark, marked};
 use crate::watchlist::table::rows::{RowReader, TextRow};
 use crate::watchlist::target::currency::is_currency_name;
 use crate::watchlist::target::is_target_like;
@@ -67,7 +67,8 @@ fn named(
     let columns = &header.columns;
     if row.line < header.line {
         let data = row.fault.is_some() || holds_target(&row.text);
-        return if data { RowOutcome::Quarantined(Refusal::AboveHeader) } else { RowOutcome::Remark };
+        let is_remark = marked(&row.text).is_some();
+        return if data && !is_remark { RowOutcome::Quarantined(Refusal::AboveHeader) } else { RowOutcome::Remark };
     }
     if may_be_remark(row) && is_remark(&row.text, cells, Some(columns), Purpose::Entries) {
         return RowOutcome::Remark;

@@ -3,7 +3,7 @@
 /// What a cell says of the row's currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Currency {
-    /// Bitcoin, under whatever network.
+    /// Bitcoin.
     Bitcoin,
     /// A token that lives on bitcoin and elsewhere: the address decides.
     Token,
@@ -35,8 +35,6 @@ pub enum Form {
 
 /// Words for bitcoin.
 const BITCOIN: [&str; 3] = ["btc", "xbt", "bitcoin"];
-/// Networks of bitcoin, where they are all that a cell says.
-const NETWORKS: [&str; 7] = ["mainnet", "main", "testnet", "testnet3", "testnet4", "signet", "regtest"];
 /// Words for tokens on several chains.
 const TOKENS: [&str; 3] = ["usdt", "omni", "tether"];
 
@@ -110,11 +108,6 @@ pub fn currency(cell: &str) -> Currency {
     let lower = cell.to_lowercase();
     let words: Vec<&str> =
         lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    if let [only] = words[..]
-        && NETWORKS.contains(&only)
-    {
-        return Currency::Bitcoin;
-    }
     let mut found: Option<Currency> = None;
     let mut at = 0;
     while at < words.len() {
@@ -136,11 +129,16 @@ pub fn currency(cell: &str) -> Currency {
     found.unwrap_or(Currency::Unknown)
 }
 
-/// Whether a cell is the name of a currency and nothing else: only then a column without a name is one of currencies.
+/// Whether a cell is a currency's ticker or its plain name, and nothing else: only then it is one in a column without a name. Names that
+/// are also those of companies or common words, such as Liquid, don't count there.
 pub fn is_currency_name(cell: &str) -> bool {
-    let lower = cell.trim().to_lowercase();
+    const PLAIN: [&str; 4] = ["ethereum", "monero", "tron", "tether"];
+    let cell = cell.trim();
+    let lower = cell.to_lowercase();
     let words: Vec<&str> = lower.split(' ').collect();
-    cell.len() <= LONGEST && words.len() <= WORDS && name(&words).is_some()
+    let is_ticker = !cell.chars().any(char::is_lowercase);
+    let is_plain = lower.starts_with("bitcoin") || lower.ends_with("coin") || PLAIN.contains(&lower.as_str());
+    cell.len() <= LONGEST && words.len() <= WORDS && (is_ticker || is_plain) && name(&words).is_some()
 }
 
 fn name(words: &[&str]) -> Option<Currency> {
@@ -162,15 +160,8 @@ mod tests {
 
     #[test]
     fn words_are_understood_and_unknown_ones_decide_nothing() {
-        let bitcoin = [
-            "XBT",
-            " Bitcoin ",
-            "Bitcoin mainnet",
-            "BTC (SegWit)",
-            "Digital Currency Address - XBT",
-            "testnet",
-            "bitcoin core",
-        ];
+        let bitcoin =
+            ["XBT", " Bitcoin ", "Bitcoin mainnet", "BTC (SegWit)", "Digital Currency Address - XBT", "bitcoin core"];
         for cell in bitcoin {
             assert_eq!(currency(cell), Currency::Bitcoin, "{cell}");
         }
@@ -179,10 +170,11 @@ mod tests {
             "n/a",
             "Unknown",
             "Foo",
+            "mainnet",
+            "testnet",
             "BTC/ETH",
             "bitcoin, monero",
             "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
-            "mainnet of something",
         ];
         for cell in unknown {
             assert_eq!(currency(cell), Currency::Unknown, "{cell}");
@@ -207,10 +199,12 @@ mod tests {
 
     #[test]
     fn only_a_name_alone_is_a_currency_without_a_header() {
-        for cell in ["BTC", "bch", "Bitcoin Cash", "XMR "] {
+        for cell in ["BTC", "BCH", "Bitcoin Cash", "bitcoin", "Litecoin", "XMR "] {
             assert!(is_currency_name(cell), "{cell}");
         }
-        for cell in ["", "Bitcoin thief", "paid in BTC", "n/a", "a long label of many words"] {
+        for cell in
+            ["", "Bitcoin thief", "paid in BTC", "n/a", "Liquid", "Harmony", "Stellar", "a long label of many words"]
+        {
             assert!(!is_currency_name(cell), "{cell}");
         }
     }

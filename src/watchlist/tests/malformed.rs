@@ -91,6 +91,9 @@ fn a_title_never_makes_flagged_money_of_a_service() {
         assert_eq!(cases::addresses(&found), [A], "{text}");
         assert_eq!(found.listings[0].label.role, Role::Service, "{text}");
     }
+    // A remark above the header is one, also with an address in it.
+    let found = list(format!("# {B} was removed\naddress,role\n{A},service\n"));
+    assert_eq!((found.report.remarks_with_target, cases::addresses(&found)), (1, vec![A.to_owned()]));
     for text in [
         format!("Services\nAdresse,Name,Rolle\n{A},x,service\n"),
         format!("Adresse\tRolle\n{A}\tservice\n"),

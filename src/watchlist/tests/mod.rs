@@ -326,6 +326,17 @@ fn the_currency_column_and_the_address_decide_together() {
 }
 
 #[test]
+fn cells_that_contradict_each_other_send_no_row_away() {
+    let text = format!(
+        "address,currency,network\n1K1rgZ1dz9w7dsR1HGS1drmzfUHMtqx1Tc,BCH,mainnet\n{A},BTC,Litecoin\n{A},ETH,BCH\nwhatever,BTC,XMR\n\
+         {A},BTC,mainnet\nwhatever,XMR,mainnet\n"
+    );
+    let found = list(&text);
+    assert_eq!((found.report.accepted, lines(&found.report)), (1, vec![2, 3, 4, 5]));
+    assert_eq!(found.report.other_chains.get("Monero"), Some(&1));
+}
+
+#[test]
 fn a_duplicate_says_nothing_new() {
     let text = format!("address,label,role,from,id\n{A},x,,,1\n{A},x,,,2\n{A},y,,,3\n{A},x,service,,4\n{A},x,,7,5\n");
     let found = list(&text);
