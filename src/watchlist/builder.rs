@@ -174,9 +174,17 @@ impl<'o> ListBuilder<'o> {
         found.ok_or(Refusal::NoTarget)
     }
 
-    /// Whether a row that names no columns holds another address than its target.
+    /// Whether a row that names no columns has a cell with nothing but further addresses in it.
     fn names_another(&self, row: &Row, scripts: &[ScriptBuf]) -> bool {
-        other_cells(row).any(|cell| self.address(cell).is_some_and(|script| !scripts.contains(&script)))
+        other_cells(row).any(|cell| {
+            let separates = |letter: char| letter.is_whitespace() || ",;|".contains(letter);
+            let words = cell.split(separates).filter(|word| !word.is_empty());
+            let mut found = words.map(|word| self.address(word)).peekable();
+            found.peek().is_some_and(Option::is_some)
+                && found
+                    .collect::<Option<Vec<_>>>()
+                    .is_some_and(|all| all.iter().any(|script| !scripts.contains(script)))
+        })
     }
 
     /// The script of a cell that is an address and nothing else.

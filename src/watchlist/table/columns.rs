@@ -127,7 +127,9 @@ const WALLET: [&str; 2] = ["wallets", "wallet"];
 const BITCOIN: [&str; 9] =
     ["bitcoin", "btc", "xbt", "cryptocurrency", "crypto", "digital", "virtual", "currency", "mainnet"];
 /// Further words that leave it open whose the address is: `victim address` and `email address` have others.
-const NEUTRAL: [&str; 16] = [
+const NEUTRAL: [&str; 17] = [
+    // As in address(es).
+    "es",
     "public",
     "deposit",
     "payment",
@@ -340,6 +342,7 @@ mod tests {
             ("Address (BTC),Owner", vec![Address, Label]),
             ("walletAddress,blockHeight", vec![Address, Height]),
             ("BTCAddress", vec![Address]),
+            ("Wallet Address(es)", vec![Address]),
             ("Digital Currency Address - XBT", vec![Address]),
             ("email address,address", vec![Other, Address]),
             ("eth address,btc address", vec![Other, Address]),

@@ -106,7 +106,12 @@ fn a_title_never_makes_flagged_money_of_a_service() {
 
 #[test]
 fn two_addresses_in_a_row_without_a_header_are_asked_about() {
-    for text in [format!("{A},{B}\n{C},x\n"), format!("{A} {B}\n{C} x\n"), format!("{A},x,{B}\n{C},y,z\n")] {
+    for text in [
+        format!("{A},{B}\n{C},x\n"),
+        format!("{A} {B} ; {C}\n{C} x\n"),
+        format!("{A} {B}\n{C} x\n"),
+        format!("{A},x,{B}\n{C},y,z\n"),
+    ] {
         let found = list(&text);
         assert_eq!((cases::addresses(&found), lines(&found.report)), (vec![C.to_owned()], vec![1]), "{text}");
         assert!(found.report.quarantined[0].reason.contains("several addresses"), "{text}");
