@@ -11,11 +11,11 @@ use crate::support::small_index::{FIRST_PAYMENT, SmallIndex, UNLISTED};
 /// A transaction that doesn't exist.
 const UNKNOWN: &str = "00000000000000000000000000000000000000000000000000000000000000ab";
 
-/// An index whose lists have the address F besides those of a small one.
+/// A small index whose list has the address too.
 fn with_address() -> SmallIndex {
-    let mut small = SmallIndex::without_index(200);
-    fs::write(small.program.home().join("f.txt"), format!("{UNLISTED} F\n")).expect("a file of the test");
-    small.program = small.program.with(&["--watch", "f.txt"]);
+    let small = SmallIndex::without_index(200);
+    let listed = fs::read_to_string(&small.list).expect("a file of the test");
+    fs::write(&small.list, format!("{listed}{UNLISTED},F\n")).expect("a file of the test");
     small.backfill();
     small
 }
