@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let coverage = question.coverage(None);
     match (coverage.complete, coverage.through) {
         (true, Some(through)) => writeln!(out, "complete through height {through}")?,
-        _ => writeln!(out, "NOT complete: {} ranges of heights are missing", coverage.gaps.len())?,
+        _ => coverage.why.iter().try_for_each(|reason| writeln!(out, "NOT complete: {reason}"))?,
     }
     Ok(())
 }

@@ -24,8 +24,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             writeln!(out, "{}: {:?}: {}", row.target, row.verdict, row.why)?;
         }
     }
-    if !screening.coverage().complete {
-        writeln!(out, "the index is NOT complete: what it doesn't know of may have been missed")?;
+    for reason in &screening.coverage().why {
+        writeln!(out, "NOT complete, so something may have been missed: {reason}")?;
     }
     Ok(if found { ExitCode::from(4) } else { ExitCode::SUCCESS })
 }

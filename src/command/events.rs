@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
     }
     let path = &context.settings.index;
     let mut stamp = Stamp::of(path);
-    let reader = context.snapshot()?.reader;
+    let reader = context.snapshot_without_node()?.reader;
     let identity = reader.identity().clone();
     let mut log = Log::new(context.format, identity.chain.network(), args.since.unwrap_or(0))?;
     log.print(&reader, &stop)?;

@@ -16,12 +16,12 @@ const LAG_PATIENCE: Duration = Duration::from_secs(2);
 
 pub fn run(context: &Context) -> Result<Exit, Error> {
     let snapshot = context.snapshot_within(LAG_PATIENCE)?;
-    let node = context
-        .node_access(&snapshot)
-        .and_then(|access| Node::new(access, Stop::default()).info_within(LAG_PATIENCE))
-        .inspect_err(|error| tracing::info!("the node could not be asked: {error}"));
-    let node = node.ok().zip(snapshot.now.node);
-    let node = node.map(|(info, state)| NodeRow { height: state.height, version: info.subversion });
+    let node = snapshot.now.node.and_then(|state| {
+        let node = Node::new(context.node_access(&snapshot).ok()?, Stop::default());
+        let info = node.info_within(LAG_PATIENCE);
+        let info = info.inspect_err(|error| tracing::info!("the node could not be asked: {error}")).ok()?;
+        Some(NodeRow { height: state.height, version: info.subversion })
+    });
     let answer = status(&snapshot, node)?;
     output::object(context.format, &answer, || page(&answer))?;
     Ok(Exit::Answered)

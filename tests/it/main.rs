@@ -70,6 +70,7 @@ mod query {
     mod judge;
     mod judge_property;
     mod label_parts;
+    mod now;
     mod paging;
     mod same_key;
     mod screen;

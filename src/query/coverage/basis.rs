@@ -234,17 +234,21 @@ fn add_missing(missing: &mut BTreeMap<(Height, Height), EntryGroup>, range: (Hei
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn basis(next: Height, from: &[(Height, Option<Height>)], unknown: u64) -> Basis {
-        let mut basis = Basis { unknown, ..Basis::default() };
+impl Basis {
+    /// Of entries with these `from` and wanted `from`, all scanned up to the height `next`, and some unknown targets.
+    pub(super) fn of(next: Height, from: &[(Height, Option<Height>)], unknown: u64) -> Self {
+        let mut basis = Self { unknown, ..Self::default() };
         for (from, wanted) in from {
             let interval = Interval { from: *from, next, wanted: *wanted };
             basis.groups.entry(interval).or_default().entries += 1;
         }
         basis
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn gaps_are_what_is_missing_of_each_entry_and_nothing_else() {
@@ -264,10 +268,10 @@ mod tests {
             (&[(500, Some(100))], 0, 550, 599, &[(100, 499, 1), (550, 599, 1)]),
             (&[(500, Some(100))], 0, 600, 50, &[(0, 50, 1)]),
         ];
-        let progress = Basis { progress: true, ..basis(600, &[(0, None), (1000, None)], 0) };
+        let progress = Basis { progress: true, ..Basis::of(600, &[(0, None), (1000, None)], 0) };
         assert!(progress.gaps(599).is_empty(), "nothing is left to do");
         for (from, unknown, next, asked, expected) in cases {
-            let gaps = basis(next, from, unknown).gaps(asked);
+            let gaps = Basis::of(next, from, unknown).gaps(asked);
             let found: Vec<_> = gaps.iter().map(|gap| (gap.from, gap.through, gap.entries)).collect();
             assert_eq!(found, expected, "from {from:?}, next {next}, asked {asked}");
         }

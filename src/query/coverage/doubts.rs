@@ -127,3 +127,98 @@ impl Basis {
 fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index with nothing against it, whose last block is 599.
+    const GOOD: IndexState =
+        IndexState { lists_changed: false, unread: 0, tracks: true, tip: Some(599), settled: Some(599) };
+    const ALL: &[(Height, Option<Height>)] = &[(0, None), (0, None)];
+
+    #[test]
+    fn each_reason_is_said_by_itself_and_none_without_cause() {
+        let basis = |next| Basis::of(next, ALL, 0);
+        let every_coin = |from| {
+            let mut basis = Basis::of(600, &[(0, None), (from, None)], 0);
+            basis.needs_every_coin();
+            basis
+        };
+        // The basis, the index, the height asked about; words of each reason.
+        type Case = (Basis, IndexState, Option<Height>, &'static [&'static str]);
+        let cases: Vec<Case> = vec![
+            (basis(600), GOOD, Some(599), &[]),
+            (basis(600).whole().traced().followed(), GOOD, Some(599), &[]),
+            (basis(600).progress(), GOOD, Some(0), &[]),
+            (Basis::default(), GOOD, Some(599), &["no entry is flagged"]),
+            (Basis::of(600, &[], 2), GOOD, Some(599), &["knows nothing of 2 targets"]),
+            (Basis::of(600, ALL, 1), GOOD, Some(599), &["knows nothing of 1 target;"]),
+            (basis(600).of_absent_transaction(), GOOD, Some(599), &["holds no such transaction"]),
+            (basis(600), IndexState { lists_changed: true, ..GOOD }, Some(599), &["the lists configured now"]),
+            (basis(600).whole(), IndexState { unread: 1, ..GOOD }, Some(599), &["could not be read (1)"]),
+            (basis(600), IndexState { unread: 1, ..GOOD }, Some(599), &[]),
+            (basis(600).followed(), IndexState { tracks: false, ..GOOD }, Some(599), &["follows no coins"]),
+            (basis(600).traced(), IndexState { tracks: false, ..GOOD }, Some(599), &[]),
+            (basis(0), IndexState { tip: None, settled: None, ..GOOD }, None, &["no block yet"]),
+            (basis(0), IndexState { tip: None, settled: None, ..GOOD }, Some(5), &["no block yet"]),
+            (basis(600), GOOD, None, &["no block yet"]),
+            (basis(600), GOOD, Some(600), &["ends at height 599, below height 600"]),
+            (basis(600), GOOD, Some(Height::MAX), &["ends at height 599, below height 4294967295"]),
+            (basis(599), GOOD, Some(598), &[]),
+            (basis(599), GOOD, Some(599), &["heights 599 to 599 are not scanned for 2 entries; run"]),
+            (basis(300), GOOD, Some(700), &["below height 700", "heights 300 to 599 are not scanned"]),
+            (Basis::of(600, &[(0, None), (100, None)], 0), GOOD, Some(100), &[]),
+            (
+                Basis::of(600, &[(0, None), (100, None)], 0),
+                GOOD,
+                Some(99),
+                &["heights 0 to 99 are not scanned for 1 entry; lower"],
+            ),
+            (
+                Basis::of(600, &[(500, Some(100))], 0),
+                GOOD,
+                Some(599),
+                &["heights 100 to 499 are not scanned for 1 entry; run"],
+            ),
+            (Basis::of(300, &[(0, None), (400, None)], 0), GOOD, Some(599), &["for 1 entry, and one more range"]),
+            (
+                Basis::of(300, &[(0, None), (400, None), (500, None)], 0),
+                GOOD,
+                Some(599),
+                &["for 1 entry, and 2 more ranges"],
+            ),
+            (basis(600).traced(), IndexState { settled: Some(598), ..GOOD }, Some(598), &[]),
+            (
+                basis(600).traced(),
+                IndexState { settled: Some(598), ..GOOD },
+                Some(599),
+                &["settled through height 598 only"],
+            ),
+            (basis(600).traced(), IndexState { settled: None, ..GOOD }, Some(0), &["settled at no height only"]),
+            (basis(600), IndexState { settled: Some(598), ..GOOD }, Some(599), &[]),
+            (every_coin(0), GOOD, Some(599), &[]),
+            (every_coin(1), GOOD, Some(599), &["older than height 1,"]),
+            (Basis::of(600, &[(1, None)], 0), GOOD, Some(599), &[]),
+            (
+                basis(300).whole().traced().followed(),
+                IndexState { lists_changed: true, unread: 2, tracks: false, tip: Some(599), settled: Some(299) },
+                Some(599),
+                &[
+                    "the lists configured now",
+                    "could not be read (2)",
+                    "follows no coins",
+                    "heights 300 to 599",
+                    "settled through height 299",
+                ],
+            ),
+        ];
+        for (basis, index, asked, words) in cases {
+            let why = basis.doubts(&index, asked);
+            assert_eq!(why.len(), words.len(), "{basis:?} {index:?} {asked:?}: {why:?}");
+            for (reason, words) in why.iter().zip(words) {
+                assert!(reason.contains(words), "'{reason}' lacks '{words}'");
+            }
+        }
+    }
+}

@@ -151,6 +151,50 @@ fn without_an_index_every_question_fails_with_advice() {
 }
 
 #[test]
+fn an_index_that_cannot_be_used_as_it_is_ends_every_command_with_5() {
+    let small = SmallIndex::at(20);
+    let questions: [&[&str]; 14] = [
+        &["status"],
+        &["watch", "list"],
+        &["watch", "diff"],
+        &["balance", "all"],
+        &["history", "all", "--at", "5"],
+        &["coins", "all"],
+        &["tx", FIRST_PAYMENT],
+        &["trace", "all"],
+        &["screen", UNLISTED],
+        &["events"],
+        &["digest"],
+        &["verify"],
+        &["retrace"],
+        &["backup", "copy"],
+    ];
+    let other = small.program.replaced("main", "signet");
+    let current = small.program.index().join("CURRENT");
+    for arguments in questions {
+        check(&other, &[(arguments, 5, "is of main, not of signet")]);
+    }
+    std::fs::write(&current, "").expect("a file of the test");
+    for arguments in questions.into_iter().chain([&["backfill"][..], &["follow"], &["backfill", "--dry-run"]]) {
+        check(&small.program, &[(arguments, 5, "is damaged")]);
+    }
+    // What another run may find otherwise is a failure like others.
+    std::fs::remove_dir_all(small.program.index()).expect("a folder of the test");
+    check(&small.program, &[(&["status"], 1, "there is no index")]);
+}
+
+#[test]
+fn help_lists_the_exit_codes() {
+    let help = Program::bare().run(&["--help"]).stdout;
+    let (_, codes) = help.split_once("Exit codes:").expect("a list of exit codes");
+    let lines: Vec<_> = codes.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 6, "{codes}");
+    for (code, line) in lines.iter().enumerate() {
+        assert!(line.starts_with(&format!("{code}  ")), "{line}");
+    }
+}
+
+#[test]
 fn a_balance_without_the_history_before_from_is_unsupported() {
     let small = SmallIndex::with_options(200, ",from=100");
     small.backfill();

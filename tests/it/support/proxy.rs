@@ -34,6 +34,16 @@ pub struct InjectedFault {
     pub kind: Fault,
     /// Name of the call that it happened to.
     pub call: String,
+    /// Whether that was the run's last call, which it makes when all is scanned, to see how far the node is.
+    pub is_last: bool,
+    /// Number of the call in the run.
+    number: u64,
+}
+
+impl InjectedFault {
+    fn new(kind: Fault, call: &NodeCall, number: u64) -> Self {
+        Self { kind, call: call.name(), is_last: false, number }
+    }
 }
 
 impl fmt::Display for InjectedFault {
@@ -71,6 +81,8 @@ struct Plan {
     elsewhere: u64,
     cookie: String,
     done: Vec<InjectedFault>,
+    /// Number of calls of the run so far.
+    calls: u64,
 }
 
 /// A request. Its last byte stays unread until it is answered, since closing a connection with unread bytes makes the system send a
@@ -95,6 +107,7 @@ impl Proxy {
             elsewhere: 0,
             cookie: String::new(),
             done: Vec::new(),
+            calls: 0,
         };
         let state = Arc::new(ProxyState {
             nodes: nodes.map(upstream),
@@ -130,6 +143,7 @@ impl Proxy {
         (plan.rng, plan.chain_facts, plan.pending) = (Rng::new(seed), Arc::clone(chain_facts), faults.to_vec());
         (plan.eager, plan.elsewhere) = (false, 0);
         plan.done.clear();
+        plan.calls = 0;
     }
 
     /// Lets each of the remaining faults happen at the first call possible; returns their number.
@@ -143,7 +157,10 @@ impl Proxy {
     pub fn done(&self) -> Vec<InjectedFault> {
         let mut plan = self.state.plan();
         plan.elsewhere = 0;
-        std::mem::take(&mut plan.done)
+        let calls = std::mem::take(&mut plan.calls);
+        let mut done = std::mem::take(&mut plan.done);
+        done.iter_mut().for_each(|fault| fault.is_last = fault.number == calls);
+        done
     }
 }
 
@@ -176,18 +193,21 @@ impl ProxyState {
     }
 
     fn answer(&self, asked: &Asked) -> NodeAnswer {
+        let number;
         let (fault, chain_facts, upstream, mut rng) = {
             let mut plan = self.plan();
             // REST needs no login, as at the node.
             if !matches!(asked.call, NodeCall::Get(_)) && asked.login != Some(basic(&plan.cookie)) {
                 return NodeAnswer::of(401, "text/html", Vec::new());
             }
+            plan.calls += 1;
+            number = plan.calls;
             let fault = plan.draw(&asked.call);
             match fault {
                 Some(Fault::Elsewhere) => plan.elsewhere = 1 + plan.rng.below(60),
                 Some(Fault::NewCookie) => {
                     self.renew_cookie(&mut plan);
-                    plan.done.push(InjectedFault { kind: Fault::NewCookie, call: asked.call.name() });
+                    plan.done.push(InjectedFault::new(Fault::NewCookie, &asked.call, number));
                     return NodeAnswer::of(401, "text/html", Vec::new());
                 }
                 _ => {}
@@ -202,7 +222,7 @@ impl ProxyState {
         let mut plan = self.plan();
         match changed {
             Some(answer) => {
-                plan.done.push(InjectedFault { kind, call: asked.call.name() });
+                plan.done.push(InjectedFault::new(kind, &asked.call, number));
                 answer
             }
             // It can't happen to this call, so it has to wait for another.
