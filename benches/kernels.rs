@@ -22,7 +22,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use coinhound::chain::{Chain, Height};
 use coinhound::index::derive::{Marks, derive};
-use coinhound::index::events::{Reason, Seen, TxContext};
+use coinhound::index::events::Seen;
 use coinhound::index::keys::TxPosition;
 use coinhound::index::meta::{Identity, TraceParameters};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
@@ -182,11 +182,8 @@ fn commit_block(
         .unwrap();
         assert!(derived.is_record);
         if with_events {
-            let place = TxContext { height, block: header.block_hash(), time: header.time, txid: *txid, tx_index };
-            let facts = events::facts(writer, place, record, &derived.rows).unwrap();
-            for event in events::changes(&events::Facts::new(), &facts, Seen::Tip, Reason::Retrace) {
-                step.append(&event).unwrap();
-            }
+            let stated = events::Stated::by(&derived.rows).unwrap();
+            events::log_new(&mut step, at, &stated, Seen::Tip, false).unwrap();
         }
         step.put_all(&derived.rows);
     }

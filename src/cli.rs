@@ -407,6 +407,9 @@ pub struct EventsArgs {
     /// Then wait for more, until SIGINT or SIGTERM
     #[arg(long)]
     pub follow: bool,
+    /// Print no events; remove those numbered below SEQ from the log instead
+    #[arg(long, value_name = "SEQ", conflicts_with_all = ["since", "follow"])]
+    pub prune_before: Option<u64>,
 }
 
 /// `digest`.

@@ -4,18 +4,22 @@ use std::io::{BufWriter, StdoutLock};
 use std::time::{Duration, Instant};
 
 use bitcoin::Network;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{Context, signals};
 use crate::cli::EventsArgs;
 use crate::error::{Error, Exit};
+use crate::index::events::{Event, first_seq, prune};
 use crate::index::stamp::Stamp;
-use crate::index::{IndexError, Reader, View};
+use crate::index::{IndexError, ReadRows, Reader, View, Writer};
+use crate::output;
 use crate::output::cell;
 use crate::output::columns::column;
 use crate::output::lines::{RowPrinter, check_reader};
+use crate::output::page::Page;
 use crate::output::{Column, Format, Kind};
-use crate::query::events::{after, last_seq};
+use crate::query::events::{after, last_seq, removed_after};
 use crate::stop::Stop;
 
 /// Between two looks at the files of the index.
@@ -35,7 +39,7 @@ const TABLE: [Column; 9] = [
     column("txid", "txid", Kind::Text),
 ];
 /// Every field of every kind.
-const CSV: [Column; 25] = [
+const CSV: [Column; 29] = [
     column("seq", "", Kind::Text),
     column("id", "", Kind::Text),
     column("kind", "", Kind::Text),
@@ -53,9 +57,13 @@ const CSV: [Column; 25] = [
     column("script", "", Kind::Text),
     column("address", "", Kind::Text),
     column("labels", "", Kind::Text),
+    column("labels_complete", "", Kind::Text),
     column("taint", "", Kind::Text),
+    column("spent", "", Kind::Text),
+    column("inputs", "", Kind::Text),
     column("to", "", Kind::Text),
     column("outputs", "", Kind::Text),
+    column("revised", "", Kind::Text),
     column("was", "", Kind::Text),
     column("reason", "", Kind::Text),
     column("fork", "", Kind::Text),
@@ -64,6 +72,9 @@ const CSV: [Column; 25] = [
 ];
 
 pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
+    if let Some(before) = args.prune_before {
+        return remove(context, before);
+    }
     let stop = Stop::default();
     if args.follow {
         signals::listen(&stop)?;
@@ -72,12 +83,19 @@ pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
     let mut stamp = Stamp::of(path);
     let reader = context.snapshot_without_node()?.reader;
     let identity = reader.identity().clone();
-    let mut log = Log::new(context.format, identity.chain.network(), args.since.unwrap_or(0))?;
+    let since = args.since.unwrap_or(0);
+    let gap = removed_after(&reader, since)?;
+    if let Some(first) = gap {
+        tracing::warn!("the events below {first} were removed by `events --prune-before`: the log begins with {first}");
+    }
+    // Without `--since` the log that there is was asked for.
+    let exit = Exit::of(gap.is_none() || args.since.is_none());
+    let mut log = Log::new(context.format, identity.chain.network(), since)?;
     log.print(&reader, &stop)?;
     drop(reader);
     if !args.follow {
         log.end()?;
-        return Ok(Exit::Answered);
+        return Ok(exit);
     }
     log.pause()?;
     let mut pause = LOOK_EVERY;
@@ -105,6 +123,25 @@ pub fn run(context: &Context, args: &EventsArgs) -> Result<Exit, Error> {
         pause = (began.elapsed() * 4).clamp(LOOK_EVERY, LOOK_AT_LEAST_EVERY);
     }
     log.end()?;
+    Ok(exit)
+}
+
+/// The answer of `--prune-before`.
+#[derive(Serialize)]
+struct PruneAnswer {
+    removed: u64,
+    first: u64,
+}
+
+fn remove(context: &Context, before: u64) -> Result<Exit, Error> {
+    let writer = Writer::open(&context.settings.index)?;
+    let removed = prune(&writer, before)?;
+    let answer = PruneAnswer { removed, first: first_seq(&writer)? };
+    output::object(context.format, &answer, || {
+        let mut page = Page::default();
+        page.line(format!("removed {} events; the log now begins with number {}", answer.removed, answer.first));
+        page
+    })?;
     Ok(Exit::Answered)
 }
 
@@ -114,7 +151,7 @@ pub(super) struct Log {
     network: Network,
     /// Events up to this seq were printed, or were not asked for.
     printed: u64,
-    /// The last event that the log had when it was last read.
+    /// The last event that the log had when it was last read: its seq, and the id of its fact.
     last: Option<(u64, Value)>,
     format: Format,
 }
@@ -153,19 +190,20 @@ impl Log {
     /// As [`Self::new`]; [`IndexError`], of which [`IndexError::Replaced`] means that the index was replaced by another.
     pub(super) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
         if let Some((seq, _)) = &self.last
-            && message(view, self.network, *seq)? != self.last
+            && *seq >= first_seq(view)?
+            && id(view, self.network, *seq)? != self.last
         {
             // A log only grows. This is another log, of which events would be skipped or printed twice.
             return Err(IndexError::Replaced { path: view.path().to_owned() }.into());
         }
         let last = last_seq(view)?;
         if self.last.as_ref().is_none_or(|(known, _)| *known != last) {
-            self.last = message(view, self.network, last)?;
+            self.last = id(view, self.network, last)?;
         }
         if last <= self.printed {
             return Ok(());
         }
-        for message in after(view, self.network, self.printed) {
+        for message in after(view, self.network, self.printed)? {
             let (seq, mut row) = message?;
             if self.format == Format::Table {
                 row["what"] = what(&row).into();
@@ -180,20 +218,25 @@ impl Log {
     }
 }
 
-/// The event with this seq.
-fn message(view: &View, network: Network, seq: u64) -> Result<Option<(u64, Value)>, Error> {
-    let Some(before) = seq.checked_sub(1) else { return Ok(None) };
-    Ok(after(view, network, before).next().transpose()?.filter(|(found, _)| *found == seq))
+/// The number of an event, and kind and id of its fact, which stay as they are while the log is the same; `None` where it isn't there.
+fn id(view: &View, network: Network, seq: u64) -> Result<Option<(u64, Value)>, Error> {
+    if view.get::<Event>(&seq)?.is_none() {
+        return Ok(None);
+    }
+    let Some((found, row)) = after(view, network, seq.saturating_sub(1))?.next().transpose()? else { return Ok(None) };
+    let id = json!([row["kind"], row["id"]]);
+    Ok((found == seq).then_some((seq, id)))
 }
 
 /// The `what` column of a table: what the other columns have no room for, in words.
 fn what(row: &Value) -> String {
-    let [touch, outpoint, from, was, id, reason, block] =
-        ["touch", "outpoint", "from", "was", "id", "reason", "block"].map(|name| cell::plain(&row[name]));
+    let [touch, outpoint, from, was, id, reason, block, inputs] =
+        ["touch", "outpoint", "from", "was", "id", "reason", "block", "inputs"].map(|name| cell::plain(&row[name]));
     let [stale_height, stale_tip, fork] = ["stale_height", "stale_tip", "fork"].map(|name| cell::plain(&row[name]));
     match row["kind"].as_str().unwrap_or_default() {
         "touch" => format!("{touch} {outpoint}"),
-        "moved" => format!("{from} with {}", taint_in_words(row)),
+        "moved" if row["inputs"] == 1 => format!("{from} with {}", taint_in_words(row)),
+        "moved" => format!("{from} and others, {inputs} coins with {}", taint_in_words(row)),
         "service" => format!("{outpoint} with {}", taint_in_words(row)),
         "retracted" => format!("{was} {id} no longer holds ({reason})"),
         "reorg" => format!("block {stale_height} ({stale_tip}) and the others above height {fork} left the chain"),

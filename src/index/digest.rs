@@ -6,13 +6,16 @@ use super::error::Result;
 use super::meta::{self, Identity};
 use super::read::ReadRows;
 use super::rows::corrupt;
-use super::schema::{FORMAT, Family, row_height};
+use super::schema::{Family, row_height};
 use super::view::View;
 use crate::chain::Height;
 
+/// The layout of what is hashed. It stays when only rows change that the digest doesn't cover.
+const LAYOUT: u32 = 1;
+
 /// The digest of the state after the block at `height`; `None` where the index has no block at that height.
 ///
-/// SHA-256 over these parts, each behind its length as a big-endian u64: format\[4\], genesis\[32\], hash of the block\[32\],
+/// SHA-256 over these parts, each behind its length as a big-endian u64: [`LAYOUT`]\[4\], genesis\[32\], hash of the block\[32\],
 /// trace parameters (JSON); per entry in key order script_pubkey, roles\[1\], from\[4\]; per family of [`Family::DIGESTED`] its
 /// name, then key and value of each row of a height up to `height`, in key order.
 ///
@@ -25,7 +28,7 @@ pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
         engine.input(&u64::try_from(bytes.len()).expect("a usize fits").to_be_bytes());
         engine.input(bytes);
     };
-    part(&FORMAT.to_be_bytes());
+    part(&LAYOUT.to_be_bytes());
     part(Identity::read(view)?.genesis.as_byte_array());
     part(header.block_hash().as_byte_array());
     part(&serde_json::to_vec(&meta::trace(view)?).expect("strings and numbers"));

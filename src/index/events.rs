@@ -1,17 +1,31 @@
-//! The event log: what was found and what was retracted, each event in the batch of the rows that it is about. Append only.
+//! The event log: what was found and what was retracted, each event in the batch of the rows that it is about. It is appended to, and
+//! its oldest part may be removed.
 //!
-//! `seq` names an event, `id` the fact that it is about: of the events with one id, the last one holds.
+//! An event is a position: which input or output of which transaction, and how it was found. What it says (scripts, amounts, taint) is
+//! read from the record there, or from what `former` keeps of it. `seq` names an event; block, transaction and side name the fact that
+//! it is about. Of the events about one fact, the last one holds.
 
-use bitcoin::{BlockHash, Txid};
+use bitcoin::BlockHash;
 use serde::{Deserialize, Serialize};
 
-use super::bytes::Malformed;
+use super::bytes::{Cursor, Malformed};
 use super::error::Result;
+use super::former::Former;
+use super::keys::{TouchKind, TxPosition};
+use super::meta;
 use super::rows::IndexRow;
 use super::schema::Family;
 use super::view::View;
-use crate::chain::Height;
-use crate::trace::Rule;
+use super::writer::Writer;
+use crate::chain::{BlockId, Height};
+
+/// Removing events is written in batches of this size, so that millions of them need little memory.
+const PRUNE_BATCH_BYTES: usize = 256 << 10;
+
+const SEEN_AT_TIP: u8 = 1;
+const REVISED: u8 = 2;
+const RETRACTED: u8 = 4;
+const BY_RETRACE: u8 = 8;
 
 /// How a fact was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,155 +35,6 @@ pub enum Seen {
     Sweep,
     /// In a new block at the tip.
     Tip,
-}
-
-/// One event, as the log holds it and, with `seq` in front, as `coinhound events` prints it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// Names the fact: kind, block hash, txid, input or output.
-    pub id: String,
-    /// The fact.
-    #[serde(flatten)]
-    pub fact: Fact,
-    /// How it was found.
-    pub seen: Seen,
-}
-
-/// The transaction that an event is about, and its block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TxContext {
-    /// The block's height.
-    pub height: Height,
-    /// The block's hash.
-    pub block: BlockHash,
-    /// The block's time, Unix seconds.
-    pub time: u32,
-    /// The transaction's id.
-    pub txid: Txid,
-    /// The transaction's index in the block.
-    pub tx_index: u32,
-}
-
-/// Taint and hops of a coin under one rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventTaint {
-    /// The rule.
-    pub rule: Rule,
-    /// Satoshis.
-    pub taint_sat: u64,
-    /// Number of spends since the source.
-    pub hops: u32,
-}
-
-/// An output that received taint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaintedOutput {
-    /// The output, `txid:vout`.
-    pub outpoint: String,
-    /// Satoshis.
-    pub value_sat: u64,
-    /// Its script, hex.
-    pub script: String,
-    /// Its taint, by rule.
-    pub taint: Vec<EventTaint>,
-}
-
-/// The most outputs that an event names; `coinhound tx` shows all of them.
-pub const MAX_NAMED_OUTPUTS: usize = 16;
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Fact {
-    /// A flagged script was paid or spent from.
-    Touch {
-        /// The transaction.
-        #[serde(flatten)]
-        at: TxContext,
-        /// `funding` or `spending`.
-        touch: String,
-        /// The coin, `txid:vout`.
-        outpoint: String,
-        /// The index of the input that spends it; `None` for funding.
-        vin: Option<u32>,
-        /// Satoshis.
-        value_sat: u64,
-        /// The flagged script, hex.
-        script: String,
-        /// The texts of its labels at that time.
-        labels: Vec<String>,
-    },
-    /// A followed coin was spent.
-    Moved {
-        /// The transaction.
-        #[serde(flatten)]
-        at: TxContext,
-        /// The index of the input that spends it.
-        vin: u32,
-        /// The coin, `txid:vout`.
-        from: String,
-        /// Its value, satoshis.
-        value_sat: u64,
-        /// Its taint, by rule.
-        taint: Vec<EventTaint>,
-        /// The outputs of the transaction that received taint, the first [`MAX_NAMED_OUTPUTS`] of them.
-        to: Vec<TaintedOutput>,
-        /// The number of outputs that received taint.
-        outputs: u64,
-    },
-    /// A tainted output pays a service.
-    Service {
-        /// The transaction.
-        #[serde(flatten)]
-        at: TxContext,
-        /// The output, `txid:vout`.
-        outpoint: String,
-        /// Satoshis.
-        value_sat: u64,
-        /// The service's script, hex.
-        script: String,
-        /// The texts of its labels at that time.
-        labels: Vec<String>,
-        /// The output's taint, by rule.
-        taint: Vec<EventTaint>,
-    },
-    /// The fact of an earlier event, whose `id` this one has, no longer holds.
-    Retracted {
-        /// The kind of that fact.
-        was: String,
-        /// What made it invalid.
-        reason: Reason,
-    },
-    /// Blocks of the index left the node's active chain.
-    Reorg {
-        /// The height of the last block that both chains have.
-        fork: Height,
-        /// The hash of the index's tip before.
-        stale_tip: BlockHash,
-        /// Its height.
-        stale_height: Height,
-    },
-    /// All blocks of the node are swept for all entries.
-    CaughtUp {
-        /// The tip's height.
-        height: Height,
-        /// The tip's hash.
-        block: BlockHash,
-    },
-}
-
-impl Fact {
-    /// The name of its kind in the JSON of an event.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Touch { .. } => "touch",
-            Self::Moved { .. } => "moved",
-            Self::Service { .. } => "service",
-            Self::Retracted { .. } => "retracted",
-            Self::Reorg { .. } => "reorg",
-            Self::CaughtUp { .. } => "caught_up",
-        }
-    }
 }
 
 /// Why a fact no longer holds.
@@ -182,18 +47,157 @@ pub enum Reason {
     Retrace,
 }
 
+/// A fact about a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fact {
+    /// A flagged script was paid by this output, or spent from by this input.
+    Touch(TouchKind, u32),
+    /// Followed coins were spent.
+    Moved,
+    /// This output is tainted and pays a service.
+    Service(u32),
+}
+
+impl Fact {
+    /// The name of its kind in the JSON of an event.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Touch(..) => "touch",
+            Self::Moved => "moved",
+            Self::Service(_) => "service",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// A fact was found. If it is `revised`, it was logged before, and its numbers have changed.
+    Found {
+        /// The transaction.
+        at: TxPosition,
+        /// The fact.
+        fact: Fact,
+        /// Whether an earlier event is about the same fact.
+        revised: bool,
+    },
+    /// A fact of an earlier event no longer holds.
+    Retracted {
+        /// The transaction.
+        at: TxPosition,
+        /// The fact.
+        fact: Fact,
+        /// What made it invalid.
+        reason: Reason,
+    },
+    /// Blocks of the index left the node's active chain.
+    Reorg {
+        /// The height of the last block that both chains have.
+        fork: Height,
+        /// The index's tip before.
+        stale: BlockId,
+    },
+    /// All blocks of the node, up to this tip, are swept for all entries.
+    CaughtUp(BlockId),
+}
+
+/// One event, as the log holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub what: Happened,
+    /// How it was found.
+    pub seen: Seen,
+}
+
 impl IndexRow for Event {
     const FAMILY: Family = Family::Events;
     /// The event's seq.
     type Key = u64;
 
     fn value(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an event has only strings and numbers")
+        let seen = if self.seen == Seen::Tip { SEEN_AT_TIP } else { 0 };
+        match self.what {
+            Happened::Found { at, fact, revised } => fact_row(at, fact, seen | if revised { REVISED } else { 0 }),
+            Happened::Retracted { at, fact, reason } => {
+                let retrace = if reason == Reason::Retrace { BY_RETRACE } else { 0 };
+                fact_row(at, fact, seen | RETRACTED | retrace)
+            }
+            Happened::Reorg { fork, stale } => {
+                let mut row = vec![4, seen];
+                row.extend_from_slice(&fork.to_be_bytes());
+                push_block(&mut row, stale);
+                row
+            }
+            Happened::CaughtUp(tip) => {
+                let mut row = vec![5, seen];
+                push_block(&mut row, tip);
+                row
+            }
+        }
     }
 
     fn from_value(value: &[u8]) -> Result<Self, Malformed> {
-        serde_json::from_slice(value).map_err(|_| Malformed)
+        let mut cursor = Cursor::new(value);
+        let (kind, flags) = (cursor.u8()?, cursor.u8()?);
+        let what = match kind {
+            0..=3 => take_fact(&mut cursor, kind, flags)?,
+            4 => Happened::Reorg { fork: cursor.u32()?, stale: take_block(&mut cursor)? },
+            5 => Happened::CaughtUp(take_block(&mut cursor)?),
+            _ => return Err(Malformed),
+        };
+        let seen = if flags & SEEN_AT_TIP == 0 { Seen::Sweep } else { Seen::Tip };
+        let event = cursor.end(Self { what, seen })?;
+        // So that no event has two rows.
+        if event.value() == value { Ok(event) } else { Err(Malformed) }
     }
+}
+
+fn fact_row(at: TxPosition, fact: Fact, flags: u8) -> Vec<u8> {
+    let (kind, index) = match fact {
+        Fact::Touch(TouchKind::Spending, vin) => (0, Some(vin)),
+        Fact::Touch(TouchKind::Funding, vout) => (1, Some(vout)),
+        Fact::Moved => (2, None),
+        Fact::Service(vout) => (3, Some(vout)),
+    };
+    let mut row = vec![kind, flags];
+    row.extend_from_slice(&at.height.to_be_bytes());
+    row.extend_from_slice(&at.tx_index.to_be_bytes());
+    row.extend(index.map(u32::to_be_bytes).into_iter().flatten());
+    row
+}
+
+fn take_fact(cursor: &mut Cursor<'_>, kind: u8, flags: u8) -> Result<Happened, Malformed> {
+    let at = TxPosition::take(cursor)?;
+    let fact = match kind {
+        0 => Fact::Touch(TouchKind::Spending, cursor.u32()?),
+        1 => Fact::Touch(TouchKind::Funding, cursor.u32()?),
+        2 => Fact::Moved,
+        _ => Fact::Service(cursor.u32()?),
+    };
+    if flags & RETRACTED == 0 {
+        return Ok(Happened::Found { at, fact, revised: flags & REVISED != 0 });
+    }
+    let reason = if flags & BY_RETRACE == 0 { Reason::Reorg } else { Reason::Retrace };
+    Ok(Happened::Retracted { at, fact, reason })
+}
+
+fn push_block(row: &mut Vec<u8>, block: BlockId) {
+    row.extend_from_slice(&block.height.to_be_bytes());
+    row.extend_from_slice(bitcoin::hashes::Hash::as_byte_array(&block.hash));
+}
+
+fn take_block(cursor: &mut Cursor<'_>) -> Result<BlockId, Malformed> {
+    let height = cursor.u32()?;
+    Ok(BlockId { height, hash: <BlockHash as bitcoin::hashes::Hash>::from_byte_array(cursor.array()?) })
+}
+
+/// The seq of the first event that the log keeps; that of the next event where it keeps none.
+///
+/// # Errors
+/// As all reads.
+pub fn first_seq(view: &View) -> Result<u64> {
+    meta::events_from(view)
 }
 
 /// The seq of the next event.
@@ -201,10 +205,91 @@ impl IndexRow for Event {
 /// # Errors
 /// As all reads.
 pub fn next_seq(view: &View) -> Result<u64> {
-    Ok(view.last_key::<Event>()?.map_or(1, |seq| seq + 1))
+    // Where all events were removed, numbers go on.
+    let after_last = view.last_key::<Event>()?.map_or(1, |seq| seq.saturating_add(1));
+    Ok(after_last.max(first_seq(view)?))
 }
 
-/// The events after seq `since`, in order, each with its seq.
-pub fn since(view: &View, since: u64) -> impl Iterator<Item = Result<(u64, Event)>> + '_ {
-    view.range::<Event>(since.saturating_add(1)..)
+/// The events after seq `since` that the log keeps, in order, each with its seq.
+///
+/// # Errors
+/// As all reads.
+pub fn since(view: &View, since: u64) -> Result<impl Iterator<Item = Result<(u64, Event)>>> {
+    let first = since.saturating_add(1).max(first_seq(view)?);
+    // No event has the greatest number of all: then `since` names the last event there can be.
+    Ok(view.range::<Event>(first..).filter(move |row| !matches!(row, Ok((seq, _)) if *seq <= since)))
+}
+
+/// Removes the events below seq `before`, and what was kept of changed records for them alone. Returns the number of events removed.
+/// Killed in the middle, it leaves rows that no reader sees, and that the next call removes.
+///
+/// # Errors
+/// As all reads and commits.
+pub fn prune(writer: &Writer, before: u64) -> Result<u64> {
+    let first = before.min(next_seq(writer)?).max(first_seq(writer)?);
+    let mut step = writer.step();
+    meta::put_events_from(&mut step, first);
+    step.commit(true)?;
+    let (mut step, mut removed) = (writer.step(), 0);
+    for row in writer.range::<Event>(..first) {
+        step.delete::<Event>(&row?.0);
+        removed += 1;
+        step.flush_if_over(PRUNE_BATCH_BYTES)?;
+    }
+    for row in writer.range::<Former>(..) {
+        let (key, former) = row?;
+        if key.seq.saturating_add(u64::from(former.retractions)) <= first {
+            step.delete::<Former>(&key);
+            step.flush_if_over(PRUNE_BATCH_BYTES)?;
+        }
+    }
+    step.commit(true)?;
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::hashes::Hash;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AT: TxPosition = TxPosition { height: 0x0102_0304, tx_index: 0x0506_0708 };
+    const BLOCK: &str = "abababababababababababababababababababababababababababababababab";
+
+    fn block() -> BlockId {
+        BlockId { height: 7, hash: BlockHash::from_byte_array([0xab; 32]) }
+    }
+
+    #[test]
+    fn events_are_laid_out_as_the_schema_says() {
+        let found = |fact, revised| Happened::Found { at: AT, fact, revised };
+        let retracted = |fact, reason| Happened::Retracted { at: AT, fact, reason };
+        let cases = [
+            (found(Fact::Touch(TouchKind::Spending, 9), false), Seen::Tip, "0001010203040506070800000009".to_owned()),
+            (found(Fact::Touch(TouchKind::Funding, 9), false), Seen::Sweep, "0100010203040506070800000009".to_owned()),
+            (found(Fact::Moved, true), Seen::Sweep, "02020102030405060708".to_owned()),
+            (retracted(Fact::Service(2), Reason::Retrace), Seen::Sweep, "030c010203040506070800000002".to_owned()),
+            (retracted(Fact::Moved, Reason::Reorg), Seen::Tip, "02050102030405060708".to_owned()),
+            (Happened::Reorg { fork: 5, stale: block() }, Seen::Tip, format!("04010000000500000007{BLOCK}")),
+            (Happened::CaughtUp(block()), Seen::Sweep, format!("050000000007{BLOCK}")),
+        ];
+        for (what, seen, expected) in cases {
+            let event = Event { what, seen };
+            assert_eq!(const_hex::encode(event.value()), expected);
+            assert_eq!(Event::from_value(&event.value()), Ok(event));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_reads_as_an_event_is_what_writes_those_bytes(
+            kind in 0..7u8, flags in 0..18u8, rest in proptest::collection::vec(any::<u8>(), 0..45)
+        ) {
+            let bytes = [&[kind, flags][..], &rest].concat();
+            if let Ok(event) = Event::from_value(&bytes) {
+                prop_assert_eq!(event.value(), bytes);
+            }
+        }
+    }
 }

@@ -223,6 +223,12 @@ impl ScriptOrdered for ScriptKey {
     }
 }
 
+impl PrefixOf<CoinKey> for Txid {
+    fn prefix(&self) -> impl AsRef<[u8]> {
+        self.to_byte_array()
+    }
+}
+
 impl PrefixOf<ScriptKey> for ScriptHash {
     fn prefix(&self) -> impl AsRef<[u8]> {
         self.0

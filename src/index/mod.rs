@@ -11,6 +11,7 @@ pub mod entries;
 mod error;
 pub mod events;
 pub mod folder;
+pub mod former;
 pub mod keys;
 pub mod meta;
 pub mod raw;

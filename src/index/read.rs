@@ -7,7 +7,7 @@ use bitcoin::{OutPoint, TxOut, Txid};
 
 use super::entries::EntryRow;
 use super::error::{IndexError, Result};
-use super::keys::{CoinKey, TxPosition};
+use super::keys::{CoinKey, TxPosition, TxidKey};
 use super::raw::RawRows;
 use super::rows::{IndexKey, IndexRow, PrefixOf, checked, corrupt, typed, typed_key};
 use super::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
@@ -131,7 +131,8 @@ pub trait ReadRows: RawRows {
     /// # Errors
     /// [`IndexError::Corrupt`] where it is not; as all reads.
     fn known_output(&self, outpoint: &OutPoint) -> Result<TxOut> {
-        self.output(outpoint)?.ok_or_else(|| corrupt(Recorded::FAMILY, outpoint.txid.prefix().as_ref()))
+        self.output(outpoint)?
+            .ok_or_else(|| corrupt(Recorded::FAMILY, PrefixOf::<TxidKey>::prefix(&outpoint.txid).as_ref()))
     }
 
     /// The coin with this key.

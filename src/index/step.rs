@@ -86,15 +86,20 @@ impl<'a> Step<'a> {
         self.put_all(&changes.put);
     }
 
-    /// Appends an event to the log.
+    /// The seq of the event that is appended next.
     ///
     /// # Errors
     /// As all reads: the seq of the last event is read.
+    pub fn next_seq(&self) -> Result<u64> {
+        self.seq.map_or_else(|| events::next_seq(self.view), Ok)
+    }
+
+    /// Appends an event to the log.
+    ///
+    /// # Errors
+    /// As [`Self::next_seq`].
     pub fn append(&mut self, event: &Event) -> Result<()> {
-        let seq = match self.seq {
-            Some(seq) => seq,
-            None => events::next_seq(self.view)?,
-        };
+        let seq = self.next_seq()?;
         self.put(&seq, event);
         self.seq = Some(seq + 1);
         Ok(())

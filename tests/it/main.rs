@@ -35,6 +35,7 @@ mod scan {
 
 mod index {
     mod damage;
+    mod events_small;
     mod readers;
 }
 

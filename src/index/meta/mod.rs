@@ -23,6 +23,7 @@ const TRACE_KEY: &[u8] = b"trace";
 const LISTS_KEY: &[u8] = b"lists";
 const GOAL_KEY: &[u8] = b"goal";
 const CAUGHT_UP_KEY: &[u8] = b"caught_up";
+const EVENTS_FROM_KEY: &[u8] = b"events_from";
 
 /// How far coins are followed, and under which rules. Without a rule, only coins on flagged scripts are followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +107,21 @@ pub fn forget_caught_up(step: &mut Step<'_>) {
 pub fn caught_up(view: &View) -> Result<Option<BlockHash>> {
     let Some(value) = view.raw_get(Family::Meta, CAUGHT_UP_KEY)? else { return Ok(None) };
     BlockHash::from_slice(&value).map(Some).map_err(|_| corrupt(Family::Meta, CAUGHT_UP_KEY))
+}
+
+/// Writes the seq of the first event that the log keeps.
+pub(super) fn put_events_from(step: &mut Step<'_>, seq: u64) {
+    step.raw_put(Family::Meta, EVENTS_FROM_KEY, &seq.to_be_bytes());
+}
+
+/// The seq of the first event that the log keeps: 1 where none was ever removed.
+///
+/// # Errors
+/// [`super::IndexError::Corrupt`].
+pub(super) fn events_from(view: &View) -> Result<u64> {
+    let Some(value) = view.raw_get(Family::Meta, EVENTS_FROM_KEY)? else { return Ok(1) };
+    let bytes = value.try_into().map_err(|_| corrupt(Family::Meta, EVENTS_FROM_KEY))?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(view: &View, key: &[u8]) -> Result<T> {

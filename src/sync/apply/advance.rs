@@ -11,7 +11,7 @@ use bitcoin::{OutPoint, TxOut, Txid};
 
 use super::batch::{Batch, Tally, followed_outputs};
 use super::candidate::Candidates;
-use super::records::{self, place};
+use super::records::{self, Place};
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::keys::TxPosition;
 use crate::index::values::{Coin, Record};
@@ -160,10 +160,10 @@ impl<'a> Advance<'a> {
     /// Evaluates a record that the index has; returns the fingerprints of the live coins it makes.
     fn apply_known(&mut self, block: &FetchedBlock, tx_index: u32, record: &Record) -> Result<Vec<u64>> {
         let at = TxPosition { height: block.id.height, tx_index };
-        let place = place(block.id, &block.header, at, record.txid());
+        let place = Place::of(block.id, &block.header, at, record.txid());
         let derived = self.batch.derive_known(self.interest(), at, place.txid, record)?;
         let made = self.update_coins(at, record, &derived)?;
-        records::update_record(&mut self.batch, place, record, derived)?;
+        records::update_record(&mut self.batch, &place, record, derived)?;
         Ok(made)
     }
 
@@ -178,8 +178,8 @@ impl<'a> Advance<'a> {
             return Ok(Vec::new());
         };
         let derived = self.derive_new(at, txid, &record)?;
-        let place = place(block.id, &block.header, at, txid);
-        records::insert_record(&mut self.batch, place, &record, &derived)?;
+        let place = Place::of(block.id, &block.header, at, txid);
+        records::insert_record(&mut self.batch, &place, &derived)?;
         Ok(self.update_coins(at, &record, &derived)?)
     }
 

@@ -1,14 +1,15 @@
 //! Disconnects blocks, to any depth, from the index alone: without the node, which may no longer have them, and without undo data.
 //!
 //! The rows that each record of a block brought are deleted, then its header; nothing below depends on them. What events said of them
-//! is retracted in the same batch.
+//! is retracted in the same batch, and kept for those who read these events later.
 
 use bitcoin::block::Header;
 
-use super::{events, records};
+use super::events::{self, Stated};
+use super::records::Place;
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
-use crate::index::events::{Event, Fact, Reason, Seen};
+use crate::index::events::{Event, Happened, Reason, Seen};
 use crate::index::keys::TxPosition;
 use crate::index::sweeps::Sweep;
 use crate::index::{ReadRows, Result, Step, Writer};
@@ -22,11 +23,7 @@ const BATCH_BLOCKS: u32 = 500;
 /// What the index reports; batches written before stay.
 pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Result<()> {
     let mut step = writer.step();
-    step.append(&Event {
-        id: format!("reorg:{}:{fork}", tip.hash),
-        fact: Fact::Reorg { fork, stale_tip: tip.hash, stale_height: tip.height },
-        seen,
-    })?;
+    step.append(&Event { what: Happened::Reorg { fork, stale: tip }, seen })?;
     let mut blocks = 0;
     for height in (fork + 1..=tip.height).rev() {
         disconnect_block(writer, &mut step, height, seen)?;
@@ -46,11 +43,9 @@ fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: 
     let id = BlockId { height, hash: header.block_hash() };
     for (tx_index, record) in step.records(height)?.into_iter().rev() {
         let at = TxPosition { height, tx_index };
-        let place = records::place(id, &header, at, record.txid());
-        let facts = events::facts(writer, place, &record, &step.rows_of(at, place.txid, &record)?)?;
-        for event in events::changes(&facts, &events::Facts::new(), seen, Reason::Reorg) {
-            step.append(&event)?;
-        }
+        let place = Place::of(id, &header, at, record.txid());
+        let before = Stated::by(&step.rows_of(at, place.txid, &record)?)?;
+        events::log_removed(step, &place, &record, before, (Reason::Reorg, seen))?;
         step.delete_all(&derive::keys(at, place.txid, &record));
     }
     step.delete::<Header>(&height);

@@ -4,7 +4,7 @@
 use bitcoin::OutPoint;
 
 use super::batch::{Batch, followed_outputs};
-use super::records::{self, place};
+use super::records::{self, Place};
 use crate::chain::{BlockId, Height};
 use crate::index::derive::Derived;
 use crate::index::keys::TxPosition;
@@ -44,13 +44,13 @@ impl<'a> Recompute<'a> {
         let id = BlockId { height, hash: header.block_hash() };
         for (tx_index, record) in self.batch.step.records(height)? {
             let at = TxPosition { height, tx_index };
-            let place = place(id, &header, at, record.txid());
+            let place = Place::of(id, &header, at, record.txid());
             let derived = self.batch.derive_known(&self.interest, at, place.txid, &record)?;
             if self.makes_fresh_coins(at, &record, &derived)? {
                 self.batch.discard(tally);
                 return Ok(Recomputed::NeedsBlock);
             }
-            records::update_record(&mut self.batch, place, &record, derived)?;
+            records::update_record(&mut self.batch, &place, &record, derived)?;
         }
         self.batch.keep(height)?;
         Ok(Recomputed::Done)

@@ -1,32 +1,44 @@
 //! Writes the rows of a record: all of them where it is new, those that changed where the index has it, with the events for what the
 //! rows say now and didn't before.
 
-use bitcoin::Txid;
 use bitcoin::block::Header;
+use bitcoin::{BlockHash, Txid};
 
 use super::batch::Batch;
-use super::events;
+use super::events::{self, Stated};
 use crate::chain::BlockId;
 use crate::index::derive::Derived;
-use crate::index::events::{Reason, TxContext};
+use crate::index::events::Reason;
 use crate::index::keys::TxPosition;
 use crate::index::values::Record;
 use crate::index::{IndexError, Result, RowSet, Touch};
 
 /// Where a record is.
-pub fn place(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> TxContext {
-    TxContext { height: id.height, block: id.hash, time: header.time, txid, tx_index: at.tx_index }
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its block's height, and its index there.
+    pub at: TxPosition,
+    /// Its block's hash.
+    pub block: BlockHash,
+    /// Its block's time, Unix seconds.
+    pub time: u32,
+    /// Its transaction's id.
+    pub txid: Txid,
+}
+
+impl Place {
+    /// The place of a transaction of this block.
+    pub fn of(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Self {
+        Self { at, block: id.hash, time: header.time, txid }
+    }
 }
 
 /// Writes the rows of a record that is new.
 ///
 /// # Errors
 /// As all reads.
-pub fn insert_record(batch: &mut Batch<'_>, place: TxContext, record: &Record, derived: &Derived) -> Result<()> {
-    let facts = events::facts(batch.writer, place, record, &derived.rows)?;
-    for event in events::changes(&events::Facts::new(), &facts, batch.course.seen, Reason::Retrace) {
-        batch.step.append(&event)?;
-    }
+pub fn insert_record(batch: &mut Batch<'_>, place: &Place, derived: &Derived) -> Result<()> {
+    events::log_new(&mut batch.step, place.at, &Stated::by(&derived.rows)?, batch.course.seen, false)?;
     batch.step.put_all(&derived.rows);
     batch.tally.touches += derived.rows.count::<Touch>();
     Ok(())
@@ -36,21 +48,25 @@ pub fn insert_record(batch: &mut Batch<'_>, place: TxContext, record: &Record, d
 ///
 /// # Errors
 /// As all reads.
-pub fn update_record(batch: &mut Batch<'_>, place: TxContext, record: &Record, derived: Derived) -> Result<()> {
-    let at = TxPosition { height: place.height, tx_index: place.tx_index };
-    let old = batch.step.rows_of(at, place.txid, record)?;
-    let new = if derived.is_record { derived.rows } else { RowSet::default() };
+pub fn update_record(batch: &mut Batch<'_>, place: &Place, record: &Record, derived: Derived) -> Result<()> {
+    let stays = derived.is_record;
+    let old = batch.step.rows_of(place.at, place.txid, record)?;
+    let new = if stays { derived.rows } else { RowSet::default() };
     if old == new {
         return Ok(());
     }
-    let before = match events::facts(batch.writer, place, record, &old) {
+    let (step, seen) = (&mut batch.step, batch.course.seen);
+    match Stated::by(&old) {
+        Ok(before) if stays => events::log_changed(step, place.at, before, &Stated::by(&new)?, seen)?,
+        Ok(before) => events::log_removed(step, place, record, before, (Reason::Retrace, seen))?,
         // What damaged rows said can't be known: then everything is said again.
-        Err(IndexError::Corrupt { .. }) => events::Facts::new(),
-        facts => facts?,
-    };
-    let after = events::facts(batch.writer, place, record, &new)?;
-    for event in events::changes(&before, &after, batch.course.seen, Reason::Retrace) {
-        batch.step.append(&event)?;
+        Err(IndexError::Corrupt { .. }) if stays => {
+            events::log_new(step, place.at, &Stated::by(&new)?, seen, true)?;
+        }
+        Err(IndexError::Corrupt { .. }) => {
+            events::log_removed(step, place, record, Stated::default(), (Reason::Retrace, seen))?;
+        }
+        Err(error) => return Err(error),
     }
     let changes = old.changes_to(&new);
     batch.step.change_all(&changes);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fork::{self, Standing};
 use super::stretch::SweepSetup;
 use crate::chain::Height;
-use crate::index::events::{Event, Fact, Seen};
+use crate::index::events::{Event, Happened, Seen};
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep, Sweeps};
 use crate::index::{ReadRows, Result, Writer, meta};
 use crate::sync::apply::disconnect::disconnect;
@@ -125,9 +125,8 @@ pub fn log_caught_up(writer: &Writer, seen: Seen) -> Result<()> {
         Some(logged) if logged == tip.hash || seen == Seen::Tip => return Ok(()),
         _ => {}
     }
-    let fact = Fact::CaughtUp { height: tip.height, block: tip.hash };
     let mut step = writer.step();
-    step.append(&Event { id: format!("caught_up:{}", tip.hash), fact, seen })?;
+    step.append(&Event { what: Happened::CaughtUp(tip), seen })?;
     meta::put_caught_up(&mut step, tip.hash);
     step.commit(true)
 }

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use bitcoin::BlockHash;
 use coinhound::chain::BlockId;
-use coinhound::index::raw::{Family, RawRow, RawRows};
 use serde_json::Value;
 
 use crate::oracle::answers::assert_rows;
+use crate::support::event_log::messages;
 use crate::support::library::Library;
 use crate::support::swept::{RowMap, rows};
 
@@ -69,13 +69,11 @@ pub fn derived(library: &Library, height: u32) -> RowMap {
 /// The events of the log in order, without the reorgs, and the ids of the reorgs: a reorg that is interrupted between two batches is
 /// logged again by the run that resumes, from the block that it finds at the tip.
 fn events(library: &Library) -> (Vec<Value>, BTreeSet<String>) {
-    let mut seqs = 1..;
-    let read = |row: Result<RawRow, _>| {
-        let (key, value) = row.expect("the index reads");
-        assert_eq!(*key, u64::to_be_bytes(seqs.next().expect("a short log")), "a number is missing");
-        serde_json::from_slice(&value).expect("an event is JSON")
-    };
-    let all = library.snapshot.reader.raw_prefix(Family::Events, &[]).map(read);
+    let all = messages(&library.snapshot.reader).into_iter().zip(1_u64..).map(|(mut event, seq)| {
+        assert_eq!(event["seq"], seq, "a number is missing");
+        event.as_object_mut().expect("an object").remove("seq");
+        event
+    });
     let (reorgs, others): (Vec<Value>, Vec<Value>) = all.partition(|event: &Value| event["kind"] == "reorg");
     (others, reorgs.iter().map(|event| event["id"].to_string()).collect())
 }

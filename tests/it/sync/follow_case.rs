@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use coinhound::audit::verify::verify;
-use coinhound::index::events::{Event, Fact, since};
 use coinhound::index::meta::TraceParameters;
 use coinhound::sync::plan::wanted::{Lists, Wanted, WantedTrace};
 use coinhound::sync::sweep::run::Pace;
 use coinhound::trace::Rule;
+use serde_json::Value;
 
 use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};
 use crate::support::chain::RegtestChain;
 use crate::support::effort::each_case;
+use crate::support::event_log::{self, messages};
 use crate::support::random::{self, Rng};
 use crate::support::source::Branch;
 use crate::support::swept::{RowMap, SweptIndex, assert_same_rows};
@@ -185,29 +186,13 @@ pub fn records(rows: &RowMap) -> u64 {
     rows.keys().filter(|(family, _)| *family == "records").count() as u64
 }
 
-/// The facts that are in force after all events of the log, by id: the last event of each id, unless it was a retraction. Panics
-/// unless the events are numbered without a gap, each is logged once, and only facts in force are retracted.
-fn facts_in_force(index: &SweptIndex, what: &str) -> BTreeMap<String, Fact> {
-    let mut facts = BTreeMap::new();
-    for (expected, event) in (1..).zip(since(index.writer(), 0)) {
-        let (seq, Event { id, mut fact, .. }) = event.expect("the log reads");
-        if let Fact::Touch { labels, .. } | Fact::Service { labels, .. } = &mut fact {
-            // Labels are those of the moment when the event was logged.
-            labels.clear();
-        }
-        assert_eq!(seq, expected, "{what}: events are numbered without a gap");
-        match fact {
-            Fact::Retracted { .. } => {
-                assert!(facts.remove(&id).is_some(), "{what}: {id} was retracted without being in force");
-            }
-            Fact::Reorg { .. } | Fact::CaughtUp { .. } => {}
-            fact => {
-                assert_ne!(facts.get(&id), Some(&fact), "{what}: {id} was logged twice");
-                facts.insert(id, fact);
-            }
-        }
+/// The facts that are in force after all events of the log. Panics unless the events are numbered without a gap.
+fn facts_in_force(index: &SweptIndex, what: &str) -> BTreeMap<String, Value> {
+    let log = messages(index.writer());
+    for (expected, event) in (1_u64..).zip(&log) {
+        assert_eq!(event["seq"], expected, "{what}: events are numbered without a gap");
     }
-    facts
+    event_log::facts_in_force(&log)
 }
 
 /// Draws cases of a property and checks each.

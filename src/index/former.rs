@@ -1,0 +1,225 @@
+//! What a record said before it was removed or changed: kept for the events that are about it, which name a position and nothing else.
+
+use std::collections::BTreeMap;
+
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
+
+use super::bytes::{Cursor, Malformed, push_sized};
+use super::error::Result;
+use super::keys::TxPosition;
+use super::rows::{IndexKey, IndexRow, PrefixOf};
+use super::schema::Family;
+use super::values::{Brought, Record};
+use crate::trace::{Fate, Rule};
+
+/// Key of `former`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FormerKey {
+    /// Where the record was, or is.
+    pub at: TxPosition,
+    /// The seq of the first event after the change.
+    pub seq: u64,
+}
+
+impl IndexKey for FormerKey {
+    type Bytes = [u8; 16];
+
+    fn key(&self) -> [u8; 16] {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&self.at.key());
+        key[8..].copy_from_slice(&self.seq.to_be_bytes());
+        key
+    }
+
+    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(key);
+        let at = TxPosition::take(&mut cursor)?;
+        let seq = cursor.u64()?;
+        cursor.end(Self { at, seq })
+    }
+}
+
+impl PrefixOf<FormerKey> for TxPosition {
+    fn prefix(&self) -> impl AsRef<[u8]> {
+        self.key()
+    }
+}
+
+/// The taint of an output under one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The rule.
+    pub rule: Rule,
+    /// Satoshis.
+    pub taint: u64,
+    /// Number of spends since the source.
+    pub hops: u32,
+    /// Whether the coin is followed, or why not.
+    pub fate: Fate,
+}
+
+impl Received {
+    /// Whether it is taint that reached a service.
+    pub fn reaches_service(&self) -> bool {
+        matches!(self.fate, Fate::Service | Fate::FlaggedService)
+    }
+}
+
+/// The taint that a transaction moved: of its tainted inputs, and of its tainted outputs; none of either where no input is tainted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MovedTaint {
+    /// By input, for each rule under which it brought taint.
+    pub inputs: BTreeMap<u32, Vec<Brought>>,
+    /// By output, for each rule under which it holds taint.
+    pub outputs: BTreeMap<u32, Vec<Received>>,
+}
+
+/// A record that was removed, and its block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedRecord {
+    /// The block's hash.
+    pub block: BlockHash,
+    /// The block's time, Unix seconds.
+    pub time: u32,
+    /// The record.
+    pub record: Record,
+}
+
+/// What a record said until the event that the key names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// The number of retractions that belong to the change: their seqs are that of the key, and those right after it.
+    pub retractions: u32,
+    /// The record, where it was removed; `None` where it stayed, and said something else from then on.
+    pub removed: Option<RemovedRecord>,
+    /// The taint that it moved.
+    pub taint: MovedTaint,
+}
+
+impl IndexRow for Former {
+    const FAMILY: Family = Family::Former;
+    type Key = FormerKey;
+
+    fn value(&self) -> Vec<u8> {
+        let mut row = self.retractions.to_be_bytes().to_vec();
+        row.push(u8::from(self.removed.is_some()));
+        if let Some(removed) = &self.removed {
+            row.extend_from_slice(removed.block.as_byte_array());
+            row.extend_from_slice(&removed.time.to_be_bytes());
+            push_sized(&mut row, &removed.record.value());
+        }
+        push_sides(&mut row, &self.taint.inputs, |row, brought| {
+            push_taint(row, brought.rule, brought.taint, brought.hops);
+        });
+        push_sides(&mut row, &self.taint.outputs, |row, received| {
+            push_taint(row, received.rule, received.taint, received.hops);
+            row.push(received.fate as u8);
+        });
+        row
+    }
+
+    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(value);
+        let retractions = cursor.u32()?;
+        let removed = match cursor.u8()? {
+            0 => None,
+            1 => Some(RemovedRecord {
+                block: BlockHash::from_byte_array(cursor.array()?),
+                time: cursor.u32()?,
+                record: Record::from_value(cursor.sized()?)?,
+            }),
+            _ => return Err(Malformed),
+        };
+        let inputs = take_sides(&mut cursor, |cursor| {
+            let (rule, taint, hops) = take_taint(cursor)?;
+            Ok(Brought { rule, taint, hops })
+        })?;
+        let outputs = take_sides(&mut cursor, |cursor| {
+            let (rule, taint, hops) = take_taint(cursor)?;
+            let fate = *Fate::ALL.get(usize::from(cursor.u8()?)).ok_or(Malformed)?;
+            Ok(Received { rule, taint, hops, fate })
+        })?;
+        cursor.end(Self { retractions, removed, taint: MovedTaint { inputs, outputs } })
+    }
+}
+
+fn push_taint(row: &mut Vec<u8>, rule: Rule, taint: u64, hops: u32) {
+    row.push(rule.byte());
+    row.extend_from_slice(&taint.to_be_bytes());
+    row.extend_from_slice(&hops.to_be_bytes());
+}
+
+fn take_taint(cursor: &mut Cursor<'_>) -> Result<(Rule, u64, u32), Malformed> {
+    let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
+    Ok((rule, cursor.u64()?, cursor.u32()?))
+}
+
+fn push_sides<T>(row: &mut Vec<u8>, sides: &BTreeMap<u32, Vec<T>>, push: impl Fn(&mut Vec<u8>, &T)) {
+    let count = u32::try_from(sides.len()).expect("a transaction has fewer inputs and outputs than that");
+    row.extend_from_slice(&count.to_be_bytes());
+    for (index, taints) in sides {
+        row.extend_from_slice(&index.to_be_bytes());
+        row.push(u8::try_from(taints.len()).expect("there are few rules"));
+        taints.iter().for_each(|taint| push(row, taint));
+    }
+}
+
+fn take_sides<T>(
+    cursor: &mut Cursor<'_>,
+    take: impl Fn(&mut Cursor<'_>) -> Result<T, Malformed>,
+) -> Result<BTreeMap<u32, Vec<T>>, Malformed> {
+    let mut sides = BTreeMap::new();
+    for _ in 0..cursor.u32()? {
+        let (index, count) = (cursor.u32()?, cursor.u8()?);
+        let taints = (0..count).map(|_| take(cursor)).collect::<Result<_, _>>()?;
+        sides.insert(index, taints);
+    }
+    Ok(sides)
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::absolute::LockTime;
+    use bitcoin::{Amount, ScriptBuf, Transaction, TxIn, TxOut, transaction};
+
+    use super::*;
+
+    #[test]
+    fn former_rows_are_laid_out_as_the_schema_says() {
+        let key = FormerKey { at: TxPosition { height: 1, tx_index: 2 }, seq: 3 };
+        assert_eq!(const_hex::encode(key.key()), "00000001000000020000000000000003");
+        assert_eq!(FormerKey::from_key(&key.key()), Ok(key));
+
+        let inputs = BTreeMap::from([(4, vec![Brought { rule: Rule::Haircut, taint: 5, hops: 6 }])]);
+        let received = Received { rule: Rule::Fifo, taint: 7, hops: 8, fate: Fate::Service };
+        let taint = MovedTaint { inputs, outputs: BTreeMap::from([(9, vec![received])]) };
+        let former = Former { retractions: 2, removed: None, taint };
+        let expected = [
+            "0000000200",
+            "0000000100000004010100000000000000",
+            "0500000006",
+            "0000000100000009010200000000000000",
+            "070000000801",
+        ];
+        assert_eq!(const_hex::encode(former.value()), expected.concat());
+        assert_eq!(Former::from_value(&former.value()), Ok(former.clone()));
+
+        let output = TxOut { value: Amount::from_sat(1), script_pubkey: ScriptBuf::from_bytes(vec![0x51]) };
+        let transaction = Transaction {
+            version: transaction::Version::ONE,
+            lock_time: LockTime::ZERO,
+            input: vec![TxIn::default()],
+            output: vec![output],
+        };
+        let record = Record { transaction, spent: Vec::new(), branch: vec![[1; 32]] };
+        let removed = RemovedRecord { block: BlockHash::from_byte_array([0xab; 32]), time: 5, record };
+        let former = Former { removed: Some(removed), ..former };
+        let value = former.value();
+        assert_eq!(const_hex::encode(&value[..41]), format!("0000000201{}00000005", "ab".repeat(32)));
+        assert_eq!(Former::from_value(&value), Ok(former));
+        for end in 0..value.len() {
+            assert_eq!(Former::from_value(&value[..end]), Err(Malformed), "{end} bytes");
+        }
+    }
+}

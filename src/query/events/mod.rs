@@ -1,0 +1,42 @@
+//! `events`: the events of the log as they are printed, each made from the record that it is about.
+
+mod labels;
+mod message;
+mod moment;
+
+use bitcoin::Network;
+use serde_json::Value;
+
+use super::Rows;
+use crate::index::events::{first_seq, next_seq, since};
+use crate::index::{IndexError, View};
+use message::Renderer;
+
+/// The events after `seq` that the log keeps, in order, each with its seq; addresses are those of `network`.
+///
+/// # Errors
+/// What reading reports.
+pub fn after(view: &View, network: Network, seq: u64) -> Result<Rows<'_, (u64, Value)>, IndexError> {
+    let mut renderer = Renderer::new(view, network);
+    Ok(Box::new(since(view, seq)?.map(move |row| {
+        let (seq, event) = row?;
+        Ok((seq, renderer.message(seq, &event)?))
+    })))
+}
+
+/// The seq of the last event; 0 in a log that never had one.
+///
+/// # Errors
+/// What reading reports.
+pub fn last_seq(view: &View) -> Result<u64, IndexError> {
+    Ok(next_seq(view)?.saturating_sub(1))
+}
+
+/// The seq of the first event that the log keeps, where those after `seq` are asked for and some of them were removed.
+///
+/// # Errors
+/// What reading reports.
+pub fn removed_after(view: &View, seq: u64) -> Result<Option<u64>, IndexError> {
+    let first = first_seq(view)?;
+    Ok((first > seq.saturating_add(1)).then_some(first))
+}

@@ -1,0 +1,141 @@
+//! Finds the record that an event is about, as it was then: the one at its position, or what is kept of one that was removed or changed
+//! since. `index::schema` says which.
+
+use std::rc::Rc;
+
+use bitcoin::{BlockHash, OutPoint, Txid};
+
+use crate::chain::{Height, ScriptHash};
+use crate::index::former::{Former, FormerKey, MovedTaint, Received};
+use crate::index::keys::TxPosition;
+use crate::index::values::{Brought, Coin, Record};
+use crate::index::{IndexError, ReadRows, Result, View, meta};
+
+/// A record as it was when an event about it was logged.
+pub struct Moment {
+    /// Its block's hash.
+    pub block: BlockHash,
+    /// Its block's time, Unix seconds.
+    pub time: u32,
+    /// Its transaction's id.
+    pub txid: Txid,
+    /// The record.
+    pub record: Record,
+    /// The taint that it moved; `None` until it is asked for, where the index's rows still say it.
+    taint: Option<MovedTaint>,
+}
+
+impl Moment {
+    /// The taint that it moved.
+    pub fn taint(&self, view: &View, at: TxPosition) -> Result<MovedTaint> {
+        match &self.taint {
+            Some(taint) => Ok(taint.clone()),
+            None => current_taint(view, at, self.txid, &self.record),
+        }
+    }
+}
+
+/// Finds moments; keeps the last one, since the events of a transaction stand together.
+pub struct Moments<'a> {
+    view: &'a View,
+    /// The position asked about last, and the seqs of the rows of `former` there.
+    position: Option<(TxPosition, Vec<u64>)>,
+    /// The moment found last: its position and the first of those seqs that it is before.
+    last: Option<(TxPosition, Option<u64>, Rc<Moment>)>,
+}
+
+impl<'a> Moments<'a> {
+    /// Of an index that doesn't change meanwhile.
+    pub fn new(view: &'a View) -> Self {
+        Self { view, position: None, last: None }
+    }
+
+    /// What the event with number `seq` is about, which is a retraction or not.
+    pub fn of(&mut self, at: TxPosition, seq: u64, retraction: bool) -> Result<Rc<Moment>> {
+        let seqs = self.seqs(at)?;
+        let first = match retraction {
+            // A retraction belongs to the change that made it.
+            true => Some(*seqs.iter().rfind(|change| **change <= seq).ok_or_else(|| missing(at, seq))?),
+            false => seqs.iter().find(|change| **change > seq).copied(),
+        };
+        if let Some((known, before, moment)) = &self.last
+            && (*known, *before) == (at, first)
+        {
+            return Ok(Rc::clone(moment));
+        }
+        let moment = Rc::new(self.read(at, first)?);
+        self.last = Some((at, first, Rc::clone(&moment)));
+        Ok(moment)
+    }
+
+    fn seqs(&mut self, at: TxPosition) -> Result<&[u64]> {
+        let seqs = match self.position.take() {
+            Some((known, seqs)) if known == at => seqs,
+            _ => self.view.keys::<Former>(at).map(|key| key.map(|key| key.seq)).collect::<Result<_>>()?,
+        };
+        Ok(&self.position.insert((at, seqs)).1)
+    }
+
+    /// The record at a position before the change `first`, or as it is now.
+    fn read(&self, at: TxPosition, first: Option<u64>) -> Result<Moment> {
+        let mut taint = None;
+        if let Some(seq) = first {
+            let end = FormerKey { at, seq: u64::MAX };
+            for row in self.view.range::<Former>(FormerKey { at, seq }..=end) {
+                let (_, former) = row?;
+                taint.get_or_insert(former.taint);
+                if let Some(removed) = former.removed {
+                    let txid = removed.record.txid();
+                    let (block, time, record) = (removed.block, removed.time, removed.record);
+                    return Ok(Moment { block, time, txid, record, taint });
+                }
+            }
+        }
+        let header = self.view.known_header(at.height)?;
+        let record = self.view.known_record(at)?;
+        Ok(Moment { block: header.block_hash(), time: header.time, txid: record.txid(), record, taint })
+    }
+}
+
+fn missing(at: TxPosition, seq: u64) -> IndexError {
+    IndexError::corrupt::<Former>(&FormerKey { at, seq })
+}
+
+/// The taint that a record of the index moves, by its rows.
+fn current_taint(view: &View, at: TxPosition, txid: Txid, record: &Record) -> Result<MovedTaint> {
+    let mut taint = MovedTaint::default();
+    for (vin, input) in (0..).zip(&record.transaction.input) {
+        let brought = match view.spender(&input.previous_output)? {
+            Some(spender) if spender.at == at => spender.brought,
+            _ => twin_taint(view, &input.previous_output, at.height, record, vin)?,
+        };
+        if !brought.is_empty() {
+            taint.inputs.insert(vin, brought);
+        }
+    }
+    for row in view.prefix::<Coin>(txid) {
+        let (key, coin) = row?;
+        if key.height == at.height && !coin.columns.is_empty() {
+            let received = coin.columns.iter().map(|column| Received {
+                rule: column.rule,
+                taint: column.taint.amount,
+                hops: column.taint.hops,
+                fate: column.fate,
+            });
+            taint.outputs.insert(key.outpoint.vout, received.collect());
+        }
+    }
+    Ok(taint)
+}
+
+/// The taint that an input brought whose outpoint was spent again later (BIP30): the coins tell what it held.
+fn twin_taint(view: &View, outpoint: &OutPoint, height: Height, record: &Record, vin: u32) -> Result<Vec<Brought>> {
+    let Some(spent) = record.spent.get(vin as usize) else { return Ok(Vec::new()) };
+    if view.entry(ScriptHash::of(&spent.script_pubkey))?.is_some_and(|entry| entry.is_flagged_at(height)) {
+        let rules = meta::trace(view)?.rules;
+        return Ok(rules.into_iter().map(|rule| Brought { rule, taint: spent.value.to_sat(), hops: 0 }).collect());
+    }
+    let Some((_, coin)) = view.coin_at(outpoint, height)? else { return Ok(Vec::new()) };
+    let columns = coin.columns.iter().filter_map(|column| Some((column.rule, column.carried()?)));
+    Ok(columns.map(|(rule, taint)| Brought { rule, taint: taint.amount, hops: taint.hops }).collect())
+}
