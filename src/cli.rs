@@ -245,6 +245,9 @@ pub struct BackfillArgs {
     /// Drop entries that are on no list
     #[arg(long)]
     pub forget: bool,
+    /// Go on although the end of the index's log is missing or damaged, and scan again what was lost
+    #[arg(long)]
+    pub accept_lost_tail: bool,
     /// Only show what would be scanned
     #[arg(long)]
     pub dry_run: bool,

@@ -7,8 +7,10 @@ use super::start::{self, Contact};
 use super::{Context, signals};
 use crate::chain::Height;
 use crate::cli;
+use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::index::folder::{FolderState, folder_state};
+use crate::index::lost_tail;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;
@@ -44,6 +46,9 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
     wanted.accept_shrink = args.accept_shrink;
     if args.dry_run {
         return dry_run(context, &wanted);
+    }
+    if args.accept_lost_tail {
+        accept_lost_tail(settings)?;
     }
     let Some(contact) = Contact::new(settings, &stop)? else { return stopped_early(context) };
     let writer = contact.open(settings, &wanted)?;
@@ -202,4 +207,22 @@ fn page(answer: &BackfillAnswer, to: Option<Height>) -> Page {
     }
     page.lines(coverage_lines(&answer.coverage));
     page
+}
+
+/// Drops the damaged end of the index's log, and says what was lost.
+fn accept_lost_tail(settings: &Settings) -> Result<(), Error> {
+    match lost_tail::accept_lost_tail(&settings.index)? {
+        None => tracing::info!("the index's log is whole: nothing was lost"),
+        Some(lost) => {
+            let tip = lost.tip.map_or("before the first block".to_owned(), |tip| format!("after block {tip}"));
+            tracing::warn!(
+                "the end of the index's log was lost: it breaks off at write {}, and {} had reached the disk. The index now ends {tip}; \
+                 the blocks after it, changes of lists, and events about them are scanned and taken in again, and events that were printed \
+                 may be printed once more under other numbers",
+                lost.left,
+                lost.synced
+            );
+        }
+    }
+    Ok(())
 }

@@ -43,6 +43,8 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     // Files made from here on, RocksDB's included, are readable by this user only.
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    #[cfg(unix)]
+    raise_open_files();
     let settings = Settings::load(&cli.global.flags(), &|name| std::env::var(name).ok())?;
     crate::output::look_for_terminal();
     crate::output::log::start(settings.log_level, settings.log_format);
@@ -75,4 +77,14 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Digest(args) => digest::run(&context, &args),
         Command::Backup(args) => backup::run(&context, &args),
     }
+}
+
+/// Raises the limit of open files to the highest that this process may set: a large index has more tables than many systems let a process
+/// open at first.
+#[cfg(unix)]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Some systems refuse an unlimited number; then the lower limit does.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

@@ -1,37 +1,34 @@
-//! A consistent copy of an index, also while another process writes to it: the rows of one [`Reader`] are written to a new index beside
-//! the target, which is renamed when it is whole.
+//! A consistent copy of an index, also while another process writes to it: the rows of one [`Reader`] are written to a new index.
 
 use std::path::Path;
 
 use super::database::HOLDER_FILE;
 use super::error::{IndexError, Result};
-use super::folder::{FolderState, folder_state, remove_folder, rename_durably, unfinished_folder};
+use super::making::Making;
 use super::raw::RawChanges;
 use super::reader::Reader;
 use super::schema::Family;
 use super::step::Step;
 use super::view::View;
 
-/// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder; returns their number.
+/// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder, or hold what an interrupted copy
+/// left; returns their number.
 ///
 /// # Errors
-/// [`IndexError::NotEmpty`] where `target` holds something, [`IndexError::Full`], [`IndexError::Io`].
+/// [`IndexError::NotEmpty`] where `target` holds something, [`IndexError::InUse`] while another process copies to it,
+/// [`IndexError::Full`], [`IndexError::Io`].
 pub fn copy(reader: &Reader, target: &Path) -> Result<u64> {
-    match folder_state(target) {
-        Ok(FolderState::Absent) => {}
-        Err(error @ IndexError::Io { .. }) => return Err(error),
-        Ok(FolderState::Index) | Err(_) => return Err(IndexError::NotEmpty { path: target.to_owned() }),
+    let making = Making::begin(target)?;
+    match fill(reader, target) {
+        Ok(rows) => {
+            making.finish()?;
+            Ok(rows)
+        }
+        Err(error) => {
+            making.abandon();
+            Err(error)
+        }
     }
-    let unfinished = unfinished_folder(target, "copying")?;
-    let copied = fill(reader, &unfinished);
-    if copied.is_err() {
-        remove_folder(&unfinished)?;
-    }
-    let rows = copied?;
-    let marker = unfinished.join(HOLDER_FILE);
-    std::fs::write(&marker, "").map_err(|source| IndexError::Io { path: marker, source })?;
-    rename_durably(&unfinished, target)?;
-    Ok(rows)
 }
 
 fn fill(reader: &Reader, folder: &Path) -> Result<u64> {
@@ -47,5 +44,7 @@ fn fill(reader: &Reader, folder: &Path) -> Result<u64> {
         }
     }
     step.commit(true)?;
+    let marker = folder.join(HOLDER_FILE);
+    std::fs::write(&marker, "").map_err(|source| IndexError::Io { path: marker, source })?;
     Ok(rows)
 }

@@ -1,14 +1,15 @@
-//! RocksDB: its options, how a database is opened and looked at, and what its errors mean.
+//! RocksDB: how a database is opened and looked at, its options, and what its errors mean.
 
 use std::fs;
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DEFAULT_COLUMN_FAMILY_NAME, InfoLogger,
-    LogLevel, Options, SliceTransform, statistics,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    DEFAULT_COLUMN_FAMILY_NAME, InfoLogger, LogLevel, Options, SliceTransform, statistics,
 };
 
 use super::error::{IndexError, Result};
+use super::memory;
 use super::same_key::SHORT;
 use super::schema::{FORMAT, FORMAT_KEY, Family};
 
@@ -19,9 +20,21 @@ pub(super) const HOLDER_FILE: &str = "HOLDER";
 const MEMTABLE_BYTES: usize = 32 << 20;
 /// The write-ahead log in all.
 const WAL_BYTES: u64 = 64 << 20;
-const BLOCK_CACHE_BYTES: usize = 64 << 20;
-/// The writer's open tables; readers keep all open, so that a table the writer deletes stays readable.
-const WRITER_OPEN_FILES: i32 = 256;
+/// A table: an index of 100 GB has some 400 of them, few enough to keep all open.
+const TABLE_BYTES: u64 = 256 << 20;
+/// A part of a table's index or filter, which are read and cached part by part: whole, they would be some MB for each table.
+const PART_BYTES: usize = 4 << 10;
+
+/// What a database is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenMode {
+    /// Writing.
+    Write,
+    /// Writing, though the end of its log is missing.
+    WriteCut,
+    /// Making one in an empty folder.
+    Create,
+}
 
 /// Options of the whole database; `open_files` is -1 for all.
 fn database_options(open_files: i32) -> Options {
@@ -32,6 +45,8 @@ fn database_options(open_files: i32) -> Options {
     options.set_db_write_buffer_size(MEMTABLE_BYTES);
     options.set_max_total_wal_size(WAL_BYTES);
     options.set_track_and_verify_wals_in_manifest(true);
+    // What reads past the damage could not be the state of any moment.
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     options.set_statistics_level(statistics::StatsLevel::DisableAll);
@@ -46,13 +61,21 @@ fn database_options(open_files: i32) -> Options {
 }
 
 fn descriptors() -> Vec<ColumnFamilyDescriptor> {
-    let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+    let cache = Cache::new_lru_cache(memory::cache_bytes());
     let default = ColumnFamilyDescriptor::new(DEFAULT_COLUMN_FAMILY_NAME, Options::default());
     let family = |family: &Family| {
         let mut blocks = BlockBasedOptions::default();
         blocks.set_block_cache(&cache);
         blocks.set_bloom_filter(10.0, false);
+        // Indexes and filters take memory from the cache, not beside it: those of 100 GB would be more than a gigabyte.
+        blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        blocks.set_partition_filters(true);
+        blocks.set_metadata_block_size(PART_BYTES);
+        blocks.set_cache_index_and_filter_blocks(true);
+        blocks.set_cache_index_and_filter_blocks_with_high_priority(true);
+        blocks.set_pin_top_level_index_and_filter(true);
         let mut options = Options::default();
+        options.set_target_file_size_base(TABLE_BYTES);
         options.set_block_based_table_factory(&blocks);
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
@@ -74,11 +97,14 @@ pub(super) fn prefix_length(family: Family) -> Option<usize> {
     }
 }
 
-/// Opens a database for writing, or with `create` makes one in an empty folder.
-pub(super) fn open_writable(path: &Path, create: bool) -> Result<DB> {
-    let mut options = database_options(WRITER_OPEN_FILES);
-    options.create_if_missing(create);
-    options.create_missing_column_families(create);
+/// Opens a database for writing, or makes one in an empty folder.
+pub(super) fn open_writable(path: &Path, mode: OpenMode) -> Result<DB> {
+    let mut options = database_options(memory::writer_open_files());
+    options.create_if_missing(mode == OpenMode::Create);
+    options.create_missing_column_families(mode == OpenMode::Create);
+    if mode == OpenMode::WriteCut {
+        options.set_track_and_verify_wals_in_manifest(false);
+    }
     DB::open_cf_descriptors(&options, path, descriptors()).map_err(|error| storage_error(path, error))
 }
 
@@ -111,16 +137,29 @@ pub(super) fn check_families(path: &Path) -> Result<()> {
     Err(IndexError::Damaged { path: path.to_owned(), detail: "its column families are not those of its format".into() })
 }
 
-/// Looks at families and format without changing a file.
+/// Looks at families and format without changing a file. Returns the number of the last write that the database has.
 ///
 /// # Errors
-/// As [`check_families`].
-pub(super) fn check_format(path: &Path) -> Result<()> {
+/// As [`check_families`]; [`IndexError::LostTail`] where a whole log is missing or cut.
+pub(super) fn check_format(path: &Path) -> Result<u64> {
     check_families(path)?;
     check_format_row(path)
 }
 
-fn check_format_row(path: &Path) -> Result<()> {
+/// Checks that a database, which has all writes up to number `found`, has those that were known to have reached the disk before it was
+/// opened. Without this a damaged log would go unnoticed: RocksDB takes it for one that ends there.
+///
+/// # Errors
+/// [`IndexError::LostTail`].
+pub(super) fn check_synced(path: &Path, found: u64, synced: u64) -> Result<()> {
+    if found >= synced {
+        return Ok(());
+    }
+    let detail = format!("it breaks off at write {found}, and {synced} had reached the disk");
+    Err(IndexError::LostTail { path: path.to_owned(), detail })
+}
+
+fn check_format_row(path: &Path) -> Result<u64> {
     let names = [DEFAULT_COLUMN_FAMILY_NAME, Family::Meta.name()];
     let opened = DB::open_cf_for_read_only(&database_options(-1), path, names, false);
     let database = opened.map_err(|error| storage_error(path, error))?;
@@ -130,7 +169,7 @@ fn check_format_row(path: &Path) -> Result<()> {
         Some(format) if format != FORMAT => {
             Err(IndexError::OtherFormat { path: path.to_owned(), found: format.to_string() })
         }
-        _ => Ok(()),
+        _ => Ok(database.latest_sequence_number()),
     }
 }
 
@@ -146,6 +185,10 @@ pub(super) fn storage_error(path: &Path, error: rocksdb::Error) -> IndexError {
         return IndexError::InUse { path, holder };
     }
     match error.kind() {
+        // Where tables are newer than the log, what is left is no single state.
+        rocksdb::ErrorKind::Corruption if detail.contains("WAL") && !detail.contains("ahead of WALs") => {
+            IndexError::LostTail { path, detail }
+        }
         rocksdb::ErrorKind::Corruption => IndexError::Damaged { path, detail },
         rocksdb::ErrorKind::InvalidArgument if detail.contains("olumn famil") => IndexError::Damaged { path, detail },
         rocksdb::ErrorKind::IOError if detail.contains("No such file") => IndexError::Damaged { path, detail },

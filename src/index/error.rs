@@ -33,6 +33,14 @@ pub enum IndexError {
         /// What was found.
         detail: String,
     },
+    /// The end of the write-ahead log is missing or does not read.
+    #[error("the index at {} is damaged: it lost the end of its log: {detail}. Run `coinhound backfill --accept-lost-tail`, which goes on from what is left and scans the rest again; or restore a backup; or move the folder away and run `coinhound backfill`", path.display())]
+    LostTail {
+        /// The folder.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
     /// The index was made from another chain.
     #[error("the index at {} is of {found}, not of {expected}; set `--chain`, or name another folder with `--index DIR`", path.display())]
     OtherChain {

@@ -75,6 +75,23 @@ pub struct MovedTaint {
     pub outputs: BTreeMap<u32, Vec<Received>>,
 }
 
+impl MovedTaint {
+    /// Whether the numbers are the same; what becomes of the outputs may differ.
+    pub fn has_numbers_of(&self, other: &Self) -> bool {
+        let numbers = |taint: &Self| -> Vec<_> {
+            let outputs = taint.outputs.iter().flat_map(|(vout, taint)| taint.iter().map(move |taint| (*vout, taint)));
+            outputs.map(|(vout, taint)| (vout, taint.rule, taint.taint, taint.hops)).collect()
+        };
+        self.inputs == other.inputs && numbers(self) == numbers(other)
+    }
+
+    /// The tainted inputs whose coins were no sources themselves: those have no hops.
+    pub fn derived_inputs(&self) -> impl Iterator<Item = u32> {
+        let derived = |taint: &Vec<Brought>| taint.iter().any(|taint| taint.hops > 0);
+        self.inputs.iter().filter(move |(_, taint)| derived(taint)).map(|(vin, _)| *vin)
+    }
+}
+
 /// A record that was removed, and its block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemovedRecord {
@@ -95,6 +112,9 @@ pub struct Former {
     pub removed: Option<RemovedRecord>,
     /// The taint that it moved.
     pub taint: MovedTaint,
+    /// Where the records were that made the coins of its tainted inputs, by input, for those that weren't sources themselves: once they are
+    /// removed, nothing else tells.
+    pub parents: BTreeMap<u32, TxPosition>,
 }
 
 impl IndexRow for Former {
@@ -116,6 +136,10 @@ impl IndexRow for Former {
             push_taint(row, received.rule, received.taint, received.hops);
             row.push(received.fate as u8);
         });
+        for (vin, parent) in &self.parents {
+            row.extend_from_slice(&vin.to_be_bytes());
+            row.extend_from_slice(&parent.key());
+        }
         row
     }
 
@@ -140,7 +164,13 @@ impl IndexRow for Former {
             let fate = *Fate::ALL.get(usize::from(cursor.u8()?)).ok_or(Malformed)?;
             Ok(Received { rule, taint, hops, fate })
         })?;
-        cursor.end(Self { retractions, removed, taint: MovedTaint { inputs, outputs } })
+        let (parts, []) = cursor.rest().as_chunks::<12>() else { return Err(Malformed) };
+        let parents = parts.iter().map(|part| {
+            let mut cursor = Cursor::new(part);
+            Ok((cursor.u32()?, TxPosition::take(&mut cursor)?))
+        });
+        let taint = MovedTaint { inputs, outputs };
+        Ok(Self { retractions, removed, taint, parents: parents.collect::<Result<_, _>>()? })
     }
 }
 
@@ -194,13 +224,15 @@ mod tests {
         let inputs = BTreeMap::from([(4, vec![Brought { rule: Rule::Haircut, taint: 5, hops: 6 }])]);
         let received = Received { rule: Rule::Fifo, taint: 7, hops: 8, fate: Fate::Service };
         let taint = MovedTaint { inputs, outputs: BTreeMap::from([(9, vec![received])]) };
-        let former = Former { retractions: 2, removed: None, taint };
+        let parents = BTreeMap::from([(4, TxPosition { height: 10, tx_index: 11 })]);
+        let former = Former { retractions: 2, removed: None, taint, parents };
         let expected = [
             "0000000200",
             "0000000100000004010100000000000000",
             "0500000006",
             "0000000100000009010200000000000000",
             "070000000801",
+            "000000040000000a0000000b",
         ];
         assert_eq!(const_hex::encode(former.value()), expected.concat());
         assert_eq!(Former::from_value(&former.value()), Ok(former.clone()));
@@ -219,7 +251,8 @@ mod tests {
         assert_eq!(const_hex::encode(&value[..41]), format!("0000000201{}00000005", "ab".repeat(32)));
         assert_eq!(Former::from_value(&value), Ok(former));
         for end in 0..value.len() {
-            assert_eq!(Former::from_value(&value[..end]), Err(Malformed), "{end} bytes");
+            let without_parents = value.len() - end == 12;
+            assert_eq!(Former::from_value(&value[..end]).is_ok(), without_parents, "{end} bytes");
         }
     }
 }

@@ -17,7 +17,7 @@
 //! | `spends` | txid\[32\] vout\[4\] | spender: height\[4\] tx_index\[4\] vin\[4\] · per tracked rule under which the input brought taint: rule\[1\] taint\[8\] hops\[4\] |
 //! | `sweeps` | id\[4\] | next height\[4\] kind\[1\]; kind 0: the main sweep, id 0 · 1: one below it, then blocks_from\[4\], the height from which it reads blocks for the sake of coins alone, all ones for none · 2: joined, and instead of a height the id\[4\] of the sweep that it is part of |
 //! | `events` | seq\[8\] | kind\[1\] flags\[1\]; kind 0 touch by an input, 1 touch by an output, 2 moved, 3 service: then height\[4\] tx_index\[4\] and, but for 2, the index of the input or output\[4\] · 4 reorg: fork\[4\] stale height\[4\] stale block hash\[32\] · 5 caught up: height\[4\] block hash\[32\]; flags: bit 0 seen at the tip, bit 1 revised, bit 2 retracted, bit 3 by a retrace |
-//! | `former` | height\[4\] tx_index\[4\] seq\[8\] | what the record at that position said to events before seq: retractions\[4\] removed\[1\] · if removed: block hash\[32\] block time\[4\] length(compact) value of its row of `records` · inputs\[4\], then per tainted input vin\[4\] count\[1\] and per rule rule\[1\] taint\[8\] hops\[4\] · outputs\[4\], then per tainted output vout\[4\] count\[1\] and per rule rule\[1\] taint\[8\] hops\[4\] fate\[1\] |
+//! | `former` | height\[4\] tx_index\[4\] seq\[8\] | what the record at that position said to events before seq: retractions\[4\] removed\[1\] · if removed: block hash\[32\] block time\[4\] length(compact) value of its row of `records` · inputs\[4\], then per tainted input vin\[4\] count\[1\] and per rule rule\[1\] taint\[8\] hops\[4\] · outputs\[4\], then per tainted output vout\[4\] count\[1\] and per rule rule\[1\] taint\[8\] hops\[4\] fate\[1\] · to the end: per tainted input whose coin was no source vin\[4\] and the position of the record that made it, height\[4\] tx_index\[4\] |
 //! | `sums` | kind\[1\]; kind 0: entries with roles\[1\] · 1: flagged entries that are covered from\[4\] sweep\[4\] lowered\[1\] (0 or 1), if lowered: from\[4\] sweep\[4\] · 2: those of them on a list, its name to the end · 3: records · 4: touches · 5: followed coins · 6: those of them that are not spent · 7: taint of coins, rule\[1\] fate\[1\] | sum\[16\], not 0 |
 //!
 //! * The interval of an entry is `[from, through]`, where `through` is the next height of its sweep less one: each batch moves one row,
@@ -27,7 +27,7 @@
 //! * An event names a position, and what it says is read from the record there. Before a record is removed, or says something else, what
 //!   it said goes to `former` under the seq of the next event: an event is about the first `former` row of its position with a greater
 //!   seq, and about the record itself where there is none. The retractions that belong to such a row have its seq and those after it.
-//! * FIFO's segments are left out (0 of them) where the coin is wholly tainted or wholly clean.
+//! * FIFO's segments are left out (0 of them) where the coin is wholly tainted or wholly clean, or has too many.
 //!
 //! `docs/formats.md` has the same table for readers outside the code.
 
@@ -74,7 +74,7 @@ pub enum Family {
 
 impl Family {
     /// All families, in the order in which they are created.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Meta,
         Self::Entries,
         Self::SameKey,

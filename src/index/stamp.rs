@@ -9,6 +9,8 @@ use std::path::Path;
 pub struct Stamp {
     /// The name of the MANIFEST that CURRENT names.
     manifest: String,
+    /// What RocksDB named the database when it was made.
+    identity: Option<String>,
     /// The sizes in bytes of it and of the write-ahead logs, which only grow.
     sizes: BTreeMap<String, u64>,
 }
@@ -25,6 +27,7 @@ impl Stamp {
                 sizes.insert(name, file.metadata().ok()?.len());
             }
         }
-        Some(Self { manifest, sizes })
+        let identity = fs::read_to_string(path.join("IDENTITY")).ok();
+        Some(Self { manifest, identity, sizes })
     }
 }

@@ -8,7 +8,7 @@ use bitcoin::block::Header;
 use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions};
 
 use super::bytes::Malformed;
-use super::database::{open_read_only, open_writable, prefix_length, storage_error};
+use super::database::{OpenMode, check_synced, open_read_only, open_writable, prefix_length, storage_error};
 use super::entries::EntryRow;
 use super::error::{IndexError, Result};
 use super::raw::{RawRow, RawRows};
@@ -27,7 +27,13 @@ pub struct View {
 impl View {
     /// Opens an existing index for writing, or with `create` makes an empty one in an empty folder.
     pub(super) fn open_writable(path: &Path, create: bool) -> Result<Self> {
-        Ok(Self { database: open_writable(path, create)?, path: path.to_owned() })
+        let mode = if create { OpenMode::Create } else { OpenMode::Write };
+        Ok(Self { database: open_writable(path, mode)?, path: path.to_owned() })
+    }
+
+    /// Opens an index for writing whose log lost its end, as it was before that.
+    pub(super) fn open_cut(path: &Path) -> Result<Self> {
+        Ok(Self { database: open_writable(path, OpenMode::WriteCut)?, path: path.to_owned() })
     }
 
     /// Opens an index without changing a file. The state it shows is not proven to be consistent: see `reader`.
@@ -168,17 +174,11 @@ impl View {
     }
 
     /// Checks that the database has all writes up to number `synced`, which were known to have reached the disk before it was opened.
-    /// Without this a damaged log would go unnoticed: RocksDB takes it for one that ends there.
     ///
     /// # Errors
-    /// [`IndexError::Damaged`].
+    /// [`IndexError::LostTail`].
     pub(super) fn check_synced(&self, synced: u64) -> Result<()> {
-        let found = self.sequence();
-        if found >= synced {
-            return Ok(());
-        }
-        let detail = format!("its log breaks off at write {found}, and {synced} had reached the disk");
-        Err(IndexError::Damaged { path: self.path.clone(), detail })
+        check_synced(&self.path, self.sequence(), synced)
     }
 
     /// The size of its files on disk, in bytes.

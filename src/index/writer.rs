@@ -1,15 +1,18 @@
-//! The one writer: makes an index whole or not at all, and starts the steps that change it, each an atomic batch.
+//! The one writer: makes an index whole or not at all, starts the steps that change it, each an atomic batch, and merges small tables when
+//! it ends.
 
 use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 
-use super::database::{HOLDER_FILE, check_format};
+use super::database::{HOLDER_FILE, check_format, check_synced};
 use super::error::{IndexError, Result};
-use super::folder::{FolderState, folder_state, rename_durably, unfinished_folder};
+use super::folder::{FolderState, folder_state};
+use super::making::Making;
 use super::meta::Identity;
 use super::step::Step;
 use super::synced;
+use super::tables;
 use super::view::View;
 
 /// An index open for writing, by one process at a time.
@@ -26,32 +29,43 @@ impl Writer {
         if folder_state(path)? == FolderState::Absent {
             return Err(IndexError::Missing { path: path.to_owned() });
         }
-        // Opening it for writing changes files, which this version must not do to another format.
-        check_format(path)?;
+        // Opening it for writing changes files, which this version must not do to another format, nor to a log that lost its end.
         let known = synced::read(path);
-        let view = View::open_writable(path, false)?;
-        view.check_synced(known)?;
-        // Best effort: the text is only for the message that another process shows.
-        let _ = fs::write(path.join(HOLDER_FILE), format!("process {}\n", std::process::id()));
-        Ok(Self { view })
+        check_synced(path, check_format(path)?, known)?;
+        Ok(Self::over(View::open_writable(path, false)?))
     }
 
-    /// Makes an index at `path`, which must be absent or empty. It is made in a folder beside it, which is renamed once it is whole, so
-    /// that an interrupted run leaves no half-made index. `fill` writes the first rows.
+    fn over(view: View) -> Self {
+        // Best effort: the text is only for the message that another process shows.
+        let _ = fs::write(view.path().join(HOLDER_FILE), format!("process {}\n", std::process::id()));
+        Self { view }
+    }
+
+    /// Makes an index at `path`, which must be absent or empty, or hold what an interrupted run left of making one. `fill` writes the first
+    /// rows.
     ///
     /// # Errors
-    /// [`IndexError::InUse`] while another process makes it, [`IndexError::Io`], [`IndexError::Full`],
+    /// [`IndexError::InUse`] while another process makes it, [`IndexError::NotEmpty`], [`IndexError::Io`], [`IndexError::Full`],
     /// [`IndexError::Storage`].
     pub fn create(path: &Path, identity: &Identity, fill: impl FnOnce(&Self) -> Result<()>) -> Result<Self> {
-        let unfinished = unfinished_folder(path, "creating")?;
-        let writer = Self { view: View::open_writable(&unfinished, true)? };
-        fill(&writer)?;
-        let mut step = writer.step();
-        identity.put(&mut step);
-        step.commit(true)?;
-        drop(writer);
-        rename_durably(&unfinished, path)?;
-        Self::open(path)
+        let making = Making::begin(path)?;
+        let filled = View::open_writable(path, true).map(Self::over).and_then(|writer| {
+            fill(&writer)?;
+            let mut step = writer.step();
+            identity.put(&mut step);
+            step.commit(true)?;
+            Ok(writer)
+        });
+        match filled {
+            Ok(writer) => {
+                making.finish()?;
+                Ok(writer)
+            }
+            Err(error) => {
+                making.abandon();
+                Err(error)
+            }
+        }
     }
 
     /// Starts a step.
@@ -65,5 +79,14 @@ impl Deref for Writer {
 
     fn deref(&self) -> &View {
         &self.view
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Best effort: an index with many tables is as right as one with few.
+        if let Err(error) = tables::merge_small(&self.view) {
+            tracing::debug!("small tables were not merged: {error}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use bitcoin::Script;
 
 use super::rule::Rule;
-use super::share::{Part, Segment, Share, Shares};
+use super::share::{MAX_SEGMENTS, Part, Segment, Share, Shares};
 
 /// A coin on a script longer than this can't be spent (Core's `MAX_SCRIPT_SIZE`).
 const MAX_SCRIPT_BYTES: usize = 10_000;
@@ -59,11 +59,13 @@ pub enum Fate {
     BelowMinTaint,
     /// Followed, as a source on a service's script; and taint from another source reached it, which is reported as an event.
     FlaggedService,
+    /// Not followed: it has more than [`MAX_SEGMENTS`] segments, of which it keeps none.
+    TooFragmented,
 }
 
 impl Fate {
     /// Every fate, in the order of its byte in the index's rows.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Followed,
         Self::Service,
         Self::Unspendable,
@@ -71,7 +73,15 @@ impl Fate {
         Self::MaxHops,
         Self::BelowMinTaint,
         Self::FlaggedService,
+        Self::TooFragmented,
     ];
+}
+
+impl Fate {
+    /// Whether the coin lies on the frontier: its spend isn't looked for, and it could carry its taint on.
+    pub fn is_cut(self) -> bool {
+        matches!(self, Self::AnyoneCanSpend | Self::MaxHops | Self::BelowMinTaint | Self::TooFragmented)
+    }
 }
 
 /// The taint on a coin.
@@ -200,8 +210,12 @@ pub fn pass(rule: Rule, gates: Gates, inputs: &[TracedInput<'_>], outputs: &[Tra
     };
     let hops = fewest_hops.map_or(0, |fewest| fewest.saturating_add(1));
     let received = shares.outputs.iter().map(|share| share.taint).collect();
-    let outputs = outputs.iter().zip(shares.outputs).map(|(output, share)| {
-        let fate = decide_fate(output.kind, gates, share.taint, hops);
+    let outputs = outputs.iter().zip(shares.outputs).map(|(output, mut share)| {
+        let fate = decide_fate(output.kind, gates, &share, hops);
+        if share.segments.len() > MAX_SEGMENTS {
+            // No such coin is followed under this rule, so their order doesn't matter.
+            share.segments = Vec::new();
+        }
         let taint = taint_output(output, share, hops)?;
         Some(RuleTaint { rule, taint, fate })
     });
@@ -216,15 +230,16 @@ fn taint_output(output: &TracedOutput, share: Share, hops: u32) -> Option<Taint>
     (share.taint > 0).then_some(Taint { amount: share.taint, hops, segments: share.segments })
 }
 
-fn decide_fate(kind: OutputKind, gates: Gates, taint: u64, hops: u32) -> Fate {
+fn decide_fate(kind: OutputKind, gates: Gates, share: &Share, hops: u32) -> Fate {
     match kind {
-        OutputKind::FlaggedService if taint > 0 => Fate::FlaggedService,
+        OutputKind::FlaggedService if share.taint > 0 => Fate::FlaggedService,
         OutputKind::Source | OutputKind::FlaggedService => Fate::Followed,
         OutputKind::Service => Fate::Service,
         OutputKind::Unspendable => Fate::Unspendable,
         OutputKind::AnyoneCanSpend => Fate::AnyoneCanSpend,
         OutputKind::Plain if gates.max_hops.is_some_and(|most| hops > most) => Fate::MaxHops,
-        OutputKind::Plain if taint < gates.min_taint => Fate::BelowMinTaint,
+        OutputKind::Plain if share.taint < gates.min_taint => Fate::BelowMinTaint,
+        OutputKind::Plain if share.segments.len() > MAX_SEGMENTS => Fate::TooFragmented,
         OutputKind::Plain => Fate::Followed,
     }
 }

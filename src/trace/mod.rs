@@ -18,9 +18,9 @@ mod tiho;
 pub use flow::{Fate, Gates, HopLimit, OutputKind, RuleTaint, Taint, TracedInput, TracedOutput, pass};
 pub use least::pass_at_least;
 pub use rule::Rule;
-#[cfg(feature = "testing")]
-pub use share::Part;
 pub use share::Segment;
+#[cfg(feature = "testing")]
+pub use share::{MAX_SEGMENTS, Part};
 
 #[cfg(test)]
 mod tests;

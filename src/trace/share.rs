@@ -9,6 +9,10 @@ pub struct Segment {
     pub length: u64,
 }
 
+/// The most segments that a coin keeps. Each costs 9 bytes in every row of a coin that it passes through, and one transaction may merge
+/// thousands: without a limit a stranger could make an index store gigabytes in one block.
+pub const MAX_SEGMENTS: usize = 1024;
+
 /// What one input brings, as the rules need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {

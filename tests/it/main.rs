@@ -36,7 +36,11 @@ mod scan {
 mod index {
     mod damage;
     mod events_small;
+    mod fragments;
+    mod making;
     mod readers;
+    mod tables;
+    mod torn_log;
 }
 
 mod watchlist {

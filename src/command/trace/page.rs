@@ -62,6 +62,7 @@ fn summary(page: &mut Page, of_rule: &RuleAnswer) {
         ("    below min taint", frontier.below_min_taint_sat, Some(CoinState::BelowMinTaint)),
         ("    too many hops", frontier.max_hops_sat, Some(CoinState::MaxHops)),
         ("    anyone can spend", frontier.anyone_can_spend_sat, Some(CoinState::AnyoneCanSpend)),
+        ("    too fragmented", frontier.too_fragmented_sat, Some(CoinState::TooFragmented)),
         ("    spend not looked for", frontier.not_followed_sat, Some(CoinState::NotFollowed)),
     ];
     // The parts that a reader looks for first are shown even where they are 0.

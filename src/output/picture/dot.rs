@@ -65,9 +65,11 @@ fn look(state: CoinState) -> &'static str {
         CoinState::Unspendable => "shape=octagon, fillcolor=\"#d9d9d9\"",
         CoinState::Service => "shape=house, orientation=180, fillcolor=\"#fbe3ac\", penwidth=2",
         CoinState::Flagged => "shape=doubleoctagon, fillcolor=\"#f6c7a9\"",
-        CoinState::BelowMinTaint | CoinState::MaxHops | CoinState::AnyoneCanSpend | CoinState::NotFollowed => {
-            "shape=diamond, style=\"filled,dashed\", fillcolor=\"#ecd3e2\""
-        }
+        CoinState::BelowMinTaint
+        | CoinState::MaxHops
+        | CoinState::AnyoneCanSpend
+        | CoinState::TooFragmented
+        | CoinState::NotFollowed => "shape=diamond, style=\"filled,dashed\", fillcolor=\"#ecd3e2\"",
     }
 }
 

@@ -1,11 +1,13 @@
-//! The labels that the taint of a transaction comes from: those of the flagged scripts that its tainted inputs lead back to.
+//! The labels that the taint of a transaction comes from: those of the sources that its tainted inputs lead back to, through the records as
+//! they were when the event was logged.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use bitcoin::{OutPoint, Script, TxOut};
+use bitcoin::{Script, Txid};
 
-use crate::chain::{Height, ScriptHash};
+use super::moment::{Moment, Moments};
+use crate::chain::ScriptHash;
 use crate::index::keys::TxPosition;
 use crate::index::{ReadRows, Result, View};
 
@@ -19,32 +21,34 @@ const MOST_KEPT: usize = 200_000;
 pub struct SourceLabels {
     /// The texts, each once, sorted.
     pub texts: BTreeSet<String>,
-    /// Whether all sources were found. If not, more transactions than are looked at lie between, or a reorg removed one.
+    /// Whether all sources were found. If not, more transactions than are looked at lie between, or one of them was removed before.
     pub complete: bool,
 }
 
 /// Where the tainted inputs of a transaction lead.
 #[derive(Default)]
 struct Origin {
-    /// The labels of those that spend from flagged scripts.
+    /// The labels of those that are sources.
     labels: BTreeSet<String>,
     /// The transactions that made the coins of the others, each once.
-    parents: Vec<TxPosition>,
-    /// Whether one of those isn't in the index.
+    parents: BTreeSet<(TxPosition, Txid)>,
+    /// Whether one of those isn't known.
     lost: bool,
 }
 
 /// Finds labels; keeps what it read, since the events that follow mostly lead back through the same transactions.
 pub struct LabelSearch<'a> {
     view: &'a View,
-    known: HashMap<TxPosition, Rc<Origin>>,
+    moments: Moments<'a>,
+    /// By position, and the next change of the record there.
+    known: HashMap<(TxPosition, Option<u64>), (Txid, Rc<Origin>)>,
     kept: usize,
 }
 
 impl<'a> LabelSearch<'a> {
     /// Of an index that doesn't change meanwhile.
     pub fn new(view: &'a View) -> Self {
-        Self { view, known: HashMap::new(), kept: 0 }
+        Self { view, moments: Moments::new(view), known: HashMap::new(), kept: 0 }
     }
 
     /// The labels of a script now.
@@ -52,67 +56,68 @@ impl<'a> LabelSearch<'a> {
         Ok(self.view.entry(ScriptHash::of(script))?.map(|entry| entry.label_texts()).unwrap_or_default())
     }
 
-    /// The labels that the taint of these inputs, which a transaction at `height` spends, comes from.
-    pub fn of_inputs<'r>(
-        &mut self,
-        height: Height,
-        inputs: impl Iterator<Item = (OutPoint, &'r TxOut)>,
-    ) -> Result<SourceLabels> {
+    /// The labels that the taint of the transaction at `at` comes from, as of the event with number `seq`.
+    pub fn of_sources(&mut self, at: TxPosition, seq: u64) -> Result<SourceLabels> {
         let mut found = SourceLabels { texts: BTreeSet::new(), complete: true };
-        let (mut visited, mut next) = (HashSet::new(), VecDeque::from([Rc::new(self.origin(height, inputs)?)]));
+        let mut visited = HashSet::new();
+        let mut next: VecDeque<_> = self.origin(at, seq)?.map(|(_, origin)| origin).into_iter().collect();
         while let Some(origin) = next.pop_front() {
             found.texts.extend(origin.labels.iter().cloned());
             found.complete &= !origin.lost;
-            for parent in &origin.parents {
+            for (parent, txid) in &origin.parents {
                 if visited.len() >= MOST_TRANSACTIONS {
                     found.complete &= visited.contains(parent);
                 } else if visited.insert(*parent) {
-                    next.push_back(self.origin_of_record(*parent)?);
+                    match self.origin(*parent, seq)?.filter(|(made, _)| made == txid) {
+                        Some((_, origin)) => next.push_back(origin),
+                        None => found.complete = false,
+                    }
                 }
             }
         }
         Ok(found)
     }
 
-    fn origin_of_record(&mut self, at: TxPosition) -> Result<Rc<Origin>> {
-        if let Some(known) = self.known.get(&at) {
-            return Ok(Rc::clone(known));
+    /// The transaction at a position as of the event `seq`, and where its tainted inputs lead; `None` where there was none.
+    fn origin(&mut self, at: TxPosition, seq: u64) -> Result<Option<(Txid, Rc<Origin>)>> {
+        let change = self.moments.next_change(at, seq)?;
+        if let Some(known) = self.known.get(&(at, change)) {
+            return Ok(Some(known.clone()));
         }
-        let record = self.view.known_record(at)?;
-        let mut tainted = Vec::new();
-        for (input, spent) in record.transaction.input.iter().zip(&record.spent) {
-            let spender = self.view.spender(&input.previous_output)?;
-            if spender.is_some_and(|spender| spender.at == at && !spender.brought.is_empty()) {
-                tainted.push((input.previous_output, spent));
-            }
+        if change.is_none() && self.view.record(at)?.is_none() {
+            return Ok(None);
         }
-        let origin = Rc::new(self.origin(at.height, tainted.into_iter())?);
+        let moment = self.moments.before(at, change)?;
+        let origin = Rc::new(self.read(at, &moment)?);
         self.kept += 1 + origin.labels.len() + origin.parents.len();
         if self.kept > MOST_KEPT {
             self.known.clear();
             self.kept = 0;
         }
-        self.known.insert(at, Rc::clone(&origin));
-        Ok(origin)
+        self.known.insert((at, change), (moment.txid, Rc::clone(&origin)));
+        Ok(Some((moment.txid, origin)))
     }
 
-    /// Where these inputs lead, which a transaction at `height` spends.
-    fn origin<'r>(&self, height: Height, inputs: impl Iterator<Item = (OutPoint, &'r TxOut)>) -> Result<Origin> {
+    fn read(&self, at: TxPosition, moment: &Moment) -> Result<Origin> {
         let mut origin = Origin::default();
-        let mut parents = BTreeSet::new();
-        for (outpoint, spent) in inputs {
-            match self.view.entry(ScriptHash::of(&spent.script_pubkey))? {
-                Some(entry) if entry.is_flagged_at(height) => origin.labels.extend(entry.label_texts()),
-                // More than are looked at make no difference.
-                _ if parents.len() > MOST_TRANSACTIONS => {}
-                _ => {
-                    let made = self.view.positions(outpoint.txid)?.into_iter().rfind(|at| at.height <= height);
-                    origin.lost |= made.is_none();
-                    parents.extend(made);
-                }
+        let taint = moment.taint(self.view, at)?;
+        let derived: BTreeSet<u32> = taint.derived_inputs().collect();
+        for vin in taint.inputs.keys().filter(|vin| !derived.contains(*vin)) {
+            if let Some(spent) = moment.record.spent.get(*vin as usize) {
+                origin.labels.extend(self.of_script(&spent.script_pubkey)?);
             }
         }
-        origin.parents = parents.into_iter().collect();
+        for vin in derived {
+            // More than are looked at make no difference.
+            if origin.parents.len() > MOST_TRANSACTIONS {
+                break;
+            }
+            let input = moment.record.transaction.input.get(vin as usize);
+            match input.zip(moment.parent(self.view, at, vin)?) {
+                Some((input, parent)) => drop(origin.parents.insert((parent, input.previous_output.txid))),
+                None => origin.lost = true,
+            }
+        }
         Ok(origin)
     }
 }

@@ -199,7 +199,10 @@ impl<'a> Renderer<'a> {
 
     /// The id of a fact, and what it says.
     fn fact(&mut self, seq: u64, at: TxPosition, fact: Fact, retraction: bool) -> Result<(String, Body)> {
-        let moment = self.moments.of(at, seq, retraction)?;
+        // A retraction belongs to the change that made it, and says what the record said before that.
+        let seq = if retraction { self.moments.change(at, seq)?.saturating_sub(1) } else { seq };
+        let change = self.moments.next_change(at, seq)?;
+        let moment = self.moments.before(at, change)?;
         let side = match fact {
             Fact::Touch(TouchKind::Spending, vin) => format!(":in{vin}"),
             Fact::Touch(TouchKind::Funding, vout) | Fact::Service(vout) => format!(":out{vout}"),
@@ -208,7 +211,7 @@ impl<'a> Renderer<'a> {
         let id = format!("{}:{}:{}{side}", fact.kind(), moment.block, moment.txid);
         let body = match fact {
             Fact::Touch(kind, index) => self.touch(at, &moment, kind, index).map(Body::Touch),
-            Fact::Moved => self.moved(at, &moment).map(Body::Moved),
+            Fact::Moved => self.moved(at, seq, &moment).map(Body::Moved),
             Fact::Service(vout) => self.service(at, &moment, vout).map(Body::Service),
         };
         Ok((id, body?))
@@ -246,10 +249,10 @@ impl<'a> Renderer<'a> {
         })
     }
 
-    fn moved(&mut self, at: TxPosition, moment: &Rc<Moment>) -> Result<MovedBody> {
+    fn moved(&mut self, at: TxPosition, seq: u64, moment: &Rc<Moment>) -> Result<MovedBody> {
         let MovedTaint { inputs, outputs } = moment.taint(self.view, at)?;
         let tainted = inputs.keys().map(|vin| input(&moment.record, at, *vin)).collect::<Result<Vec<_>>>()?;
-        let labels = self.labels.of_inputs(at.height, tainted.iter().copied())?;
+        let labels = self.labels.of_sources(at, seq)?;
         let spent = inputs.iter().zip(&tainted).map(|((vin, taint), (outpoint, output))| Spent {
             vin: *vin,
             outpoint: outpoint.to_string(),

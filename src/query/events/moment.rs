@@ -1,6 +1,7 @@
 //! Finds the record that an event is about, as it was then: the one at its position, or what is kept of one that was removed or changed
 //! since. `index::schema` says which.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bitcoin::{BlockHash, OutPoint, Txid};
@@ -21,17 +22,26 @@ pub struct Moment {
     pub txid: Txid,
     /// The record.
     pub record: Record,
-    /// The taint that it moved; `None` until it is asked for, where the index's rows still say it.
-    taint: Option<MovedTaint>,
+    /// The taint that it moved, and the records that made the coins of its tainted inputs; `None` where the index's rows still say it.
+    former: Option<(MovedTaint, BTreeMap<u32, TxPosition>)>,
 }
 
 impl Moment {
     /// The taint that it moved.
     pub fn taint(&self, view: &View, at: TxPosition) -> Result<MovedTaint> {
-        match &self.taint {
-            Some(taint) => Ok(taint.clone()),
+        match &self.former {
+            Some((taint, _)) => Ok(taint.clone()),
             None => current_taint(view, at, self.txid, &self.record),
         }
+    }
+
+    /// Where the record is, or was, that made the coin of this input.
+    pub fn parent(&self, view: &View, at: TxPosition, vin: u32) -> Result<Option<TxPosition>> {
+        if let Some((_, parents)) = &self.former {
+            return Ok(parents.get(&vin).copied());
+        }
+        let Some(input) = self.record.transaction.input.get(vin as usize) else { return Ok(None) };
+        Ok(view.positions(input.previous_output.txid)?.into_iter().rfind(|made| *made < at))
     }
 }
 
@@ -50,14 +60,19 @@ impl<'a> Moments<'a> {
         Self { view, position: None, last: None }
     }
 
-    /// What the event with number `seq` is about, which is a retraction or not.
-    pub fn of(&mut self, at: TxPosition, seq: u64, retraction: bool) -> Result<Rc<Moment>> {
-        let seqs = self.seqs(at)?;
-        let first = match retraction {
-            // A retraction belongs to the change that made it.
-            true => Some(*seqs.iter().rfind(|change| **change <= seq).ok_or_else(|| missing(at, seq))?),
-            false => seqs.iter().find(|change| **change > seq).copied(),
-        };
+    /// The seq of the change that a retraction with number `seq` belongs to.
+    pub fn change(&mut self, at: TxPosition, seq: u64) -> Result<u64> {
+        let change = self.seqs(at)?.iter().rfind(|change| **change <= seq).copied();
+        change.ok_or_else(|| IndexError::corrupt::<Former>(&FormerKey { at, seq }))
+    }
+
+    /// The seq of the first change of the record at a position after the event with number `seq`.
+    pub fn next_change(&mut self, at: TxPosition, seq: u64) -> Result<Option<u64>> {
+        Ok(self.seqs(at)?.iter().find(|change| **change > seq).copied())
+    }
+
+    /// The record at a position before the change `first`, or as it is now.
+    pub fn before(&mut self, at: TxPosition, first: Option<u64>) -> Result<Rc<Moment>> {
         if let Some((known, before, moment)) = &self.last
             && (*known, *before) == (at, first)
         {
@@ -76,29 +91,24 @@ impl<'a> Moments<'a> {
         Ok(&self.position.insert((at, seqs)).1)
     }
 
-    /// The record at a position before the change `first`, or as it is now.
     fn read(&self, at: TxPosition, first: Option<u64>) -> Result<Moment> {
-        let mut taint = None;
+        let mut said = None;
         if let Some(seq) = first {
             let end = FormerKey { at, seq: u64::MAX };
             for row in self.view.range::<Former>(FormerKey { at, seq }..=end) {
                 let (_, former) = row?;
-                taint.get_or_insert(former.taint);
+                said.get_or_insert((former.taint, former.parents));
                 if let Some(removed) = former.removed {
                     let txid = removed.record.txid();
                     let (block, time, record) = (removed.block, removed.time, removed.record);
-                    return Ok(Moment { block, time, txid, record, taint });
+                    return Ok(Moment { block, time, txid, record, former: said });
                 }
             }
         }
         let header = self.view.known_header(at.height)?;
         let record = self.view.known_record(at)?;
-        Ok(Moment { block: header.block_hash(), time: header.time, txid: record.txid(), record, taint })
+        Ok(Moment { block: header.block_hash(), time: header.time, txid: record.txid(), record, former: said })
     }
-}
-
-fn missing(at: TxPosition, seq: u64) -> IndexError {
-    IndexError::corrupt::<Former>(&FormerKey { at, seq })
 }
 
 /// The taint that a record of the index moves, by its rows.

@@ -38,6 +38,8 @@ pub enum CoinState {
     MaxHops,
     /// Less taint than the gate asks for.
     BelowMinTaint,
+    /// More runs of tainted and clean satoshis than a coin keeps.
+    TooFragmented,
     /// The index did not search for its spend.
     NotFollowed,
     /// Spent by an input that the index has.
@@ -56,6 +58,7 @@ impl CoinState {
             Self::AnyoneCanSpend => "anyone_can_spend",
             Self::MaxHops => "max_hops",
             Self::BelowMinTaint => "below_min_taint",
+            Self::TooFragmented => "too_fragmented",
             Self::NotFollowed => "not_followed",
             Self::Spent => "spent",
             Self::Unspent => "unspent",

@@ -192,8 +192,8 @@ impl<'a> Screener<'a> {
 /// What the cut coins of the whole index hold, by tracked rule.
 fn frontier(snapshot: &Snapshot) -> Result<ByRule> {
     let sums = snapshot.reader.sums()?;
-    let cut = [Fate::AnyoneCanSpend, Fate::MaxHops, Fate::BelowMinTaint];
     Ok(ByRule::of(&snapshot.trace.rules, |_, rule| {
-        cut.iter().fold(0u64, |sum, fate| sum.saturating_add(sums.get(&SumKey::Taint(rule, *fate))))
+        let cut = Fate::ALL.into_iter().filter(|fate| fate.is_cut());
+        cut.fold(0u64, |sum, fate| sum.saturating_add(sums.get(&SumKey::Taint(rule, fate))))
     }))
 }

@@ -136,6 +136,8 @@ pub struct Frontier {
     pub max_hops_sat: u64,
     /// In coins with too little taint.
     pub below_min_taint_sat: u64,
+    /// In coins with too many runs of tainted and clean satoshis (`fifo`, `lifo`).
+    pub too_fragmented_sat: u64,
     /// In coins whose spend the index did not search for.
     pub not_followed_sat: u64,
 }

@@ -70,6 +70,7 @@ fn add(answer: &mut RuleAnswer, coin: &TracedCoin, held: &TaintHeld) {
         CoinState::AnyoneCanSpend => [Some(&mut sum.frontier_sat), Some(&mut frontier.anyone_can_spend_sat)],
         CoinState::MaxHops => [Some(&mut sum.frontier_sat), Some(&mut frontier.max_hops_sat)],
         CoinState::BelowMinTaint => [Some(&mut sum.frontier_sat), Some(&mut frontier.below_min_taint_sat)],
+        CoinState::TooFragmented => [Some(&mut sum.frontier_sat), Some(&mut frontier.too_fragmented_sat)],
         CoinState::NotFollowed => [Some(&mut sum.frontier_sat), Some(&mut frontier.not_followed_sat)],
     };
     for part in parts.into_iter().flatten() {

@@ -242,6 +242,7 @@ impl TracePass<'_> {
             Fate::AnyoneCanSpend => CoinState::AnyoneCanSpend,
             Fate::MaxHops => CoinState::MaxHops,
             Fate::BelowMinTaint => CoinState::BelowMinTaint,
+            Fate::TooFragmented => CoinState::TooFragmented,
             // The genesis coinbase is in no node's UTXO set.
             Fate::Followed | Fate::FlaggedService if height == 0 => CoinState::Unspendable,
             Fate::Followed | Fate::FlaggedService if kind.is_source() && is_unspendable(&listing.script) => {

@@ -4,14 +4,14 @@
 //! say is retracted, and one that both say with different numbers is logged again, as revised. What the old ones said is kept for the
 //! events about it (`index::former`). An event is a few dozen bytes, however large the transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::records::Place;
 use crate::index::events::{Event, Fact, Happened, Reason, Seen};
 use crate::index::former::{Former, FormerKey, MovedTaint, Received, RemovedRecord};
 use crate::index::keys::TxPosition;
 use crate::index::values::{Coin, Record, Spender};
-use crate::index::{Result, RowSet, Step, Touch};
+use crate::index::{ReadRows, Result, RowSet, Step, Touch};
 use crate::trace::RuleTaint;
 
 /// What the rows of a record say.
@@ -67,7 +67,7 @@ impl Stated {
         match fact {
             // Script and value are those of the transaction.
             Fact::Touch(..) => true,
-            Fact::Moved => self.taint == other.taint,
+            Fact::Moved => self.taint.has_numbers_of(&other.taint),
             Fact::Service(vout) => self.taint.outputs.get(&vout) == other.taint.outputs.get(&vout),
         }
     }
@@ -92,13 +92,23 @@ pub fn log_new(step: &mut Step<'_>, at: TxPosition, stated: &Stated, seen: Seen,
 ///
 /// # Errors
 /// As all reads.
-pub fn log_changed(step: &mut Step<'_>, at: TxPosition, before: Stated, after: &Stated, seen: Seen) -> Result<()> {
+pub fn log_changed(
+    step: &mut Step<'_>,
+    place: &Place,
+    record: &Record,
+    before: Stated,
+    after: &Stated,
+    seen: Seen,
+) -> Result<()> {
+    let at = place.at;
     let (old, new) = (before.facts(), after.facts());
     let gone: Vec<Fact> = old.difference(&new).copied().collect();
     let changed = |fact: &Fact| !old.contains(fact) || !before.agrees(after, *fact);
     let changed: Vec<_> = new.iter().filter(|fact| changed(fact)).copied().collect();
     if !gone.is_empty() || changed.iter().any(|fact| old.contains(fact)) {
-        retract(step, at, &gone, None, before.taint, (Reason::Retrace, seen))?;
+        let parents = parents(step, at, record, &before.taint)?;
+        let former = Former { retractions: count(&gone), removed: None, taint: before.taint, parents };
+        retract(step, at, &gone, &former, (Reason::Retrace, seen))?;
     }
     for fact in changed {
         step.append(&Event { what: Happened::Found { at, fact, revised: old.contains(&fact) }, seen })?;
@@ -118,23 +128,39 @@ pub fn log_removed(
     why: (Reason, Seen),
 ) -> Result<()> {
     let gone: Vec<Fact> = before.facts().into_iter().collect();
-    let removed = RemovedRecord { block: place.block, time: place.time, record: record.clone() };
-    retract(step, place.at, &gone, Some(removed), before.taint, why)
+    let removed = Some(RemovedRecord { block: place.block, time: place.time, record: record.clone() });
+    let parents = parents(step, place.at, record, &before.taint)?;
+    let former = Former { retractions: count(&gone), removed, taint: before.taint, parents };
+    retract(step, place.at, &gone, &former, why)
 }
 
 fn retract(
     step: &mut Step<'_>,
     at: TxPosition,
     gone: &[Fact],
-    removed: Option<RemovedRecord>,
-    taint: MovedTaint,
+    former: &Former,
     (reason, seen): (Reason, Seen),
 ) -> Result<()> {
     let key = FormerKey { at, seq: step.next_seq()? };
-    let retractions = u32::try_from(gone.len()).expect("a transaction has fewer inputs and outputs than that");
-    step.put(&key, &Former { retractions, removed, taint });
+    step.put(&key, former);
     for fact in gone {
         step.append(&Event { what: Happened::Retracted { at, fact: *fact, reason }, seen })?;
     }
     Ok(())
+}
+
+fn count(gone: &[Fact]) -> u32 {
+    u32::try_from(gone.len()).expect("a transaction has fewer inputs and outputs than that")
+}
+
+/// Where the records are that made the coins of a record's tainted inputs, sources apart.
+fn parents(step: &Step<'_>, at: TxPosition, record: &Record, taint: &MovedTaint) -> Result<BTreeMap<u32, TxPosition>> {
+    let mut parents = BTreeMap::new();
+    for vin in taint.derived_inputs() {
+        let Some(input) = record.transaction.input.get(vin as usize) else { continue };
+        let made = step.positions(input.previous_output.txid)?;
+        // Of BIP30's twins, the one made last by then.
+        parents.extend(made.into_iter().rfind(|made| *made < at).map(|made| (vin, made)));
+    }
+    Ok(parents)
 }

@@ -57,7 +57,7 @@ pub fn update_record(batch: &mut Batch<'_>, place: &Place, record: &Record, deri
     }
     let (step, seen) = (&mut batch.step, batch.course.seen);
     match Stated::by(&old) {
-        Ok(before) if stays => events::log_changed(step, place.at, before, &Stated::by(&new)?, seen)?,
+        Ok(before) if stays => events::log_changed(step, place, record, before, &Stated::by(&new)?, seen)?,
         Ok(before) => events::log_removed(step, place, record, before, (Reason::Retrace, seen))?,
         // What damaged rows said can't be known: then everything is said again.
         Err(IndexError::Corrupt { .. }) if stays => {

@@ -104,7 +104,7 @@ fn questions() -> Vec<(Vec<&'static str>, Value)> {
                 "at": {"height": 200, "hash": "hash", "time": "number"},
                 "rules": [{"rule": "text", "coins": [coin], "sum": sum,
                     "frontier": {"anyone_can_spend_sat": "number", "max_hops_sat": "number",
-                        "below_min_taint_sat": "number", "not_followed_sat": "number"},
+                        "below_min_taint_sat": "number", "too_fragmented_sat": "number", "not_followed_sat": "number"},
                     "services": "array", "transactions": [{"txid": "hash", "height": "number", "tx_index": "number",
                         "time": "number", "inputs": [{"outpoint": "outpoint", "vin": "number", "taint_sat": "number"}],
                         "fees_sat": "number"}]}]}),

@@ -158,7 +158,7 @@ fn a_signal_ends_it_while_it_catches_up_and_while_the_node_is_away() {
     let mut followed = Followed::new();
     mine(&followed.node, 400, 2);
     let running = followed.start();
-    wait::until("there is an index", || followed.program.index().exists());
+    wait::until("there is an index", || followed.program.has_index());
     end(running);
     followed.node.stop();
     let mut running = followed.start();

@@ -78,7 +78,7 @@ impl Story {
     /// Reads the log: what was in it before is unchanged, and each line that was printed is in it and is new.
     fn check_log(&mut self, printed: &[Value]) {
         let seed = self.seed;
-        if !self.program.index().exists() {
+        if !self.program.has_index() {
             assert!(printed.is_empty(), "seed {seed}: events were printed before there was an index: {printed:?}");
             return;
         }

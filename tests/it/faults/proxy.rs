@@ -12,6 +12,7 @@ use bitcoin::{Block, BlockHash};
 use tempfile::TempDir;
 
 use coinhound::index::ReadRows;
+use coinhound::index::folder::{FolderState, folder_state};
 
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain_facts::ChainFacts;
@@ -105,7 +106,7 @@ impl TwoBranches {
 
     /// Panics unless the index is valid for one of the branches as of its own last block; returns the height of that block.
     fn assert_valid_prefix(&self, index: &Path, number: usize, what: &str) -> Option<u32> {
-        if !index.exists() {
+        if folder_state(index).expect("nothing else lies there") == FolderState::Absent {
             return None;
         }
         let library = Library::open(index);

@@ -13,6 +13,7 @@ use crate::support::chain::{RegtestChain, outputs};
 use crate::support::event_log::{facts_in_force, messages};
 use crate::support::lists::entry;
 use crate::support::random::{self, Rng};
+use crate::support::scripts::Shape;
 use crate::support::source::{Branch, MemorySource};
 use crate::support::swept::{SLOWEST, SweptIndex};
 
@@ -149,7 +150,7 @@ fn thousands_of_flagged_inputs_write_kilobytes_of_events_and_one_move() {
     const COINS: u32 = 3_000;
     let mut chain = RegtestChain::regtest(5);
     // Anyone can spend it: signing so many inputs would take minutes.
-    let flagged = ScriptBuf::from_bytes(vec![0x51]);
+    let flagged = chain.script(Shape::Drop, 1);
     let paid: Vec<_> = (0..COINS).map(|number| (flagged.clone(), 1_000_000 + u64::from(number))).collect();
     let coinbase = chain.mine_paying(Vec::new(), &paid).txdata[0].clone();
     chain.mine_empty(100);

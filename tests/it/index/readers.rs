@@ -84,7 +84,7 @@ impl Watched {
 /// Starts a backfill, and waits until there is an index.
 fn start(program: &Program) -> RunningProgram {
     let running = program.spawn(&["--format", "json", "backfill"]);
-    wait::until("there is an index", || program.index().exists());
+    wait::until("there is an index", || program.has_index());
     running
 }
 

@@ -42,7 +42,7 @@ impl FollowedStates {
         let best = self.scene.node.best().to_string();
         wait::until(&format!("{}, {what}: the index has the node's tip", self.lane), || {
             assert!(self.running.is_running(), "{}, {what}: follow ended: {}", self.lane, self.running.log());
-            self.program.index().exists() && self.program.json(&["status"]).1["tip"]["hash"] == best.as_str()
+            self.program.has_index() && self.program.json(&["status"]).1["tip"]["hash"] == best.as_str()
         });
     }
 

@@ -14,6 +14,7 @@ use coinhound::sync::plan::wanted::Entries;
 use coinhound::trace::{Part, Rule, Segment};
 use coinhound::watchlist::Role;
 
+use crate::oracle::taint::MOST_SEGMENTS;
 use crate::oracle::touches::is_unspendable;
 use crate::support::lists::entry;
 use crate::support::swept::RowMap;
@@ -59,6 +60,7 @@ const ANYONE_CAN_SPEND: u8 = 3;
 const MAX_HOPS: u8 = 4;
 const BELOW_MIN_TAINT: u8 = 5;
 const FLAGGED_SERVICE: u8 = 6;
+const TOO_FRAGMENTED: u8 = 7;
 
 impl HeldTaint {
     fn is_followed(&self) -> bool {
@@ -164,8 +166,9 @@ impl Walk<'_> {
                     column.push((*rule, HeldTaint { taint, hops: 0, fate, segments: Vec::new() }));
                 } else if let Some(fewest) = fewest.filter(|_| reached) {
                     let hops = fewest + 1;
-                    let fate = self.fate(script, share.taint, hops);
-                    column.push((*rule, HeldTaint { taint: share.taint, hops, fate, segments: share.segments }));
+                    let fate = self.fate(script, share.taint, hops, share.segments.len());
+                    let segments = if share.segments.len() > MOST_SEGMENTS { Vec::new() } else { share.segments };
+                    column.push((*rule, HeldTaint { taint: share.taint, hops, fate, segments }));
                 }
             }
         }
@@ -173,7 +176,7 @@ impl Walk<'_> {
     }
 
     /// The fate of a coin that isn't a source: the first that applies.
-    fn fate(&self, script: &ScriptBuf, taint: u64, hops: u32) -> u8 {
+    fn fate(&self, script: &ScriptBuf, taint: u64, hops: u32, segments: usize) -> u8 {
         if self.is_service(script) {
             SERVICE
         } else if is_unspendable(script) {
@@ -184,6 +187,8 @@ impl Walk<'_> {
             MAX_HOPS
         } else if taint < self.parameters.min_taint_sat {
             BELOW_MIN_TAINT
+        } else if segments > MOST_SEGMENTS {
+            TOO_FRAGMENTED
         } else {
             FOLLOWED
         }

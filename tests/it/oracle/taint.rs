@@ -13,6 +13,9 @@ use coinhound::watchlist::Role;
 use crate::oracle::touches::is_unspendable;
 use crate::support::lists::entry;
 
+/// A coin keeps no more runs of tainted and clean satoshis than this (docs/taint.md).
+pub const MOST_SEGMENTS: usize = 1_024;
+
 /// A script on a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedScript {
@@ -200,8 +203,9 @@ impl TaintOracle<'_> {
                 Some(self.make(at, outpoint, output, made, Some(share.taint)))
             } else if share.taint > 0 {
                 let hops = hops.expect("a share comes from an input");
-                let fate = self.fate(&output.script_pubkey, at.0, share.taint, hops);
-                Some(self.make(at, outpoint, output, (share.taint, hops, share.segments, fate), None))
+                let fate = self.fate(&output.script_pubkey, at.0, (share.taint, hops, share.segments.len()));
+                let segments = if share.segments.len() > MOST_SEGMENTS { Vec::new() } else { share.segments };
+                Some(self.make(at, outpoint, output, (share.taint, hops, segments, fate), None))
             } else {
                 None
             };
@@ -249,7 +253,7 @@ impl TaintOracle<'_> {
     }
 
     /// The fate of a coin that isn't a source: the first that applies.
-    fn fate(&self, script: &ScriptBuf, height: u32, taint: u64, hops: u32) -> &'static str {
+    fn fate(&self, script: &ScriptBuf, height: u32, (taint, hops, segments): (u64, u32, usize)) -> &'static str {
         let listed = self.listed.iter().find(|listed| listed.script == *script);
         let flagged = listed.and_then(|listed| listed.flagged).is_some_and(|from| from <= height);
         if self.question.stop_flagged && flagged {
@@ -264,6 +268,8 @@ impl TaintOracle<'_> {
             "max_hops"
         } else if taint < self.question.min_taint {
             "below_min_taint"
+        } else if segments > MOST_SEGMENTS {
+            "too_fragmented"
         } else {
             "followed"
         }

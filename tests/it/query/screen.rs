@@ -26,7 +26,7 @@ fn hidden(case: &TaintCase, rule: &Rule) -> u64 {
         at: case.tip(),
     };
     let trace = taint::trace(&case.blocks, &case.listed, &question, &|_, _, _| true);
-    ["below_min_taint", "max_hops", "anyone_can_spend"].iter().map(|state| trace.sum(state)).sum()
+    ["below_min_taint", "max_hops", "anyone_can_spend", "too_fragmented"].iter().map(|state| trace.sum(state)).sum()
 }
 
 #[test]

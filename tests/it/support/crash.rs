@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use coinhound::chain::BlockId;
+use coinhound::index::folder::{FolderState, folder_state};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -147,6 +148,11 @@ impl CrashRig {
     }
 }
 
+/// Whether a folder has no index, or one that isn't made yet.
+fn is_absent(index: &Path) -> bool {
+    folder_state(index).expect("nothing else lies there") == FolderState::Absent
+}
+
 /// The arguments of a run, which answers in JSON.
 fn arguments(run: &Run) -> Vec<&'static str> {
     ["--format", "json"].into_iter().chain(run.arguments.iter().copied()).collect()
@@ -250,7 +256,7 @@ impl PreparedScenario<'_> {
         let gone_on = |tip: BlockId| self.before.as_ref().is_some_and(|before| !before.has(tip));
         let index = folder.join("index");
         let stage = match tip {
-            _ if !index.exists() => Stage::Making,
+            _ if is_absent(&index) => Stage::Making,
             _ if !Library::open(&index).snapshot.sweeps.sides().is_empty() => Stage::Sweeping,
             Some(tip) if gone_on(tip) => Stage::Connecting,
             _ if out.stderr.contains("disconnecting") => Stage::Disconnecting,
@@ -263,7 +269,7 @@ impl PreparedScenario<'_> {
     /// Panics unless the index, as of its own last block, equals the one before or after an undisturbed run; returns that block.
     pub fn assert_valid(&self, folder: &Path, what: &str) -> Option<BlockId> {
         let index = folder.join("index");
-        if !index.exists() {
+        if is_absent(&index) {
             assert!(self.before.is_none(), "{what}: the index is gone");
             return None;
         }

@@ -61,12 +61,13 @@ fn rule(name: &str, coins: &[Value], moves: &[Value]) -> Value {
         "rule": name, "coins": coins, "transactions": moves, "services": [],
         "frontier": {
             "anyone_can_spend_sat": total(&["anyone_can_spend"]), "max_hops_sat": total(&["max_hops"]),
-            "below_min_taint_sat": total(&["below_min_taint"]), "not_followed_sat": total(&["not_followed"]),
+            "below_min_taint_sat": total(&["below_min_taint"]), "too_fragmented_sat": total(&["too_fragmented"]),
+            "not_followed_sat": total(&["not_followed"]),
         },
         "sum": {
             "source_sat": source, "unspent_sat": total(&["unspent"]), "unspendable_sat": total(&["unspendable"]), "fees_sat": fees,
             "service_sat": total(&["service"]), "flagged_sat": total(&["flagged"]),
-            "frontier_sat": total(&["anyone_can_spend", "max_hops", "below_min_taint", "not_followed"]),
+            "frontier_sat": total(&["anyone_can_spend", "max_hops", "below_min_taint", "too_fragmented", "not_followed"]),
         },
     })
 }

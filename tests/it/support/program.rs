@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bitcoin::{Script, ScriptBuf};
 use coinhound::index::Reader;
+use coinhound::index::folder::{FolderState, folder_state};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -129,6 +130,11 @@ impl Program {
         let globals = self.globals.iter().map(|word| word.replace(old, new)).collect();
         let (program, environment) = (self.program.clone(), self.environment.clone());
         Self { program, globals, environment, index: self.index.clone(), ..Self::bare() }
+    }
+
+    /// Whether there is an index, and not one that is still being made.
+    pub fn has_index(&self) -> bool {
+        folder_state(&self.index).is_ok_and(|state| state == FolderState::Index)
     }
 
     /// The path of the index.

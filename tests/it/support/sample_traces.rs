@@ -281,6 +281,7 @@ impl SampleTheft {
                 Fate::AnyoneCanSpend => "anyone_can_spend",
                 Fate::MaxHops => "max_hops",
                 Fate::BelowMinTaint => "below_min_taint",
+                Fate::TooFragmented => "too_fragmented",
             };
             let taint = column.taint.amount;
             match state {
@@ -315,7 +316,7 @@ impl SampleTheft {
         assert_eq!(source, unspent + unspendable + fees + service + frontier, "the made-up trace adds up");
         json!({
             "rule": RULES[number].name(), "coins": rows, "transactions": moves, "services": [],
-            "frontier": {"anyone_can_spend_sat": 0, "max_hops_sat": 0, "below_min_taint_sat": frontier, "not_followed_sat": 0},
+            "frontier": {"anyone_can_spend_sat": 0, "max_hops_sat": 0, "below_min_taint_sat": frontier, "too_fragmented_sat": 0, "not_followed_sat": 0},
             "sum": {"source_sat": source, "unspent_sat": unspent, "unspendable_sat": unspendable, "fees_sat": fees, "service_sat": service, "flagged_sat": 0, "frontier_sat": frontier},
         })
     }

@@ -158,7 +158,7 @@ pub fn start_held(program: &Program, gate: &Gate, pieces: u64, height: u32) -> R
     let mut looks = 0;
     wait::until(&format!("the index holds block {height}"), || {
         assert!(running.is_running(), "the run ended although the gate is shut: {}", running.log());
-        let opened = program.index().exists().then(|| Library::try_open(program.index()).ok()).flatten();
+        let opened = program.has_index().then(|| Library::try_open(program.index()).ok()).flatten();
         if opened.and_then(|library| library.through()) >= Some(height) {
             return true;
         }

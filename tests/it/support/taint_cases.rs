@@ -194,7 +194,8 @@ pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
         assert_eq!(found, expected, "{what}: coin {at}");
     }
     assert_eq!(rows.len(), expected_rows.len(), "{what}: number of coins");
-    let frontier = ["anyone_can_spend", "max_hops", "below_min_taint", "not_followed"].map(|state| expected.sum(state));
+    let frontier = ["anyone_can_spend", "max_hops", "below_min_taint", "too_fragmented", "not_followed"]
+        .map(|state| expected.sum(state));
     let sum = &found.sum;
     let parts =
         [sum.unspent_sat, sum.unspendable_sat, sum.service_sat, sum.flagged_sat, sum.frontier_sat, sum.fees_sat];
@@ -203,8 +204,13 @@ pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
     let expected_parts = [unspent, unspendable, service, flagged, frontier.iter().sum(), expected.fees];
     assert_eq!((parts, sum.source_sat), (expected_parts, expected.source()), "{what}: the sum");
     let reasons = &found.frontier;
-    let reasons =
-        [reasons.anyone_can_spend_sat, reasons.max_hops_sat, reasons.below_min_taint_sat, reasons.not_followed_sat];
+    let reasons = [
+        reasons.anyone_can_spend_sat,
+        reasons.max_hops_sat,
+        reasons.below_min_taint_sat,
+        reasons.too_fragmented_sat,
+        reasons.not_followed_sat,
+    ];
     assert_eq!(reasons, frontier, "{what}: the frontier");
     if found.rule.conserves() {
         assert_eq!(sum.parts(), sum.source_sat, "{what}: the parts add up");

@@ -173,7 +173,7 @@ fn a_run_killed_again_and_again_ends_like_an_undisturbed_one() {
                 break;
             }
             kills += 1;
-            if program.index().exists() {
+            if program.has_index() {
                 let through = interrupted.assert_valid_prefix(&program, &format!("{lane} {batch}, kill {kills}"));
                 assert!(through >= least, "{lane}: a kill lost blocks that were written before");
                 least = through;

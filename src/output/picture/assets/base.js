@@ -60,6 +60,7 @@ const Base = (() => {
     below_min_taint: ['too little taint', 'coins with less taint than the gate were not followed'],
     max_hops: ['too many hops', 'coins further from their source than the gate were not followed'],
     anyone_can_spend: ['anyone can spend', 'coins on an empty script are not followed'],
+    too_fragmented: ['too fragmented', 'coins with over 1,024 runs of tainted and clean satoshis were not followed'],
     not_followed: ['not followed', 'the index did not look for their spend: the answer is not complete'],
   };
   const RULES = {

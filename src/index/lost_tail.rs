@@ -1,0 +1,43 @@
+//! A log that lost its end, by a failing disk or a file that was cut: the index goes on from what is whole, if the user accepts that.
+
+use std::path::Path;
+
+use super::database::check_format;
+use super::error::{IndexError, Result};
+use super::folder::{FolderState, folder_state};
+use super::synced;
+use super::view::View;
+use crate::chain::BlockId;
+
+/// What was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostTail {
+    /// The number of the last write that is left.
+    pub left: u64,
+    /// The number of the last one that had reached the disk.
+    pub synced: u64,
+    /// The index's last block now.
+    pub tip: Option<BlockId>,
+}
+
+/// Drops the damaged end of an index's log, so that the next writer goes on from what is before it: an index of a valid chain, since each
+/// write is one. Returns what was lost; `None` where nothing is.
+///
+/// # Errors
+/// [`IndexError::Damaged`] where tables are newer than what is left of the log, so that it is no single state; as
+/// [`super::Writer::open`].
+pub fn accept_lost_tail(path: &Path) -> Result<Option<LostTail>> {
+    if folder_state(path)? == FolderState::Absent {
+        return Ok(None);
+    }
+    let known = synced::read(path);
+    match check_format(path) {
+        Ok(found) if found >= known => return Ok(None),
+        Ok(_) | Err(IndexError::LostTail { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let view = View::open_cut(path)?;
+    let lost = LostTail { left: view.sequence(), synced: known, tip: view.tip()? };
+    synced::set(path, lost.left).map_err(|source| IndexError::Io { path: path.to_owned(), source })?;
+    Ok(Some(lost))
+}
