@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 
 use bitcoin::Network;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Context, signals};
 use crate::cli::EventsArgs;
 use crate::error::{Error, Exit};
-use crate::index::events::{Event, first_seq, prune};
+use crate::index::events::{first_seq, prune};
 use crate::index::stamp::Stamp;
-use crate::index::{IndexError, ReadRows, Reader, View, Writer};
+use crate::index::{IndexError, Reader, View, Writer};
 use crate::output;
 use crate::output::cell;
 use crate::output::columns::column;
 use crate::output::lines::{RowPrinter, check_reader};
 use crate::output::page::Page;
 use crate::output::{Column, Format, Kind};
-use crate::query::events::{after, last_seq, removed_after};
+use crate::query::events::{after, id, last_seq, removed_after};
 use crate::stop::Stop;
 
 /// Between two looks at the files of the index.
@@ -152,7 +152,7 @@ pub(super) struct Log {
     /// Events up to this seq were printed, or were not asked for.
     printed: u64,
     /// The last event that the log had when it was last read: its seq, and the id of its fact.
-    last: Option<(u64, Value)>,
+    last: Option<(u64, String)>,
     format: Format,
 }
 
@@ -189,16 +189,16 @@ impl Log {
     /// # Errors
     /// As [`Self::new`]; [`IndexError`], of which [`IndexError::Replaced`] means that the index was replaced by another.
     pub(super) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
-        if let Some((seq, _)) = &self.last
+        if let Some((seq, known)) = &self.last
             && *seq >= first_seq(view)?
-            && id(view, self.network, *seq)? != self.last
+            && id(view, self.network, *seq)?.as_ref() != Some(known)
         {
             // A log only grows. This is another log, of which events would be skipped or printed twice.
             return Err(IndexError::Replaced { path: view.path().to_owned() }.into());
         }
         let last = last_seq(view)?;
         if self.last.as_ref().is_none_or(|(known, _)| *known != last) {
-            self.last = id(view, self.network, last)?;
+            self.last = id(view, self.network, last)?.map(|id| (last, id));
         }
         if last <= self.printed {
             return Ok(());
@@ -216,16 +216,6 @@ impl Log {
         }
         Ok(())
     }
-}
-
-/// The number of an event, and kind and id of its fact, which stay as they are while the log is the same; `None` where it isn't there.
-fn id(view: &View, network: Network, seq: u64) -> Result<Option<(u64, Value)>, Error> {
-    if view.get::<Event>(&seq)?.is_none() {
-        return Ok(None);
-    }
-    let Some((found, row)) = after(view, network, seq.saturating_sub(1))?.next().transpose()? else { return Ok(None) };
-    let id = json!([row["kind"], row["id"]]);
-    Ok((found == seq).then_some((seq, id)))
 }
 
 /// The `what` column of a table: what the other columns have no room for, in words.

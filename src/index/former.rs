@@ -10,7 +10,7 @@ use super::error::Result;
 use super::keys::TxPosition;
 use super::rows::{IndexKey, IndexRow, PrefixOf};
 use super::schema::Family;
-use super::values::{Brought, Record};
+use super::values::{InputTaint, Record};
 use crate::trace::{Fate, Rule};
 
 /// Key of `former`.
@@ -70,7 +70,7 @@ impl Received {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MovedTaint {
     /// By input, for each rule under which it brought taint.
-    pub inputs: BTreeMap<u32, Vec<Brought>>,
+    pub inputs: BTreeMap<u32, Vec<InputTaint>>,
     /// By output, for each rule under which it holds taint.
     pub outputs: BTreeMap<u32, Vec<Received>>,
 }
@@ -87,7 +87,7 @@ impl MovedTaint {
 
     /// The tainted inputs whose coins were no sources themselves: those have no hops.
     pub fn derived_inputs(&self) -> impl Iterator<Item = u32> {
-        let derived = |taint: &Vec<Brought>| taint.iter().any(|taint| taint.hops > 0);
+        let derived = |taint: &Vec<InputTaint>| taint.iter().any(|taint| taint.hops > 0);
         self.inputs.iter().filter(move |(_, taint)| derived(taint)).map(|(vin, _)| *vin)
     }
 }
@@ -157,7 +157,7 @@ impl IndexRow for Former {
         };
         let inputs = take_sides(&mut cursor, |cursor| {
             let (rule, taint, hops) = take_taint(cursor)?;
-            Ok(Brought { rule, taint, hops })
+            Ok(InputTaint { rule, taint, hops })
         })?;
         let outputs = take_sides(&mut cursor, |cursor| {
             let (rule, taint, hops) = take_taint(cursor)?;
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(const_hex::encode(key.key()), "00000001000000020000000000000003");
         assert_eq!(FormerKey::from_key(&key.key()), Ok(key));
 
-        let inputs = BTreeMap::from([(4, vec![Brought { rule: Rule::Haircut, taint: 5, hops: 6 }])]);
+        let inputs = BTreeMap::from([(4, vec![InputTaint { rule: Rule::Haircut, taint: 5, hops: 6 }])]);
         let received = Received { rule: Rule::Fifo, taint: 7, hops: 8, fate: Fate::Service };
         let taint = MovedTaint { inputs, outputs: BTreeMap::from([(9, vec![received])]) };
         let parents = BTreeMap::from([(4, TxPosition { height: 10, tx_index: 11 })]);

@@ -13,7 +13,7 @@ use crate::chain::Height;
 use crate::index::events::{Event, Fact, Happened, Reason, Seen};
 use crate::index::former::{MovedTaint, Received};
 use crate::index::keys::{TouchKind, TxPosition};
-use crate::index::values::{Brought, Record};
+use crate::index::values::{InputTaint, Record};
 use crate::index::{IndexError, Result, View};
 use crate::trace::Rule;
 
@@ -156,20 +156,34 @@ impl<'a> Renderer<'a> {
         Self { view, network, moments: Moments::new(view), labels: LabelSearch::new(view) }
     }
 
+    /// The id of an event's fact: kind, block and transaction, which stay as they are while the log is the same.
+    ///
+    /// # Errors
+    /// As [`Self::message`].
+    pub fn id(&mut self, seq: u64, event: &Event) -> Result<String> {
+        match event.what {
+            Happened::Found { at, fact, .. } => {
+                let (_, moment) = self.moment(seq, at, false)?;
+                Ok(fact_id(fact, &moment))
+            }
+            Happened::Retracted { at, fact, .. } => {
+                let (_, moment) = self.moment(seq, at, true)?;
+                Ok(fact_id(fact, &moment))
+            }
+            Happened::Reorg { fork, stale } => Ok(format!("reorg:{}:{fork}", stale.hash)),
+            Happened::CaughtUp(tip) => Ok(format!("caught_up:{}", tip.hash)),
+        }
+    }
+
     /// The event with its number, as it is printed.
     ///
     /// # Errors
     /// As all reads; [`IndexError::Corrupt`] where the index lacks the record that the event is about.
     pub fn message(&mut self, seq: u64, event: &Event) -> Result<Value> {
-        let (id, kind, body) = match event.what {
-            Happened::Found { at, fact, .. } => {
-                let (id, body) = self.fact(seq, at, fact, false)?;
-                (id, fact.kind(), body)
-            }
-            Happened::Retracted { at, fact, .. } => {
-                let (id, body) = self.fact(seq, at, fact, true)?;
-                (id, "retracted", body)
-            }
+        let id = self.id(seq, event)?;
+        let (kind, body) = match event.what {
+            Happened::Found { at, fact, .. } => (fact.kind(), self.body(seq, at, fact, false)?),
+            Happened::Retracted { at, fact, .. } => ("retracted", self.body(seq, at, fact, true)?),
             Happened::Reorg { fork, stale } => {
                 let body = Body::Reorg {
                     height: stale.height,
@@ -179,11 +193,9 @@ impl<'a> Renderer<'a> {
                     stale_height: stale.height,
                     labels: [],
                 };
-                (format!("reorg:{}:{fork}", stale.hash), "reorg", body)
+                ("reorg", body)
             }
-            Happened::CaughtUp(tip) => {
-                (format!("caught_up:{}", tip.hash), "caught_up", Body::CaughtUp { height: tip.height, block: tip.hash })
-            }
+            Happened::CaughtUp(tip) => ("caught_up", Body::CaughtUp { height: tip.height, block: tip.hash }),
         };
         let (was, reason) = match event.what {
             Happened::Retracted { fact, reason, .. } => (Some(fact.kind()), Some(reason)),
@@ -197,24 +209,22 @@ impl<'a> Renderer<'a> {
         Ok(serde_json::to_value(message).expect("strings and numbers"))
     }
 
-    /// The id of a fact, and what it says.
-    fn fact(&mut self, seq: u64, at: TxPosition, fact: Fact, retraction: bool) -> Result<(String, Body)> {
-        // A retraction belongs to the change that made it, and says what the record said before that.
-        let seq = if retraction { self.moments.change(at, seq)?.saturating_sub(1) } else { seq };
-        let change = self.moments.next_change(at, seq)?;
-        let moment = self.moments.before(at, change)?;
-        let side = match fact {
-            Fact::Touch(TouchKind::Spending, vin) => format!(":in{vin}"),
-            Fact::Touch(TouchKind::Funding, vout) | Fact::Service(vout) => format!(":out{vout}"),
-            Fact::Moved => String::new(),
-        };
-        let id = format!("{}:{}:{}{side}", fact.kind(), moment.block, moment.txid);
-        let body = match fact {
+    /// What a fact says.
+    fn body(&mut self, seq: u64, at: TxPosition, fact: Fact, is_retraction: bool) -> Result<Body> {
+        let (seq, moment) = self.moment(seq, at, is_retraction)?;
+        match fact {
             Fact::Touch(kind, index) => self.touch(at, &moment, kind, index).map(Body::Touch),
             Fact::Moved => self.moved(at, seq, &moment).map(Body::Moved),
             Fact::Service(vout) => self.service(at, &moment, vout).map(Body::Service),
-        };
-        Ok((id, body?))
+        }
+    }
+
+    /// The record that an event is about, and the seq as of which it is read.
+    fn moment(&mut self, seq: u64, at: TxPosition, is_retraction: bool) -> Result<(u64, Rc<Moment>)> {
+        // A retraction belongs to the change that made it, and says what the record said before that.
+        let seq = if is_retraction { self.moments.change(at, seq)?.saturating_sub(1) } else { seq };
+        let change = self.moments.next_change(at, seq)?;
+        Ok((seq, self.moments.before(at, change)?))
     }
 
     fn touch(&self, at: TxPosition, moment: &Moment, kind: TouchKind, index: u32) -> Result<TouchBody> {
@@ -299,6 +309,15 @@ impl<'a> Renderer<'a> {
     }
 }
 
+fn fact_id(fact: Fact, moment: &Moment) -> String {
+    let side = match fact {
+        Fact::Touch(TouchKind::Spending, vin) => format!(":in{vin}"),
+        Fact::Touch(TouchKind::Funding, vout) | Fact::Service(vout) => format!(":out{vout}"),
+        Fact::Moved => String::new(),
+    };
+    format!("{}:{}:{}{side}", fact.kind(), moment.block, moment.txid)
+}
+
 fn transaction(at: TxPosition, moment: &Moment) -> Transaction {
     let Moment { block, time, txid, .. } = *moment;
     Transaction { height: at.height, block, time, txid, tx_index: at.tx_index }
@@ -315,7 +334,7 @@ fn output(record: &Record, at: TxPosition, vout: u32) -> Result<&TxOut> {
     record.transaction.output.get(vout as usize).ok_or_else(|| IndexError::corrupt::<Record>(&at))
 }
 
-fn brought(taint: &[Brought]) -> Vec<Held> {
+fn brought(taint: &[InputTaint]) -> Vec<Held> {
     taint.iter().map(|taint| Held { rule: taint.rule, taint_sat: taint.taint, hops: taint.hops }).collect()
 }
 
@@ -324,7 +343,7 @@ fn received(taint: &[Received]) -> Vec<Held> {
 }
 
 /// The taint of all inputs together by rule, with the fewest hops.
-fn total<'t>(taint: impl Iterator<Item = &'t Brought>) -> Vec<Held> {
+fn total<'t>(taint: impl Iterator<Item = &'t InputTaint>) -> Vec<Held> {
     let mut sums: Vec<Held> = Vec::new();
     for brought in taint {
         match sums.iter_mut().find(|sum| sum.rule == brought.rule) {

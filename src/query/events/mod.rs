@@ -8,8 +8,8 @@ use bitcoin::Network;
 use serde_json::Value;
 
 use super::Rows;
-use crate::index::events::{first_seq, next_seq, since};
-use crate::index::{IndexError, View};
+use crate::index::events::{Event, first_seq, next_seq, since};
+use crate::index::{IndexError, ReadRows, View};
 use message::Renderer;
 
 /// The events after `seq` that the log keeps, in order, each with its seq; addresses are those of `network`.
@@ -22,6 +22,15 @@ pub fn after(view: &View, network: Network, seq: u64) -> Result<Rows<'_, (u64, V
         let (seq, event) = row?;
         Ok((seq, renderer.message(seq, &event)?))
     })))
+}
+
+/// The id of the fact of the event with number `seq`; `None` where the log doesn't have it.
+///
+/// # Errors
+/// What reading reports.
+pub fn id(view: &View, network: Network, seq: u64) -> Result<Option<String>, IndexError> {
+    let event = view.get::<Event>(&seq)?;
+    event.map(|event| Renderer::new(view, network).id(seq, &event)).transpose()
 }
 
 /// The seq of the last event; 0 in a log that never had one.

@@ -9,7 +9,7 @@ use bitcoin::{BlockHash, OutPoint, Txid};
 use crate::chain::{Height, ScriptHash};
 use crate::index::former::{Former, FormerKey, MovedTaint, Received};
 use crate::index::keys::TxPosition;
-use crate::index::values::{Brought, Coin, Record};
+use crate::index::values::{Coin, InputTaint, Record};
 use crate::index::{IndexError, ReadRows, Result, View, meta};
 
 /// A record as it was when an event about it was logged.
@@ -139,13 +139,13 @@ fn current_taint(view: &View, at: TxPosition, txid: Txid, record: &Record) -> Re
 }
 
 /// The taint that an input brought whose outpoint was spent again later (BIP30): the coins tell what it held.
-fn twin_taint(view: &View, outpoint: &OutPoint, height: Height, record: &Record, vin: u32) -> Result<Vec<Brought>> {
+fn twin_taint(view: &View, outpoint: &OutPoint, height: Height, record: &Record, vin: u32) -> Result<Vec<InputTaint>> {
     let Some(spent) = record.spent.get(vin as usize) else { return Ok(Vec::new()) };
     if view.entry(ScriptHash::of(&spent.script_pubkey))?.is_some_and(|entry| entry.is_flagged_at(height)) {
         let rules = meta::trace(view)?.rules;
-        return Ok(rules.into_iter().map(|rule| Brought { rule, taint: spent.value.to_sat(), hops: 0 }).collect());
+        return Ok(rules.into_iter().map(|rule| InputTaint { rule, taint: spent.value.to_sat(), hops: 0 }).collect());
     }
     let Some((_, coin)) = view.coin_at(outpoint, height)? else { return Ok(Vec::new()) };
     let columns = coin.columns.iter().filter_map(|column| Some((column.rule, column.carried()?)));
-    Ok(columns.map(|(rule, taint)| Brought { rule, taint: taint.amount, hops: taint.hops }).collect())
+    Ok(columns.map(|(rule, taint)| InputTaint { rule, taint: taint.amount, hops: taint.hops }).collect())
 }
