@@ -119,6 +119,7 @@ impl IndexError {
         match self {
             Self::NotAnIndex { .. }
             | Self::Damaged { .. }
+            | Self::LostTail { .. }
             | Self::OtherChain { .. }
             | Self::OtherFormat { .. }
             | Self::Corrupt { .. } => true,

@@ -45,7 +45,7 @@ fn assert_refused(program: &Program, what: &str) {
         [&["backfill"][..], &["follow"], &["status"], &["history", "all"], &["digest"], &["events"], &["retrace"]]
     {
         let out = program.run(arguments);
-        assert!(out.code != 0 && out.stdout.is_empty(), "{what}: {arguments:?}: {out:#?}");
+        assert!(out.code == 5 && out.stdout.is_empty(), "{what}: {arguments:?}: {out:#?}");
         let (said, other) = (out.stderr.find(WAY_OUT), out.stderr.find("estore a backup"));
         assert!(said.is_some() && said < other.or(Some(usize::MAX)), "{what}: {arguments:?}: {out:#?}");
     }
