@@ -98,6 +98,7 @@ fn state(fate: Fate) -> Option<CoinState> {
         Fate::AnyoneCanSpend => Some(CoinState::AnyoneCanSpend),
         Fate::MaxHops => Some(CoinState::MaxHops),
         Fate::BelowMinTaint => Some(CoinState::BelowMinTaint),
+        Fate::TooFragmented => Some(CoinState::TooFragmented),
         Fate::Followed | Fate::Service | Fate::Unspendable | Fate::FlaggedService => None,
     }
 }
