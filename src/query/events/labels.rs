@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bitcoin::{Script, Txid};
 
-use super::moment::{Moment, Moments};
+use super::past::{PastRecord, PastRecords};
 use crate::chain::ScriptHash;
 use crate::index::keys::TxPosition;
 use crate::index::{ReadRows, Result, View};
@@ -39,7 +39,7 @@ struct Origin {
 /// Finds labels; keeps what it read, since the events that follow mostly lead back through the same transactions.
 pub struct LabelSearch<'a> {
     view: &'a View,
-    moments: Moments<'a>,
+    past: PastRecords<'a>,
     /// By position, and the next change of the record there.
     known: HashMap<(TxPosition, Option<u64>), (Txid, Rc<Origin>)>,
     kept: usize,
@@ -48,7 +48,7 @@ pub struct LabelSearch<'a> {
 impl<'a> LabelSearch<'a> {
     /// Of an index that doesn't change meanwhile.
     pub fn new(view: &'a View) -> Self {
-        Self { view, moments: Moments::new(view), known: HashMap::new(), kept: 0 }
+        Self { view, past: PastRecords::new(view), known: HashMap::new(), kept: 0 }
     }
 
     /// The labels of a script now.
@@ -80,30 +80,30 @@ impl<'a> LabelSearch<'a> {
 
     /// The transaction at a position as of the event `seq`, and where its tainted inputs lead; `None` where there was none.
     fn origin(&mut self, at: TxPosition, seq: u64) -> Result<Option<(Txid, Rc<Origin>)>> {
-        let change = self.moments.next_change(at, seq)?;
+        let change = self.past.next_change(at, seq)?;
         if let Some(known) = self.known.get(&(at, change)) {
             return Ok(Some(known.clone()));
         }
         if change.is_none() && self.view.record(at)?.is_none() {
             return Ok(None);
         }
-        let moment = self.moments.before(at, change)?;
-        let origin = Rc::new(self.read(at, &moment)?);
+        let past = self.past.before(at, change)?;
+        let origin = Rc::new(self.read(at, &past)?);
         self.kept += 1 + origin.labels.len() + origin.parents.len();
         if self.kept > MOST_KEPT {
             self.known.clear();
             self.kept = 0;
         }
-        self.known.insert((at, change), (moment.txid, Rc::clone(&origin)));
-        Ok(Some((moment.txid, origin)))
+        self.known.insert((at, change), (past.txid, Rc::clone(&origin)));
+        Ok(Some((past.txid, origin)))
     }
 
-    fn read(&self, at: TxPosition, moment: &Moment) -> Result<Origin> {
+    fn read(&self, at: TxPosition, past: &PastRecord) -> Result<Origin> {
         let mut origin = Origin::default();
-        let taint = moment.taint(self.view, at)?;
+        let taint = past.taint(self.view, at)?;
         let derived: BTreeSet<u32> = taint.derived_inputs().collect();
         for vin in taint.inputs.keys().filter(|vin| !derived.contains(*vin)) {
-            if let Some(spent) = moment.record.spent.get(*vin as usize) {
+            if let Some(spent) = past.record.spent.get(*vin as usize) {
                 origin.labels.extend(self.of_script(&spent.script_pubkey)?);
             }
         }
@@ -112,8 +112,8 @@ impl<'a> LabelSearch<'a> {
             if origin.parents.len() > MOST_TRANSACTIONS {
                 break;
             }
-            let input = moment.record.transaction.input.get(vin as usize);
-            match input.zip(moment.parent(self.view, at, vin)?) {
+            let input = past.record.transaction.input.get(vin as usize);
+            match input.zip(past.parent(self.view, at, vin)?) {
                 Some((input, parent)) => drop(origin.parents.insert((parent, input.previous_output.txid))),
                 None => origin.lost = true,
             }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::labels::LabelSearch;
-use super::moment::{Moment, Moments};
+use super::past::{PastRecord, PastRecords};
 use crate::chain::Height;
 use crate::index::events::{Event, Fact, Happened, Reason, Seen};
 use crate::index::former::{MovedTaint, Received};
@@ -146,14 +146,14 @@ struct Paid {
 pub struct Renderer<'a> {
     view: &'a View,
     network: Network,
-    moments: Moments<'a>,
+    past: PastRecords<'a>,
     labels: LabelSearch<'a>,
 }
 
 impl<'a> Renderer<'a> {
     /// Over an index that doesn't change meanwhile.
     pub fn new(view: &'a View, network: Network) -> Self {
-        Self { view, network, moments: Moments::new(view), labels: LabelSearch::new(view) }
+        Self { view, network, past: PastRecords::new(view), labels: LabelSearch::new(view) }
     }
 
     /// The id of an event's fact: kind, block and transaction, which stay as they are while the log is the same.
@@ -163,12 +163,12 @@ impl<'a> Renderer<'a> {
     pub fn id(&mut self, seq: u64, event: &Event) -> Result<String> {
         match event.what {
             Happened::Found { at, fact, .. } => {
-                let (_, moment) = self.moment(seq, at, false)?;
-                Ok(fact_id(fact, &moment))
+                let (_, past) = self.past_record(seq, at, false)?;
+                Ok(fact_id(fact, &past))
             }
             Happened::Retracted { at, fact, .. } => {
-                let (_, moment) = self.moment(seq, at, true)?;
-                Ok(fact_id(fact, &moment))
+                let (_, past) = self.past_record(seq, at, true)?;
+                Ok(fact_id(fact, &past))
             }
             Happened::Reorg { fork, stale } => Ok(format!("reorg:{}:{fork}", stale.hash)),
             Happened::CaughtUp(tip) => Ok(format!("caught_up:{}", tip.hash)),
@@ -211,34 +211,32 @@ impl<'a> Renderer<'a> {
 
     /// What a fact says.
     fn body(&mut self, seq: u64, at: TxPosition, fact: Fact, is_retraction: bool) -> Result<Body> {
-        let (seq, moment) = self.moment(seq, at, is_retraction)?;
+        let (seq, past) = self.past_record(seq, at, is_retraction)?;
         match fact {
-            Fact::Touch(kind, index) => self.touch(at, &moment, kind, index).map(Body::Touch),
-            Fact::Moved => self.moved(at, seq, &moment).map(Body::Moved),
-            Fact::Service(vout) => self.service(at, &moment, vout).map(Body::Service),
+            Fact::Touch(kind, index) => self.touch(at, &past, kind, index).map(Body::Touch),
+            Fact::Moved => self.moved(at, seq, &past).map(Body::Moved),
+            Fact::Service(vout) => self.service(at, &past, vout).map(Body::Service),
         }
     }
 
     /// The record that an event is about, and the seq as of which it is read.
-    fn moment(&mut self, seq: u64, at: TxPosition, is_retraction: bool) -> Result<(u64, Rc<Moment>)> {
+    fn past_record(&mut self, seq: u64, at: TxPosition, is_retraction: bool) -> Result<(u64, Rc<PastRecord>)> {
         // A retraction belongs to the change that made it, and says what the record said before that.
-        let seq = if is_retraction { self.moments.change(at, seq)?.saturating_sub(1) } else { seq };
-        let change = self.moments.next_change(at, seq)?;
-        Ok((seq, self.moments.before(at, change)?))
+        let seq = if is_retraction { self.past.change(at, seq)?.saturating_sub(1) } else { seq };
+        let change = self.past.next_change(at, seq)?;
+        Ok((seq, self.past.before(at, change)?))
     }
 
-    fn touch(&self, at: TxPosition, moment: &Moment, kind: TouchKind, index: u32) -> Result<TouchBody> {
+    fn touch(&self, at: TxPosition, past: &PastRecord, kind: TouchKind, index: u32) -> Result<TouchBody> {
         let (outpoint, vin, output) = match kind {
             TouchKind::Spending => {
-                let (outpoint, spent) = input(&moment.record, at, index)?;
+                let (outpoint, spent) = input(&past.record, at, index)?;
                 (outpoint, Some(index), spent)
             }
-            TouchKind::Funding => {
-                (OutPoint { txid: moment.txid, vout: index }, None, output(&moment.record, at, index)?)
-            }
+            TouchKind::Funding => (OutPoint { txid: past.txid, vout: index }, None, output(&past.record, at, index)?),
         };
         Ok(TouchBody {
-            at: transaction(at, moment),
+            at: transaction(at, past),
             touch: kind.name(),
             outpoint: outpoint.to_string(),
             vin,
@@ -247,21 +245,21 @@ impl<'a> Renderer<'a> {
         })
     }
 
-    fn service(&self, at: TxPosition, moment: &Moment, vout: u32) -> Result<ServiceBody> {
-        let output = output(&moment.record, at, vout)?;
-        let taint = moment.taint(self.view, at)?;
+    fn service(&self, at: TxPosition, past: &PastRecord, vout: u32) -> Result<ServiceBody> {
+        let output = output(&past.record, at, vout)?;
+        let taint = past.taint(self.view, at)?;
         Ok(ServiceBody {
-            at: transaction(at, moment),
-            outpoint: OutPoint { txid: moment.txid, vout }.to_string(),
+            at: transaction(at, past),
+            outpoint: OutPoint { txid: past.txid, vout }.to_string(),
             value_sat: output.value.to_sat(),
             script: self.names(&output.script_pubkey)?,
             taint: taint.outputs.get(&vout).map(|taint| received(taint)).unwrap_or_default(),
         })
     }
 
-    fn moved(&mut self, at: TxPosition, seq: u64, moment: &Rc<Moment>) -> Result<MovedBody> {
-        let MovedTaint { inputs, outputs } = moment.taint(self.view, at)?;
-        let tainted = inputs.keys().map(|vin| input(&moment.record, at, *vin)).collect::<Result<Vec<_>>>()?;
+    fn moved(&mut self, at: TxPosition, seq: u64, past: &Rc<PastRecord>) -> Result<MovedBody> {
+        let MovedTaint { inputs, outputs } = past.taint(self.view, at)?;
+        let tainted = inputs.keys().map(|vin| input(&past.record, at, *vin)).collect::<Result<Vec<_>>>()?;
         let labels = self.labels.of_sources(at, seq)?;
         let spent = inputs.iter().zip(&tainted).map(|((vin, taint), (outpoint, output))| Spent {
             vin: *vin,
@@ -273,9 +271,9 @@ impl<'a> Renderer<'a> {
         });
         let spent: Vec<_> = spent.collect();
         let to = outputs.iter().map(|(vout, taint)| {
-            let output = output(&moment.record, at, *vout)?;
+            let output = output(&past.record, at, *vout)?;
             Ok(Paid {
-                outpoint: OutPoint { txid: moment.txid, vout: *vout }.to_string(),
+                outpoint: OutPoint { txid: past.txid, vout: *vout }.to_string(),
                 value_sat: output.value.to_sat(),
                 script: output.script_pubkey.to_hex_string(),
                 address: self.address(&output.script_pubkey),
@@ -285,7 +283,7 @@ impl<'a> Renderer<'a> {
         let to = to.collect::<Result<Vec<_>>>()?;
         let first = spent.first();
         Ok(MovedBody {
-            at: transaction(at, moment),
+            at: transaction(at, past),
             vin: first.map(|spent| spent.vin),
             from: first.map(|spent| spent.outpoint.clone()),
             value_sat: spent.iter().fold(0, |sum, spent| sum.saturating_add(spent.value_sat)),
@@ -309,17 +307,17 @@ impl<'a> Renderer<'a> {
     }
 }
 
-fn fact_id(fact: Fact, moment: &Moment) -> String {
+fn fact_id(fact: Fact, past: &PastRecord) -> String {
     let side = match fact {
         Fact::Touch(TouchKind::Spending, vin) => format!(":in{vin}"),
         Fact::Touch(TouchKind::Funding, vout) | Fact::Service(vout) => format!(":out{vout}"),
         Fact::Moved => String::new(),
     };
-    format!("{}:{}:{}{side}", fact.kind(), moment.block, moment.txid)
+    format!("{}:{}:{}{side}", fact.kind(), past.block, past.txid)
 }
 
-fn transaction(at: TxPosition, moment: &Moment) -> Transaction {
-    let Moment { block, time, txid, .. } = *moment;
+fn transaction(at: TxPosition, past: &PastRecord) -> Transaction {
+    let PastRecord { block, time, txid, .. } = *past;
     Transaction { height: at.height, block, time, txid, tx_index: at.tx_index }
 }
 

@@ -2,7 +2,7 @@
 
 mod labels;
 mod message;
-mod moment;
+mod past;
 
 use bitcoin::Network;
 use serde_json::Value;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bitcoin::{OutPoint, ScriptBuf};
 use coinhound::index::raw::{Family, RawRows};
+use coinhound::query::at::Moment;
 use coinhound::query::facts::CoinState;
 use coinhound::query::trace;
 use coinhound::sync::plan::wanted::{Lists, Wanted, WantedTrace};
@@ -93,7 +94,8 @@ fn a_coin_with_as_many_runs_as_it_may_keep_is_followed_and_one_with_more_is_on_t
         let rules = vec![Rule::Haircut, Rule::Fifo, Rule::Lifo];
         let asked = trace::TraceOptions { rules, ..trace::TraceOptions::default() };
         let at = chain.height();
-        let answer = trace::trace(&snapshot, &[target(&free(1))], None, &asked, Some(at)).expect("a good question");
+        let answer =
+            trace::trace(&snapshot, &[target(&free(1))], None, &asked, Moment::at(at)).expect("a good question");
         let of_list = [ListedScript { script: free(1), flagged: Some(0), service: false, label: "x".to_owned() }];
         for found in &answer.rules {
             let scripts = taint::flagged(&of_list);

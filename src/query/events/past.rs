@@ -13,7 +13,7 @@ use crate::index::values::{Coin, InputTaint, Record};
 use crate::index::{IndexError, ReadRows, Result, View, meta};
 
 /// A record as it was when an event about it was logged.
-pub struct Moment {
+pub struct PastRecord {
     /// Its block's hash.
     pub block: BlockHash,
     /// Its block's time, Unix seconds.
@@ -26,7 +26,7 @@ pub struct Moment {
     former: Option<(MovedTaint, BTreeMap<u32, TxPosition>)>,
 }
 
-impl Moment {
+impl PastRecord {
     /// The taint that it moved.
     pub fn taint(&self, view: &View, at: TxPosition) -> Result<MovedTaint> {
         match &self.former {
@@ -45,16 +45,16 @@ impl Moment {
     }
 }
 
-/// Finds moments; keeps the last one, since the events of a transaction stand together.
-pub struct Moments<'a> {
+/// Finds records as they were; keeps the last one, since the events of a transaction stand together.
+pub struct PastRecords<'a> {
     view: &'a View,
     /// The position asked about last, and the seqs of the rows of `former` there.
     position: Option<(TxPosition, Vec<u64>)>,
-    /// The moment found last: its position and the first of those seqs that it is before.
-    last: Option<(TxPosition, Option<u64>, Rc<Moment>)>,
+    /// The one found last: its position and the first of those seqs that it is before.
+    last: Option<(TxPosition, Option<u64>, Rc<PastRecord>)>,
 }
 
-impl<'a> Moments<'a> {
+impl<'a> PastRecords<'a> {
     /// Of an index that doesn't change meanwhile.
     pub fn new(view: &'a View) -> Self {
         Self { view, position: None, last: None }
@@ -72,15 +72,15 @@ impl<'a> Moments<'a> {
     }
 
     /// The record at a position before the change `first`, or as it is now.
-    pub fn before(&mut self, at: TxPosition, first: Option<u64>) -> Result<Rc<Moment>> {
-        if let Some((known, before, moment)) = &self.last
+    pub fn before(&mut self, at: TxPosition, first: Option<u64>) -> Result<Rc<PastRecord>> {
+        if let Some((known, before, past)) = &self.last
             && (*known, *before) == (at, first)
         {
-            return Ok(Rc::clone(moment));
+            return Ok(Rc::clone(past));
         }
-        let moment = Rc::new(self.read(at, first)?);
-        self.last = Some((at, first, Rc::clone(&moment)));
-        Ok(moment)
+        let past = Rc::new(self.read(at, first)?);
+        self.last = Some((at, first, Rc::clone(&past)));
+        Ok(past)
     }
 
     fn seqs(&mut self, at: TxPosition) -> Result<&[u64]> {
@@ -91,7 +91,7 @@ impl<'a> Moments<'a> {
         Ok(&self.position.insert((at, seqs)).1)
     }
 
-    fn read(&self, at: TxPosition, first: Option<u64>) -> Result<Moment> {
+    fn read(&self, at: TxPosition, first: Option<u64>) -> Result<PastRecord> {
         let mut said = None;
         if let Some(seq) = first {
             let end = FormerKey { at, seq: u64::MAX };
@@ -101,13 +101,13 @@ impl<'a> Moments<'a> {
                 if let Some(removed) = former.removed {
                     let txid = removed.record.txid();
                     let (block, time, record) = (removed.block, removed.time, removed.record);
-                    return Ok(Moment { block, time, txid, record, former: said });
+                    return Ok(PastRecord { block, time, txid, record, former: said });
                 }
             }
         }
         let header = self.view.known_header(at.height)?;
         let record = self.view.known_record(at)?;
-        Ok(Moment { block: header.block_hash(), time: header.time, txid: record.txid(), record, former: said })
+        Ok(PastRecord { block: header.block_hash(), time: header.time, txid: record.txid(), record, former: said })
     }
 }
 
