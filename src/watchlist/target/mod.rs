@@ -32,7 +32,8 @@ const SHORTEST: usize = 13;
 pub fn is_target_like(text: &str) -> bool {
     let text = text.trim_matches(is_margin);
     if text.len() < SHORTEST || text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.starts_with("script:") || text.starts_with("raw(");
+        let is_word = !text.contains(char::is_whitespace);
+        return is_word && (text.starts_with("script:") || text.starts_with("raw("));
     }
     if is_coin(text) {
         return true;
@@ -89,6 +90,7 @@ mod tests {
             "2025-01-01T00:00:00Z",
             "12345678901234567890",
             "https://x.example/1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+            "raw(6a) x",
             "a name of several words",
             "ransomware",
             "",

@@ -77,7 +77,11 @@ proptest! {
     fn the_entries_do_not_depend_on_how_a_table_is_written(style in any_style()) {
         for (name, expected) in expected().as_object().unwrap() {
             let bytes = content(name);
-            let delimiter = if name.ends_with(".txt") { b';' } else { b',' };
+            let (mut style, mut delimiter) = (style.clone(), b',');
+            if name == "semicolon-first.txt" {
+                // What it is about is its delimiter; tabs before an address would be an indent.
+                (style.delimiter, delimiter) = (';', b';');
+            }
             let has_header = header::find(&bytes, Purpose::Entries).is_some();
             let text = write(&rows(&bytes, delimiter), &style, has_header);
             check(&format!("{name} as {text:?}"), text.as_bytes(), expected);
