@@ -131,7 +131,7 @@ enum ScreenTarget {
     Typed(String),
     /// A row of a file: a mistake in it is the answer of that row.
     Row(TargetRow),
-    /// A row of a file whose target can't be told.
+    /// A row of a file whose target isn't clear.
     Unclear(UnclearRow),
     /// A transaction in hex.
     Raw(String),

@@ -218,7 +218,7 @@ impl<'o> ListBuilder<'o> {
             (Err(Refusal::NotUnderstood), _) if other_cells(row).any(|cell| self.address(cell).is_some()) => {
                 quarantined(Refusal::Misplaced)
             }
-            // What is no address of bitcoin, not even one with an error, is as its currency says.
+            // The currency decides where the target is nothing like a bitcoin address, not even one with an error.
             (
                 Err(Refusal::NotUnderstood | Refusal::UnknownVersion(_) | Refusal::BareHex | Refusal::BareHash),
                 Some(said),
@@ -301,7 +301,7 @@ impl KeptCells {
     fn of(row: &Row) -> Self {
         let secret = secret::holds_key(row.text);
         let spread = secret && !other_cells(row).any(secret::holds_key);
-        // A key in what is no cell, such as a remark behind the label, is not kept either.
+        // A key outside the cells, such as in a remark behind the label, isn't kept either.
         Self { secret, spread, hidden: u64::from(spread && other_cells(row).next().is_none()) }
     }
 

@@ -1,7 +1,7 @@
 //! Reads what `screen --file` asks about: the targets of a file, row by row, as lists are read. Takes any input, opens nothing.
 //!
 //! A header names the columns, or there is none: then whatever in a row is an address, a coin or a transaction by its form is a target.
-//! A row never vanishes: one without a target that can be told says so in its place.
+//! A row never vanishes: one whose target isn't clear says so in its place.
 
 use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
@@ -35,7 +35,7 @@ pub struct TargetRow {
     pub block: Option<BlockHash>,
 }
 
-/// A row whose target can't be told.
+/// A row whose target isn't clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnclearRow {
     /// The line it starts on, from 1.
@@ -229,7 +229,7 @@ fn by_form(row: &TextRow) -> Result<Option<Named>, Refusal> {
         add_targets(&words, &mut named)?;
     }
     if named.targets.is_empty() {
-        // Nothing here looks like a target; the question says what is wrong with a lone word.
+        // Nothing here looks like a target; the question gives the reason for a lone word.
         if words.len() > 1 {
             return Err(Refusal::NoTargetCell(Purpose::Targets));
         }

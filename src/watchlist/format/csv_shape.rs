@@ -86,7 +86,7 @@ fn unknown_header(rows: &[(u64, &str)], delimiter: u8, plain: usize) -> Option<u
     above.map(|(line, _)| *line)
 }
 
-/// The line of a header whose names stand between white space, above plain text: the columns can't be told apart there.
+/// The line of a header whose names stand between white space, above plain text: its columns have no borders.
 fn words_of_header(rows: &[(u64, &str)], plain: usize) -> Option<u64> {
     let (line, text) = *rows.first()?;
     let words: Vec<Cow<str>> = text.split_whitespace().map(Cow::Borrowed).collect();

@@ -66,7 +66,7 @@ impl Purpose {
         matches!(column, Address | Script) || (self == Self::Targets && matches!(column, Txid | Outpoint))
     }
 
-    /// The names by which the column of what is listed is recognised, for messages.
+    /// Names of the columns of which a table must have one, for messages.
     pub fn subject_names(self) -> &'static str {
         match self {
             Self::Entries => {

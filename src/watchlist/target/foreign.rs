@@ -1,4 +1,4 @@
-//! Addresses of other chains, told by their checksum where they have one, and otherwise by a shape no bitcoin address has.
+//! Addresses of other chains, recognised by their checksum where they have one, and otherwise by a shape no bitcoin address has.
 
 use bitcoin::base58;
 use bitcoin::bech32::primitives::decode::CheckedHrpstring;

@@ -1,11 +1,11 @@
 //! What one text names: scripts on this chain, or the reason why it names none.
 //!
 //! ```text
-//! script ─┬─ address      base58, bech32, bech32m; what is wrong with one that fails
+//! script ─┬─ address      base58, bech32, bech32m; the likeliest error in one that fails
 //!         ├─ hex          output scripts in hex
 //!         ├─ descriptor ── range
 //!         ├─ foreign      addresses of other chains ── currency   what a cell says about the chain
-//!         └─ without_script   what is bitcoin's and no script comes from
+//!         └─ without_script   of bitcoin, but no script comes from it
 //! refusal ── every reason, with the way out; text ── the characters around and within all of them
 //! ```
 

@@ -115,7 +115,7 @@ pub enum Refusal {
     #[error("a quoted cell holds lines that are rows of this file; close its quote, or move them out of the cell")]
     RowsInQuote,
     /// A row below a second header.
-    #[error("stands below a second header, so its columns can't be told; make two files of it")]
+    #[error("stands below a second header, so its columns aren't clear; make two files of it")]
     SecondHeader,
     /// A row without an address, a script or a descriptor.
     #[error("no address, script or descriptor in this row")]
@@ -134,7 +134,7 @@ pub enum Refusal {
     #[error("the number of an output must be digits alone; leave it empty to ask about the whole transaction")]
     BadVout,
     /// An address above the header.
-    #[error("stands above the header, so its columns can't be told; move it below the header")]
+    #[error("stands above the header, so its columns aren't known; move it below the header")]
     AboveHeader,
     /// Not valid UTF-8.
     #[error("not valid UTF-8; save the file as UTF-8")]

@@ -1,4 +1,4 @@
-//! `screen --file` against a real node: every form in which an export names a flagged target finds it, and a row that can't be told is
+//! `screen --file` against a real node: every form in which an export names a flagged target finds it, and a row that isn't clear is
 //! an answer of its own.
 
 use std::fs;
@@ -66,7 +66,7 @@ fn a_flagged_target_is_found_in_whatever_form_a_file_names_it() {
 }
 
 #[test]
-fn a_row_that_cannot_be_told_is_unknown_with_its_line_and_the_others_are_answered() {
+fn a_row_that_is_not_clear_is_unknown_with_its_line_and_the_others_are_answered() {
     let small = with_address();
     let content =
         format!("{UNLISTED}\n{UNKNOWN},0\n\n{FIRST_PAYMENT} 137\nnonsense of several words\n{UNLISTED}x\n{UNLISTED}\n");
