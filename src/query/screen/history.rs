@@ -97,11 +97,11 @@ fn ancestor(
     }
 }
 
-/// The reason where a transaction's history can't be had.
+/// The reason where it isn't known what a transaction pays and spends.
 pub fn unknown(judge: &SilenceJudge<'_>, lookup: &dyn ChainLookup) -> String {
-    let from = judge.blind().map_or(0, |blind| blind.from);
+    let from = judge.scanned_from();
     format!(
-        "the coins that it spends are not known ({}), and some entries are scanned only from height {from}",
+        "what it pays and what it spends is not known ({}), and some entries are scanned only from height {from}",
         lookup.name()
     )
 }

@@ -132,6 +132,11 @@ impl<'a> SilenceJudge<'a> {
         self.settled.map_or(0, |settled| settled.saturating_add(1))
     }
 
+    /// The height from which every flagged entry is scanned.
+    pub fn scanned_from(&self) -> Height {
+        self.from.unwrap_or_default()
+    }
+
     /// Whether every flagged entry was scanned for at a height, so that the index has every touch of them there.
     pub fn is_scanned(&self, height: Height) -> bool {
         self.from.is_some_and(|from| from <= height) && self.settled.is_some_and(|settled| height <= settled)
@@ -150,7 +155,7 @@ impl<'a> SilenceJudge<'a> {
 
     /// The heights that matter to the caller and were not scanned for every flagged entry; `None` where there are none.
     pub fn blind(&self) -> Option<BlindHeights> {
-        let (since, from) = (self.since.unwrap_or_default(), self.from.unwrap_or_default());
+        let (since, from) = (self.since.unwrap_or_default(), self.scanned_from());
         (since < from).then_some(BlindHeights { since, from })
     }
 

@@ -7,6 +7,7 @@ use super::lookup::{ChainLookup, InBlock};
 use super::proof::{Evidence, SilenceJudge};
 use super::vouch::NamedPlace;
 use crate::chain::{BlockId, Height};
+use crate::index::ReadRows;
 use crate::index::values::Spender;
 use crate::query::{Result, Snapshot};
 
@@ -73,8 +74,10 @@ impl Search<'_, '_> {
             doubt: None,
         };
         let spent = self.lowest_spend(sought, &mut sighting)?;
-        // A record of a spend proves enough, unless something may have happened before the heights that were scanned.
-        if let (Some(height), None, NamedPlace::Unnamed) = (spent, self.judge.blind(), sought.named) {
+        // A record of a spend proves enough, unless something may have happened before the heights that were scanned, or the whole
+        // transaction is asked about and may pay a script that is flagged from a later height only.
+        let is_known = sought.vout.is_some() || self.judge.scanned_from() == 0;
+        if let (Some(height), None, NamedPlace::Unnamed, true) = (spent, self.judge.blind(), sought.named, is_known) {
             sighting.evidence = Evidence::IndexSpend(height);
             return Ok(sighting);
         }
@@ -101,18 +104,20 @@ impl Search<'_, '_> {
         known.filter(|transaction| transaction.compute_txid() == txid)
     }
 
-    /// The lowest height at which a record spends one of its outputs. Of those that are asked about the record shows what they are.
+    /// The lowest height at which a record spends one of its outputs, or the one that is asked about: that another is spent doesn't prove
+    /// that this one exists. Of that one the record shows what it is.
     fn lowest_spend(&self, sought: &Sought<'_>, sighting: &mut Sighting) -> Result<Option<Height>> {
         let outpoint = |vout| OutPoint { txid: sought.txid, vout };
+        if let Some(vout) = sought.vout {
+            let Some(spender) = self.snapshot.reader.spender(&outpoint(vout))? else { return Ok(None) };
+            let record = self.snapshot.record(spender.at)?;
+            sighting.outputs.extend(record.spent.get(spender.vin as usize).cloned());
+            return Ok(Some(spender.at.height));
+        }
         let mut lowest: Option<Height> = None;
         for row in self.snapshot.reader.range::<Spender>(outpoint(0)..=outpoint(u32::MAX)) {
-            let (spent, spender) = row?;
-            let height = spender.at.height;
+            let height = row?.1.at.height;
             lowest = Some(lowest.map_or(height, |lowest| lowest.min(height)));
-            if sought.vout == Some(spent.vout) {
-                let record = self.snapshot.record(spender.at)?;
-                sighting.outputs.extend(record.spent.get(spender.vin as usize).cloned());
-            }
         }
         Ok(lowest)
     }

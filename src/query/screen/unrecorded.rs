@@ -45,7 +45,10 @@ impl Unrecorded<'_, '_> {
         // far than by default, a `none` has to name those that it spends at which the index stopped.
         let is_tight = gates::tight(&self.ledger.snapshot.trace).is_some();
         if let (None, Evidence::Node(block)) = (&sighting.transaction, &sighting.evidence)
-            && (block_doubt.is_some() || is_tight || self.has_listed(&sighting.outputs)?)
+            && (block_doubt.is_some()
+                || is_tight
+                || self.has_listed(&sighting.outputs)?
+                || self.may_pay_listed(sought, &sighting))
         {
             sighting.transaction = search.whole(sought.txid, *block);
         }
@@ -53,6 +56,12 @@ impl Unrecorded<'_, '_> {
             Some(transaction) => self.whole(target, sought.vout, transaction, sighting, block_doubt),
             None => self.outputs(target, sought, sighting),
         }
+    }
+
+    /// Whether some output that is asked about isn't known, and may be on a script that is flagged from a later height only.
+    fn may_pay_listed(&self, sought: &Sought<'_>, sighting: &Sighting) -> bool {
+        let is_known = sought.vout.is_some() && !sighting.outputs.is_empty();
+        !is_known && self.judge.scanned_from() > 0 && !self.judge.is_scanned_at(&sighting.evidence)
     }
 
     fn has_listed(&mut self, outputs: &[TxOut]) -> Result<bool> {
@@ -115,8 +124,12 @@ impl Unrecorded<'_, '_> {
 
     /// The row where only some outputs are known, or none: their scripts are all that can be against them.
     fn outputs(&mut self, target: &str, sought: &Sought<'_>, sighting: Sighting) -> Result<ScreenRow> {
+        let unseen = match &sighting.evidence {
+            Evidence::Nothing(_) => None,
+            _ => self.may_pay_listed(sought, &sighting).then(|| history::unknown(self.judge, self.lookup)),
+        };
         let Sighting { evidence, doubt, outputs, .. } = sighting;
-        let silence = Silence { doubt, ..Silence::of(evidence) };
+        let silence = Silence { doubt: doubt.or(unseen), ..Silence::of(evidence) };
         let search = Search { snapshot: self.ledger.snapshot, judge: self.judge, lookup: self.lookup };
         let ruling = self.judge.rule(&silence, || {
             let whole = match &silence.evidence {

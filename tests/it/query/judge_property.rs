@@ -487,6 +487,11 @@ fn check_target(
 ) {
     let mut forms = vec![Form::Id, Form::Raw];
     forms.extend((0..transaction.output.len()).map(|vout| Form::Coin(u32::try_from(vout).expect("few"))));
+    let beyond = Form::Coin(u32::try_from(transaction.output.len()).expect("few"));
+    for (name, _, screener) in screeners.iter_mut() {
+        let row = beyond.ask(screener, transaction, None);
+        assert_eq!(row.verdict, Verdict::Unknown, "{}: no such output, {name}, since {since:?}: {row:?}", case.name);
+    }
     let words = words(case, &truths, txid);
     let mut agreements: BTreeMap<Option<u32>, Agreement> = BTreeMap::new();
     for (name, can_search, screener) in screeners.iter_mut() {
