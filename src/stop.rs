@@ -6,22 +6,32 @@ use std::time::{Duration, Instant};
 
 /// A flag shared by all threads; once requested it stays so.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    /// The flag of the whole that this one stops a part of.
+    whole: Option<Arc<AtomicBool>>,
+}
 
 impl Stop {
     /// Asks every holder of this flag to stop at the next block border.
     pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.flag.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a stop was requested.
+    /// Whether a stop was requested, of this part or of the whole.
     pub fn requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.flag.load(Ordering::SeqCst) || self.whole.as_ref().is_some_and(|whole| whole.load(Ordering::SeqCst))
+    }
+
+    /// A flag for a part of the work: it is set with this one, and can be set alone.
+    #[must_use]
+    pub fn of_part(&self) -> Self {
+        Self { flag: Arc::default(), whole: Some(self.flag()) }
     }
 
     /// The flag itself, for a signal handler to set.
     pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.flag)
     }
 
     /// Sleeps for `time`, or until a stop is requested; returns whether it was.
@@ -34,5 +44,20 @@ impl Stop {
             std::thread::sleep(left.min(Duration::from_millis(50)));
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_stops_with_the_whole_and_can_stop_alone() {
+        let whole = Stop::default();
+        let [first, second] = [whole.of_part(), whole.of_part()];
+        first.request();
+        assert!(first.requested() && !second.requested() && !whole.requested());
+        whole.request();
+        assert!(second.requested() && whole.requested());
     }
 }

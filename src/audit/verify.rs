@@ -268,7 +268,7 @@ impl EntryRoles {
         let mut roles = HashMap::default();
         for entry in view.entry_heads() {
             let (script, entry) = entry?;
-            let from = entry.lowered.map_or(entry.from, |lowered| lowered.from);
+            let from = entry.served_lowered().map_or(entry.from, |lowered| lowered.from);
             roles.insert(script, (entry.flagged.then_some(from), entry.service));
         }
         Ok(Self(roles))

@@ -9,8 +9,10 @@ use crate::chain::Height;
 use crate::cli;
 use crate::config::Settings;
 use crate::error::{Error, Exit};
+use crate::index::Writer;
 use crate::index::folder::{FolderState, folder_state};
 use crate::index::lost_tail;
+use crate::node::NodeError;
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::output::progress::Progress;
@@ -18,9 +20,11 @@ use crate::query::Coverage;
 use crate::query::at::Moment;
 use crate::query::coverage::whole_coverage;
 use crate::stop::Stop;
+use crate::sync::SyncError;
 use crate::sync::plan::change::{Change, plan};
 use crate::sync::plan::needs::Needs;
 use crate::sync::plan::wanted::Wanted;
+use crate::sync::sweep::run::Outcome;
 use crate::sync::sweep::sweeper::Sweeper;
 
 #[derive(Serialize)]
@@ -51,13 +55,12 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
         accept_lost_tail(settings)?;
     }
     let Some(contact) = Contact::new(settings, &stop)? else { return stopped_early(context) };
-    let writer = contact.open(settings, &wanted)?;
+    let writer = contact.open(settings, &mut wanted)?;
     // Long lists take much memory, and the index has them now.
     drop(wanted);
     let name = contact.lane.name();
     let mut progress = Progress::new(context.quiet);
-    let outcome =
-        Sweeper::new(&writer, contact.source(&stop), start::pace(settings), &stop).run(args.to, &mut progress)?;
+    let outcome = sweep(context, contact, &writer, args.to, &stop, &mut progress)?;
     drop(writer);
     // Whoever names the last block doesn't ask about now.
     let snapshot = match args.to {
@@ -78,8 +81,40 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
         stopped: outcome.stopped,
     };
     output::object(context.format, &answer, || page(&answer, args.to))?;
+    if outcome.undecided {
+        tracing::warn!("two branches have the same work: run it again when the next block has decided between them");
+    }
     let reached = args.to.is_none_or(|to| answer.through.is_some_and(|through| through >= to));
-    Ok(Exit::of(answer.coverage.complete && reached && !outcome.stopped))
+    Ok(Exit::of(answer.coverage.complete && reached && !outcome.stopped && !outcome.undecided && !outcome.held))
+}
+
+/// Sweeps as far as the node serves. Where it stops serving a sweep below the main one, the main one goes on.
+fn sweep(
+    context: &Context,
+    mut contact: Contact,
+    writer: &Writer,
+    to: Option<Height>,
+    stop: &Stop,
+    progress: &mut Progress,
+) -> Result<Outcome, Error> {
+    let settings = &context.settings;
+    let mut below = None;
+    loop {
+        let mut sweeper = Sweeper::new(writer, contact.source(), start::pace(settings), stop);
+        if let Some((from, why)) = &below {
+            sweeper.hold(*from, why)?;
+        }
+        match sweeper.run(to, progress) {
+            Err(SyncError::Below { from, source }) if below.is_none() => below = Some((from, *source)),
+            outcome => return Ok(outcome?),
+        }
+        drop(sweeper);
+        // The failure has ended all calls to the node.
+        match Contact::new(settings, stop)? {
+            Some(again) => contact = again,
+            None => return Err(NodeError::Stopped.into()),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -12,7 +12,7 @@ use crate::index::IndexError;
 use crate::index::folder::{FolderState, folder_state};
 use crate::index::meta::TakenLists;
 use crate::lists;
-use crate::node::{Lane, LaneReport, Node, NodeAccess, NodeInfo, SettingReport};
+use crate::node::{CallPolicy, Lane, LaneReport, Node, NodeAccess, NodeError, NodeInfo, SettingReport};
 use crate::output;
 use crate::output::page::Page;
 use crate::query::Coverage;
@@ -68,7 +68,7 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let mut problems = Vec::new();
     let access = NodeAccess::resolve(&settings.node)?;
     let report = access.report().to_vec();
-    let node = Node::new(access, Stop::default());
+    let node = Node::with_policy(access, Stop::default(), &CallPolicy::failing_at_most(NODE_PATIENCE));
     let mut answer = CheckAnswer {
         coverage: None,
         ready: false,
@@ -97,11 +97,10 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
         problems.push(error.to_string());
         Missing::default()
     });
-    if let Err(error) = ask_node(context, &node, missing, &mut answer) {
-        problems.push(error.to_string());
-    }
-    answer.ready = problems.is_empty();
-    answer.problems = problems;
+    let asked = ask_node(context, &node, missing, &mut answer);
+    answer.problems.splice(0..0, problems);
+    answer.problems.extend(asked.err().map(|error| error.to_string()));
+    answer.ready = answer.problems.is_empty();
     output::object(context.format, &answer, || page(&answer))?;
     Ok(if answer.ready { Exit::Answered } else { Exit::Failed })
 }
@@ -142,7 +141,13 @@ fn ask_index(context: &Context, lists: Lists, answer: &mut CheckAnswer) -> Resul
 }
 
 fn ask_node(context: &Context, node: &Node, missing: Missing, answer: &mut CheckAnswer) -> Result<(), Error> {
-    let info = node.info_within(NODE_PATIENCE)?;
+    let refused = node.refused_calls(NODE_PATIENCE).map(|refused| refused.to_string());
+    answer.problems.extend(refused);
+    let info = match node.info_within(NODE_PATIENCE) {
+        // The problem is named, with all other calls that are refused.
+        Err(NodeError::CallRefused { .. }) if !answer.problems.is_empty() => return Ok(()),
+        info => info?,
+    };
     answer.node = Some(info.clone());
     let capabilities = node.capabilities_within(&info, NODE_PATIENCE)?;
     answer.lanes = node.lanes(&info, &capabilities);
@@ -160,7 +165,7 @@ fn ask_node(context: &Context, node: &Node, missing: Missing, answer: &mut Check
 /// Reads a few of the missing blocks, spread over all of them, and extrapolates.
 fn estimate(info: &NodeInfo, lane: &Lane, missing: Missing) -> Result<Estimate, Error> {
     let blocks = (info.blocks + 1).saturating_sub(missing.block);
-    let mut worker = lane.worker();
+    let mut worker = lane.worker_within(NODE_PATIENCE);
     let start = Instant::now();
     let mut read = 0;
     for part in 0..SAMPLE.min(blocks) {

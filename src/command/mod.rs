@@ -57,6 +57,9 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
         }
     };
     let context = Context { settings, format: cli.global.format.plain(), picture, quiet: cli.global.quiet };
+    if !matches!(cli.command, Command::Watch(WatchCommand::Check(_))) {
+        context.settings.need_index()?;
+    }
     match cli.command {
         Command::Check => check::run(&context),
         Command::Watch(WatchCommand::Check(args)) => watch_check::run(&context, &args),

@@ -4,26 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::signals;
-use crate::chain::{Chain, Height};
+use crate::chain::{BlockId, Chain, Height};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::index::folder::{FolderState, folder_state};
-use crate::index::meta::{Identity, TakenLists};
+use crate::index::meta::{self, Identity, TakenLists, Waiter, Waiting};
 use crate::index::{IndexError, Writer};
 use crate::lists;
-use crate::node::{Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
+use crate::node::{CallPolicy, Capabilities, Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
 use crate::stop::Stop;
 use crate::sync::apply::batch::Tally;
 use crate::sync::fetch::node_source::{FilterLane, NodeSource};
 use crate::sync::plan::change::{Change, ChangePlan};
 use crate::sync::plan::needs::Needs;
-use crate::sync::plan::open::open;
+use crate::sync::plan::open::{self, check_identity, make};
 use crate::sync::plan::wanted::{Lists, Wanted};
 use crate::sync::sweep::run::Pace;
 use crate::watchlist::entries::merge;
 
 /// How long to retry a login at the start: a node that has just started may still be writing its cookie.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the first block is waited for: a node that has the header may not have the block.
+const FIRST_BLOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A node that answers, and the lanes by which its blocks are read.
 pub(super) struct Contact {
@@ -32,14 +35,42 @@ pub(super) struct Contact {
     pub lane: Lane,
     /// The filter lane, if the node offers one and the settings allow it.
     pub filters: Arc<FilterLane>,
+    capabilities: Capabilities,
+    /// Ends the calls to this node, also where the program goes on.
+    stop: Stop,
 }
 
 impl Contact {
     /// Waits for the node of the settings and chooses a lane; `None` if a stop was requested before it answered.
     pub fn new(settings: &Settings, stop: &Stop) -> Result<Option<Self>, Error> {
-        let node = Node::new(NodeAccess::resolve(&settings.node)?, stop.clone());
-        signals::hang_up_on(&node)?;
-        let answer = wait_for_info(&node).and_then(|info| Ok((node.capabilities(&info)?, info)));
+        let part = stop.of_part();
+        let node = Node::new(NodeAccess::resolve(&settings.node)?, part.clone());
+        signals::HangUp::listen()?.on(&node, stop);
+        let info = wait_for_info(&node);
+        Self::with(settings, node, part, info)
+    }
+
+    /// The same with calls as `policy` says, which `hang_up` can end: fails where the node doesn't answer.
+    pub fn by_policy(
+        settings: &Settings,
+        stop: &Stop,
+        policy: &CallPolicy,
+        hang_up: &signals::HangUp,
+    ) -> Result<Option<Self>, Error> {
+        let part = stop.of_part();
+        let node = Node::with_policy(NodeAccess::resolve(&settings.node)?, part.clone(), policy);
+        hang_up.on(&node, stop);
+        let info = node.info();
+        Self::with(settings, node, part, info)
+    }
+
+    fn with(
+        settings: &Settings,
+        node: Node,
+        stop: Stop,
+        info: Result<NodeInfo, NodeError>,
+    ) -> Result<Option<Self>, Error> {
+        let answer = info.and_then(|info| Ok((node.capabilities(&info)?, info)));
         let (capabilities, info) = match answer {
             Err(NodeError::Stopped) => return Ok(None),
             answer => answer?,
@@ -47,7 +78,12 @@ impl Contact {
         let choice = settings.node.lane.value;
         let lane = node.lane(choice, &capabilities)?;
         let filters = Arc::new(FilterLane::new(&node, &capabilities, choice)?);
-        Ok(Some(Self { node, info, lane, filters }))
+        Ok(Some(Self { node, info, lane, filters, capabilities, stop }))
+    }
+
+    /// Whether the node can do what it could do then.
+    pub fn can_do_the_same(&self, then: &Self) -> bool {
+        self.capabilities == then.capabilities && self.info.prune_height == then.info.prune_height
     }
 
     /// The node's chain, as an index records it.
@@ -58,20 +94,62 @@ impl Contact {
     }
 
     /// Opens the index of the settings, or makes it, and applies the changes of lists and settings.
-    pub fn open(&self, settings: &Settings, wanted: &Wanted) -> Result<Writer, Error> {
-        if let Some(lists) = &wanted.lists
-            && folder_state(&settings.index)? == FolderState::Absent
-        {
-            // Before the folder is made: a run that can't start leaves nothing behind.
-            check_blocks_served(&self.info, Needs::of_entries(&lists.entries))?;
-        }
+    pub fn open(&self, settings: &Settings, wanted: &mut Wanted) -> Result<Writer, Error> {
+        let writer = match folder_state(&settings.index)? {
+            FolderState::Absent => None,
+            FolderState::Index => Some(Writer::open(&settings.index)?),
+        };
+        self.open_known(settings, wanted, writer)
+    }
+
+    /// The same with the index already open, if there is one.
+    pub fn open_known(
+        &self,
+        settings: &Settings,
+        wanted: &mut Wanted,
+        writer: Option<Writer>,
+    ) -> Result<Writer, Error> {
+        wanted.served_from = self.info.prune_height.unwrap_or(0);
         if wanted.lists.is_none() {
             tracing::info!("no list is configured: scanning for the entries of the index");
         }
-        let (writer, plan) = open(&settings.index, &self.identity(), wanted)?;
-        plan.iter().for_each(log_changes);
+        let writer = match writer {
+            Some(writer) => {
+                check_identity(&writer, &self.identity())?;
+                take_in(&writer, wanted, &self.info)?;
+                writer
+            }
+            None => {
+                if let Some(lists) = &wanted.lists {
+                    // Before the folder is made: a run that can't start leaves nothing behind.
+                    let needs = Needs::of_entries(&lists.entries);
+                    check_blocks_served(&self.info, needs)?;
+                    self.probe(needs)?;
+                }
+                make(&settings.index, &self.identity(), wanted)?
+            }
+        };
         self.check_needs(&writer)?;
         Ok(writer)
+    }
+
+    /// Refuses where the node has the header of the first block that is needed, and not the block: it would be waited for without end.
+    fn probe(&self, needs: Needs) -> Result<(), NodeError> {
+        // Every node has the genesis block.
+        let first = needs.blocks_from.map(|first| first.max(1));
+        let Some(first) = first.filter(|first| *first <= self.info.blocks) else { return Ok(()) };
+        let mut worker = self.lane.worker_within(FIRST_BLOCK_LIMIT);
+        let read = worker.headers(first, 1).and_then(|headers| match headers.first() {
+            Some(header) => worker.block(BlockId { height: first, hash: header.block_hash() }).map(drop),
+            None => Ok(()),
+        });
+        match read {
+            Err(
+                error @ (NodeError::NotYet { .. } | NodeError::Pruned { .. } | NodeError::CallRefused { .. }),
+            ) => Err(error),
+            // Anything else shows in the sweep too, which waits where that helps.
+            _ => Ok(()),
+        }
     }
 
     /// Refuses where the node lacks blocks that the index needs, and warns of what will be slow.
@@ -80,7 +158,10 @@ impl Contact {
         if needs.blocks_from.is_none() {
             tracing::warn!("no entry is flagged: only headers will be read");
         }
-        check_blocks_served(info, needs)?;
+        // A sweep below the main one that can't be served stands still, and doesn't keep that one from going on.
+        let of_main = Needs::of_main(writer)?;
+        check_blocks_served(info, of_main)?;
+        self.probe(of_main)?;
         if info.ibd {
             tracing::warn!(
                 "the node is in its initial block download: it has blocks through height {} and headers through {}; only those \
@@ -104,10 +185,15 @@ impl Contact {
         Ok(())
     }
 
-    /// Turns it into a source of blocks.
-    pub fn source(self, stop: &Stop) -> Arc<NodeSource> {
-        let Self { node, lane, filters, .. } = self;
-        Arc::new(NodeSource { node, lane, filters, stop: stop.clone() })
+    /// A source of its blocks.
+    pub fn source(&self) -> Arc<NodeSource> {
+        Arc::new(NodeSource {
+            node: self.node.clone(),
+            lane: self.lane.clone(),
+            filters: Arc::clone(&self.filters),
+            signature: self.info.signature(),
+            stop: self.stop.clone(),
+        })
     }
 }
 
@@ -131,6 +217,34 @@ fn wait_for_info(node: &Node) -> Result<NodeInfo, NodeError> {
         Err(NodeError::Unreachable { .. }) => node.info(),
         answer => answer,
     }
+}
+
+/// Takes what is wanted into an index that is open.
+pub(super) fn take_in(writer: &Writer, wanted: &Wanted, info: &NodeInfo) -> Result<(), Error> {
+    if let Some(plan) = open::take_in(writer, wanted)? {
+        log_changes(&plan);
+        note_unserved(writer, &plan, info)?;
+    }
+    Ok(())
+}
+
+/// Notes in the index why no sweep covers some heights, or that there are none such.
+fn note_unserved(writer: &Writer, plan: &ChangePlan, info: &NodeInfo) -> Result<(), Error> {
+    let known = meta::waiting(writer, Waiter::Unserved)?;
+    let waiting = plan.unserved().map(|(entries, from)| {
+        let error = NodeError::Pruned { height: from, lowest: info.prune_height };
+        Waiting::now(format!("blocks from height {from} on, which {entries} entries need that were added later"), error)
+    });
+    if known.as_ref().map(|known| &known.error) == waiting.as_ref().map(|waiting| &waiting.error) {
+        return Ok(());
+    }
+    if let Some(Waiting { what, error, .. }) = &waiting {
+        tracing::warn!("waiting for {what}: {error}; new blocks are indexed for them, and what is older is a gap");
+    }
+    let mut step = writer.step();
+    meta::put_waiting(&mut step, Waiter::Unserved, waiting.as_ref());
+    step.commit(false)?;
+    Ok(())
 }
 
 /// Refuses where the node no longer has a block that the index needs.

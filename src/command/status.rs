@@ -56,6 +56,10 @@ fn page(answer: &StatusAnswer) -> Page {
         ),
         ("coins", format!("{} followed, {} of them not spent", answer.followed, answer.live)),
     ]);
+    if let Some(waiting) = &answer.waiting {
+        let since = cell::time(i64::try_from(waiting.since).unwrap_or_default());
+        page.line(format!("waiting since {since} UTC for {}: {}", waiting.what, waiting.error));
+    }
     page.lines(coverage_lines(&answer.coverage));
     page
 }

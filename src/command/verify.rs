@@ -9,7 +9,7 @@ use crate::audit::verify::verify;
 use crate::chain::Height;
 use crate::cli;
 use crate::error::{Error, Exit};
-use crate::node::Node;
+use crate::node::{CallPolicy, Node};
 use crate::output;
 use crate::output::page::{Page, coverage_lines};
 use crate::query::at::Moment;
@@ -21,6 +21,9 @@ use crate::stop::Stop;
 const SAMPLE: usize = 20;
 /// Up to this many coins are asked for one by one; more are left to one scan of the node's UTXO set.
 const COINS_ONE_BY_ONE: usize = 20_000;
+
+/// How long calls to the node may fail in a row, as they do for blocks that it doesn't have yet.
+const NODE_FAILING: std::time::Duration = std::time::Duration::from_secs(10);
 
 #[derive(Serialize)]
 struct VerifyAnswer {
@@ -87,7 +90,8 @@ fn with_node(
 ) -> Result<(NodeComparison, Option<Difference>), Error> {
     let stop = Stop::default();
     super::signals::listen(&stop)?;
-    let node = Node::new(context.node_access(snapshot)?, stop);
+    let policy = CallPolicy::failing_at_most(NODE_FAILING);
+    let node = Node::with_policy(context.node_access(snapshot)?, stop, &policy);
     super::signals::hang_up_on(&node)?;
     node.info()?;
     let view = &*snapshot.reader;

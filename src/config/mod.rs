@@ -65,6 +65,14 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Makes sure that there is a folder for the index.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoHome`].
+    pub fn need_index(&self) -> Result<(), ConfigError> {
+        if self.index.as_os_str().is_empty() { Err(ConfigError::NoHome) } else { Ok(()) }
+    }
+
     /// The text that a setting has, from the strongest of the places that have one.
     fn text_of<'a>(
         &self,
@@ -85,7 +93,11 @@ impl Settings {
         }
         let text = match setting.fallback {
             Fallback::Value(value) => value.to_owned(),
-            Fallback::Found { find, .. } => find(self, environment)?,
+            Fallback::Found { find, .. } => match find(self, environment) {
+                // Only commands that use the index need its folder; see `Settings::need_index`.
+                Err(ConfigError::NoHome) => return Ok(None),
+                found => found?,
+            },
             Fallback::Unset { .. } => return Ok(None),
         };
         Ok(Some(Text { text, origin: Origin::Default, folder }))

@@ -9,6 +9,9 @@ use super::sweeps::Sweeps;
 use crate::chain::{Height, ScriptHash};
 use crate::watchlist::Label;
 
+/// In place of a sweep's id: no sweep covers these heights, since no node that was asked had their blocks.
+pub const UNSERVED: u32 = u32::MAX;
+
 /// The bit of [`EntryRow::roles_byte`] for flagged scripts.
 pub const FLAGGED: u8 = 1;
 /// The bit for services.
@@ -64,7 +67,7 @@ impl Covered {
 pub struct Lowered {
     /// The first height asked for.
     pub from: Height,
-    /// The id of the sweep that covers the heights from there on.
+    /// The id of the sweep that covers the heights from there on, or [`UNSERVED`].
     pub sweep: u32,
 }
 
@@ -117,6 +120,11 @@ impl EntryRow {
         let script = cursor.script()?;
         let (flagged, service) = (roles & FLAGGED != 0, roles & SERVICE != 0);
         Ok(Self { script, flagged, service, from, sweep, lowered, labels: Vec::new() })
+    }
+
+    /// The lower first height that its lists ask for, if a sweep covers that.
+    pub fn served_lowered(&self) -> Option<Lowered> {
+        self.lowered.filter(|lowered| lowered.sweep != UNSERVED)
     }
 
     /// Whether it is flagged at a height.

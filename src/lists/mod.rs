@@ -21,9 +21,20 @@ use crate::watchlist::{self, List};
 /// # Errors
 /// [`Error::ListFile`], [`Error::List`].
 pub fn read(file: &WatchFile, chain: Chain) -> Result<List, Error> {
-    let path = file.path.canonicalize().map_err(|error| unreadable(file, error))?;
-    let mut input = File::open(&path).map_err(|error| unreadable(file, error))?;
-    Ok(watchlist::read(&mut input, &path.display().to_string(), chain, &file.options)?)
+    let name = name(file).map_err(|error| unreadable(file, error))?;
+    let mut input = File::open(&file.path).map_err(|error| unreadable(file, error))?;
+    Ok(watchlist::read(&mut input, &name, chain, &file.options)?)
+}
+
+/// The name of a list: its absolute path. A pipe has no other path than the one it was named by.
+fn name(file: &WatchFile) -> io::Result<String> {
+    let path = if is_read_once(&file.path) { std::path::absolute(&file.path)? } else { file.path.canonicalize()? };
+    Ok(path.display().to_string())
+}
+
+/// Whether a path leads to a pipe, a terminal or the like: what it gives is gone once it was read, and reading it again may never end.
+fn is_read_once(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 fn unreadable(file: &WatchFile, source: io::Error) -> Error {
@@ -55,6 +66,7 @@ pub fn taken(list: &List, file: &WatchFile) -> TakenList {
         accepted: list.report.accepted,
         quarantined: list.report.quarantined.len() as u64,
         other_chain: list.report.other_chain,
+        searched: None,
     }
 }
 
@@ -66,8 +78,14 @@ pub fn changed(configured: &[WatchFile], taken: &TakenLists) -> bool {
     }
     let mut left: Vec<_> = taken.files.iter().collect();
     for file in configured {
-        let Ok(content) = hash(&file.path) else { return true };
-        match left.iter().position(|list| is_same(file, &content, list)) {
+        let at = if is_read_once(&file.path) {
+            let Ok(name) = name(file) else { return true };
+            left.iter().position(|list| list.path == name && has_options_of(file, list))
+        } else {
+            let Ok(content) = hash(&file.path) else { return true };
+            left.iter().position(|list| list.sha256 == content && has_options_of(file, list))
+        };
+        match at {
             Some(at) => drop(left.swap_remove(at)),
             None => return true,
         }
@@ -78,13 +96,13 @@ pub fn changed(configured: &[WatchFile], taken: &TakenLists) -> bool {
 /// Whether the file of a list that was taken in is still there, with other content.
 fn has_changed(list: &TakenList) -> bool {
     let path = Path::new(&list.path);
-    path.exists() && hash(path).map_or(true, |now| now != list.sha256)
+    path.exists() && !is_read_once(path) && hash(path).map_or(true, |now| now != list.sha256)
 }
 
-/// Whether a configured list has the content and the options of one that was taken in, wherever its file is now.
-fn is_same(file: &WatchFile, content: &str, list: &TakenList) -> bool {
+/// Whether a configured list has the options of one that was taken in.
+fn has_options_of(file: &WatchFile, list: &TakenList) -> bool {
     let options = &file.options;
-    list.sha256 == content && (list.role, &list.label, list.from) == (options.role, &options.label, options.from)
+    (list.role, &list.label, list.from) == (options.role, &options.label, options.from)
 }
 
 fn hash(path: &Path) -> io::Result<String> {

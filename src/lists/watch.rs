@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bitcoin::hashes::{Hash, sha256};
 
 use super::stamp::FileStamp;
-use super::{log_read, taken, unreadable};
+use super::{is_read_once, log_read, name, taken, unreadable};
 use crate::chain::{Chain, Height};
 use crate::config::WatchFile;
 use crate::error::Error;
@@ -62,6 +62,8 @@ struct Watched {
     stale: Option<String>,
     /// Whether it is a pipe or the like, which can be read only once.
     once: bool,
+    /// Whether the next look is to read it in any case.
+    hurry: bool,
 }
 
 /// The last usable content of a file, as bytes: entries would take six times the memory.
@@ -113,6 +115,11 @@ impl ListWatch {
         TakenLists { files, quarantine_accepted: false }
     }
 
+    /// Has the next look read every file, whether or not it has changed, and judge it anew.
+    pub fn reread(&mut self) {
+        self.files.iter_mut().for_each(|file| file.hurry = !file.once);
+    }
+
     /// Looks at all files, and returns the lists if the content of one has changed. To be called every second or so: a look at a file
     /// that hasn't changed is one system call.
     ///
@@ -129,9 +136,12 @@ impl ListWatch {
 
 impl Watched {
     fn new(file: &WatchFile, chain: Chain, now: Instant) -> Result<(Self, List), Error> {
-        let name = file.path.canonicalize().map_err(|error| unreadable(file, error))?.display().to_string();
+        let name = name(file).map_err(|error| unreadable(file, error))?;
+        let once = is_read_once(&file.path);
         let mut input = File::open(&file.path).map_err(|error| unreadable(file, error))?;
-        let once = !input.metadata().map_err(|error| unreadable(file, error))?.is_file();
+        if once {
+            tracing::warn!("the list {name} is no file, so changes of it can't be watched: it is read once, now");
+        }
         let stamp = FileStamp::of_open(&input).map_err(|error| unreadable(file, error))?;
         let mut bytes = Vec::new();
         input.read_to_end(&mut bytes).map_err(|error| unreadable(file, error))?;
@@ -139,7 +149,7 @@ impl Watched {
         let taken = taken(&list, file);
         let read = (Ok(stamp), taken.sha256.clone());
         let good = Good { name, bytes, taken };
-        let watched = Self { file: file.clone(), good, seen: (Ok(stamp), now), still: now, read, stale: None, once };
+        let watched = Self { file: file.clone(), good, seen: (Ok(stamp), now), still: now, read, stale: None, once, hurry: false };
         Ok((watched, list))
     }
 
@@ -151,6 +161,9 @@ impl Watched {
         let found = FileStamp::of(&self.file.path).map_err(|error| error.to_string());
         if found != self.seen.0 {
             self.seen = (found.clone(), now);
+        }
+        if std::mem::take(&mut self.hurry) {
+            return self.read_now(found, now, terms);
         }
         let quiet = now.saturating_duration_since(self.seen.1);
         if quiet < QUIET && found != self.read.0 {
@@ -180,6 +193,21 @@ impl Watched {
             }
             Err(error) => {
                 self.note(Some(error.to_string()));
+                false
+            }
+        }
+    }
+
+    /// Reads the file although its writer may not have finished: the user says that it has.
+    fn read_now(&mut self, found: Result<FileStamp, String>, now: Instant, terms: &Terms) -> bool {
+        self.still = now;
+        self.read = (Err("it is to be read again".into()), String::new());
+        match found.and_then(|stamp| Ok((stamp, read_still(&self.file.path, stamp).map_err(|error| error.to_string())?))) {
+            Ok((stamp, Some(bytes))) => self.judge(bytes, stamp, QUIET_IF_CUT, terms),
+            // It is being written right now, and read as any other that changes.
+            Ok((_, None)) => false,
+            Err(why) => {
+                self.note(Some(why));
                 false
             }
         }

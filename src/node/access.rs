@@ -30,6 +30,16 @@ pub(super) enum Auth {
     User { name: String, password: Secret },
 }
 
+impl Auth {
+    /// The user's name, as the node has it in its settings.
+    pub(super) fn user(&self) -> &str {
+        match self {
+            Self::Cookie(_) => "__cookie__",
+            Self::User { name, .. } => name,
+        }
+    }
+}
+
 impl NodeAccess {
     /// Takes each value from the settings, else from `bitcoin.conf`, else from Core's defaults. Reads files, but makes no connection.
     ///

@@ -48,6 +48,20 @@ impl Warnings {
     }
 }
 
+/// Of `getchainstates` (version 26): the chainstate with the most work last.
+#[derive(Debug, Deserialize)]
+pub(super) struct Chainstates {
+    pub(super) chainstates: Vec<Chainstate>,
+}
+
+/// One chainstate.
+#[derive(Debug, Deserialize)]
+pub(super) struct Chainstate {
+    pub(super) blocks: Height,
+    /// The base of the UTXO snapshot that it was loaded from.
+    pub(super) snapshot_blockhash: Option<BlockHash>,
+}
+
 /// Of `getnetworkinfo`.
 #[derive(Debug, Deserialize)]
 pub(super) struct NetworkInfo {

@@ -25,6 +25,30 @@ pub enum NodeError {
         /// The way out.
         advice: String,
     },
+    /// The node lets this user make other calls, but not this one (`rpcwhitelist`).
+    #[error(
+        "the node at {url} refuses the call {call} to user {user}: add `{line}` to bitcoin.conf and restart the node; if it refuses \
+         every call, see rpcallowip"
+    )]
+    CallRefused {
+        /// `http://HOST:PORT`.
+        url: String,
+        /// The call's name.
+        call: String,
+        /// The user's name.
+        user: String,
+        /// The line for bitcoin.conf that allows every call of this program.
+        line: String,
+    },
+    /// The node has a block's header but can't return the block now.
+    #[error(
+        "the node can't serve this now: {why}. A node that was loaded from a UTXO snapshot, or is in its initial block download, has it \
+         later; until then list the entries with a `from` from which it has blocks, or use another node"
+    )]
+    NotYet {
+        /// What it can't serve, and its own words for it.
+        why: String,
+    },
     /// The node is on another chain than the one asked for.
     #[error(
         "the node at {url} is on chain {found}, not {expected}: set --chain to match, or point --bitcoin-datadir or \
@@ -100,6 +124,11 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// Whether the node may have meant something else: its answer can't be used, but the next one may.
+    pub fn is_doubtful(&self) -> bool {
+        matches!(self, Self::BadAnswer { .. } | Self::WrongBlock { .. })
+    }
+
     /// Whether a change of settings mends it: exit code 2.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Settings(_) | Self::LaneCannotServe { .. })
@@ -186,6 +215,8 @@ pub(super) enum CallError {
         code: i64,
         message: String,
     },
+    /// The node refuses the call to this user. Only the caller knows its name.
+    Forbidden,
     /// Calling again would not help.
     Fatal(NodeError),
 }
@@ -197,6 +228,15 @@ impl From<NodeError> for CallError {
 }
 
 impl CallError {
+    /// Whether one odd answer may explain it, so that the call is made again before it counts.
+    pub(super) fn is_doubtful(&self) -> bool {
+        match self {
+            Self::Rpc { .. } => true,
+            Self::Fatal(error) => error.is_doubtful(),
+            Self::Retry(_) | Self::Forbidden => false,
+        }
+    }
+
     pub(super) fn bad(what: impl Into<String>, detail: impl fmt::Display) -> Self {
         Self::Fatal(NodeError::bad(what, detail))
     }
@@ -219,6 +259,7 @@ mod tests {
         assert!(NodeError::LaneCannotServe { lane: "rest", why: String::new() }.is_usage());
         assert!(!NodeError::Pruned { height: 1, lowest: None }.is_usage());
         assert!(!NodeError::Stopped.is_usage());
+        assert!(NodeError::bad("x", "y").is_doubtful() && !NodeError::Stopped.is_doubtful());
     }
 
     #[test]

@@ -144,9 +144,14 @@ impl Http {
                     ),
                 })))
             }
+            (403, _) if sent.is_some() => Err(CallError::Forbidden),
             (403, _) => self.refused("this program".into(), "see rpcallowip and rpcwhitelist in bitcoin.conf"),
             (429, _) => Err(CallError::Retry(Transient::Busy)),
             (500 | 503, _) if is_queue_full(body) => Err(CallError::Retry(Transient::Busy)),
+            // While it shuts down, its HTTP server has a page of its own for that.
+            (502..=504, _) if reply.html => {
+                Err(CallError::Retry(Transient::Starting(format!("HTTP status {}", reply.status))))
+            }
             (502..=504, _) => Err(CallError::Retry(Transient::Starting(excerpt(body, reply)))),
             _ => Ok(()),
         }

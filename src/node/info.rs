@@ -63,6 +63,11 @@ impl NodeInfo {
         }
     }
 
+    /// What tells its chain from others of that name.
+    pub fn signature(&self) -> ChainSignature {
+        ChainSignature { chain: self.chain, challenge: self.signet_challenge.clone() }
+    }
+
     /// Checks that the node still has every block from height `first` on.
     ///
     /// # Errors
@@ -72,6 +77,25 @@ impl NodeInfo {
             Some(lowest) if first < lowest => Err(NodeError::Pruned { height: first, lowest: Some(lowest) }),
             _ => Ok(()),
         }
+    }
+}
+
+/// What tells a chain from others of its name: all signets have one genesis block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainSignature {
+    chain: Chain,
+    /// The signet's challenge, where the node reports it (since version 28).
+    challenge: Option<String>,
+}
+
+impl ChainSignature {
+    /// How a chain with this name and challenge differs from it, in words.
+    pub(super) fn difference(&self, chain: &str, challenge: Option<&str>) -> Option<String> {
+        if chain != self.chain.name() {
+            return Some(chain.to_owned());
+        }
+        let (ours, theirs) = self.challenge.as_deref().zip(challenge)?;
+        (self.chain == Chain::Signet && ours != theirs).then(|| format!("signet with challenge {theirs}, not {ours}"))
     }
 }
 
@@ -149,6 +173,7 @@ impl Capabilities {
         };
         Ok(Methods {
             rest,
+            offers_rest: self.rest,
             rest_spent: rest && self.rest_spent_outputs,
             prevouts: self.transaction_prevouts,
             version: self.version,

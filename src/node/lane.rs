@@ -2,13 +2,14 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bitcoin::block::Header;
 use bitcoin::consensus::deserialize;
 use bitcoin::{BlockHash, TxOut, Txid};
 use serde_json::json;
 
-use super::answers::{BlockPrevouts, ChainInfo, HeaderInfo, TxPrevouts};
+use super::answers::{BlockPrevouts, ChainInfo, Chainstates, HeaderInfo, TxPrevouts};
 use super::error::{CallError, NodeError, Transient};
 use super::link::{Caller, Link, Patience};
 use super::rest::{HEADERS_PER_CALL, Rest};
@@ -34,6 +35,8 @@ pub struct Lane {
 pub(super) struct Methods {
     /// Whether blocks and headers come over REST, else over RPC.
     pub(super) rest: bool,
+    /// Whether the node offers REST at all.
+    pub(super) offers_rest: bool,
     /// Whether spent outputs come over REST, else over RPC.
     pub(super) rest_spent: bool,
     /// Whether `getrawtransaction` has verbosity 2.
@@ -52,9 +55,28 @@ impl Lane {
         if self.methods.rest { "rest" } else { "rpc" }
     }
 
+    /// The other lane for whole blocks, if the node has it open: for a block that doesn't prove itself over this one.
+    pub fn other(&self) -> Option<Self> {
+        let methods = match self.methods.rest {
+            true => Methods { rest: false, rest_spent: false, ..self.methods },
+            false if self.methods.offers_rest => Methods { rest: true, ..self.methods },
+            false => return None,
+        };
+        Some(Self { link: Arc::clone(&self.link), methods })
+    }
+
     /// A worker for one thread. It connects when it is used.
     pub fn worker(&self) -> Worker {
-        let caller = Caller::new(&self.link, Patience::ENDLESS);
+        self.worker_with(self.link.patience)
+    }
+
+    /// A worker whose calls all have to be answered within `limit` from now.
+    pub fn worker_within(&self, limit: Duration) -> Worker {
+        self.worker_with(Patience::within(limit))
+    }
+
+    fn worker_with(&self, patience: Patience) -> Worker {
+        let caller = Caller::new(&self.link, patience);
         Worker {
             rpc: Rpc::new(caller.clone()),
             rest: Rest::new(caller),
@@ -123,19 +145,19 @@ impl Worker {
         let Self { rpc, rest, methods, hex, spare, .. } = self;
         let mut tries = 0;
         let what = || format!("block {id}");
-        let raw = rpc.caller.persist(what, || {
+        rpc.caller.persist(what, || {
             let raw = match methods.rest {
                 true => rest.block(id.hash, mem::take(spare)),
                 false => rpc.block(id.hash, hex, mem::take(spare)),
             };
-            raw.map_err(|error| explain_missing(rpc, id, error, &mut tries))
-        })?;
-        let header = raw.get(..Header::SIZE).and_then(|bytes| deserialize::<Header>(bytes).ok());
-        let header = header.ok_or_else(|| NodeError::bad(format!("block {id}"), "it is shorter than a header"))?;
-        match header.block_hash() {
-            found if found == id.hash => Ok(raw),
-            found => Err(NodeError::WrongBlock { asked: id, found }),
-        }
+            let raw = raw.map_err(|error| explain_missing(rpc, id, error, &mut tries))?;
+            let header = raw.get(..Header::SIZE).and_then(|bytes| deserialize::<Header>(bytes).ok());
+            let header = header.ok_or_else(|| NodeError::bad(what(), "it is shorter than a header"))?;
+            match header.block_hash() {
+                found if found == id.hash => Ok(raw),
+                found => Err(NodeError::WrongBlock { asked: id, found }.into()),
+            }
+        })
     }
 
     /// Takes memory in which to return the next block.
@@ -292,9 +314,21 @@ pub(super) fn explain_missing(rpc: &Rpc, id: BlockId, error: CallError, tries: &
         return NodeError::Pruned { height: id.height, lowest: chain.pruneheight }.into();
     }
     if message.contains("not fully downloaded") || *tries < TRIES {
-        return CallError::Retry(Transient::NotYet(format!("it can't return block {id} yet ({message})")));
+        let behind = if message.contains("not fully downloaded") { validated(rpc) } else { String::new() };
+        return CallError::Retry(Transient::NotYet(format!("it can't return block {id} yet ({message}{behind})")));
     }
     CallError::Rpc { code, message }
+}
+
+/// Where a node that was loaded from a UTXO snapshot is with the history below it, in words; empty for any other node.
+fn validated(rpc: &Rpc) -> String {
+    let Ok(states) = rpc.call::<Chainstates>("getchainstates", &[]) else { return String::new() };
+    match &states.chainstates[..] {
+        [background, snapshot] if snapshot.snapshot_blockhash.is_some() => {
+            format!("; it was loaded from a UTXO snapshot, and has the history below that up to height {}", background.blocks)
+        }
+        _ => String::new(),
+    }
 }
 
 fn header_and_chain(rpc: &Rpc, id: BlockId) -> Result<(HeaderInfo, ChainInfo), CallError> {

@@ -19,8 +19,30 @@ const CALL_LIMIT: Duration = Duration::from_secs(60);
 const SHORTEST_CALL: Duration = Duration::from_millis(10);
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a block of the node's active chain may be missing. It is missing for hours while a node that was loaded from a UTXO snapshot
+/// downloads its history.
+const NOT_YET_LIMIT: Duration = Duration::from_secs(20);
+/// How often a call is made whose answers can't be used.
+const ODD_ANSWERS: u32 = 3;
 /// Between two log lines about a node that is available, but fails some calls.
 const LOG_EVERY: Duration = Duration::from_secs(60);
+/// The RPC calls that this program makes, by whatever command.
+pub(super) const CALLS: [&str; 14] = [
+    "getbestblockhash",
+    "getblock",
+    "getblockchaininfo",
+    "getblockfilter",
+    "getblockhash",
+    "getblockheader",
+    "getchainstates",
+    "getchaintips",
+    "getindexinfo",
+    "getnetworkinfo",
+    "getrawtransaction",
+    "gettxout",
+    "scantxoutset",
+    "waitfornewblock",
+];
 /// The most bytes of the answer to [`Link::call_aside`], which says yes or no.
 const ASIDE_CAP: usize = 1 << 16;
 
@@ -31,20 +53,24 @@ pub(super) struct Patience {
     call: Duration,
     /// When to give up, and the limit from which that was computed.
     until: Option<(Instant, Duration)>,
+    /// How long calls may fail one after the other.
+    failing: Option<Duration>,
+    /// The same for calls that fail since the node doesn't have a block yet.
+    not_yet: Option<Duration>,
 }
 
 impl Patience {
     /// Until the node answers or a stop is requested.
-    pub(super) const ENDLESS: Self = Self { call: CALL_LIMIT, until: None };
+    pub(super) const ENDLESS: Self = Self { call: CALL_LIMIT, until: None, failing: None, not_yet: None };
 
     /// No longer than `limit` from now.
     pub(super) fn within(limit: Duration) -> Self {
-        Self { call: CALL_LIMIT, until: Some((Instant::now() + limit, limit)) }
+        Self { until: Some((Instant::now() + limit, limit)), ..Self::ENDLESS }
     }
 
     /// Until the node answers or a stop is requested, with `call` as the deadline of each call.
     pub(super) fn with_calls_of(call: Duration) -> Self {
-        Self { call, until: None }
+        Self { call, ..Self::ENDLESS }
     }
 
     /// How long the next call may take.
@@ -53,10 +79,47 @@ impl Patience {
         self.call.min(left).max(SHORTEST_CALL)
     }
 
-    /// The limit, if it has passed.
-    fn exceeded(&self) -> Option<Duration> {
-        self.until.filter(|(end, _)| *end <= Instant::now()).map(|(_, limit)| limit)
+    /// The limit, if it has passed; the first of the failures in a row was at `since`, and the last one may be of a missing block.
+    fn exceeded(&self, since: Instant, is_block_missing: bool) -> Option<Duration> {
+        let now = Instant::now();
+        let until = self.until.filter(|(end, _)| *end <= now).map(|(_, limit)| limit);
+        let failing = if is_block_missing { self.not_yet } else { self.failing };
+        until.or_else(|| failing.filter(|failing| now.saturating_duration_since(since) >= *failing))
     }
+}
+
+/// How a node is called where a call has no time limit of its own, and the state of the node as all handles with this policy see it.
+#[derive(Clone, Default)]
+pub struct CallPolicy {
+    /// How long calls may fail one after the other before they end with an error; `None` for as long as it takes.
+    failing: Option<Duration>,
+    health: Arc<Health>,
+}
+
+impl CallPolicy {
+    /// Calls that fail for this long end with [`NodeError::Unreachable`] or [`NodeError::NotYet`].
+    pub fn failing_at_most(limit: Duration) -> Self {
+        Self { failing: Some(limit), health: Arc::default() }
+    }
+
+    /// Counts the calls that found the node down or restarting: while this stays the same, so does what the node can do.
+    pub fn breaks(&self) -> u64 {
+        self.health.breaks.load(Ordering::Acquire)
+    }
+
+    fn patience(&self) -> Patience {
+        let not_yet = Some(self.failing.unwrap_or(NOT_YET_LIMIT));
+        Patience { failing: self.failing, not_yet, ..Patience::ENDLESS }
+    }
+}
+
+/// Whether the node is available.
+#[derive(Default)]
+struct Health {
+    breaks: AtomicU64,
+    /// Whether `availability` has an outage: spares the lock while all is well.
+    down: AtomicBool,
+    availability: Mutex<Availability>,
 }
 
 /// One node, as seen by all threads of this program.
@@ -66,16 +129,16 @@ pub(super) struct Link {
     http: Http,
     /// The node's version, for messages; 0 until it is known.
     version: AtomicU64,
-    /// Whether `availability` has an outage: spares the lock while all is well.
-    down: AtomicBool,
-    availability: Mutex<Availability>,
+    /// For calls that have no time limit of their own.
+    pub(super) patience: Patience,
+    health: Arc<Health>,
 }
 
 impl Link {
-    pub(super) fn new(access: NodeAccess, stop: Stop) -> Self {
+    pub(super) fn new(access: NodeAccess, stop: Stop, policy: &CallPolicy) -> Self {
         let http = Http::new(&access);
-        let availability = Mutex::new(Availability::default());
-        Self { access, stop, http, version: AtomicU64::new(0), down: AtomicBool::new(false), availability }
+        let (patience, health) = (policy.patience(), Arc::clone(&policy.health));
+        Self { access, stop, http, version: AtomicU64::new(0), patience, health }
     }
 
     pub(super) fn hang_up(&self) {
@@ -99,6 +162,7 @@ impl Link {
         let error = match error {
             CallError::Rpc { code, message } => NodeError::bad(what(), format!("{message} (error {code})")),
             CallError::Retry(failure) => NodeError::bad(what(), failure),
+            CallError::Forbidden => self.refusal(what()),
             CallError::Fatal(error) => error,
         };
         match (error, self.version.load(Ordering::Relaxed)) {
@@ -110,32 +174,55 @@ impl Link {
         }
     }
 
+    /// The error for a call that the node refuses to this user.
+    pub(super) fn refusal(&self, call: String) -> NodeError {
+        let user = self.access.auth().user();
+        let line = format!("rpcwhitelist={user}:{}", CALLS.join(","));
+        NodeError::CallRefused { url: self.access.url(), call, user: user.to_owned(), line }
+    }
+
     fn give_up(&self, failure: Transient, waited: Duration) -> NodeError {
         let url = self.access.url();
         match failure {
             Transient::Cookie(advice) => {
                 NodeError::Unauthorized { url, credentials: "this program's login".into(), advice }
             }
+            Transient::NotYet(why) => NodeError::NotYet { why },
             failure => NodeError::Unreachable { url, waited, why: failure.to_string() },
         }
     }
 
     fn note_failure(&self, failure: &Transient, failures: u32) {
-        let mut availability = lock(&self.availability);
+        let mut availability = lock(&self.health.availability);
         let line = availability.note_failure(failure, failures, Instant::now());
-        self.down.store(availability.outage.is_some(), Ordering::Release);
+        self.health.down.store(availability.outage.is_some(), Ordering::Release);
+        if failure.means_down() {
+            self.health.breaks.fetch_add(1, Ordering::AcqRel);
+        }
         if let Some(line) = line {
             tracing::warn!("node at {}: {line}", self.access.url());
         }
     }
 
     fn note_answer(&self, began: Instant) {
-        if !self.down.load(Ordering::Acquire) {
+        if !self.health.down.load(Ordering::Acquire) {
             return;
         }
-        if let Some(line) = lock(&self.availability).note_answer(began, Instant::now()) {
-            self.down.store(false, Ordering::Release);
+        if let Some(line) = lock(&self.health.availability).note_answer(began, Instant::now()) {
+            self.health.down.store(false, Ordering::Release);
             tracing::warn!("node at {}: {line}", self.access.url());
+        }
+    }
+
+    fn note_odd_answer(&self, error: &CallError, what: &impl Fn() -> String) {
+        let (what, why) = match error {
+            CallError::Rpc { code, message } => (what(), format!("{message} (error {code})")),
+            CallError::Fatal(NodeError::BadAnswer { what, detail }) => (what.clone(), detail.clone()),
+            CallError::Fatal(error) => (what(), error.to_string()),
+            CallError::Retry(_) | CallError::Forbidden => return,
+        };
+        if lock(&self.health.availability).logs_again(Instant::now()) {
+            tracing::warn!("node at {}: its answer to {what} can't be used ({why}); asking again", self.access.url());
         }
     }
 }
@@ -156,6 +243,11 @@ impl Caller {
         self.link.access.url()
     }
 
+    /// The error for a call that the node refuses to this user.
+    pub(super) fn refusal(&self, call: &str) -> NodeError {
+        self.link.refusal(call.to_owned())
+    }
+
     /// Makes one request, once; see [`Http::exchange`].
     pub(super) fn exchange(&self, request: Request<'_>, cap: usize, body: &mut Vec<u8>) -> Result<Reply, CallError> {
         self.link.http.exchange(request, cap, self.patience.next_call(), body)
@@ -168,7 +260,7 @@ impl Caller {
         mut call: impl FnMut() -> Result<T, CallError>,
     ) -> Result<T, NodeError> {
         let link = &self.link;
-        let mut failures = 0;
+        let (mut failures, mut odd, mut since) = (0, 0, None);
         loop {
             if link.stop.requested() {
                 return Err(NodeError::Stopped);
@@ -182,11 +274,21 @@ impl Caller {
                 Err(CallError::Retry(failure)) => failure,
                 Err(error) => {
                     link.note_answer(began);
-                    return Err(link.explain(error, &what));
+                    odd += 1;
+                    if !error.is_doubtful() || odd >= ODD_ANSWERS || self.patience.exceeded(began, false).is_some() {
+                        return Err(link.explain(error, &what));
+                    }
+                    link.note_odd_answer(&error, &what);
+                    if link.stop.wait(back_off(odd, RandomState::new().build_hasher().finish())) {
+                        return Err(NodeError::Stopped);
+                    }
+                    continue;
                 }
             };
             failures += 1;
-            if let Some(waited) = self.patience.exceeded() {
+            if let Some(waited) = 
+                self.patience.exceeded(*since.get_or_insert(began), matches!(failure, Transient::NotYet(_)))
+            {
                 return Err(link.give_up(failure, waited));
             }
             link.note_failure(&failure, failures);
@@ -235,11 +337,16 @@ impl Availability {
             self.outage = Some(Outage { since: now, last_failure: now, kind });
             return Some(format!("waiting for it: {failure}"));
         }
-        if self.logged.is_some_and(|last| now.saturating_duration_since(last) < LOG_EVERY) {
-            return None;
+        self.logs_again(now).then(|| format!("it answers, but {failure}; trying again"))
+    }
+
+    /// Whether a failure of an available node is logged now.
+    fn logs_again(&mut self, now: Instant) -> bool {
+        let again = self.logged.is_none_or(|last| now.saturating_duration_since(last) >= LOG_EVERY);
+        if again {
+            self.logged = Some(now);
         }
-        self.logged = Some(now);
-        Some(format!("it answers, but {failure}; trying again"))
+        again
     }
 
     /// `began` is when the answered call was made: the answer to one made before the last failure doesn't end the outage.

@@ -5,6 +5,7 @@
 //! Node ───── info                                 version, chain, capabilities
 //!      ├──── lanes                                which lanes are open; opens one
 //!      ├──── tip, verbose, utxo                   the tip; blocks and unspent outputs as the node parsed them
+//!      ├──── calls                                which calls the node refuses
 //!      ├──── lookup, state                        one coin, one transaction, how far it is: for questions
 //!      ├──── lane ─┬─ rpc (answers)               headers, blocks and spent outputs by JSON-RPC
 //!      │           └─ rest                        the same by REST
@@ -15,6 +16,7 @@
 mod access;
 mod answers;
 mod bitcoin_conf;
+mod calls;
 mod error;
 mod filters;
 mod http;
@@ -46,18 +48,30 @@ use link::{Caller, Link, Patience};
 use rest::Rest;
 use rpc::{Rpc, code};
 
+use crate::chain::{Chain, Height};
 use crate::stop::Stop;
 
 pub use access::NodeAccess;
 pub use error::NodeError;
 pub use filters::Filters;
-pub use info::{Capabilities, FilterIndex, LaneReport, NodeInfo};
+pub use info::{Capabilities, ChainSignature, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
+pub use link::CallPolicy;
 pub use lookup::{BlockSearch, NodeLookup};
 pub use rest::HEADERS_PER_CALL;
 pub use settings::{Given, LaneChoice, NodeSettings, Origin, SettingReport, key};
 pub use utxo::Unspent;
 pub use verbose::VerboseTransaction;
+
+/// A block of bitcoin's history.
+struct HistoricBlock {
+    height: Height,
+    hash: &'static str,
+}
+
+/// Bitcoin's first block that Bitcoin Cash, and what forked off that, does not have (2017-08-01).
+const FORKED_OFF: HistoricBlock =
+    HistoricBlock { height: 478_559, hash: "00000000000000000019f112ec0a9982926f1258cdcc558dd7c3b7e5dc7fa148" };
 
 /// A handle to one Bitcoin Core node. Clones share its connections and its known state.
 #[derive(Clone)]
@@ -68,7 +82,12 @@ pub struct Node {
 impl Node {
     /// Makes no connection yet. `stop` ends every wait.
     pub fn new(access: NodeAccess, stop: Stop) -> Self {
-        Self { link: Arc::new(Link::new(access, stop)) }
+        Self::with_policy(access, stop, &CallPolicy::default())
+    }
+
+    /// The same, called as `policy` says.
+    pub fn with_policy(access: NodeAccess, stop: Stop, policy: &CallPolicy) -> Self {
+        Self { link: Arc::new(Link::new(access, stop, policy)) }
     }
 
     /// Where the node is, and the origins of that.
@@ -82,7 +101,7 @@ impl Node {
     /// [`NodeError::WrongChain`] (by name or by genesis block), [`NodeError::TooOld`], [`NodeError::Unauthorized`],
     /// [`NodeError::BadAnswer`], [`NodeError::Stopped`].
     pub fn info(&self) -> Result<NodeInfo, NodeError> {
-        self.ask_info(Patience::ENDLESS)
+        self.ask_info(self.link.patience)
     }
 
     /// The node's version, chain and tip, if it answers within `limit`.
@@ -98,7 +117,7 @@ impl Node {
     /// # Errors
     /// [`NodeError::Unauthorized`], [`NodeError::BadAnswer`], [`NodeError::Stopped`].
     pub fn capabilities(&self, info: &NodeInfo) -> Result<Capabilities, NodeError> {
-        self.ask_capabilities(info, Patience::ENDLESS)
+        self.ask_capabilities(info, self.link.patience)
     }
 
     /// What the node, of which `info` is known, can do, if it answers within `limit`.
@@ -128,10 +147,38 @@ impl Node {
         if genesis != expected.genesis_hash() {
             return Err(self.wrong_chain(format!("{} with another genesis block ({genesis})", info.chain)));
         }
+        self.check_currency(&rpc, &info)?;
         if network.version < info::OLDEST {
             return Err(NodeError::TooOld { version: network.version });
         }
         Ok(NodeInfo::new(expected, network, info))
+    }
+
+    /// Makes sure that the node is still on the chain that it was on when it was first asked.
+    ///
+    /// # Errors
+    /// [`NodeError::WrongChain`]; as [`Self::info`].
+    pub fn confirm_chain(&self, signature: &ChainSignature) -> Result<(), NodeError> {
+        let rpc = self.rpc(self.link.patience);
+        let info: ChainInfo = rpc.call_until_answered("getblockchaininfo", &[])?;
+        match signature.difference(&info.chain, info.signet_challenge.as_deref()) {
+            Some(found) => Err(self.wrong_chain(found)),
+            None => self.check_currency(&rpc, &info),
+        }
+    }
+
+    /// Refuses a node of another currency that forked off: Bitcoin Cash, BSV and eCash call their chains `main`, and have bitcoin's
+    /// genesis block.
+    fn check_currency(&self, rpc: &Rpc, info: &ChainInfo) -> Result<(), NodeError> {
+        if info.chain != Chain::Main.name() || info.blocks < FORKED_OFF.height {
+            return Ok(());
+        }
+        let found: BlockHash = rpc.call_until_answered("getblockhash", &[json!(FORKED_OFF.height)])?;
+        if found.to_string() == FORKED_OFF.hash {
+            return Ok(());
+        }
+        let height = FORKED_OFF.height;
+        Err(self.wrong_chain(format!("main of another currency (its block {height} is {found}, bitcoin's {})", FORKED_OFF.hash)))
     }
 
     fn ask_capabilities(&self, info: &NodeInfo, patience: Patience) -> Result<Capabilities, NodeError> {
@@ -145,7 +192,8 @@ impl Node {
         let indexes = rpc.caller.persist(
             || "getindexinfo".into(),
             || match rpc.call::<Indexes>("getindexinfo", &[json!(info::FILTER_INDEX)]) {
-                Err(CallError::Rpc { code: code::NO_METHOD, .. }) => Ok(Indexes::new()),
+                Err(CallError::Rpc { code: code::NO_METHOD, .. })
+                | Err(CallError::Fatal(NodeError::CallRefused { .. })) => Ok(Indexes::new()),
                 answer => answer,
             },
         )?;

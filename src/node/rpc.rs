@@ -52,9 +52,17 @@ impl Rpc {
     /// Makes one call, once.
     pub(super) fn call<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, CallError> {
         self.client.call(method, args).map_err(|error| match error {
-            bitcoincore_rpc::Error::JsonRpc(error) => classify(method, error),
+            bitcoincore_rpc::Error::JsonRpc(error) => self.name(method, classify(method, error)),
             other => CallError::bad(method, other),
         })
+    }
+
+    /// The error of a call, with the call's name where the node refuses it.
+    fn name(&self, method: &str, error: CallError) -> CallError {
+        match error {
+            CallError::Forbidden => CallError::Fatal(self.caller.refusal(method)),
+            other => other,
+        }
     }
 
     /// Makes one call until it is answered or fails for good.
@@ -79,7 +87,7 @@ impl Rpc {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = client.send_batch(&requests).map_err(|error| classify(method, error))?;
+        let answers = client.send_batch(&requests).map_err(|error| self.name(method, classify(method, error)))?;
         let mut results = Vec::with_capacity(answers.len());
         for answer in answers {
             let answer = answer.ok_or_else(|| CallError::bad(method, "the batch lacks an answer"))?;
@@ -101,7 +109,8 @@ impl Rpc {
         mut spare: Vec<u8>,
     ) -> Result<Vec<u8>, CallError> {
         let request = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"getblock","params":["{hash}",0]}}"#);
-        let reply = self.caller.exchange(HttpRequest::Post(request.as_bytes()), BLOCK_HEX_CAP, buffer)?;
+        let reply = self.caller.exchange(HttpRequest::Post(request.as_bytes()), BLOCK_HEX_CAP, buffer);
+        let reply = reply.map_err(|error| self.name("getblock", error))?;
         if let Some(hex) = long_result(buffer) {
             spare.resize(hex.len() / 2, 0);
             let decoded = const_hex::decode_to_slice(hex, &mut spare);

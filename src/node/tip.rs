@@ -10,7 +10,6 @@ use serde_json::json;
 use super::Node;
 use super::answers::ChainInfo;
 use super::error::{CallError, NodeError};
-use super::link::Patience;
 use super::rpc::{Rpc, code};
 use crate::chain::{BlockId, Height};
 
@@ -46,7 +45,7 @@ impl Node {
     /// # Errors
     /// As [`Self::info`].
     pub fn wait_for_tip(&self, known: BlockHash, limit: Duration) -> Result<BlockHash, NodeError> {
-        let rpc = self.rpc(Patience::ENDLESS);
+        let rpc = self.rpc(self.link.patience);
         let end = Instant::now().checked_add(limit);
         let mut can_wait = true;
         loop {
@@ -79,7 +78,8 @@ impl Node {
         let what = || "waitfornewblock".to_owned();
         rpc.caller.persist(what, || match rpc.call::<NewTip>("waitfornewblock", &[json!(milliseconds), json!(known)]) {
             Ok(tip) => Ok(Some(tip.hash)),
-            Err(CallError::Rpc { code: code::MISC | code::OUT_OF_RANGE | code::NO_METHOD, .. }) => Ok(None),
+            Err(CallError::Rpc { code: code::MISC | code::OUT_OF_RANGE | code::NO_METHOD, .. })
+            | Err(CallError::Fatal(NodeError::CallRefused { .. })) => Ok(None),
             Err(error) => Err(error),
         })
     }
@@ -89,16 +89,16 @@ impl Node {
     /// # Errors
     /// As [`Self::info`].
     pub fn height(&self) -> Result<Height, NodeError> {
-        let info: ChainInfo = self.rpc(Patience::ENDLESS).call_until_answered("getblockchaininfo", &[])?;
+        let info: ChainInfo = self.rpc(self.link.patience).call_until_answered("getblockchaininfo", &[])?;
         if info.chain == self.access().chain().name() { Ok(info.blocks) } else { Err(self.wrong_chain(info.chain)) }
     }
 
     /// Whether `block` is on a branch that the node considers invalid, as after `invalidateblock`; not so if it doesn't know the block.
     ///
     /// # Errors
-    /// As [`Self::info`].
+    /// As [`Self::info`]; [`NodeError::CallRefused`] where the node's whitelist lacks `getchaintips`.
     pub fn calls_invalid(&self, block: BlockId) -> Result<bool, NodeError> {
-        let rpc = self.rpc(Patience::ENDLESS);
+        let rpc = self.rpc(self.link.patience);
         let tips: Vec<ChainTip> = rpc.call_until_answered("getchaintips", &[])?;
         for tip in tips.into_iter().filter(|tip| tip.status == "invalid" && tip.height >= block.height) {
             let fork = tip.height.saturating_sub(tip.branchlen);

@@ -75,7 +75,7 @@ impl Node {
     /// # Errors
     /// As [`Self::info`].
     pub fn unspent(&self, outpoints: &[OutPoint]) -> Result<AtTip<Vec<Option<Unspent>>>, NodeError> {
-        let rpc = self.rpc(Patience::ENDLESS);
+        let rpc = self.rpc(self.link.patience);
         let args: Vec<_> = outpoints.iter().map(|at| vec![json!(at.txid), json!(at.vout), json!(false)]).collect();
         rpc.caller.persist(
             || "gettxout".into(),

@@ -10,7 +10,6 @@ use super::Node;
 use super::answers::{Bitcoins, ScriptPubKey};
 use super::error::{CallError, NodeError};
 use super::lane::{explain_missing, no_undo};
-use super::link::Patience;
 use crate::chain::BlockId;
 
 /// A block as the node parsed it.
@@ -110,7 +109,7 @@ impl Node {
     /// # Errors
     /// [`NodeError::NotOnChain`], [`NodeError::Pruned`], [`NodeError::WrongBlock`], and as [`Self::info`].
     pub fn verbose_block(&self, id: BlockId) -> Result<VerboseBlock, NodeError> {
-        let rpc = self.rpc(Patience::ENDLESS);
+        let rpc = self.rpc(self.link.patience);
         let mut tries = 0;
         rpc.caller.persist(
             || format!("getblock for {id}"),

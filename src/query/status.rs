@@ -9,6 +9,7 @@ use super::{Result, Snapshot};
 use crate::chain::Height;
 use crate::index::FORMAT;
 use crate::index::entries::{FLAGGED, SERVICE};
+use crate::index::meta::{self, Waiter, Waiting};
 use crate::index::sums::SumKey;
 
 /// The state of the index, and of the node if it answered.
@@ -22,6 +23,8 @@ pub struct StatusAnswer {
     pub node: Option<NodeRow>,
     /// As in the coverage.
     pub lag: Option<u32>,
+    /// What a run waits for, if one does.
+    pub waiting: Option<Waiting>,
     /// Entries by role.
     pub entries: EntryCounts,
     /// Touched transactions.
@@ -78,6 +81,16 @@ pub struct IndexFiles {
     pub bytes: u64,
 }
 
+/// What a run waits for, the most important first.
+fn waiting(snapshot: &Snapshot) -> Result<Option<Waiting>> {
+    for waiter in [Waiter::Run, Waiter::Below, Waiter::Unserved] {
+        if let Some(waiting) = meta::waiting(&snapshot.reader, waiter)? {
+            return Ok(Some(waiting));
+        }
+    }
+    Ok(None)
+}
+
 /// Reads what the index counts of its rows; `node` is the node's answer, if it gave one.
 ///
 /// # Errors
@@ -93,6 +106,7 @@ pub fn status(snapshot: &Snapshot, node: Option<NodeRow>) -> Result<StatusAnswer
         coverage,
         node,
         tip: tip.map(|(tip, time)| TipRow { height: tip.height, hash: tip.hash, time }),
+        waiting: waiting(snapshot)?,
         entries: EntryCounts {
             flagged: sums.entries(|roles| roles & FLAGGED != 0),
             service: sums.entries(|roles| roles & SERVICE != 0),

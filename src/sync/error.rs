@@ -43,6 +43,14 @@ pub enum SyncError {
         /// The height of the first block that was not applied.
         next: Height,
     },
+    /// A sweep below the main one failed. The main one can go on without it.
+    #[error("the blocks from height {from} on, which entries that were added later need, can't be read: {source}")]
+    Below {
+        /// The next height of that sweep.
+        from: Height,
+        /// Why it failed.
+        source: Box<SyncError>,
+    },
     /// The node describes a spent output differently from the block that created it.
     #[error(
         "for {outpoint}, spent in block {block}, the node reports a value or script that differs from the block that created it; nothing of block {block} was written. The node's undo data is damaged: restart the node with -reindex"
@@ -86,6 +94,16 @@ pub enum SyncError {
 }
 
 impl SyncError {
+    /// Whether one odd answer of the node may explain it, so that the block is fetched again before it counts as damaged.
+    pub(super) fn is_doubtful(&self) -> bool {
+        match self {
+            Self::Block { .. } => true,
+            // Only this lane has closed.
+            Self::Node(error) => error.is_doubtful() || matches!(error, NodeError::LaneCannotServe { .. }),
+            _ => false,
+        }
+    }
+
     /// What a thread that panicked said.
     pub(super) fn from_panic(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

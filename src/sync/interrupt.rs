@@ -16,12 +16,14 @@ pub enum Interrupt {
     Paused,
     /// The node's active chain changed while it was being read: the run starts again from the fork.
     ChainMoved,
+    /// Two branches have the same work, and only the next block can tell which one stays: a run that doesn't wait for it ends.
+    Undecided,
 }
 
 impl Interrupt {
     /// Whether the node will be asked again afterwards.
     pub fn resumes(self) -> bool {
-        self != Self::Stop
+        !matches!(self, Self::Stop | Self::Undecided)
     }
 }
 

@@ -68,6 +68,9 @@ mod sync {
     mod regtest;
     mod reorg;
     mod resume;
+    mod steady;
+    mod steady_lists;
+    mod steady_node;
     mod sweep;
 }
 

@@ -2,6 +2,7 @@
 
 mod identity;
 mod taken_lists;
+mod waiting;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -18,6 +19,7 @@ use crate::trace::{Gates, Rule};
 
 pub use identity::Identity;
 pub use taken_lists::{TakenList, TakenLists};
+pub use waiting::{Waiter, Waiting, put_waiting, waiting};
 
 const TRACE_KEY: &[u8] = b"trace";
 const LISTS_KEY: &[u8] = b"lists";

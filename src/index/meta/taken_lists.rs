@@ -30,6 +30,10 @@ pub struct TakenList {
     pub quarantined: u64,
     /// Number of rows of other chains.
     pub other_chain: u64,
+    /// Number of rows accepted when all of them could last be searched for; `None` where they can be now. Rows added since may be taken
+    /// off again: a list that does so loses nothing that was searched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched: Option<u64>,
 }
 
 /// All lists as they were when the index took them in.
@@ -59,6 +63,16 @@ impl TakenLists {
         self
     }
 
+    /// These lists, which after the lists `before` have entries that can't be searched for where `unserved`.
+    #[must_use]
+    pub fn counted_from(mut self, before: &Self, unserved: bool) -> Self {
+        for file in &mut self.files {
+            let known = before.files.iter().find(|known| known.path == file.path).filter(|_| unserved);
+            file.searched = known.map(|known| known.searched.unwrap_or(known.accepted).min(file.accepted));
+        }
+        self
+    }
+
     /// Checks that no list has lost more than a tenth of its rows since.
     ///
     /// # Errors
@@ -66,9 +80,9 @@ impl TakenLists {
     pub fn check_shrink(&self, now: &Self) -> Result<(), (String, u64, u64)> {
         for before in &self.files {
             let same = now.files.iter().find(|file| file.path == before.path);
-            if let Some(file) = same.filter(|file| file.accepted.saturating_mul(10) < before.accepted.saturating_mul(9))
-            {
-                return Err((file.path.clone(), before.accepted, file.accepted));
+            let rows = before.searched.unwrap_or(before.accepted);
+            if let Some(file) = same.filter(|file| file.accepted.saturating_mul(10) < rows.saturating_mul(9)) {
+                return Err((file.path.clone(), rows, file.accepted));
             }
         }
         Ok(())

@@ -26,7 +26,6 @@ use super::Node;
 use super::answers::Indexes;
 use super::error::{CallError, NodeError};
 use super::info::{Capabilities, FILTER_INDEX, FilterIndex};
-use super::link::Patience;
 use super::rest::Rest;
 use super::rpc::Rpc;
 use crate::chain::{BlockId, Height};
@@ -295,11 +294,11 @@ impl Filters {
     }
 
     fn rpc(&self) -> Rpc {
-        self.node.rpc(Patience::ENDLESS)
+        self.node.rpc(self.node.link.patience)
     }
 
     fn rest(&self) -> Rest {
-        self.node.rest(Patience::ENDLESS)
+        self.node.rest(self.node.link.patience)
     }
 }
 

@@ -8,13 +8,16 @@ use bitcoin::{BlockHash, TxOut, Txid};
 
 use super::source::{BlockSource, Connection, FilterAnswer, FilterJudge, Filtering, Spent};
 use crate::chain::{BlockId, Height};
-use crate::node::{Capabilities, FilterIndex, Filters, Lane, LaneChoice, Node, NodeError, Worker};
+use crate::node::{Capabilities, ChainSignature, FilterIndex, Filters, Lane, LaneChoice, Node, NodeError, Worker};
 use crate::scan::Matcher;
 use crate::stop::Stop;
 
 /// Fewer blocks than this are read without asking their filters, which takes some calls to the node and a walk through its filter
 /// files first.
 const TOO_FEW_TO_FILTER: u32 = 20;
+
+/// How long a block is waited for that may not be there.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A node, by one of its lanes.
 pub struct NodeSource {
@@ -24,6 +27,8 @@ pub struct NodeSource {
     pub lane: Lane,
     /// To rule out blocks.
     pub filters: Arc<FilterLane>,
+    /// The chain that it was on when it was first asked.
+    pub signature: ChainSignature,
     /// Ends the node's waits.
     pub stop: Stop,
 }
@@ -72,10 +77,33 @@ impl FilterLane {
     }
 }
 
+impl NodeSource {
+    fn connection_by(&self, lane: &Lane) -> Box<dyn Connection> {
+        let (worker, whole) = (lane.worker(), lane.gives_spent_outputs_cheaply());
+        Box::new(LaneConnection { worker, whole, filters: Arc::clone(&self.filters) })
+    }
+}
+
 impl BlockSource for NodeSource {
     fn connect(&self) -> Box<dyn Connection> {
-        let (worker, whole) = (self.lane.worker(), self.lane.gives_spent_outputs_cheaply());
-        Box::new(LaneConnection { worker, whole, filters: Arc::clone(&self.filters) })
+        self.connection_by(&self.lane)
+    }
+
+    fn connect_other(&self) -> Option<Box<dyn Connection>> {
+        self.lane.other().map(|lane| self.connection_by(&lane))
+    }
+
+    fn probe(&self, block: BlockId, spent: bool) -> Result<(), NodeError> {
+        let mut worker = self.lane.worker_within(PROBE_LIMIT);
+        worker.block(block)?;
+        if spent {
+            worker.spent_outputs(block)?;
+        }
+        Ok(())
+    }
+
+    fn confirm_chain(&self) -> Result<(), NodeError> {
+        self.node.confirm_chain(&self.signature)
     }
 
     fn filtering(&self, blocks: u32) -> Filtering {

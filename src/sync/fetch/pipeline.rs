@@ -129,11 +129,14 @@ impl<'a> Stages<'a> {
                 if let Some(buffer) = pool.spare_buffer() {
                     connection.reuse(buffer);
                 }
-                let raw = self.reader.fetch(connection.as_mut(), job)?;
+                let fetched = self.reader.fetch(connection.as_mut(), job);
+                if let Err(Halt::Interrupted(interrupt)) = fetched {
+                    return Err(interrupt.into());
+                }
                 let (reader, results) = (Arc::clone(self.reader), results.clone());
                 self.scanners.spawn_fifo(move || {
                     guarded(&results, || {
-                        let block = reader.search(job, raw)?;
+                        let block = reader.prove(job, fetched)?;
                         // Not received once a failure was handed on.
                         let _ = results.send(Ok(block));
                         Ok(())

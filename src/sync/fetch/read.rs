@@ -15,7 +15,7 @@ use super::source::{Connection, Spent};
 use crate::chain::BlockId;
 use crate::scan::scan;
 use crate::sync::SyncError;
-use crate::sync::interrupt::Flow;
+use crate::sync::interrupt::{Flow, Halt};
 use crate::sync::plan::interest::Interest;
 
 /// What blocks are searched for.
@@ -62,8 +62,31 @@ impl BlockReader {
     /// # Errors
     /// What is wrong with the block; what the source reports.
     pub fn read(&self, job: ReadJob) -> Flow<FetchedBlock> {
-        let raw = self.pool.with(|connection| self.fetch(connection, job))?;
-        self.search(job, raw)
+        let fetched = self.pool.with(|connection| self.fetch(connection, job));
+        self.prove(job, fetched)
+    }
+
+    /// Searches a block that was fetched. If it doesn't prove itself, or its answer can't be used, it is fetched again, and then over
+    /// another lane: only a block that fails over all of them is damaged.
+    pub(super) fn prove(&self, job: ReadJob, fetched: Flow<RawBlock>) -> Flow<FetchedBlock> {
+        let first = match fetched.and_then(|raw| self.search(job, raw, None)) {
+            Err(Halt::Failed(error)) if error.is_doubtful() => error,
+            other => return other,
+        };
+        tracing::warn!("{first}: fetching it again");
+        let again = match self.pool.with(|connection| self.fetch_and_search(connection, job)) {
+            Err(Halt::Failed(error)) if error.is_doubtful() => error,
+            other => return other,
+        };
+        match self.pool.source().connect_other() {
+            Some(mut other) => self.fetch_and_search(other.as_mut(), job),
+            None => Err(again.into()),
+        }
+    }
+
+    fn fetch_and_search(&self, connection: &mut dyn Connection, job: ReadJob) -> Flow<FetchedBlock> {
+        let raw = self.fetch(connection, job)?;
+        self.search(job, raw, Some(connection))
     }
 
     /// The block, and all that it spends where that is needed.
@@ -76,8 +99,14 @@ impl BlockReader {
         Ok(RawBlock { bytes, spent })
     }
 
-    /// Parses and searches a block. Where it has candidates, proves its transaction ids and fetches the outputs they spend.
-    pub(super) fn search(&self, job: ReadJob, raw: RawBlock) -> Flow<FetchedBlock> {
+    /// Parses and searches a block. Where it has candidates, proves its transaction ids and fetches the outputs they spend, by
+    /// `connection` or any of the pool.
+    fn search(
+        &self,
+        job: ReadJob,
+        raw: RawBlock,
+        connection: Option<&mut dyn Connection>,
+    ) -> Flow<FetchedBlock> {
         let ReadJob { id, header, by_filter } = job;
         let wrong = |source| SyncError::Block { block: id, source };
         let Search { interest, coins, .. } = &self.search;
@@ -97,7 +126,10 @@ impl BlockReader {
                 let spending = block.scan.candidates().iter().filter(|tx_index| **tx_index > 0);
                 let wanted: Vec<_> = spending.map(|tx_index| (*tx_index, proof.txid(*tx_index))).collect();
                 if !wanted.is_empty() {
-                    block.spent = Some(self.pool.with(|connection| connection.spent(id, &wanted))?);
+                    block.spent = Some(match connection {
+                        Some(connection) => connection.spent(id, &wanted)?,
+                        None => self.pool.with(|connection| connection.spent(id, &wanted))?,
+                    });
                 }
             }
             block.proof = Some(proof);

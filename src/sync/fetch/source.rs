@@ -15,6 +15,27 @@ pub trait BlockSource: Send + Sync {
     /// A connection of its own, for one thread at a time.
     fn connect(&self) -> Box<dyn Connection>;
 
+    /// A connection by another lane, if the source has one: for a block that doesn't prove itself over the usual one.
+    fn connect_other(&self) -> Option<Box<dyn Connection>> {
+        None
+    }
+
+    /// Whether it can serve a block now; with `spent`, also what the block's transactions spend. Waits for some seconds at most.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn probe(&self, _block: BlockId, _spent: bool) -> Result<(), NodeError> {
+        Ok(())
+    }
+
+    /// Makes sure that it is still on the chain that it was on at first.
+    ///
+    /// # Errors
+    /// [`NodeError::WrongChain`] where it isn't.
+    fn confirm_chain(&self) -> Result<(), NodeError> {
+        Ok(())
+    }
+
     /// Whether BIP158 filters are to rule out blocks, where `blocks` blocks are ahead.
     fn filtering(&self, _blocks: u32) -> Filtering {
         Filtering::Off

@@ -6,7 +6,7 @@
 
 use super::wanted::{Entries, Lists, Wanted};
 use crate::chain::{Height, ScriptHash};
-use crate::index::entries::{EntryRow, Lowered};
+use crate::index::entries::{EntryRow, Lowered, UNSERVED};
 use crate::index::keys::TxPosition;
 use crate::index::meta::{self, TakenLists, TraceParameters};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
@@ -60,7 +60,7 @@ impl Changed {
     /// The height from which a sweep has to search for the entry, if it has to.
     fn searched_from(&self) -> Option<Height> {
         match self.what {
-            Change::New => Some(self.entry.from),
+            Change::New => Some(self.entry.lowered.map_or(self.entry.from, |lowered| lowered.from)),
             Change::Lowered { .. } => Some(self.entry.lowered.map_or(self.entry.from, |lowered| lowered.from)),
             _ => None,
         }
@@ -82,6 +82,8 @@ pub struct ChangePlan {
     pub start: Option<Height>,
     /// The id that the new sweep gets.
     id: u32,
+    /// As in [`ChangePlan::unserved`].
+    unserved: Option<(u64, Height)>,
 }
 
 impl ChangePlan {
@@ -93,6 +95,11 @@ impl ChangePlan {
     /// The height of the first block that new entries need. Which blocks coins need that become followed shows only in the sweep.
     pub fn first_block(&self) -> Option<Height> {
         self.changed.iter().filter_map(Changed::searched_from).min()
+    }
+
+    /// How many entries have heights below them that no sweep covers, since the node lacks the blocks; and the lowest such height.
+    pub fn unserved(&self) -> Option<(u64, Height)> {
+        self.unserved
     }
 
     /// Whether there is nothing to write.
@@ -157,7 +164,16 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<ChangePlan, SyncError> {
     if let Some(what) = narrower(&known, &parameters).filter(|_| !wanted.accept_shrink) {
         return Err(SyncError::Narrower { what });
     }
-    let mut planner = Planner { view, sweeps: view.sweeps()?, forget: wanted.forget, changed: Vec::new(), start: None };
+    let mut planner = Planner {
+        view,
+        sweeps: view.sweeps()?,
+        forget: wanted.forget,
+        served_from: wanted.served_from,
+        at_once: wanted.at_once,
+        changed: Vec::new(),
+        start: None,
+        unserved: None,
+    };
     let mut taken = None;
     if let Some(Lists { entries, taken: lists }) = &wanted.lists {
         let before = meta::lists(view)?;
@@ -165,7 +181,7 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<ChangePlan, SyncError> {
             before.check_shrink(lists).map_err(|(path, before, now)| SyncError::ListShrank { path, before, now })?;
         }
         planner.compare(entries)?;
-        let lists = lists.clone().keeping(&before);
+        let lists = lists.clone().keeping(&before).counted_from(&before, planner.unserved.is_some());
         taken = (lists != before).then_some(lists);
     }
     let parameters_changed = parameters != known;
@@ -173,7 +189,8 @@ pub fn plan(view: &View, wanted: &Wanted) -> Result<ChangePlan, SyncError> {
         planner.recompute(first.height);
     }
     let id = planner.sweeps.fresh();
-    Ok(ChangePlan { changed: planner.changed, parameters, parameters_changed, taken, start: planner.start, id })
+    let Planner { changed, start, unserved, .. } = planner;
+    Ok(ChangePlan { changed, parameters, parameters_changed, taken, start, id, unserved })
 }
 
 /// In which ways new parameters are tighter than before, in words.
@@ -205,8 +222,14 @@ struct Planner<'a> {
     view: &'a View,
     sweeps: Sweeps,
     forget: bool,
+    /// As in [`Wanted`].
+    served_from: Height,
+    /// As in [`Wanted`].
+    at_once: bool,
     changed: Vec<Changed>,
     start: Option<Height>,
+    /// As in [`ChangePlan::unserved`].
+    unserved: Option<(u64, Height)>,
 }
 
 impl Planner<'_> {
@@ -222,13 +245,20 @@ impl Planner<'_> {
             match wanted.next_if(|(same, _)| **same == script) {
                 Some((_, entry)) => self.change(script, known, entry)?,
                 None if self.forget => self.drop_entry(script, known)?,
-                None => self.note(script, Change::Kept, known, false),
+                None => self.keep(script, known),
             }
         }
         for (new, entry) in wanted {
             self.add(*new, entry)?;
         }
         Ok(())
+    }
+
+    /// Keeps an entry that no list names. Heights that no sweep covers for it are no longer asked for.
+    fn keep(&mut self, script: ScriptHash, known: EntryRow) {
+        let kept = EntryRow { lowered: known.served_lowered(), ..known.clone() };
+        let write = kept != known;
+        self.note(script, Change::Kept, kept, write);
     }
 
     fn note(&mut self, script: ScriptHash, what: Change, entry: EntryRow, write: bool) {
@@ -247,6 +277,28 @@ impl Planner<'_> {
         self.sweeps.fresh()
     }
 
+    /// Has an entry flagged from a lower height on, as far as the node has the blocks.
+    fn lowered(&mut self, from: Height) -> Lowered {
+        if from >= self.served_from {
+            return Lowered { from, sweep: self.assign(from) };
+        }
+        let (entries, lowest) = self.unserved.unwrap_or((0, from));
+        self.unserved = Some((entries + 1, lowest.min(from)));
+        Lowered { from, sweep: UNSERVED }
+    }
+
+    /// Has a new entry searched for: where the main sweep has passed its first height, in new blocks by that and in past ones by another,
+    /// unless that other one is to bring the entry up to the main one first.
+    fn search(&mut self, entry: &mut EntryRow) {
+        let next = self.sweeps.main();
+        if entry.from < next && (self.at_once || entry.from < self.served_from) {
+            entry.lowered = Some(self.lowered(entry.from));
+            (entry.from, entry.sweep) = (next, MAIN_SWEEP);
+        } else {
+            (entry.lowered, entry.sweep) = (None, self.assign(entry.from));
+        }
+    }
+
     /// Has the records from `height` on evaluated again.
     fn recompute(&mut self, height: Height) {
         if height < self.sweeps.settled() {
@@ -261,7 +313,7 @@ impl Planner<'_> {
             self.recompute_coins_of(script)?;
         }
         if new.flagged {
-            new.sweep = self.assign(new.from);
+            self.search(&mut new);
         }
         let what = if new.flagged { Change::New } else { Change::NewService };
         self.note(script, what, new, true);
@@ -299,8 +351,12 @@ impl Planner<'_> {
         }
         if now.flagged && !known.flagged {
             what = Some(Change::New);
-            (now.from, now.lowered) = (entry.from, None);
-            now.sweep = self.assign(now.from);
+            now.from = entry.from;
+            self.search(&mut now);
+        } else if let Some(lowered) = known.lowered.filter(|lowered| now.flagged && lowered.sweep == UNSERVED) {
+            // No sweep has begun for it, so its lists may raise the height too.
+            let asked = if newly || entry.from > lowered.from { entry.from } else { asked };
+            what = self.serve(&mut now, asked).or(what);
         } else if now.flagged && asked < wish {
             what = Some(Change::Lowered { from: wish });
             self.lower(&mut now, asked);
@@ -318,15 +374,28 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Has the heights below an entry covered that no sweep covers yet, from `to` on, if the node has their blocks.
+    fn serve(&mut self, entry: &mut EntryRow, to: Height) -> Option<Change> {
+        let from = entry.from;
+        if to >= from {
+            entry.lowered = None;
+            return Some(Change::Relabelled);
+        }
+        entry.lowered = Some(self.lowered(to));
+        entry.served_lowered().map(|_| Change::Lowered { from })
+    }
+
     /// Has an entry flagged from `to` on. The heights that are covered for it stay covered.
     fn lower(&mut self, entry: &mut EntryRow, to: Height) {
         let next = self.sweeps.next(entry.sweep);
         if next <= to {
             (entry.from, entry.lowered) = (to, None);
         } else if entry.from >= next {
-            (entry.from, entry.lowered, entry.sweep) = (to, None, self.assign(to));
+            // Nothing is covered for it yet.
+            entry.from = to;
+            self.search(entry);
         } else {
-            entry.lowered = Some(Lowered { from: to, sweep: self.assign(to) });
+            entry.lowered = Some(self.lowered(to));
         }
     }
 

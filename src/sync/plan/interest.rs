@@ -54,7 +54,7 @@ fn share(entry: &EntryRow, sweeps: &Sweeps, of: u32) -> Option<(Height, bool)> {
     if of == MAIN_SWEEP {
         return own.then_some((entry.from, true));
     }
-    match entry.lowered {
+    match entry.served_lowered() {
         Some(lowered) => Some((lowered.from, own || sweeps.resolve(lowered.sweep) == of)),
         None => Some((entry.from, own)),
     }

@@ -2,6 +2,7 @@
 
 use super::wanted::Entries;
 use crate::chain::Height;
+use crate::index::sweeps::MAIN_SWEEP;
 use crate::index::{ReadRows, Result, View};
 use crate::watchlist::Role;
 
@@ -23,6 +24,22 @@ impl Needs {
         needs
     }
 
+    /// What the main sweep of an index still misses.
+    ///
+    /// # Errors
+    /// As all reads.
+    pub fn of_main(view: &View) -> Result<Self> {
+        let sweeps = view.sweeps()?;
+        let mut needs = Self::default();
+        for entry in view.entry_heads() {
+            let (_, entry) = entry?;
+            if entry.flagged && sweeps.resolve(entry.sweep) == MAIN_SWEEP {
+                needs.add(entry.from, entry.from.max(sweeps.main()));
+            }
+        }
+        Ok(needs)
+    }
+
     /// What an index still misses, by its entries and its sweeps.
     ///
     /// # Errors
@@ -35,7 +52,7 @@ impl Needs {
             if !entry.flagged {
                 continue;
             }
-            let lowered = entry.lowered.map(|lowered| (lowered.from, lowered.sweep));
+            let lowered = entry.served_lowered().map(|lowered| (lowered.from, lowered.sweep));
             for (from, sweep) in [Some((entry.from, entry.sweep)), lowered].into_iter().flatten() {
                 needs.add(from, from.max(sweeps.next(sweep)));
             }

@@ -23,8 +23,9 @@ pub enum Task {
     },
 }
 
-/// The next stretch towards having everything swept through height `last`, which the node has; `None` where everything is.
-pub fn next_task(sweeps: &Sweeps, last: Height) -> Option<Task> {
+/// The next stretch towards having everything swept through height `last`, which the node has; `None` where everything is. With `below`
+/// false the sweeps below the main one stand still, and only that one goes on.
+pub fn next_task(sweeps: &Sweeps, last: Height, below: bool) -> Option<Task> {
     let main = sweeps.main();
     let missing = (last + 1).saturating_sub(main);
     let sides = sweeps.sides();
@@ -34,7 +35,7 @@ pub fn next_task(sweeps: &Sweeps, last: Height) -> Option<Task> {
         (side.next <= last).then_some(Task::Side { side: *side, last })
     });
     match side {
-        Some(side) if missing == 0 || missing > NEAR => Some(side),
+        Some(side) if below && (missing == 0 || missing > NEAR) => Some(side),
         _ => (missing > 0).then_some(Task::Main { last }),
     }
 }
@@ -48,23 +49,25 @@ mod tests {
     fn new_blocks_come_first_unless_there_are_many_and_else_the_lowest_sweep_goes_up_to_the_next() {
         let side = |id, next, last| Some(Task::Side { side: SideSweep { id, next, blocks_from: None }, last });
         let main = |last| Some(Task::Main { last });
-        type Case = (Height, &'static [Height], Height, Option<Task>);
+        type Case = (Height, &'static [Height], Height, Option<Task>, Option<Task>);
+        // Next height of the main sweep, those of the others, last height → task; task while those below stand still.
         let cases: [Case; 10] = [
-            (0, &[], 599, main(599)),
-            (600, &[], 599, None),
-            (600, &[], 600, main(600)),
-            (600, &[0], 599, side(1, 0, 599)),
-            (600, &[0], 601, main(601)),
-            (600, &[0], 900, side(1, 0, 599)),
-            (600, &[300, 100], 599, side(2, 100, 299)),
-            (600, &[300, 100], 150, side(2, 100, 150)),
-            (600, &[300], 150, None),
-            (600, &[300], 599, side(1, 300, 599)),
+            (0, &[], 599, main(599), main(599)),
+            (600, &[], 599, None, None),
+            (600, &[], 600, main(600), main(600)),
+            (600, &[0], 599, side(1, 0, 599), None),
+            (600, &[0], 601, main(601), main(601)),
+            (600, &[0], 900, side(1, 0, 599), main(900)),
+            (600, &[300, 100], 599, side(2, 100, 299), None),
+            (600, &[300, 100], 150, side(2, 100, 150), None),
+            (600, &[300], 150, None, None),
+            (600, &[300], 599, side(1, 300, 599), None),
         ];
-        for (next, sides, last, expected) in cases {
+        for (next, sides, last, expected, held) in cases {
             let sides = (1..).zip(sides).map(|(id, next)| (id, Sweep::Side { next: *next, blocks_from: None }));
             let sweeps = Sweeps::from_iter([(0, Sweep::Main { next })].into_iter().chain(sides));
-            assert_eq!(next_task(&sweeps, last), expected, "main {next}, {sweeps:?}, to {last}");
+            assert_eq!(next_task(&sweeps, last, true), expected, "main {next}, {sweeps:?}, to {last}");
+            assert_eq!(next_task(&sweeps, last, false), held, "main {next}, {sweeps:?}, to {last}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::chain::ScriptHash;
+use crate::chain::{Height, ScriptHash};
 use crate::index::meta::{TakenLists, TraceParameters};
 use crate::trace::{HopLimit, Rule};
 use crate::watchlist::entries::Entry;
@@ -30,6 +30,11 @@ pub struct Wanted {
     pub forget: bool,
     /// Whether a list may lose more than a tenth of its rows, and gates may tighten.
     pub accept_shrink: bool,
+    /// The lowest height whose block the node has. What entries need below it stays a gap: no sweep begins there.
+    pub served_from: Height,
+    /// Whether new entries are searched for in new blocks at once, and in past blocks by a sweep of their own. Where the main sweep is
+    /// far from the tip it is quicker to let that sweep come up to it first.
+    pub at_once: bool,
 }
 
 /// How far coins are to be followed; a `None` leaves a parameter as it is.

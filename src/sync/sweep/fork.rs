@@ -2,25 +2,32 @@
 //!
 //! The index leaves its tip if and only if the node's active chain lacks it and either has more work, or the node calls the branch of
 //! the tip invalid. Else the node is behind (it is starting, reindexing, in its initial block download, or was restored from a
-//! backup), and will catch up.
+//! backup), and will catch up; or both have the same work, and the next block decides.
+
+use std::cmp::Ordering;
 
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, Work};
 
 use crate::chain::{BlockId, Height};
 use crate::index::{ReadRows, View};
-use crate::node::HEADERS_PER_CALL;
+use crate::node::{HEADERS_PER_CALL, NodeError};
 use crate::sync::fetch::headers::linked;
 use crate::sync::fetch::pool::ConnectionPool;
 use crate::sync::interrupt::{Flow, Interrupt};
 
 /// How the node's active chain stands to the index's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It holds the index's tip.
     Ahead,
     /// It lacks it, and has no more work.
-    Behind,
+    Behind {
+        /// Whether it has as much.
+        tied: bool,
+        /// Why the node can't be asked whether it calls the branch of the tip invalid.
+        refused: Option<String>,
+    },
     /// It is another one that counts: every block above the fork is stale.
     Left {
         /// Height of the last block that both have.
@@ -36,11 +43,20 @@ pub fn standing(view: &View, pool: &ConnectionPool, tip: BlockId) -> Flow<Standi
     if theirs(pool, tip.height)?.is_some_and(|header| header.block_hash() == tip.hash) {
         return Ok(Standing::Ahead);
     }
+    // Nothing is undone for a node of another chain.
+    pool.source().confirm_chain()?;
     let fork = fork_height(view, pool, tip)?;
-    if has_more_work(view, pool, fork, tip)? || pool.source().calls_invalid(tip)? {
+    let work = compare_work(view, pool, fork, tip)?;
+    if work == Ordering::Greater {
         return Ok(Standing::Left { fork });
     }
-    Ok(Standing::Behind)
+    let refused = match pool.source().calls_invalid(tip) {
+        Ok(true) => return Ok(Standing::Left { fork }),
+        Ok(false) => None,
+        Err(error @ NodeError::CallRefused { .. }) => Some(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Standing::Behind { tied: work == Ordering::Equal, refused })
 }
 
 /// The header of the node's active chain at a height, if it is that long.
@@ -72,8 +88,8 @@ fn fork_height(view: &View, pool: &ConnectionPool, tip: BlockId) -> Flow<Height>
     Ok(shared)
 }
 
-/// Whether the node's active chain has more work above the fork than the index's.
-fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId) -> Flow<bool> {
+/// How the work of the node's active chain above the fork compares with that of the index's.
+fn compare_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId) -> Flow<Ordering> {
     let mut needed: Option<Work> = None;
     for height in fork + 1..=tip.height {
         let work = view.known_header(height)?.work();
@@ -85,7 +101,7 @@ fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId)
     loop {
         let headers = pool.with(|connection| connection.headers(next, HEADERS_PER_CALL))?;
         if headers.is_empty() {
-            return Ok(false);
+            return Ok(found.cmp(&needed));
         }
         for header in &headers {
             previous = linked(header, next, previous)?;
@@ -95,7 +111,7 @@ fn has_more_work(view: &View, pool: &ConnectionPool, fork: Height, tip: BlockId)
             }
             found = Some(found.map_or(header.work(), |sum| sum + header.work()));
             if found > needed {
-                return Ok(true);
+                return Ok(Ordering::Greater);
             }
             next += 1;
         }

@@ -61,7 +61,7 @@ fn sweep_records(setup: &SweepSetup<'_>, run: &mut SweepRun<'_>) -> Flow<()> {
     loop {
         let (sweeps, _) = tip::join(setup.writer)?;
         let tip = sweeps.main().checked_sub(1);
-        let Some(Task::Side { side, last }) = tip.and_then(|tip| next_task(&sweeps, tip)) else { return Ok(()) };
+        let Some(Task::Side { side, last }) = tip.and_then(|tip| next_task(&sweeps, tip, true)) else { return Ok(()) };
         let interest = Interest::load(setup.writer, &sweeps, side.id)?;
         if interest.blocks_from(side.blocks_from).is_some_and(|from| from <= side.next) {
             return Ok(());

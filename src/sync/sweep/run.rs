@@ -43,6 +43,10 @@ pub struct Outcome {
     pub seconds: f64,
     /// Whether a stop was requested before the end.
     pub stopped: bool,
+    /// Whether it ended before the node's tip since two branches have the same work.
+    pub undecided: bool,
+    /// Whether the sweeps below the main one stand still, so that some entries have a gap.
+    pub held: bool,
 }
 
 /// A run in progress.
@@ -60,7 +64,16 @@ impl<'o> SweepRun<'o> {
     /// As all reads.
     pub fn begin(writer: &Writer, observer: &'o mut dyn Observer) -> Result<Self> {
         let from = writer.sweeps()?.settled();
-        let outcome = Outcome { from, through: None, tally: Tally::default(), undone: 0, seconds: 0.0, stopped: false };
+        let outcome = Outcome {
+            from,
+            through: None,
+            tally: Tally::default(),
+            undone: 0,
+            seconds: 0.0,
+            stopped: false,
+            undecided: false,
+            held: false,
+        };
         Ok(Self { observer, outcome })
     }
 

@@ -11,10 +11,12 @@ use super::preload;
 use super::run::{Interrupts, Observer, Outcome, Pace, SweepRun};
 use super::stretch::{BlockStretch, RecordStretch, SweepSetup};
 use super::tip::{self, Goal};
-use crate::chain::Height;
+use crate::chain::{BlockId, Height};
 use crate::index::events::Seen;
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
-use crate::index::{ReadRows, Result, Writer};
+use crate::index::meta::{Waiter, Waiting};
+use crate::index::{ReadRows, Result, Writer, meta};
+use crate::node::NodeError;
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::apply::advance::SweepState;
@@ -32,6 +34,8 @@ const MOVES: u32 = 10;
 const MOVED_WAIT: Duration = Duration::from_millis(100);
 /// How often a sweep below the main one asks the node for new blocks.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long the sweeps below the main one stand still before it is tried again whether the node serves them.
+const HOLD: Duration = Duration::from_secs(30);
 
 /// All sweeps of one index.
 pub struct Sweeper<'a> {
@@ -39,6 +43,8 @@ pub struct Sweeper<'a> {
     pool: Arc<ConnectionPool>,
     interrupts: Interrupts,
     cached: Option<Cached>,
+    /// Until when the sweeps below the main one stand still.
+    held: Option<Instant>,
 }
 
 /// What the main sweep keeps from one stretch to the next.
@@ -47,6 +53,12 @@ struct Cached {
     interest: Arc<Interest>,
     /// Its state; `None` once something else has changed the coins of the index.
     state: Option<SweepState>,
+}
+
+/// Whether the node served a sweep below the main one.
+enum Served {
+    Yes,
+    No(NodeError),
 }
 
 /// A stretch over blocks, before it begins.
@@ -62,7 +74,7 @@ impl<'a> Sweeper<'a> {
     /// Resumes where the index is.
     pub fn new(writer: &'a Writer, source: Arc<dyn BlockSource>, pace: Pace, stop: &'a Stop) -> Self {
         let setup = SweepSetup { writer, pace, stop, seen: Seen::Sweep };
-        Self { setup, pool: Arc::new(ConnectionPool::new(source)), interrupts: Interrupts::default(), cached: None }
+        Self { setup, pool: Arc::new(ConnectionPool::new(source)), interrupts: Interrupts::default(), cached: None, held: None }
     }
 
     /// Lets other threads interrupt a run.
@@ -78,6 +90,42 @@ impl<'a> Sweeper<'a> {
     /// Forgets what was loaded: entries or parameters have changed.
     pub fn reload_entries(&mut self) {
         self.cached = None;
+    }
+
+    /// Has the sweeps below the main one stand still for a while, and says so in the index: one of them failed at height `from`.
+    ///
+    /// # Errors
+    /// As all writes.
+    pub fn hold(&mut self, from: Height, why: &SyncError) -> Result<()> {
+        self.held = Some(Instant::now() + HOLD);
+        let writer = self.setup.writer;
+        let known = meta::waiting(writer, Waiter::Below)?;
+        let error = why.to_string();
+        if known.as_ref().is_some_and(|known| known.error == error) {
+            return Ok(());
+        }
+        let what = format!("blocks from height {from} on, which entries that were added later need");
+        tracing::warn!("waiting for {what}: {error}; new blocks are indexed meanwhile");
+        let mut waiting = Waiting::now(what, error);
+        waiting.since = known.map_or(waiting.since, |known| known.since);
+        let mut step = writer.step();
+        meta::put_waiting(&mut step, Waiter::Below, Some(&waiting));
+        step.commit(false)
+    }
+
+    /// When a sweep below the main one that stands still is to be tried again.
+    pub fn held_until(&self) -> Option<Instant> {
+        self.held
+    }
+
+    /// Ends the standing still of the sweeps below.
+    fn resume_below(&mut self) -> Result<()> {
+        if self.held.take().is_none() && meta::waiting(self.setup.writer, Waiter::Below)?.is_none() {
+            return Ok(());
+        }
+        let mut step = self.setup.writer.step();
+        meta::put_waiting(&mut step, Waiter::Below, None);
+        step.commit(false)
     }
 
     /// Loads the entries before the next block arrives; with long lists that takes seconds.
@@ -109,6 +157,10 @@ impl<'a> Sweeper<'a> {
                 Err(Halt::Interrupted(Interrupt::NewBlock)) => {}
                 Err(Halt::Interrupted(Interrupt::Paused)) => break,
                 Err(Halt::Interrupted(Interrupt::Stop)) => run.outcome.stopped = true,
+                Err(Halt::Interrupted(Interrupt::Undecided)) => {
+                    run.outcome.undecided = true;
+                    break;
+                }
                 Err(Halt::Interrupted(Interrupt::ChainMoved)) => {
                     let stands = writer.sweeps()?;
                     moves = if stands == stood { moves + 1 } else { 1 };
@@ -143,14 +195,16 @@ impl<'a> Sweeper<'a> {
             self.cached = None;
         }
         tip::set_goal(writer, goal, sweeps.main())?;
-        match next_task(&sweeps, goal.last()) {
+        let below = self.held.is_none_or(|until| until <= Instant::now());
+        match next_task(&sweeps, goal.last(), below) {
             Some(Task::Main { last }) => self.main(&sweeps, last, run)?,
             Some(Task::Side { side, last }) => {
-                self.drop_state();
-                self.side(&sweeps, side, last, goal, run)?;
+                let swept = self.side(&sweeps, side, last, goal, run);
+                return self.hold_if_unserved(side.next, swept);
             }
             None => {
-                if to.is_none() {
+                run.outcome.held = !below && !sweeps.sides().is_empty();
+                if to.is_none() && !run.outcome.held {
                     tip::log_caught_up(writer, self.setup.seen)?;
                 }
                 return Ok(ControlFlow::Break(()));
@@ -177,8 +231,40 @@ impl<'a> Sweeper<'a> {
         Ok(())
     }
 
+    /// What comes of a stretch below the main sweep: where the node can't serve it, it stands still, and the main sweep goes on. If
+    /// that shows in the middle of it, the calls to the source have ended, and the caller has to begin anew.
+    fn hold_if_unserved(&mut self, from: Height, swept: Flow<Served>) -> Flow<ControlFlow<()>> {
+        match swept {
+            Ok(Served::Yes) => Ok(ControlFlow::Continue(())),
+            Ok(Served::No(error)) => {
+                self.hold(from, &SyncError::Node(error))?;
+                Ok(ControlFlow::Continue(()))
+            }
+            Err(Halt::Failed(error @ (SyncError::Index(_) | SyncError::Thread(_) | SyncError::Panic(_)))) => {
+                Err(error.into())
+            }
+            Err(Halt::Failed(error)) => Err(SyncError::Below { from, source: Box::new(error) }.into()),
+            Err(interrupted) => Err(interrupted),
+        }
+    }
+
     /// A stretch of a sweep below the main one: over records while they suffice, then over blocks.
-    fn side(&self, sweeps: &Sweeps, side: SideSweep, last: Height, goal: Goal, run: &mut SweepRun<'_>) -> Flow<()> {
+    fn side(
+        &mut self,
+        sweeps: &Sweeps,
+        side: SideSweep,
+        last: Height,
+        goal: Goal,
+        run: &mut SweepRun<'_>,
+    ) -> Flow<Served> {
+        let interest = Interest::load(self.setup.writer, sweeps, side.id)?;
+        let blocks_from = interest.blocks_from(side.blocks_from);
+        let needs_blocks = blocks_from.is_some_and(|from| from <= side.next);
+        if needs_blocks && let Some(error) = self.unserved(side.next, interest.needs.spent_from)? {
+            return Ok(Served::No(error));
+        }
+        self.resume_below()?;
+        self.drop_state();
         let asked = Cell::new(Instant::now());
         let check = || {
             self.interrupts.check_pause()?;
@@ -192,11 +278,10 @@ impl<'a> Sweeper<'a> {
             };
             if is_new { Err(Interrupt::NewBlock.into()) } else { Ok(()) }
         };
-        let interest = Interest::load(self.setup.writer, sweeps, side.id)?;
-        let blocks_from = interest.blocks_from(side.blocks_from);
-        if blocks_from.is_none_or(|from| from > side.next) {
+        if !needs_blocks {
             // Where it comes to need blocks its row says so, and the next stretch begins there.
-            return self.setup.over_records(RecordStretch { side, last, interest }, &check, run);
+            self.setup.over_records(RecordStretch { side, last, interest }, &check, run)?;
+            return Ok(Served::Yes);
         }
         let filtering = self.source().filtering(last - side.next + 1);
         let state = preload::state(self.setup.writer, &interest, side.next, filtering)?;
@@ -204,7 +289,22 @@ impl<'a> Sweeper<'a> {
         let planned = Planned { id: side.id, heights: side.next..=last, blocks_from, filtering };
         let stretch = self.stretch(planned, &Arc::new(interest), state)?;
         self.setup.over_blocks(stretch, &check, run)?;
-        Ok(())
+        Ok(Served::Yes)
+    }
+
+    /// Why the source can't serve the block at a height of the index now, if it can't. Asked before a sweep over blocks begins, since a
+    /// call in the middle of one is waited for.
+    fn unserved(&self, height: Height, spent_from: Option<Height>) -> Flow<Option<NodeError>> {
+        // Every node has the genesis block. Below the main sweep there is another one, or the node would not be asked.
+        let Some(header) = self.setup.writer.header(height.max(1))? else { return Ok(None) };
+        let id = BlockId { height: height.max(1), hash: header.block_hash() };
+        let spent = spent_from.is_some_and(|from| from <= id.height);
+        match self.source().probe(id, spent) {
+            Ok(()) => Ok(None),
+            Err(NodeError::Stopped) if self.setup.stop.requested() => Err(Interrupt::Stop.into()),
+            Err(NodeError::NotOnChain(_)) => Err(Interrupt::ChainMoved.into()),
+            Err(error) => Ok(Some(error)),
+        }
     }
 
     fn stretch(&self, planned: Planned, interest: &Arc<Interest>, state: SweepState) -> Result<BlockStretch> {
@@ -255,7 +355,7 @@ impl<'a> Sweeper<'a> {
     }
 
     fn follow_reorg(&mut self, run: &mut SweepRun<'_>) -> Flow<()> {
-        let Self { setup, pool, interrupts, cached } = self;
+        let Self { setup, pool, interrupts, cached, .. } = self;
         let disconnecting = |fork: Height, blocks: u32| {
             if let Some(cached) = cached {
                 cached.state = None;
@@ -263,7 +363,7 @@ impl<'a> Sweeper<'a> {
             run.outcome.from = run.outcome.from.min(fork + 1);
             run.outcome.undone += u64::from(blocks);
         };
-        tip::follow_reorg(setup, pool, || interrupts.check_pause(), disconnecting)
+        tip::follow_reorg(setup, pool, interrupts.tip.is_some(), || interrupts.check_pause(), disconnecting)
     }
 
     fn source(&self) -> &dyn BlockSource {

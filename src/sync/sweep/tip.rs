@@ -1,12 +1,13 @@
 //! Between two stretches: takes the index's tip back after a reorg, merges sweeps that met, sets the next goal, and logs that
 //! everything is scanned.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::fork::{self, Standing};
 use super::stretch::SweepSetup;
-use crate::chain::Height;
+use crate::chain::{BlockId, Height};
 use crate::index::events::{Event, Happened, Seen};
+use crate::index::meta::{Waiter, Waiting};
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep, Sweeps};
 use crate::index::{ReadRows, Result, Writer, meta};
 use crate::sync::apply::disconnect::disconnect;
@@ -32,18 +33,83 @@ impl Goal {
     }
 }
 
+/// How long a tie of two branches is waited out by a run that is to end by itself. The next block takes minutes.
+const TIE_WAIT: Duration = Duration::from_secs(10);
+
 /// Brings the index's tip onto the node's active chain: disconnects blocks that left it, and waits for a node that is behind unless
 /// `check` interrupts that. `disconnecting` is called before blocks go, with the height of the fork and their number.
 ///
 /// # Errors
-/// What node and index report; a stop; what `check` interrupts with.
+/// What node and index report; a stop; what `check` interrupts with; [`Interrupt::Undecided`] unless the run `stays`.
 pub fn follow_reorg(
     setup: &SweepSetup<'_>,
     pool: &ConnectionPool,
+    stays: bool,
+    check: impl Fn() -> Flow<()>,
+    disconnecting: impl FnMut(Height, u32),
+) -> Flow<()> {
+    let mut wait = TipWait::default();
+    let followed = wait_and_disconnect(setup, pool, stays, check, disconnecting, &mut wait);
+    wait.end(setup.writer)?;
+    followed
+}
+
+/// The wait for a node that is behind.
+#[derive(Default)]
+struct TipWait {
+    waiting: Option<Waiting>,
+    tied_since: Option<Instant>,
+}
+
+impl TipWait {
+    /// Notes what is waited for, in the log and in the index.
+    fn note(&mut self, writer: &Writer, tip: BlockId, tied: bool, refused: Option<String>) -> Result<()> {
+        let why = match tied {
+            true => format!("the node's active chain has another block than {tip}, the index's tip, and the same work"),
+            false => {
+                format!("the node does not have block {tip}, the index's tip, and its own chain has no more work")
+            }
+        };
+        let what = if tied { "the next block, which decides between two branches" } else { "the node to catch up" };
+        let error = match refused {
+            Some(refused) => {
+                format!("{why}; whether it calls the branch of that block invalid can't be asked, since {refused}")
+            }
+            None => why,
+        };
+        let since = if tied { Some(self.tied_since.unwrap_or_else(Instant::now)) } else { None };
+        self.tied_since = since;
+        if self.waiting.as_ref().is_some_and(|known| known.error == error) {
+            return Ok(());
+        }
+        let it = if tied { "the next block, which decides" } else { "it to catch up" };
+        tracing::warn!("{error}: waiting for {it}");
+        let waiting = Waiting::now(what, error);
+        let mut step = writer.step();
+        meta::put_waiting(&mut step, Waiter::Run, Some(&waiting));
+        step.commit(false)?;
+        self.waiting = Some(waiting);
+        Ok(())
+    }
+
+    fn end(self, writer: &Writer) -> Result<()> {
+        if self.waiting.is_none() {
+            return Ok(());
+        }
+        let mut step = writer.step();
+        meta::put_waiting(&mut step, Waiter::Run, None);
+        step.commit(false)
+    }
+}
+
+fn wait_and_disconnect(
+    setup: &SweepSetup<'_>,
+    pool: &ConnectionPool,
+    stays: bool,
     check: impl Fn() -> Flow<()>,
     mut disconnecting: impl FnMut(Height, u32),
+    wait: &mut TipWait,
 ) -> Flow<()> {
-    let mut warned = false;
     while let Some(tip) = setup.writer.tip()? {
         match fork::standing(setup.writer, pool, tip)? {
             Standing::Ahead => return Ok(()),
@@ -55,13 +121,10 @@ pub fn follow_reorg(
                 disconnecting(fork, blocks);
                 disconnect(setup.writer, tip, fork, setup.seen)?;
             }
-            Standing::Behind => {
-                if !warned {
-                    tracing::warn!(
-                        "the node does not have block {tip}, the index's tip, and its own chain has no more work: waiting for it \
-                         to catch up"
-                    );
-                    warned = true;
+            Standing::Behind { tied, refused } => {
+                wait.note(setup.writer, tip, tied, refused)?;
+                if !stays && wait.tied_since.is_some_and(|since| since.elapsed() >= TIE_WAIT) {
+                    return Err(Interrupt::Undecided.into());
                 }
                 if setup.stop.wait(BEHIND_WAIT) {
                     return Err(Interrupt::Stop.into());

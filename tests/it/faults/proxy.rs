@@ -24,6 +24,7 @@ use crate::support::lists::{List, from_at_most};
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::proxy::{CANARY, InjectedFault, Proxy};
 use crate::support::random::{self, Rng};
+use crate::support::wait;
 
 const LANES: [&str; 2] = ["rest", "rpc"];
 /// Faults that each seed has in turn, so that eight seeds on a lane have every fault once.
@@ -167,8 +168,40 @@ impl TwoBranches {
         assert_eq!(out.code, 0, "{scene}, at the end: {out:?}");
         let through = self.assert_valid_prefix(program.index(), number, &scene);
         assert_eq!(through.map(|through| through as usize + 1), Some(self.theirs.hashes.len()), "{scene}, at the end");
+        std::fs::remove_dir_all(program.index()).expect("a folder of the test");
+        self.follow(proxy, seed, (number, from_stale), &program, (faults, &scene));
         std::fs::remove_dir_all(folder).expect("a folder of the test");
         happened
+    }
+
+    /// Lets the faults happen to a `follow`, as far as it makes such calls: it is alive at the end, and has caught up.
+    fn follow(
+        &self,
+        proxy: &Proxy,
+        seed: u64,
+        (number, from_stale): (usize, bool),
+        program: &Program,
+        (faults, scene): (&[Fault], &str),
+    ) {
+        if from_stale {
+            copy_folder(self.stale[number].index(), program.index());
+        }
+        // A lane that is named and found closed at the start is a wrong setting.
+        let following = program.replaced_after("--lane", "auto");
+        proxy.plan(seed, faults, &self.lists[number].1);
+        proxy.hurry();
+        let mut running = following.spawn(&["--format", "jsonl", "follow"]);
+        let best = self.theirs.node.best();
+        wait::until(&format!("{scene}: follow has caught up"), || {
+            assert!(running.is_running(), "{scene}: follow ended: {}", running.log());
+            program.index().exists() && Library::open(program.index()).snapshot.tip.is_some_and(|tip| tip.hash == best)
+        });
+        running.term();
+        let out = running.wait(PATIENCE);
+        assert_eq!(out.code, 0, "{scene}: follow: {out:?}");
+        assert!(!out.stderr.contains("panicked") && !out.stderr.contains(CANARY), "{scene}: follow: {out:?}");
+        let done: Vec<_> = proxy.done().iter().map(ToString::to_string).collect();
+        assert!(self.assert_valid_prefix(program.index(), number, &format!("{scene}, follow, {done:?}")).is_some());
     }
 }
 

@@ -55,6 +55,11 @@ impl Bitcoind {
         Self::launch("regtest", &[&["-maxtipage=10000000000"], arguments].concat())
     }
 
+    /// A node of a signet with this challenge, in hex.
+    pub fn signet(challenge: &str) -> Self {
+        Self::launch("signet", &[&format!("-signetchallenge={challenge}"), "-maxtipage=10000000000"])
+    }
+
     /// A node of the main chain without peers, at height 0: see `feed_mainnet`. It says that it is in its initial block download, unless
     /// `-maxtipage` is decades.
     pub fn mainnet_offline() -> Self {

@@ -107,19 +107,19 @@ impl Fault {
     /// How a run must end after it.
     pub fn consequence(self) -> Consequence {
         match self {
-            Self::AnotherBlock => Consequence::Fails(&["the node answered with a block whose header hashes to"]),
-            Self::AnotherSpent => Consequence::Fails(&[
+            Self::AnotherBlock => Consequence::Either(&["the node answered with a block whose header hashes to"]),
+            Self::AnotherSpent => Consequence::Either(&[
                 "spent outputs doesn't fit its inputs",
                 "it is transaction",
                 "whose header hashes to",
                 "differs from the block that created it",
             ]),
             Self::FlippedSpent => Consequence::Fails(&["differs from the block that created it"]),
-            Self::Html => Consequence::Fails(&["with a web page"]),
-            Self::WrongId => Consequence::Fails(&[BAD_ANSWER]),
-            Self::Gzip => Consequence::Fails(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
-            Self::Huge => Consequence::Fails(&["the answer is larger than"]),
-            Self::NoHttp => Consequence::Fails(&["the answer is not bitcoind's HTTP"]),
+            Self::Html => Consequence::Either(&["with a web page"]),
+            Self::WrongId => Consequence::Either(&[BAD_ANSWER]),
+            Self::Gzip => Consequence::Either(&[BAD_ANSWER, "the node answered with a block whose header hashes to"]),
+            Self::Huge => Consequence::Either(&["the answer is larger than"]),
+            Self::NoHttp => Consequence::Either(&["the answer is not bitcoind's HTTP"]),
             Self::AnotherHeader => {
                 Consequence::Either(&[BAD_ANSWER, "the node answered with a block whose header hashes to"])
             }
@@ -129,7 +129,7 @@ impl Fault {
                 Consequence::Either(&[BAD_ANSWER, "whose header hashes to", "lacks the proof of work"])
             }
             Self::Short => Consequence::Either(&[BAD_ANSWER, "nothing of it was written"]),
-            Self::AnotherAncestor => Consequence::Fails(&[BAD_ANSWER]),
+            Self::AnotherAncestor => Consequence::Either(&[BAD_ANSWER]),
             Self::Refused => Consequence::Either(&[BAD_ANSWER, "cannot serve"]),
             Self::Elsewhere => Consequence::Either(&["the node's active chain changed"]),
             Self::Cut

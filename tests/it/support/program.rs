@@ -137,6 +137,15 @@ impl Program {
         folder_state(&self.index).is_ok_and(|state| state == FolderState::Index)
     }
 
+    /// The same settings and the same index, with another value for this flag.
+    pub fn replaced_after(&self, flag: &str, value: &str) -> Self {
+        let mut globals = self.globals.clone();
+        let at = globals.iter().position(|word| word == flag).expect("it was given");
+        globals[at + 1] = value.to_owned();
+        let (program, environment) = (self.program.clone(), self.environment.clone());
+        Self { program, globals, environment, index: self.index.clone(), ..Self::bare() }
+    }
+
     /// The path of the index.
     pub fn index(&self) -> &Path {
         &self.index
@@ -219,6 +228,11 @@ impl Program {
     pub fn watching(self, list: &[(ScriptBuf, u32)]) -> Self {
         let path = self.write_list(list);
         self.with(&["--watch", text(&path)])
+    }
+
+    /// Writes a plain list or one in CSV with this content, and returns its path.
+    pub fn list_of(&self, content: &str) -> PathBuf {
+        self.list_file(".txt", content)
     }
 
     fn list_file(&self, suffix: &str, content: &str) -> PathBuf {

@@ -63,6 +63,14 @@ struct ProxyState {
     agent: ureq::Agent,
     dir: TempDir,
     plan: Mutex<Plan>,
+    spoilt: Mutex<Option<Spoilt>>,
+}
+
+/// Answers that a test spoils itself.
+struct Spoilt {
+    left: usize,
+    concerns: Box<dyn Fn(&NodeCall) -> bool + Send>,
+    spoil: Box<dyn Fn(NodeAnswer) -> NodeAnswer + Send>,
 }
 
 struct Upstream {
@@ -114,6 +122,7 @@ impl Proxy {
             agent: config.build().into(),
             dir: tempfile::tempdir().expect("a folder for the cookie"),
             plan: Mutex::new(plan),
+            spoilt: Mutex::default(),
         });
         state.renew_cookie(&mut state.plan());
         let shared = Arc::clone(&state);
@@ -144,6 +153,28 @@ impl Proxy {
         (plan.eager, plan.elsewhere) = (false, 0);
         plan.done.clear();
         plan.calls = 0;
+    }
+
+    /// Spoils the next `times` answers to the calls that `concerns` fits.
+    pub fn spoil(
+        &self,
+        times: usize,
+        concerns: impl Fn(&NodeCall) -> bool + Send + 'static,
+        spoil: impl Fn(NodeAnswer) -> NodeAnswer + Send + 'static,
+    ) {
+        let spoilt = Spoilt { left: times, concerns: Box::new(concerns), spoil: Box::new(spoil) };
+        *self.state.spoilt.lock().unwrap_or_else(PoisonError::into_inner) = Some(spoilt);
+    }
+
+    /// How many answers are still to be spoilt.
+    pub fn unspoilt(&self) -> usize {
+        let spoilt = self.state.spoilt.lock().unwrap_or_else(PoisonError::into_inner);
+        spoilt.as_ref().map_or(0, |spoilt| spoilt.left)
+    }
+
+    /// Has the second node answer from now on, as if it had taken the place of the first.
+    pub fn switch_to_second(&self) {
+        self.state.plan().elsewhere = u64::MAX;
     }
 
     /// Lets each of the remaining faults happen at the first call possible; returns their number.
@@ -217,7 +248,16 @@ impl ProxyState {
             (fault, Arc::clone(&plan.chain_facts), &self.nodes[upstream], Rng::new(plan.rng.bits()))
         };
         let mut ask = |call: &NodeCall| upstream.ask(&self.agent, call);
-        let Some(kind) = fault else { return ask(&asked.call) };
+        let Some(kind) = fault else {
+            let answer = ask(&asked.call);
+            return match self.spoilt.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                Some(spoilt) if spoilt.left > 0 && (spoilt.concerns)(&asked.call) => {
+                    spoilt.left -= 1;
+                    (spoilt.spoil)(answer)
+                }
+                _ => answer,
+            };
+        };
         let changed = kind.answer(&asked.call, &chain_facts, &mut rng, &mut ask);
         let mut plan = self.plan();
         match changed {
