@@ -7,7 +7,7 @@ use super::now::{Freshness, Limits, NodeState, Now, Tip, TipOnNode};
 use crate::chain::{BlockId, Chain, Height, ScriptHash};
 use crate::index::entries::EntryRow;
 use crate::index::keys::TxPosition;
-use crate::index::meta::{self, TakenLists, TraceParameters};
+use crate::index::meta::{self, TakenLists, TraceParameters, Waiter, Waiting};
 use crate::index::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
 use crate::index::values::Record;
 use crate::index::{IndexError, ReadRows, Reader};
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub goal: Option<Height>,
     /// How coins are followed.
     pub trace: TraceParameters,
+    /// Why the sweeps below the main one stand still, if they do.
+    pub held: Option<Waiting>,
     /// The lists as they were taken in.
     pub lists: TakenLists,
     /// Whether the configured lists differ from those.
@@ -50,6 +52,8 @@ impl Snapshot {
             return Err(IndexError::corrupt::<Sweep>(&MAIN_SWEEP).into());
         }
         let tip_time = tip.map(|tip| reader.known_header(tip.height)).transpose()?.map(|header| header.time);
+        let below = meta::waiting(&reader, Waiter::Below)?;
+        let held = if below.is_some() { below } else { meta::waiting(&reader, Waiter::Unserved)? };
         let lists = meta::lists(&reader)?;
         let lists_changed = lists_changed(&lists);
         Ok(Self {
@@ -59,6 +63,7 @@ impl Snapshot {
             sweeps,
             goal: meta::goal(&reader)?,
             trace: meta::trace(&reader)?,
+            held,
             lists,
             lists_changed,
             now: Now::by_clock(Limits::of_chain(reader.identity().chain)),

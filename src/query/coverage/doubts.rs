@@ -6,7 +6,7 @@ use crate::chain::Height;
 use crate::query::Snapshot;
 
 /// What of an index may keep an answer from being complete, besides its entries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct IndexState {
     /// Whether the configured lists differ from those that were taken in.
     pub lists_changed: bool,
@@ -18,6 +18,8 @@ pub(super) struct IndexState {
     pub tip: Option<Height>,
     /// The height through which the trace is settled.
     pub settled: Option<Height>,
+    /// Why the sweeps below the tip don't go on.
+    pub held: Option<String>,
 }
 
 impl IndexState {
@@ -29,6 +31,7 @@ impl IndexState {
             tracks: !snapshot.trace.rules.is_empty(),
             tip: snapshot.tip.map(|tip| tip.height),
             settled: snapshot.sweeps.settled().checked_sub(1),
+            held: snapshot.held.as_ref().map(|held| held.error.clone()),
         }
     }
 }
@@ -111,6 +114,9 @@ impl Basis {
                 gap.through,
                 counted(gap.entries, "entry", "entries")
             ));
+        }
+        if let Some(held) = index.held.as_ref().filter(|_| !gaps.is_empty()) {
+            why.push(format!("the blocks of that gap can't be read now: {held}"));
         }
         if self.traced && index.settled < Some(asked.min(tip)) {
             let settled =
