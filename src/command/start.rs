@@ -144,9 +144,9 @@ impl Contact {
             None => Ok(()),
         });
         match read {
-            Err(
-                error @ (NodeError::NotYet { .. } | NodeError::Pruned { .. } | NodeError::CallRefused { .. }),
-            ) => Err(error),
+            Err(error @ (NodeError::NotYet { .. } | NodeError::Pruned { .. } | NodeError::CallRefused { .. })) => {
+                Err(error)
+            }
             // Anything else shows in the sweep too, which waits where that helps.
             _ => Ok(()),
         }

@@ -149,7 +149,16 @@ impl Watched {
         let taken = taken(&list, file);
         let read = (Ok(stamp), taken.sha256.clone());
         let good = Good { name, bytes, taken };
-        let watched = Self { file: file.clone(), good, seen: (Ok(stamp), now), still: now, read, stale: None, once, hurry: false };
+        let watched = Self {
+            file: file.clone(),
+            good,
+            seen: (Ok(stamp), now),
+            still: now,
+            read,
+            stale: None,
+            once,
+            hurry: false,
+        };
         Ok((watched, list))
     }
 
@@ -202,7 +211,9 @@ impl Watched {
     fn read_now(&mut self, found: Result<FileStamp, String>, now: Instant, terms: &Terms) -> bool {
         self.still = now;
         self.read = (Err("it is to be read again".into()), String::new());
-        match found.and_then(|stamp| Ok((stamp, read_still(&self.file.path, stamp).map_err(|error| error.to_string())?))) {
+        match found
+            .and_then(|stamp| Ok((stamp, read_still(&self.file.path, stamp).map_err(|error| error.to_string())?)))
+        {
             Ok((stamp, Some(bytes))) => self.judge(bytes, stamp, QUIET_IF_CUT, terms),
             // It is being written right now, and read as any other that changes.
             Ok((_, None)) => false,

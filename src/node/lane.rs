@@ -325,7 +325,10 @@ fn validated(rpc: &Rpc) -> String {
     let Ok(states) = rpc.call::<Chainstates>("getchainstates", &[]) else { return String::new() };
     match &states.chainstates[..] {
         [background, snapshot] if snapshot.snapshot_blockhash.is_some() => {
-            format!("; it was loaded from a UTXO snapshot, and has the history below that up to height {}", background.blocks)
+            format!(
+                "; it was loaded from a UTXO snapshot, and has the history below that up to height {}",
+                background.blocks
+            )
         }
         _ => String::new(),
     }

@@ -286,7 +286,7 @@ impl Caller {
                 }
             };
             failures += 1;
-            if let Some(waited) = 
+            if let Some(waited) =
                 self.patience.exceeded(*since.get_or_insert(began), matches!(failure, Transient::NotYet(_)))
             {
                 return Err(link.give_up(failure, waited));

@@ -178,7 +178,10 @@ impl Node {
             return Ok(());
         }
         let height = FORKED_OFF.height;
-        Err(self.wrong_chain(format!("main of another currency (its block {height} is {found}, bitcoin's {})", FORKED_OFF.hash)))
+        Err(self.wrong_chain(format!(
+            "main of another currency (its block {height} is {found}, bitcoin's {})",
+            FORKED_OFF.hash
+        )))
     }
 
     fn ask_capabilities(&self, info: &NodeInfo, patience: Patience) -> Result<Capabilities, NodeError> {

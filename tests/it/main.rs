@@ -68,7 +68,7 @@ mod sync {
     mod regtest;
     mod reorg;
     mod resume;
-    mod steady;
+    pub mod steady;
     mod steady_lists;
     mod steady_node;
     mod sweep;

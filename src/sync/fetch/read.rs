@@ -101,12 +101,7 @@ impl BlockReader {
 
     /// Parses and searches a block. Where it has candidates, proves its transaction ids and fetches the outputs they spend, by
     /// `connection` or any of the pool.
-    fn search(
-        &self,
-        job: ReadJob,
-        raw: RawBlock,
-        connection: Option<&mut dyn Connection>,
-    ) -> Flow<FetchedBlock> {
+    fn search(&self, job: ReadJob, raw: RawBlock, connection: Option<&mut dyn Connection>) -> Flow<FetchedBlock> {
         let ReadJob { id, header, by_filter } = job;
         let wrong = |source| SyncError::Block { block: id, source };
         let Search { interest, coins, .. } = &self.search;

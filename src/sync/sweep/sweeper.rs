@@ -13,8 +13,8 @@ use super::stretch::{BlockStretch, RecordStretch, SweepSetup};
 use super::tip::{self, Goal};
 use crate::chain::{BlockId, Height};
 use crate::index::events::Seen;
-use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
 use crate::index::meta::{Waiter, Waiting};
+use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweeps};
 use crate::index::{ReadRows, Result, Writer, meta};
 use crate::node::NodeError;
 use crate::stop::Stop;
@@ -74,7 +74,13 @@ impl<'a> Sweeper<'a> {
     /// Resumes where the index is.
     pub fn new(writer: &'a Writer, source: Arc<dyn BlockSource>, pace: Pace, stop: &'a Stop) -> Self {
         let setup = SweepSetup { writer, pace, stop, seen: Seen::Sweep };
-        Self { setup, pool: Arc::new(ConnectionPool::new(source)), interrupts: Interrupts::default(), cached: None, held: None }
+        Self {
+            setup,
+            pool: Arc::new(ConnectionPool::new(source)),
+            interrupts: Interrupts::default(),
+            cached: None,
+            held: None,
+        }
     }
 
     /// Lets other threads interrupt a run.

@@ -329,7 +329,13 @@ fn histories_beside_reorgs_and_sweeps_have_no_hole() {
             fewer.remove(script);
             for list in [fewer, state.clone()] {
                 let lists = Some(Lists { entries: entries(&list), ..Lists::default() });
-                index.want(Wanted { lists, trace: trace.clone(), forget: true, accept_shrink: true });
+                index.want(Wanted {
+                    lists,
+                    trace: trace.clone(),
+                    forget: true,
+                    accept_shrink: true,
+                    ..Wanted::default()
+                });
                 index.sweep(&MemorySource::on(branch), pace).expect("an honest source");
             }
         }

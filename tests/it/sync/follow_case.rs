@@ -130,7 +130,7 @@ impl FollowCase {
     /// The lists and gates as the sweep is given them, with permission to forget and to shrink.
     pub fn wanted(&self) -> Wanted {
         let lists = Some(Lists { entries: entries(&self.state), ..Lists::default() });
-        Wanted { lists, trace: self.trace.clone(), forget: true, accept_shrink: true }
+        Wanted { lists, trace: self.trace.clone(), forget: true, accept_shrink: true, ..Wanted::default() }
     }
 
     fn parameters(&self) -> TraceParameters {

@@ -67,8 +67,11 @@ fn a_pruned_nodes_tip_is_followed_whatever_a_list_gains_and_the_line_can_be_take
     }
     // With the height that the node has, the past above it was scanned and nothing is missing.
     assert!(gaps(&mined.program).is_empty());
-    fs::write(&list, format!("{first}script:{},,\nscript:{},,\n", script(4).to_hex_string(), script(5).to_hex_string()))
-        .expect("a file of the test");
+    fs::write(
+        &list,
+        format!("{first}script:{},,\nscript:{},,\n", script(4).to_hex_string(), script(5).to_hex_string()),
+    )
+    .expect("a file of the test");
     assert_eq!(mined.program.run(&["backfill"]).code, 3);
     // The line is taken off again, and the gap with it.
     fs::write(&list, format!("{first}script:{},,\n", script(4).to_hex_string())).expect("a file of the test");
@@ -201,7 +204,8 @@ fn snapshot_node() -> Bitcoind {
 fn a_node_loaded_from_a_snapshot_is_followed_at_its_tip_and_its_missing_history_is_named() {
     let node = snapshot_node();
     let limit = Duration::from_secs(50);
-    let miner = ScriptBuf::from_hex("210279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798ac").expect("hex");
+    let miner =
+        ScriptBuf::from_hex("210279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798ac").expect("hex");
     let mined = Mined::through(&node, node.rpc_url());
     // From the beginning: it can't be had, and no command waits for it.
     for arguments in [&["check"][..], &["backfill"]] {
