@@ -58,6 +58,7 @@ pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
         below: None,
         phase: Phase::Starting,
         caught_up: false,
+        lane: None,
         outage: Outage::default(),
     };
     let ended = follower.supervise();
@@ -95,6 +96,8 @@ struct Follower<'a> {
     below: Option<(Height, SyncError)>,
     phase: Phase,
     caught_up: bool,
+    /// The lane of the last session.
+    lane: Option<&'static str>,
     outage: Outage,
 }
 
@@ -150,6 +153,10 @@ impl Follower<'_> {
             return Ok(SessionEnd::Stopped);
         };
         self.open(&contact)?;
+        let lane = contact.lane.name();
+        if self.lane.replace(lane).is_some_and(|before| before != lane) {
+            tracing::info!("the node has changed: reading blocks over lane {lane}");
+        }
         self.bells.watch_tip(&contact.node, self.stop)?;
         self.follow(contact, breaks).map_err(|error| self.of_other_chain(error))
     }
@@ -267,7 +274,6 @@ impl Follower<'_> {
             let Some(again) = again else { return Ok(SessionEnd::Stopped) };
             check_identity(writer, &again.identity())?;
             if !again.can_do_the_same(&contact) {
-                tracing::info!("the node has changed: reading blocks over lane {}", again.lane.name());
                 return Ok(SessionEnd::NodeChanged);
             }
             self.bells.watch_tip(&contact.node, self.stop)?;
