@@ -14,8 +14,8 @@ use crate::sync::SyncError;
 /// Bytes of entries written at a time into an index that is still being made, to save memory.
 const PART_BYTES: usize = 8 << 20;
 
-/// Opens the index at `path` for what is wanted, or makes it, as tests and benches do. Returns what changed, if it had blocks before; an index without a block
-/// takes everything in afresh.
+/// Opens the index at `path` for what is wanted, or makes it, as tests do. Returns what changed, if it had blocks before; an index
+/// without a block takes everything in afresh.
 ///
 /// # Errors
 /// [`IndexError::OtherChain`]; what [`change::plan`] refuses; what is wrong with the index.

@@ -194,7 +194,7 @@ impl TwoBranches {
         let best = self.theirs.node.best();
         wait::until(&format!("{scene}: follow has caught up"), || {
             assert!(running.is_running(), "{scene}: follow ended: {}", running.log());
-            program.index().exists() && Library::open(program.index()).snapshot.tip.is_some_and(|tip| tip.hash == best)
+            program.has_index() && Library::open(program.index()).snapshot.tip.is_some_and(|tip| tip.hash == best)
         });
         running.term();
         let out = running.wait(PATIENCE);

@@ -54,7 +54,7 @@ impl Mined {
         let best = node.best().to_string();
         wait::until(&format!("{what}: the index has the node's tip"), || {
             assert!(running.is_running(), "{what}: follow ended: {}", running.log());
-            self.program.index().exists() && self.status()["tip"]["hash"] == best.as_str()
+            self.program.has_index() && self.status()["tip"]["hash"] == best.as_str()
         });
     }
 
