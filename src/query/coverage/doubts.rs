@@ -140,7 +140,7 @@ mod tests {
 
     /// An index with nothing against it, whose last block is 599.
     const GOOD: IndexState =
-        IndexState { lists_changed: false, unread: 0, tracks: true, tip: Some(599), settled: Some(599) };
+        IndexState { lists_changed: false, unread: 0, tracks: true, tip: Some(599), settled: Some(599), held: None };
     const ALL: &[(Height, Option<Height>)] = &[(0, None), (0, None)];
 
     #[test]
@@ -208,7 +208,14 @@ mod tests {
             (Basis::of(600, &[(1, None)], 0), GOOD, Some(599), &[]),
             (
                 basis(300).whole().traced().followed(),
-                IndexState { lists_changed: true, unread: 2, tracks: false, tip: Some(599), settled: Some(299) },
+                IndexState {
+                    lists_changed: true,
+                    unread: 2,
+                    tracks: false,
+                    tip: Some(599),
+                    settled: Some(299),
+                    held: None,
+                },
                 Some(599),
                 &[
                     "the lists configured now",

@@ -109,7 +109,7 @@ fn p9_events_say_the_same_after_their_records_were_removed_or_changed() {
         let mut known = second;
         for (what, scripts) in [("more entries", &scripts[..]), ("fewer entries", &scripts[8..14])] {
             let lists = Some(Lists { entries: entries(scripts), ..Lists::default() });
-            index.want(Wanted { lists, trace: TRACE, forget: true, accept_shrink: true });
+            index.want(Wanted { lists, trace: TRACE, forget: true, accept_shrink: true, ..Wanted::default() });
             index.sweep(&source, SLOWEST).expect("an honest source");
             let log = messages(index.writer());
             assert_eq!(unlabelled(&log[..known.len()]), unlabelled(&known), "seed {seed}: after {what}");

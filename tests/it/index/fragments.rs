@@ -132,7 +132,7 @@ fn p1_lists_that_merge_or_part_runs_lead_to_the_index_of_a_fresh_run() {
         for (number, listed) in states.iter().enumerate() {
             let listed = flagged(listed);
             let lists = Some(Lists { entries: entries(&listed), ..Lists::default() });
-            index.want(Wanted { lists, trace: trace.clone(), forget: true, accept_shrink: true });
+            index.want(Wanted { lists, trace: trace.clone(), forget: true, accept_shrink: true, ..Wanted::default() });
             index.sweep(&source, SLOWEST).expect("an honest source");
             assert_right(&index, &chain, &listed, &trace, &format!("change {number}"));
         }
