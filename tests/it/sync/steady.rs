@@ -17,7 +17,7 @@ use crate::support::wait::{self, PATIENCE};
 /// A list of one script, which the miner pays.
 pub struct Mined {
     pub program: Program,
-    _dir: TempDir,
+    pub(in crate::sync) _dir: TempDir,
 }
 
 /// The script that blocks pay in these tests.
