@@ -46,7 +46,7 @@ impl Cli {
             }
             let program = Self::definition();
             let text = match flags::refusal(&program, &flags::flags_behind_command(&program, &words), &error) {
-                Some(refusal) => refusal,
+                Some(refusal) => format!("error: {refusal}"),
                 None => error.render().to_string().trim_end().to_owned(),
             };
             let message = text.strip_prefix("error: ").unwrap_or(&text);
@@ -55,7 +55,7 @@ impl Cli {
                 || typed.iter().any(|word| word.starts_with("--format=json"));
             match json {
                 true => output::error(Format::Json, &Error::Usage(message.to_owned())),
-                false => output::usage_error(&format!("error: {message}")),
+                false => output::usage_error(&text),
             }
             std::process::exit(Exit::Usage.code().into())
         })

@@ -3,6 +3,6 @@
 /// The text of a picture that is not part of the answer.
 #[derive(Clone, Debug)]
 pub struct Caption {
-    /// The exact command, as one would type it.
+    /// The question as a command, as one would type it; without what says where node, index and lists of this machine are.
     pub command: String,
 }
