@@ -2,6 +2,7 @@
 //! `--at`, which asks about a block whatever came after.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness};
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
 use crate::support::files::text;
+use crate::support::gate::Gate;
 use crate::support::lists::List;
 use crate::support::program::Program;
 use crate::support::records::mainnet;
@@ -296,6 +298,9 @@ fn a_node_that_is_down_silent_or_talks_nonsense_fails_no_answer() {
     let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let port = silent.local_addr().expect("a bound socket has an address").port();
     let hung = Program::through(&thief.node, format!("http://127.0.0.1:{port}"), thief.program.index());
+    let gate = Gate::before(thief.node.rpc_port());
+    gate.slow(Duration::from_millis(500));
+    let slow = Program::through(&thief.node, gate.url(), thief.program.index());
     let astray = thief.program.replaced(text(thief.node.datadir()), "/nowhere");
     let cookie = thief.folder.path().join("cookie");
     std::fs::write(&cookie, "__cookie__:wrong").expect("a file of the test");
@@ -304,7 +309,9 @@ fn a_node_that_is_down_silent_or_talks_nonsense_fails_no_answer() {
     let refused = refused.with(&["--rpc-cookie-file", text(&cookie)]);
     thief.move_on();
     let down = Program::bare().with(&["--index", text(thief.program.index()), "--rpc-url", "http://127.0.0.1:1"]);
-    for (what, program) in [("hung", &hung), ("astray", &astray), ("refused", &refused), ("down", &down)] {
+    for (what, program) in
+        [("hung", &hung), ("slow", &slow), ("astray", &astray), ("refused", &refused), ("down", &down)]
+    {
         let answer = program.json(&["balance", "all"]);
         assert_eq!(
             (&answer.1["coverage"]["node"], &answer.1["coverage"]["lag"]),
