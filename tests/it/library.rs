@@ -37,7 +37,7 @@ fn the_library_answers_as_the_program_does() {
 #[test]
 fn the_library_says_what_it_does_not_know() {
     let small = SmallIndex::at(200);
-    let index = Index::open(small.program.index()).expect("an index");
+    let index = Index::open(small.program.index()).expect("an index").with_max_age(None);
     let question = index.question(&[PAYER, UNLISTED]).expect("an address");
     assert_eq!(question.unknown().collect::<Vec<_>>(), [UNLISTED]);
     assert!(!question.coverage(None).complete);
@@ -50,6 +50,6 @@ fn the_library_says_what_it_does_not_know() {
 
     // The list that the index took in says something else now.
     std::fs::write(&small.list, format!("{UNLISTED}\n")).expect("a file of the test");
-    let index = Index::open(small.program.index()).expect("an index");
+    let index = Index::open(small.program.index()).expect("an index").with_max_age(None);
     assert!(!index.coverage().expect("coverage").complete);
 }
