@@ -81,7 +81,8 @@ struct Moved {
 impl Moved {
     fn new() -> Self {
         let mut before = RegtestChain::regtest(211);
-        let flagged = before.script(Shape::P2wpkh, 1);
+        // A script that shows no key when it is spent: that would be a finding by itself.
+        let flagged = before.script(Shape::P2wsh, 1);
         let plain = [2, 3, 4].map(|n| before.script(Shape::P2wpkh, n));
         let coins = before.mature(3);
         let paid = before.spend(&coins[..1], &[(flagged.clone(), 10 * BTC), (plain[0].clone(), 39 * BTC)]);
@@ -255,7 +256,9 @@ struct Late {
 impl Late {
     fn new() -> Self {
         let mut chain = RegtestChain::regtest(212);
-        let [late, early, a, b, c] = [1, 2, 3, 4, 5].map(|n| chain.script(Shape::P2wpkh, n));
+        // As above.
+        let late = chain.script(Shape::P2wsh, 1);
+        let [early, a, b, c] = [2, 3, 4, 5].map(|n| chain.script(Shape::P2wpkh, n));
         let coins = chain.mature(2);
         let paid = chain.spend(&coins, &[(late.clone(), 50 * BTC), (late.clone(), 49 * BTC)]);
         chain.mine(vec![paid.clone()]);
