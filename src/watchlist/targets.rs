@@ -163,7 +163,10 @@ fn by_columns(row: &TextRow, header: &Header) -> Result<Option<Named>, Refusal> 
     }
     if !named.targets.iter().any(|target| is_target_like(target) || is_keyword(target)) {
         // A cell too many or too few moves the target into another column.
-        for cell in cells.iter().filter(|cell| is_target_like(cell)) {
+        let elsewhere = cells.iter().enumerate().filter(|(place, cell)| {
+            !matches!(columns.kind(*place), ListColumn::Block | ListColumn::Height) && is_target_like(cell)
+        });
+        for (_, cell) in elsewhere {
             named.add(cell.trim_matches(is_margin));
         }
     }

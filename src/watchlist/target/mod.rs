@@ -31,12 +31,12 @@ const SHORTEST: usize = 13;
 /// number or sentence.
 pub fn is_target_like(text: &str) -> bool {
     let text = text.trim_matches(is_margin);
+    if is_coin(text) {
+        return true;
+    }
     if text.len() < SHORTEST || text.bytes().all(|byte| byte.is_ascii_digit()) {
         let is_word = !text.contains(char::is_whitespace);
         return is_word && (text.starts_with("script:") || text.starts_with("raw("));
-    }
-    if is_coin(text) {
-        return true;
     }
     match script::parse(text, Chain::Main, None) {
         Ok(_) => true,
@@ -75,6 +75,7 @@ mod tests {
             "bc1pfeessrawgf".to_owned(),
             hash.to_owned(),
             format!("{hash}:12"),
+            "07".repeat(32),
             "script:6a".to_owned(),
             format!("pkh({hash})"),
             format!("0{hash}2"),

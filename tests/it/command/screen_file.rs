@@ -79,7 +79,7 @@ fn a_row_that_is_not_clear_is_unknown_with_its_line_and_the_others_are_answered(
         "{answer}"
     );
     for (row, line, says) in
-        [(1, 2, "txid,vout"), (2, 4, "txid,vout"), (3, 5, "no target in this row"), (4, 6, "checksum")]
+        [(1, 2, "txid,vout"), (2, 4, "txid,vout"), (3, 5, "no target in this row"), (4, 6, "longer than an address")]
     {
         let why = answer["rows"][row]["why"].as_str().expect("a reason");
         assert!(why.starts_with(&format!("line {line}: ")) && why.contains(says), "{why}");
