@@ -95,7 +95,7 @@ impl ChainSignature {
             return Some(chain.to_owned());
         }
         let (ours, theirs) = self.challenge.as_deref().zip(challenge)?;
-        (self.chain == Chain::Signet && ours != theirs).then(|| format!("signet with challenge {theirs}, not {ours}"))
+        (self.chain == Chain::Signet && ours != theirs).then(|| format!("signet with challenge {theirs}"))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::chain::Height;
 use crate::cli;
 use crate::error::{Error, Exit};
 use crate::index::folder::{FolderState, folder_state};
-use crate::index::meta::{self, Waiter, Waiting};
+use crate::index::meta::{self, Identity, Waiter, Waiting};
 use crate::index::{IndexError, ReadRows, Writer};
 use crate::lists::watch::{ListWatch, Terms};
 use crate::node::{CallPolicy, NodeError};
@@ -291,7 +291,9 @@ impl Follower<'_> {
                 Phase::Running,
             ) => {
                 let path = self.context.settings.index.clone();
-                IndexError::OtherChain { path, found: expected.to_string(), expected: found }.into()
+                let ours = self.writer.as_ref().and_then(|writer| Identity::read(writer).ok());
+                let ours = ours.map_or_else(|| expected.to_string(), |ours| ours.describe());
+                IndexError::OtherChain { path, found: ours, expected: found }.into()
             }
             (error, _) => error,
         }
