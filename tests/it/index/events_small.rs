@@ -192,7 +192,7 @@ fn thousands_of_flagged_inputs_write_kilobytes_of_events_and_one_move() {
 
 /// Chains of `blocks` blocks with one transaction each: inputs on a flagged script, outputs half on that script and half elsewhere.
 fn traffic(inputs: usize, paid: usize, blocks: usize) -> SweptIndex {
-    const VALUE: u64 = 2_000_000;
+    const VALUE: u64 = 1_000_000;
     let mut chain = RegtestChain::regtest(6);
     let (flagged, elsewhere) = (chain.script(Shape::Drop, 1), chain.script(Shape::Drop, 2));
     let coinbase = chain.mine_paying(Vec::new(), &vec![(flagged.clone(), VALUE); inputs * blocks]).txdata[0].clone();
