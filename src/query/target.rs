@@ -270,11 +270,20 @@ fn refusal(text: &str, reason: &Refusal) -> String {
         }
         Refusal::BareHash => format!("the target (not shown): {reason}"),
         Refusal::NoTarget => "an empty target names nothing".into(),
+        Refusal::NotUnderstood if starts_like_coin(text) => {
+            "this is no address, and no coin either: behind `TXID:` stands the number of an output".into()
+        }
         Refusal::NotUnderstood => format!("'{shown}' is {}", no_form(text)),
         // The reason is about addresses, and this may have been meant for something else.
         Refusal::Truncated if text.len() < SHORTEST_ADDRESS => format!("'{shown}' is {}", no_form(text)),
         reason => format!("'{shown}': {reason}"),
     }
+}
+
+/// Whether a text has the form of a transaction id, a colon and something else.
+fn starts_like_coin(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(txid, _)| txid.len() == 64 && txid.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// No address has fewer characters.

@@ -143,8 +143,8 @@ fn the_columns_of_csv_are_those_of_the_page() {
 /// The flags in a help text, `--format` say.
 fn flags(help: &str) -> BTreeSet<&str> {
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
-    let words =
-        lines.flat_map(|line| line.split([' ', ',', '.']).take_while(|word| word.is_empty() || word.starts_with('-')));
+    let words = lines
+        .flat_map(|line| line.split([' ', ',', '.', ':']).take_while(|word| word.is_empty() || word.starts_with('-')));
     words.filter(|word| word.starts_with("--")).collect()
 }
 

@@ -259,13 +259,16 @@ fn hostile_labels_are_escaped_in_tables_disarmed_in_csv_raw_in_json() {
         &["trace", "all", "--tree"],
         &["screen", PAYER, FIRST_PAYMENT],
     ] {
-        let json = small.program.json(arguments).1.to_string();
-        assert!(json.contains(&json!(NASTY).to_string()), "{arguments:?}: {json}");
         let table = small.program.run(arguments);
         for out in [&table.stdout, &table.stderr] {
             assert!(!out.contains(['\u{1b}', '\u{202e}']), "{arguments:?}: {out:?}");
         }
         assert!(table.stdout.contains("\\u{1b}[2J\\u{202e}evil"), "{arguments:?}");
+        if arguments.contains(&"--tree") {
+            continue;
+        }
+        let json = small.program.json(arguments).1.to_string();
+        assert!(json.contains(&json!(NASTY).to_string()), "{arguments:?}: {json}");
         let csv = small.program.run(&[&["--format", "csv"], arguments].concat()).stdout;
         for record in csv::Reader::from_reader(csv.as_bytes()).records() {
             for cell in record.expect("CSV").iter() {

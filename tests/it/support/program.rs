@@ -252,7 +252,8 @@ impl Program {
     /// The digest of the index after its last block.
     pub fn digest(&self) -> String {
         let (code, answer) = self.json(&["digest"]);
-        assert_eq!(code, 0, "{answer}");
+        // 3: the answer's coverage isn't complete, such as after a change of lists that a run refused.
+        assert!(code == 0 || code == 3, "{answer}");
         answer["digest"].as_str().expect("a digest").to_owned()
     }
 
