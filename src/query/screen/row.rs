@@ -10,6 +10,7 @@ use super::sources::LabelShare;
 use super::threshold::{Shares, Thresholds};
 use crate::query::by_rule::ByRule;
 use crate::query::facts::ScriptInfo;
+use crate::query::target::CoinTarget;
 
 /// What `screen` says of a target. The worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -210,13 +211,17 @@ impl ScreenRow {
         }
     }
 
-    /// Whether it is a hit: by its verdict, where its taint is enough, or by a flagged script on either side of the transaction.
+    /// Whether it is a hit: by its verdict, where its taint is enough, or by a flagged script on either side of the transaction. A coin is
+    /// none for a flagged output beside it.
     pub fn is_found(&self) -> bool {
         match self.verdict {
             Verdict::Flagged | Verdict::SameKey => true,
             Verdict::Derived => !self.below_threshold,
             Verdict::Unknown | Verdict::None => {
-                [self.flagged_inputs, self.flagged_outputs].into_iter().flatten().any(|count| count > 0)
+                let beside = self
+                    .flagged_outputs
+                    .filter(|_| !matches!(CoinTarget::parse(&self.target), Some(CoinTarget::Coin(_))));
+                [self.flagged_inputs, beside].into_iter().flatten().any(|count| count > 0)
             }
         }
     }

@@ -188,7 +188,7 @@ fn fail_writes(rig: &CrashRig, count: usize) {
 
 #[test]
 fn a_follow_waits_for_space_and_then_takes_in_the_list_that_changed_meanwhile() {
-    let Some(disk) = SmallDisk::new(64) else { return };
+    let Some(disk) = SmallDisk::new(512) else { return };
     let node = Bitcoind::regtest();
     mine(&node, 5, 2);
     let program = Program::new(&node, disk.root.join("index"));
@@ -197,8 +197,9 @@ fn a_follow_waits_for_space_and_then_takes_in_the_list_that_changed_meanwhile() 
     let mut running = program.spawn(&["--format", "jsonl", "follow"]);
     running.await_log("caught up");
     disk.leave(0);
-    // More than what is left of the last page of the log.
-    let entries: Vec<_> = (2..150).map(|n| (script(n), "another")).collect();
+    // More than RocksDB has reserved for its log, which is up to 32 MiB.
+    let long = "another ".repeat(50_000);
+    let entries: Vec<_> = (2..150).map(|n| (script(n), if n == 2 { "another" } else { &long })).collect();
     let more = program.watchlist(&entries);
     let both = [&list, &more].map(|path| fs::read_to_string(path).expect("a file of the test")).concat();
     fs::write(&list, both).expect("a file of the test");

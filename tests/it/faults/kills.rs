@@ -93,7 +93,7 @@ fn kill_at(prepared: &PreparedScenario<'_>, points: &[KillPoint], tally: &KillCo
 fn a_run_killed_at_any_of_its_writes_resumes_like_an_undisturbed_one() {
     let (rig, tally) = (busy(91), KillCounts::default());
     for (scenario, count) in
-        [(FIRST, 12), (REORG, 14), (WORN, 8), (MORE, 8), (MORE_AND_REORG, 8), (FEWER, 6), (RETRACE, 6)]
+        [(FIRST, 12), (REORG, 40), (WORN, 8), (MORE, 8), (MORE_AND_REORG, 8), (FEWER, 6), (RETRACE, 6)]
     {
         let prepared = rig.prepare(scenario);
         let points = if is_long() { prepared.trace.points.clone() } else { prepared.spread(count) };

@@ -71,7 +71,8 @@ fn a_run_may_open_as_many_files_as_the_system_allows_at_most() {
         numbers.len() == 2 && numbers[0] == numbers[1] && numbers[0] != "64"
     });
     running.term();
-    assert_eq!(running.wait(Duration::from_secs(20)).code, 0);
+    // The signal may come before the program handles it: then it ends by it.
+    assert!(matches!(running.wait(Duration::from_secs(20)).code, 0 | -15));
     // And where that is few, it does with them.
     let few = low("ulimit -H -n 256;");
     for arguments in [&["backfill"][..], &["status"]] {

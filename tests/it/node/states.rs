@@ -336,6 +336,8 @@ fn a_chain_that_changes_again_and_again_during_runs_leaves_no_row_behind() {
             let out = program.run(&["backfill"]);
             match out.code {
                 0 => {}
+                // The chain changed once more after the run, before the closing look at the node.
+                3 if out.stdout.contains("is not on the node's active chain") => {}
                 1 if out.stderr.contains("active chain changed") => unsteady += 1,
                 _ => panic!("{out:?}"),
             }

@@ -61,9 +61,13 @@ impl Library {
         balance::balances(&self.snapshot, &targets, at).map(|row| value(&row.expect("the index reads"))).collect()
     }
 
-    /// The answer of `tx`, without coverage and taint.
+    /// The answer of `tx`, without coverage, taint and the block that it is about, which must be the one asked for.
     pub fn tx(&self, txid: Txid, at: u32) -> Value {
-        without_taint(value(&tx::transaction(&self.snapshot, txid, Moment::at(at)).expect("the index reads")))
+        let answer = tx::transaction(&self.snapshot, txid, Moment::at(at)).expect("the index reads");
+        let mut answer = without_taint(value(&answer));
+        let about = answer.as_object_mut().and_then(|answer| answer.remove("at")).expect("the block is named");
+        assert_eq!(about["height"], at, "{answer}");
+        answer
     }
 
     /// The digest of the state after a block.

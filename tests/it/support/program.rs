@@ -139,10 +139,19 @@ impl Program {
 
     /// The same settings and the same index, with another value for this flag.
     pub fn replaced_after(&self, flag: &str, value: &str) -> Self {
-        let mut globals = self.globals.clone();
-        let at = globals.iter().position(|word| word == flag).expect("it was given");
-        globals[at + 1] = value.to_owned();
-        let (program, environment) = (self.program.clone(), self.environment.clone());
+        let (mut globals, mut environment) = (self.globals.clone(), self.environment.clone());
+        // A flag that not every command takes is given as a variable, see `with`.
+        match LIMITED.iter().find(|(limited, _)| *limited == flag) {
+            Some((_, variable)) => {
+                let given = environment.iter_mut().find(|(name, _)| name == variable).expect("it was given");
+                given.1 = value.to_owned();
+            }
+            None => {
+                let at = globals.iter().position(|word| word == flag).expect("it was given");
+                globals[at + 1] = value.to_owned();
+            }
+        }
+        let program = self.program.clone();
         Self { program, globals, environment, index: self.index.clone(), ..Self::bare() }
     }
 
