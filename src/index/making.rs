@@ -31,7 +31,7 @@ impl Making {
         let lock = lock_folder(path)?;
         let found = names(path)?;
         let is_marked = found.iter().any(|name| name == MAKING_FILE);
-        if !found.is_empty() && !(is_marked && found.iter().all(|name| is_ours(name))) {
+        if !found.is_empty() && (!is_marked || found.iter().any(|name| !is_ours(name))) {
             return Err(IndexError::NotEmpty { path: path.to_owned() });
         }
         if is_marked && lock.is_none() {

@@ -5,20 +5,17 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
 use crate::support::crash::{CrashRig, PreparedScenario, Run, Scenario, side_by_side};
-use crate::support::files::{copy_folder, text};
-use crate::support::lists::{from_at_most, target};
-use crate::support::program::{Program, ProgramOutput};
+use crate::support::files::copy_folder;
+use crate::support::lists::from_at_most;
+use crate::support::program::ProgramOutput;
 use crate::support::random::{self, Rng};
 use crate::support::strace;
-use crate::support::wait;
-use crate::sync::steady::{end, mine, script};
 
 const BACKFILL: Run = Run { node: 0, list: 0, arguments: &["backfill"] };
 const FIRST: Scenario = Scenario { name: "first backfill", before: &[], killed: BACKFILL };
@@ -184,35 +181,4 @@ fn fail_writes(rig: &CrashRig, count: usize) {
             assert_stopped_and_resumes(&prepared, &folder, &out, || (), &what);
         });
     }
-}
-
-#[test]
-fn a_follow_waits_for_space_and_then_takes_in_the_list_that_changed_meanwhile() {
-    let Some(disk) = SmallDisk::new(512) else { return };
-    let node = Bitcoind::regtest();
-    mine(&node, 5, 2);
-    let program = Program::new(&node, disk.root.join("index"));
-    let list = program.watchlist(&[(script(1), "miner")]);
-    let program = program.with(&["--watch", text(&list)]);
-    let mut running = program.spawn(&["--format", "jsonl", "follow"]);
-    running.await_log("caught up");
-    disk.leave(0);
-    // More than RocksDB has reserved for its log, which is up to 32 MiB.
-    let long = "another ".repeat(50_000);
-    let entries: Vec<_> = (2..150).map(|n| (script(n), if n == 2 { "another" } else { &long })).collect();
-    let more = program.watchlist(&entries);
-    let both = [&list, &more].map(|path| fs::read_to_string(path).expect("a file of the test")).concat();
-    fs::write(&list, both).expect("a file of the test");
-    running.await_log("waiting for the disk");
-    mine(&node, 2, 2);
-    std::thread::sleep(Duration::from_secs(3));
-    assert!(running.is_running(), "{}", running.log());
-    disk.free();
-    running.await_log("148 new entries");
-    let best = node.best().to_string();
-    wait::until("the index has the node's tip", || program.json(&["status"]).1["tip"]["hash"] == best.as_str());
-    wait::until("nothing is waited for", || program.json(&["status"]).1["waiting"].is_null());
-    end(running);
-    let (code, history) = program.json(&["history", &target(&script(2))]);
-    assert_eq!((code, history["rows"].as_array().map(Vec::len)), (0, Some(7)), "{history}");
 }

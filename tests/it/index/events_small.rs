@@ -200,7 +200,7 @@ fn traffic(inputs: usize, paid: usize, blocks: usize) -> SweptIndex {
     let coins: Vec<OutPoint> = outputs(&coinbase).map(|(at, _)| at).take(inputs * blocks).collect();
     for coins in coins.chunks(inputs) {
         let value = VALUE * inputs as u64 / paid as u64;
-        let to = |number: usize| if number % 2 == 0 { elsewhere.clone() } else { flagged.clone() };
+        let to = |number: usize| if number.is_multiple_of(2) { elsewhere.clone() } else { flagged.clone() };
         let paid: Vec<_> = (0..paid).map(|number| (to(number), value)).collect();
         let transaction = chain.spend(coins, &paid);
         chain.mine(vec![transaction]);

@@ -28,7 +28,10 @@ fn ask(program: &Program, arguments: &[&str]) -> (i32, Value) {
 fn expect(program: &Program, arguments: &[&str], verdict: &str, what: &str) -> Value {
     let (code, row) = ask(program, arguments);
     assert_eq!(row["verdict"], verdict, "{what}: {arguments:?}: {row}");
-    let touches = ["flagged_inputs", "flagged_outputs"].iter().any(|side| row[side].as_u64().is_some_and(|n| n > 0));
+    // A flagged output is a hit for its transaction, and none for another coin of it.
+    let is_coin = row["target"].as_str().is_some_and(|target| target.as_bytes().get(64) == Some(&b':'));
+    let sides = if is_coin { &["flagged_inputs"][..] } else { &["flagged_inputs", "flagged_outputs"] };
+    let touches = sides.iter().any(|side| row[side].as_u64().is_some_and(|n| n > 0));
     let expected = match verdict {
         "none" => 0,
         "unknown" if !touches => 3,

@@ -89,7 +89,7 @@ fn a_follow_whose_reader_has_gone_ends_with_an_error() {
 #[test]
 fn a_list_is_checked_without_a_home() {
     let bare = Program::bare();
-    let list = bare.list_of(&line(1).replace("script:", "script:"));
+    let list = bare.list_of(&line(1));
     let unset = "env -u HOME -u XDG_CONFIG_HOME -u XDG_DATA_HOME";
     let program = Program::bare().with_script(&format!("exec {unset} {BINARY} \"$@\"\n"));
     let out = program.run(&["--chain", "regtest", "watch", "check", text(&list)]);
