@@ -1,5 +1,6 @@
 //! Whether stdout was closed when the process was started. Rust's runtime opens `/dev/null` in place of a closed stdout before `main`
-//! runs, so an answer would be lost and the exit code say that it was given. Only code that runs before the runtime can tell.
+//! runs, so an answer would be lost and the exit code say that it was given. Only code that runs before the runtime can see
+//! that it was closed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -18,7 +18,7 @@ use crate::query::{Coverage, QueryError, Snapshot};
 use crate::stop::Stop;
 use crate::watchlist::Range;
 
-/// How long a question waits for the node to say how far it is: so little that nobody notices, since the answer is given without it too.
+/// How long a question waits for the node to say how far it is: the answer is given without it too, so it must not be delayed.
 pub const NOW_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a command waits for one answer of a node that may be down.
 pub const NODE_PATIENCE: Duration = Duration::from_secs(5);

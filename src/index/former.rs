@@ -113,7 +113,7 @@ pub struct Former {
     /// The taint that it moved.
     pub taint: MovedTaint,
     /// Where the records were that made the coins of its tainted inputs, by input, for those that weren't sources themselves: once they are
-    /// removed, nothing else tells.
+    /// removed, nothing else shows it.
     pub parents: BTreeMap<u32, TxPosition>,
 }
 

@@ -22,7 +22,7 @@ pub struct SameKeyKey {
     pub entry: ScriptHash,
 }
 
-/// The first bytes of a script's hash. A few suffice to find the entries, whose own scripts tell whether they are of the same key.
+/// The first bytes of a script's hash. A few suffice to find the entries; their own scripts show whether they are of the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShortHash(pub [u8; SHORT]);
 

@@ -63,7 +63,7 @@ impl NodeInfo {
         }
     }
 
-    /// What tells its chain from others of that name.
+    /// What distinguishes its chain from others of that name.
     pub fn signature(&self) -> ChainSignature {
         ChainSignature { chain: self.chain, challenge: self.signet_challenge.clone() }
     }
@@ -80,7 +80,7 @@ impl NodeInfo {
     }
 }
 
-/// What tells a chain from others of its name: all signets have one genesis block.
+/// What distinguishes a chain from others of its name: all signets have one genesis block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainSignature {
     chain: Chain,

@@ -1,5 +1,5 @@
 //! The scripts of one key: a key's P2PK script, its addresses of four kinds, and what a script shows of them. Matching is by exact script,
-//! so a list that names one of them says nothing about the others, though whoever owns one owns all.
+//! so a list that names one of them says nothing about the others, though the owner of one owns all.
 //!
 //! A key is a point of the curve, whichever way it is written: the uncompressed form has a P2PK and a P2PKH script, the compressed form
 //! those and P2WPKH (BIP84), P2SH-P2WPKH (BIP49) and P2TR without scripts (BIP86).

@@ -300,7 +300,7 @@ impl Follower<'_> {
     }
 }
 
-/// A reader that has gone is a failure here, unlike in a command that ends by itself: nobody sees the events any longer.
+/// A reader that has gone is a failure here, unlike in a command that ends by itself: the events are lost without a word.
 fn final_error(error: Error) -> Error {
     match error {
         Error::Output(OutputError::Closed) => {

@@ -1,9 +1,9 @@
 //! Whether finding nothing proves that there is nothing. This is the only place that decides it, for every way to ask.
 //!
 //! It takes four things: the index as a whole has scanned everything that the lists ask for, up to now; the target is confirmed in a
-//! settled block of the index's chain, and somebody who can know says so; nothing about the transaction speaks against that; and its
-//! history lies where every flagged entry was scanned, or below the height from which the caller asks. Where one of them lacks, the
-//! verdict is `unknown` with the reason.
+//! settled block of the index's chain, and the index, the node or the caller says so; nothing about the transaction speaks against that;
+//! and its history lies where every flagged entry was scanned, or below the height from which the caller asks. Where one of them lacks,
+//! the verdict is `unknown` with the reason.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::index::ReadRows;
 use crate::query::coverage::Coverage;
 use crate::query::{Result, Snapshot};
 
-/// Where a target is confirmed, and who says so. A height alone is no evidence: somebody has to name the block.
+/// Where a target is confirmed, and who says so. A height alone is no evidence: the block has to be named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// The index has a record of it, at this height.

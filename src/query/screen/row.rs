@@ -88,7 +88,7 @@ pub struct ScreenRow {
     pub cut_coins: Vec<CutCoin>,
     /// The taint on all of these, by tracked rule; `None` where there are none.
     pub cut_sat: Option<ByRule>,
-    /// Who says in which block of the index's chain it is; `None` where nobody does, and where the verdict is unknown.
+    /// Who says in which block of the index's chain it is; `None` where none of them does, and where the verdict is unknown.
     pub proven_by: Option<ProvenBy>,
     /// Why the verdict is what it is.
     pub why: String,

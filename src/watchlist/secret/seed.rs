@@ -55,7 +55,8 @@ pub(super) fn holds_phrase(text: &str) -> bool {
     false
 }
 
-/// Whether characters without a space between them are a phrase in Chinese. Most are common ones, so only the checksum tells it from prose.
+/// Whether characters without a space between them are a phrase in Chinese. Most are common ones, so only the checksum distinguishes
+/// it from prose.
 fn is_unspaced_phrase(word: &str) -> bool {
     let count = word.chars().count();
     if !matches!(count, 12 | 15 | 18 | 21 | 24)
