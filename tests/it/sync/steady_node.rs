@@ -114,8 +114,9 @@ fn a_refused_call_is_named_with_the_line_to_paste_and_a_reorg_is_followed_by_its
 #[test]
 fn a_node_of_another_signet_that_takes_the_place_of_the_first_ends_the_run_and_nothing_of_it_is_indexed() {
     let nodes = ["51", "5151"].map(Bitcoind::signet);
+    // To two scripts: both challenges need no signature, so that the same block, mined in the same second, would be valid on both.
     for (node, blocks) in nodes.iter().zip([1, 2]) {
-        let descriptor = format!("raw({})", script(1).to_hex_string());
+        let descriptor = format!("raw({})", script(blocks).to_hex_string());
         node.rpc("generatetodescriptor", json!([blocks, descriptor, 2_000_000_000]));
     }
     let [first, second] = &nodes;
