@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use super::words::btc;
 use crate::index::values::InputTaint;
 use crate::trace::{Rule, RuleTaint};
 
@@ -52,6 +53,12 @@ impl ByRule {
         self.0.iter().any(|(_, amount)| *amount > 0)
     }
 
+    /// What is more than 0 in bitcoins, rule by rule.
+    pub(crate) fn words(&self) -> String {
+        let held = self.0.iter().filter(|(_, amount)| *amount > 0);
+        held.map(|(rule, amount)| format!("{} BTC ({rule})", btc(*amount))).collect::<Vec<_>>().join(", ")
+    }
+
     /// The rules with their satoshis.
     pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
         self.0.iter().copied()
@@ -76,5 +83,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&sum).unwrap(), r#"{"haircut":5,"fifo":8}"#);
         assert_eq!(serde_json::to_string(&ByRule::default()).unwrap(), "{}");
         assert!(sum.is_some() && !ByRule::none(&rules).is_some());
+        assert_eq!(sum.words(), "0.00000005 BTC (haircut), 0.00000008 BTC (fifo)");
+        assert_eq!(ByRule::of(&rules, |number, _| number as u64).words(), "0.00000001 BTC (fifo)");
     }
 }

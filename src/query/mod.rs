@@ -17,6 +17,7 @@ pub mod status;
 pub mod target;
 pub mod trace;
 pub mod tx;
+mod words;
 
 use crate::index::IndexError;
 

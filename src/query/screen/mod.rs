@@ -1,59 +1,43 @@
 //! `screen`: is a target flagged, or derived from what is; and where nothing is found, whether that proves anything.
 //!
 //! ```text
-//! Screener ─┬─ recorded     scripts and transactions that the index holds
-//!           └─ unrecorded   transactions that it doesn't hold ─┬─ sighting      where it is confirmed, and who says so
-//!                                                              └─ unconfirmed   what its inputs show ── package ── origin
-//! ledger ── what the index says of single coins; sources ── the labels behind their taint, with parts from
-//! label_parts ── ancestry; label_names; lookup ── the node, or nowhere
-//! same_key ── listed scripts of the target's key; cut ── coins that it spends where the index stopped following
-//! gates, threshold ── what the row claims, and what counts; tally ── all rows together
-//! vouch ── what the caller says of a transaction's block; history ── how far back coins reach
-//! findings ── what was found of a target; proof ── whether finding nothing proves anything; row ── the verdict of the two
+//! Screener      target after target, from text to rows
+//! recorded      targets that the index holds;  unrecorded   those that it doesn't ── unconfirmed   by what they spend
+//! row/          the row by its verdict: what was found, shares and thresholds, gates, all rows together
+//! package/      a transaction with its unconfirmed ancestors, and the taint of their outputs
+//! coins/        where a coin's taint came from, by the rows of the index
+//! evidence/     whether finding nothing proves anything, and what that is decided on
 //! ```
+//!
+//! Each names those below it only; `coins` and `evidence` don't know each other.
 
-mod ancestry;
-mod cache;
-mod cut;
-mod findings;
-mod gates;
-mod history;
-mod label_names;
-mod label_parts;
-mod ledger;
-pub mod lookup;
-mod origin;
+mod coins;
+mod evidence;
 mod package;
-pub mod proof;
 mod recorded;
-pub mod row;
-mod same_key;
-mod sighting;
-mod sources;
-mod tally;
-mod threshold;
+mod row;
 mod unconfirmed;
 mod unrecorded;
-pub mod vouch;
 
-pub use cut::CutCoin;
-pub use gates::ScreenGates;
-pub use lookup::{ChainLookup, InBlock, NoLookup};
-pub use proof::ProvenBy;
-pub use row::{Bound, ScreenRow, Verdict};
-pub use sources::LabelShare;
-pub use tally::Tally;
-pub use threshold::{MinShare, NoShare, Shares, Thresholds};
-pub use vouch::Vouch;
+pub use coins::cut::CutCoin;
+pub use coins::label_shares::LabelShare;
+pub use evidence::lookup::{ChainLookup, InBlock, NoLookup};
+pub use evidence::proof::ProvenBy;
+pub use evidence::vouch::Vouch;
+pub use row::findings::Bound;
+pub use row::gates::ScreenGates;
+pub use row::screen_row::{ScreenRow, Verdict};
+pub use row::tally::Tally;
+pub use row::threshold::{MinShare, NoShare, Shares, Thresholds};
 
 use bitcoin::{ScriptBuf, Transaction, Txid};
 
-use self::gates::GateWords;
-use self::ledger::Ledger;
-use self::proof::SilenceJudge;
-use self::sighting::Sought;
+use self::coins::ledger::Ledger;
+use self::evidence::proof::SilenceJudge;
+use self::evidence::sighting::Sought;
+use self::evidence::vouch::BlockFinder;
+use self::row::gates::GateWords;
 use self::unrecorded::Unrecorded;
-use self::vouch::BlockFinder;
 use super::at::Moment;
 use super::by_rule::ByRule;
 use super::coverage::Basis;

@@ -2,13 +2,14 @@
 
 use bitcoin::{OutPoint, Script, TxOut, Txid};
 
-use super::findings::{CoinTally, Findings};
-use super::history;
-use super::ledger::{Ledger, RecordedTx};
-use super::lookup::ChainLookup;
-use super::proof::{Evidence, ProvenBy, Silence, SilenceJudge};
-use super::row::ScreenRow;
-use super::vouch::NamedPlace;
+use super::coins::ledger::{Ledger, RecordedTx};
+use super::evidence::history;
+use super::evidence::lookup::ChainLookup;
+use super::evidence::proof::{Evidence, ProvenBy, Silence, SilenceJudge};
+use super::evidence::vouch::NamedPlace;
+use super::row::findings::Findings;
+use super::row::output_tally::CoinTally;
+use super::row::screen_row::ScreenRow;
 use crate::chain::ScriptHash;
 use crate::index::keys::{CoinKey, TxPosition};
 use crate::index::values::Coin;
@@ -82,6 +83,7 @@ pub fn transaction(
         flagged_inputs: *flagged_inputs,
     };
     let found = Findings {
+        is_coin: only.is_some(),
         flagged_inputs: Some(*flagged_inputs),
         flagged_outputs: Some(*flagged_outputs),
         note: silence.doubt.clone(),
@@ -90,7 +92,7 @@ pub fn transaction(
     };
     let found = found.with_cut(ledger, (*txid, at.height), history::spent(&record.transaction))?;
     let spends = history::spent(&record.transaction);
-    let ruling = judge.rule(&silence, || history::doubt(ledger, judge, lookup, spends))?;
+    let ruling = judge.rule(&silence, || history::doubt(snapshot, judge, lookup, spends))?;
     Ok(ScreenRow::new(target, found.bounded(false, judge.blind().is_some()), ruling))
 }
 

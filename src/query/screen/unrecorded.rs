@@ -5,15 +5,16 @@
 
 use bitcoin::{OutPoint, Transaction, TxOut};
 
-use super::findings::{Findings, OutputTally};
-use super::gates;
-use super::history;
-use super::ledger::Ledger;
-use super::lookup::{ChainLookup, NoLookup};
+use super::coins::ledger::Ledger;
+use super::evidence::history;
+use super::evidence::lookup::{ChainLookup, NoLookup};
+use super::evidence::proof::{Evidence, Ruling, Silence, SilenceJudge};
+use super::evidence::sighting::{Search, Sighting, Sought};
 use super::package::Package;
-use super::proof::{Evidence, Ruling, Silence, SilenceJudge};
-use super::row::ScreenRow;
-use super::sighting::{Search, Sighting, Sought};
+use super::row::findings::Findings;
+use super::row::gates;
+use super::row::output_tally::OutputTally;
+use super::row::screen_row::ScreenRow;
 use super::unconfirmed;
 use crate::chain::Height;
 use crate::query::Result;
@@ -118,7 +119,8 @@ impl Unrecorded<'_, '_> {
             evidence => Silence { evidence, doubt, flagged_inputs: package.flagged_inputs() },
         };
         let coins = if silence.evidence == Evidence::Inputs { package.confirmed_coins() } else { spends };
-        let ruling = self.judge.rule(&silence, || history::doubt(self.ledger, self.judge, self.lookup, coins))?;
+        let ruling =
+            self.judge.rule(&silence, || history::doubt(self.ledger.snapshot, self.judge, self.lookup, coins))?;
         unconfirmed::row(self.ledger, self.judge, (target, only), package, &silence, ruling)
     }
 
@@ -137,7 +139,7 @@ impl Unrecorded<'_, '_> {
                 _ => None,
             };
             match whole {
-                Some(whole) => history::doubt(self.ledger, self.judge, self.lookup, history::spent(&whole)),
+                Some(whole) => history::doubt(self.ledger.snapshot, self.judge, self.lookup, history::spent(&whole)),
                 None => Ok(Some(history::unknown(self.judge, self.lookup))),
             }
         })?;
@@ -162,6 +164,7 @@ impl Unrecorded<'_, '_> {
         // Where every entry was scanned for, a touch would have made it a record.
         let untouched = (ruling.is_clean() && self.judge.is_scanned_at(&silence.evidence)).then_some(0);
         Ok(Findings {
+            is_coin: sought.vout.is_some(),
             // The value of one output isn't that of the transaction.
             value_sat: found.value_sat.filter(|_| sought.vout.is_some() && !outputs.is_empty()),
             // On a flagged script it is tainted, but the index, which starts later or hasn't reached it, has no coin of it.

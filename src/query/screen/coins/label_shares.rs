@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::label_parts::{self, LabelHoldings};
+use super::coin_parts::LabelHoldings;
+use super::label_parts;
 use super::ledger::{LabelSets, Ledger};
 use crate::index::keys::CoinKey;
 use crate::query::Result;

@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use bitcoin::{OutPoint, Transaction, TxOut};
 
-use super::ledger::Ledger;
-use super::lookup::{ChainLookup, InBlock};
-use super::proof::SilenceJudge;
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::facts::script::ScriptListing;
+use crate::query::screen::coins::ledger::Ledger;
+use crate::query::screen::evidence::lookup::{ChainLookup, InBlock};
+use crate::query::screen::evidence::proof::SilenceJudge;
 
 /// A confirmed coin that a package spends.
 #[derive(Clone)]

@@ -1,15 +1,14 @@
 //! The gates in words. `none` claims that there is no link above them, so it has to name them; and where the index follows less far than
 //! by default, every row says so.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::row::{ScreenRow, Verdict};
+use super::screen_row::{ScreenRow, Verdict};
 use crate::chain::Height;
 use crate::index::meta::TraceParameters;
 use crate::query::by_rule::ByRule;
+use crate::query::words::{btc, date};
 use crate::query::{Result, Snapshot};
-use crate::trace::Rule;
 
 /// How far the index follows coins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,9 +42,8 @@ impl GateWords {
             let (_, time) = snapshot.block(height)?;
             claim += &format!(", up to block {height} ({})", date(time));
         }
-        let cut: Vec<String> = frontier.iter().filter(|(_, taint)| *taint > 0).map(amount).collect();
-        if !cut.is_empty() {
-            claim += &format!("; the coins at which the index stopped following hold {}", cut.join(", "));
+        if frontier.is_some() {
+            claim += &format!("; the coins at which the index stopped following hold {}", frontier.words());
         }
         Ok(Self { claim, tight: tight(&snapshot.trace) })
     }
@@ -69,36 +67,9 @@ pub fn tight(gates: &TraceParameters) -> Option<String> {
     (!cut.is_empty()).then(|| format!("this index does not follow {}", cut.join(", nor ")))
 }
 
-/// Taint under a rule in words.
-pub fn amount((rule, taint): (Rule, u64)) -> String {
-    format!("{} BTC ({rule})", btc(taint))
-}
-
-/// Satoshis as bitcoins, with no more decimals than they have.
-fn btc(satoshis: u64) -> String {
-    let text = format!("{}.{:08}", satoshis / 100_000_000, satoshis % 100_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Unix seconds as a date, UTC.
-fn date(time: u32) -> String {
-    let time = Timestamp::from_second(i64::from(time)).map(|time| time.strftime("%Y-%m-%d").to_string());
-    time.unwrap_or_else(|_| "unknown date".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bitcoins_have_the_decimals_that_they_need() {
-        for (satoshis, expected) in
-            [(0, "0"), (1, "0.00000001"), (100_000, "0.001"), (4_999_000_000, "49.99"), (5_000_000_000, "50")]
-        {
-            assert_eq!(btc(satoshis), expected);
-        }
-        assert_eq!(date(1_231_731_025), "2009-01-12");
-    }
 
     #[test]
     fn gates_are_named_where_they_are_tighter_than_by_default() {

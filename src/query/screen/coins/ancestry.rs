@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bitcoin::Txid;
 
-use super::label_parts::CoinParts;
+use super::coin_parts::CoinParts;
 use super::ledger::Ledger;
 use crate::chain::Height;
 use crate::index::ReadRows;

@@ -5,49 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::ancestry::{Ancestor, Ancestry, CoinPlace};
+use super::coin_parts::{CoinParts, Columns, KEPT_PARTS, LabelHoldings, LabelTaint, part_bytes};
 use super::ledger::Ledger;
 use crate::index::keys::CoinKey;
 use crate::index::meta::TraceParameters;
 use crate::query::Result;
-use crate::trace::{OutputKind, RuleTaint, Taint, TracedInput, TracedOutput, pass};
+use crate::trace::{OutputKind, RuleTaint, TracedInput, TracedOutput, pass};
 
-/// Bytes that the kept parts may take.
-pub const KEPT_PARTS: usize = 64 << 20;
-/// Bytes of those of one ancestry.
+/// Bytes of the parts that are kept of one ancestry: a quarter, so that those of the targets before stay too.
 const KEPT_OF_ANCESTRY: usize = KEPT_PARTS / 4;
-
-/// What one coin holds under one rule in the trace of one label.
-#[derive(Clone)]
-pub struct LabelTaint {
-    /// Satoshis, hops, and where they lie.
-    pub taint: Taint,
-    /// Whether the rule follows the coin.
-    pub is_followed: bool,
-}
-
-/// By tracked rule.
-type Columns = Vec<Option<LabelTaint>>;
-
-/// What each of some coins holds in one label's trace, by tracked rule.
-pub type LabelHoldings = HashMap<CoinKey, Vec<Option<LabelTaint>>, foldhash::quality::RandomState>;
-
-/// What a coin holds in the trace of each label that its taint comes from, by the labels' numbers.
-#[derive(Default)]
-pub struct CoinParts(BTreeMap<u32, Columns>);
-
-impl CoinParts {
-    /// Bytes that it takes, roughly.
-    fn bytes(&self) -> usize {
-        let columns = self.0.values().flatten().flatten();
-        let segments: usize = columns.map(|held| size_of_val(&held.taint.segments[..])).sum();
-        size_of::<(CoinKey, Self)>() + segments + self.0.len() * part_bytes(self.0.values().next().map_or(0, Vec::len))
-    }
-}
-
-/// Bytes that the columns of one label take, without their segments.
-fn part_bytes(rules: usize) -> usize {
-    size_of::<(u32, Columns)>() + rules * size_of::<Option<LabelTaint>>()
-}
 
 /// Gives `visit` what each of `coins` holds in the trace of each label that the taint of some of them comes from, one label after
 /// another.

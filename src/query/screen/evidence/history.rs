@@ -8,12 +8,11 @@ use std::collections::HashSet;
 
 use bitcoin::{OutPoint, Transaction, Txid};
 
-use super::ledger::Ledger;
 use super::lookup::{ChainLookup, InBlock};
 use super::proof::{BlindHeights, SilenceJudge};
 use crate::chain::Height;
 use crate::index::ReadRows;
-use crate::query::Result;
+use crate::query::{Result, Snapshot};
 
 /// Ancestors that are looked at for one target.
 const MAX_ANCESTORS: usize = 1_000;
@@ -29,7 +28,7 @@ pub fn spent(transaction: &Transaction) -> impl Iterator<Item = OutPoint> + '_ {
 /// # Errors
 /// What reading reports.
 pub fn doubt(
-    ledger: &mut Ledger<'_>,
+    snapshot: &Snapshot,
     judge: &SilenceJudge<'_>,
     lookup: &dyn ChainLookup,
     coins: impl IntoIterator<Item = OutPoint>,
@@ -46,7 +45,7 @@ pub fn doubt(
                 "it descends from more than {MAX_ANCESTORS} transactions, and some entries are scanned only from height {from}"
             )));
         }
-        let Some((height, spends)) = ancestor(ledger, judge, lookup, outpoint)? else {
+        let Some((height, spends)) = ancestor(snapshot, judge, lookup, outpoint)? else {
             return Ok(Some(format!(
                 "the history of {outpoint} is not known ({}), and some entries are scanned only from height {from}",
                 lookup.name()
@@ -66,14 +65,14 @@ pub fn doubt(
 /// The height of the transaction that made a coin, and the coins that it spends. Where that height is below all that matter, or is
 /// blind itself, the coins may be left out.
 fn ancestor(
-    ledger: &mut Ledger<'_>,
+    snapshot: &Snapshot,
     judge: &SilenceJudge<'_>,
     lookup: &dyn ChainLookup,
     outpoint: OutPoint,
 ) -> Result<Option<(Height, Vec<OutPoint>)>> {
     // Of BIP30's twins the elder: its history is the longer one.
-    if let Some(at) = ledger.snapshot.reader.positions(outpoint.txid)?.first() {
-        let record = ledger.snapshot.record(*at)?;
+    if let Some(at) = snapshot.reader.positions(outpoint.txid)?.first() {
+        let record = snapshot.record(*at)?;
         return Ok(Some((at.height, spent(&record.transaction).collect())));
     }
     if let Some((transaction, Some(block))) = lookup.transaction(outpoint.txid)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::row::{ScreenRow, Verdict};
+use super::screen_row::{ScreenRow, Verdict};
 
 /// The counts of an answer's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

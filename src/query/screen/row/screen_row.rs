@@ -3,14 +3,13 @@
 use bitcoin::OutPoint;
 use serde::Serialize;
 
-use super::cut::CutCoin;
-use super::findings::Findings;
-use super::proof::{ProvenBy, Ruling};
-use super::sources::LabelShare;
+use super::findings::{Bound, Findings};
 use super::threshold::{Shares, Thresholds};
 use crate::query::by_rule::ByRule;
 use crate::query::facts::ScriptInfo;
-use crate::query::target::CoinTarget;
+use crate::query::screen::coins::cut::CutCoin;
+use crate::query::screen::coins::label_shares::LabelShare;
+use crate::query::screen::evidence::proof::{ProvenBy, Ruling};
 
 /// What `screen` says of a target. The worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -39,17 +38,6 @@ impl Verdict {
             Self::None => "none",
         }
     }
-}
-
-/// How sure the taint of a row is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Bound {
-    /// It is what the rule says.
-    #[default]
-    Exact,
-    /// It is at least that: a coin that is spent isn't known.
-    Lower,
 }
 
 /// One target's row.
@@ -92,11 +80,14 @@ pub struct ScreenRow {
     pub proven_by: Option<ProvenBy>,
     /// Why the verdict is what it is.
     pub why: String,
+    /// Whether the target is a single output.
+    #[serde(skip)]
+    is_coin: bool,
 }
 
 impl ScreenRow {
     /// The row of what was found: the worst of it, or where nothing was found, what the ruling says of that.
-    pub(super) fn new(target: &str, found: Findings, ruling: Ruling) -> Self {
+    pub(in crate::query::screen) fn new(target: &str, found: Findings, ruling: Ruling) -> Self {
         match ruling {
             _ if found.is_listed => Self::flagged(target, found),
             _ if found.is_tainted() => Self::derived(target, found),
@@ -129,6 +120,7 @@ impl ScreenRow {
             cut_sat: None,
             proven_by: found.proven_by,
             labels: found.labels,
+            is_coin: found.is_coin,
         }
     }
 
@@ -153,6 +145,7 @@ impl ScreenRow {
             cut_sat: None,
             proven_by: found.proven_by,
             labels: found.labels,
+            is_coin: found.is_coin,
         }
     }
 
@@ -183,6 +176,7 @@ impl ScreenRow {
             cut_sat: found.cut.taint,
             proven_by: found.proven_by,
             labels: found.labels,
+            is_coin: found.is_coin,
         }
     }
 
@@ -197,7 +191,7 @@ impl ScreenRow {
     }
 
     /// Works out the share, and whether the taint of a target that is not listed itself is enough to count.
-    pub(super) fn weigh(&mut self, thresholds: &Thresholds) {
+    pub(in crate::query::screen) fn weigh(&mut self, thresholds: &Thresholds) {
         self.share = self.taint_sat.as_ref().zip(self.value_sat).and_then(|(taint, value)| Shares::of(taint, value));
         if self.verdict != Verdict::Derived {
             return;
@@ -218,9 +212,7 @@ impl ScreenRow {
             Verdict::Flagged | Verdict::SameKey => true,
             Verdict::Derived => !self.below_threshold,
             Verdict::Unknown | Verdict::None => {
-                let beside = self
-                    .flagged_outputs
-                    .filter(|_| !matches!(CoinTarget::parse(&self.target), Some(CoinTarget::Coin(_))));
+                let beside = self.flagged_outputs.filter(|_| !self.is_coin);
                 [self.flagged_inputs, beside].into_iter().flatten().any(|count| count > 0)
             }
         }

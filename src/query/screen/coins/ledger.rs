@@ -6,9 +6,9 @@ use std::rc::Rc;
 use bitcoin::{OutPoint, PublicKey, Script, ScriptBuf, TxIn, TxOut, Txid};
 
 use super::cache::BoundedCache;
+use super::coin_parts::{CoinParts, KEPT_PARTS};
 use super::cut::CutCoins;
 use super::label_names::LabelNames;
-use super::label_parts::{CoinParts, KEPT_PARTS};
 use super::same_key::{self, SameKey};
 use crate::chain::Height;
 use crate::index::ReadRows;

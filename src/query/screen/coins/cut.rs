@@ -6,13 +6,12 @@ use std::cmp::Reverse;
 use bitcoin::OutPoint;
 use serde::Serialize;
 
-use super::gates::amount;
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::query::by_rule::ByRule;
 use crate::query::facts::CoinState;
 use crate::query::{Result, Snapshot};
-use crate::trace::{Fate, Rule, RuleTaint};
+use crate::trace::{Fate, RuleTaint};
 
 /// Coins that a row names one by one; a sweep of dust may spend thousands.
 const NAMED: usize = 10;
@@ -73,16 +72,11 @@ impl CutCoins {
     /// In words; `None` without any.
     pub fn words(&self) -> Option<String> {
         let (taint, first) = (self.taint.as_ref()?, self.coins.first()?);
-        let amounts = |taint: &ByRule| {
-            let held: Vec<(Rule, u64)> = taint.iter().filter(|(_, taint)| *taint > 0).collect();
-            held.into_iter().map(amount).collect::<Vec<_>>().join(", ")
-        };
-        let (outpoint, state) = (first.outpoint, first.state.name());
+        let (taint, outpoint, state) = (taint.words(), first.outpoint, first.state.name());
         Some(match self.count {
-            1 => format!("it spends {outpoint}, where the index stopped following {} ({state})", amounts(taint)),
+            1 => format!("it spends {outpoint}, where the index stopped following {taint} ({state})"),
             count => format!(
-                "it spends {count} coins where the index stopped following {} in all, the largest {outpoint} ({state})",
-                amounts(taint)
+                "it spends {count} coins where the index stopped following {taint} in all, the largest {outpoint} ({state})"
             ),
         })
     }

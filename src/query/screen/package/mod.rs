@@ -1,20 +1,23 @@
 //! A transaction together with its unconfirmed ancestors, walked back to coins that are confirmed.
 
+pub mod origin;
+pub mod taint;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use bitcoin::{OutPoint, Transaction, Txid};
 
-use super::history::spent;
-use super::ledger::Ledger;
-use super::lookup::ChainLookup;
-use super::origin::{self, CoinOrigin, ConfirmedCoin};
-use super::proof::SilenceJudge;
+use super::coins::ledger::Ledger;
+use super::evidence::history::spent;
+use super::evidence::lookup::ChainLookup;
+use super::evidence::proof::SilenceJudge;
 use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::facts::script::ScriptListing;
+use origin::{self, CoinOrigin, ConfirmedCoin};
 
 /// Unconfirmed ancestors that are walked through; Core's mempool takes no more than 25.
 const MAX_ANCESTORS: usize = 1_000;
