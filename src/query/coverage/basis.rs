@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::doubts::IndexState;
-use super::{Coverage, Gap, TraceCoverage};
+use super::report::Gap;
 use crate::chain::Height;
 use crate::index::entries::{Covered, EntryRow};
 use crate::index::sums::CoveredGroup;
 use crate::index::sweeps::Sweeps;
-use crate::query::at::Moment;
 use crate::query::{Result, Snapshot};
 use crate::watchlist::Label;
 
@@ -142,7 +140,7 @@ impl Basis {
     }
 
     /// The ranges up to height `asked` that were not scanned, for unknown targets too.
-    fn gaps(&self, asked: Height) -> Vec<Gap> {
+    pub(super) fn gaps(&self, asked: Height) -> Vec<Gap> {
         let mut missing = self.missing(asked);
         if self.unknown > 0 {
             let unknown = EntryGroup { entries: self.unknown, lists: BTreeSet::new() };
@@ -180,36 +178,9 @@ impl Basis {
         self.groups.keys().map(|interval| interval.from).max()
     }
 
-    /// The coverage of an answer about a moment.
-    pub fn coverage(&self, snapshot: &Snapshot, moment: Moment) -> Coverage {
-        let through = self.groups.keys().map(|interval| interval.next).min().and_then(|next| next.checked_sub(1));
-        let index = IndexState::of(snapshot);
-        let now = moment.is_now.then(|| snapshot.freshness());
-        let mut coverage = Coverage {
-            chain: snapshot.chain(),
-            from: self.from(),
-            through,
-            tip: snapshot.tip.map(|tip| tip.hash),
-            tip_time: snapshot.tip_time,
-            age_s: now.as_ref().and_then(|now| now.age_s),
-            node: now.as_ref().and_then(|now| now.node),
-            lag: now.as_ref().and_then(|now| now.lag),
-            complete: true,
-            why: Vec::new(),
-            lists: snapshot.lists.version(),
-            lists_changed: snapshot.lists_changed,
-            quarantined: snapshot.lists.quarantined(),
-            trace: TraceCoverage {
-                rules: snapshot.trace.rules.clone(),
-                min_taint_sat: snapshot.trace.min_taint_sat,
-                max_hops: snapshot.trace.max_hops,
-                settled: index.settled,
-            },
-            gaps: moment.height.map(|asked| self.gaps(asked)).unwrap_or_default(),
-        };
-        let reasons = self.doubts(&index, moment.height).into_iter().chain(now.into_iter().flat_map(|now| now.why));
-        reasons.for_each(|reason| coverage.doubt(reason));
-        coverage
+    /// The height through which all of the entries are scanned; `None` without entries, and before the first block.
+    pub(super) fn through(&self) -> Option<Height> {
+        self.groups.keys().map(|interval| interval.next).min().and_then(|next| next.checked_sub(1))
     }
 }
 

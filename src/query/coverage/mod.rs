@@ -1,93 +1,55 @@
 //! What an answer rests on: heights, tip, lists, trace, and whether that is near now. "Not scanned" must never look like "clean".
 //!
 //! ```text
-//! basis    the entries that an answer speaks for, and how far they were scanned
 //! doubts   why an answer is not complete, each reason with the way out
+//! basis    the entries that an answer speaks for, and how far they were scanned
+//! report   the coverage as it is printed
 //! ```
 //!
 //! An answer is complete exactly if there is no reason why it isn't: [`Coverage::doubt`] is the only way to make it incomplete.
 
 mod basis;
 mod doubts;
-
-use bitcoin::BlockHash;
-use serde::{Deserialize, Serialize};
+mod report;
 
 use super::at::Moment;
-use super::now::NodeCoverage;
 use super::{Result, Snapshot};
-use crate::chain::{Chain, Height};
-use crate::trace::Rule;
+use doubts::IndexState;
 
 pub use basis::Basis;
+pub use report::{Coverage, Gap, TraceCoverage};
 
-/// The coverage of one answer (docs/cli.md).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// The chain.
-    pub chain: Chain,
-    /// The greatest `from` of the entries; `None` where there are none.
-    pub from: Option<Height>,
-    /// The height through which all of them are scanned; `None` before the first block.
-    pub through: Option<Height>,
-    /// The index's last block.
-    pub tip: Option<BlockHash>,
-    /// That block's time, Unix seconds.
-    pub tip_time: Option<u32>,
-    /// Seconds since then; `None` without a block, and where the question names a moment.
-    pub age_s: Option<u64>,
-    /// The node's active chain; `None` where the node was not asked or didn't answer in time.
-    pub node: Option<NodeCoverage>,
-    /// Blocks that the node is ahead on the index's chain; `None` where that isn't known.
-    pub lag: Option<Height>,
-    /// Whether nothing is missing from the answer: there is no reason in `why`.
-    pub complete: bool,
-    /// Why the answer is not complete, each reason with the way out.
-    pub why: Vec<String>,
-    /// The version of the lists.
-    pub lists: String,
-    /// Whether the configured lists differ from those that the index took in.
-    pub lists_changed: bool,
-    /// Rows of the lists that could not be read.
-    pub quarantined: u64,
-    /// How coins are followed.
-    pub trace: TraceCoverage,
-    /// The missing ranges.
-    pub gaps: Vec<Gap>,
-}
-
-impl Coverage {
-    /// Adds a reason why the answer is not complete.
-    pub fn doubt(&mut self, reason: String) {
-        self.complete = false;
-        self.why.push(reason);
+impl Basis {
+    /// The coverage of an answer about a moment.
+    pub fn coverage(&self, snapshot: &Snapshot, moment: Moment) -> Coverage {
+        let index = IndexState::of(snapshot);
+        let now = moment.is_now.then(|| snapshot.freshness());
+        let mut coverage = Coverage {
+            chain: snapshot.chain(),
+            from: self.from(),
+            through: self.through(),
+            tip: snapshot.tip.map(|tip| tip.hash),
+            tip_time: snapshot.tip_time,
+            age_s: now.as_ref().and_then(|now| now.age_s),
+            node: now.as_ref().and_then(|now| now.node),
+            lag: now.as_ref().and_then(|now| now.lag),
+            complete: true,
+            why: Vec::new(),
+            lists: snapshot.lists.version(),
+            lists_changed: snapshot.lists_changed,
+            quarantined: snapshot.lists.quarantined(),
+            trace: TraceCoverage {
+                rules: snapshot.trace.rules.clone(),
+                min_taint_sat: snapshot.trace.min_taint_sat,
+                max_hops: snapshot.trace.max_hops,
+                settled: index.settled,
+            },
+            gaps: moment.height.map(|asked| self.gaps(asked)).unwrap_or_default(),
+        };
+        let reasons = self.doubts(&index, moment.height).into_iter().chain(now.into_iter().flat_map(|now| now.why));
+        reasons.for_each(|reason| coverage.doubt(reason));
+        coverage
     }
-}
-
-/// How coins are followed, and the height through which that is settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TraceCoverage {
-    /// The tracked rules.
-    pub rules: Vec<Rule>,
-    /// Coins with less taint are not followed; satoshis.
-    pub min_taint_sat: u64,
-    /// Coins with more hops are not followed.
-    pub max_hops: Option<u32>,
-    /// The height through which the trace is settled.
-    pub settled: Option<Height>,
-}
-
-/// A range of heights that was not scanned for some entries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// Its first height.
-    pub from: Height,
-    /// Its last height.
-    pub through: Height,
-    /// Number of the answer's entries that it is missing for.
-    pub entries: u64,
-    /// The lists they are on.
-    pub lists: Vec<String>,
 }
 
 /// The coverage of everything flagged, at a moment.
