@@ -15,7 +15,7 @@ mod html;
 use std::io::{self, Write};
 use std::str::FromStr;
 
-use super::error::OutputError;
+use super::OutputError;
 use crate::query::trace::TraceAnswer;
 
 pub use caption::Caption;
