@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Node;
 use super::error::{CallError, NodeError};
-use super::link::{CALLS, Patience};
+use super::transport::link::{CALLS, Patience};
 
 impl Node {
     /// The error that names the calls of this program that the node refuses (`rpcwhitelist`); `None` where it refuses none. Takes no longer

@@ -211,7 +211,7 @@ pub(super) enum CallError {
     Retry(Transient),
     /// The node answered with an error.
     Rpc {
-        /// As in Core's `src/rpc/protocol.h`; see [`code`](super::rpc::code).
+        /// As in Core's `src/rpc/protocol.h`; see [`code`](super::transport::rpc::code).
         code: i64,
         message: String,
     },

@@ -3,10 +3,10 @@
 use bitcoin::BlockHash;
 use serde::Serialize;
 
+use super::access::settings::LaneChoice;
 use super::answers::{ChainInfo, Indexes, NetworkInfo};
 use super::error::NodeError;
 use super::lane::Methods;
-use super::settings::LaneChoice;
 use crate::chain::{Chain, Height};
 
 /// The oldest version that can be used, as it introduced `getblock` verbosity 3.

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::answers::{BlockPrevouts, ChainInfo, Chainstates, HeaderInfo, TxPrevouts};
 use super::error::{CallError, NodeError, Transient};
-use super::link::{Caller, Link, Patience};
-use super::rest::{HEADERS_PER_CALL, Rest};
-use super::rpc::{Rpc, code};
+use super::transport::link::{Caller, Link, Patience};
+use super::transport::rest::{HEADERS_PER_CALL, Rest};
+use super::transport::rpc::{Rpc, code};
 use crate::chain::{BlockId, Height};
 
 /// Headers in one round over RPC: two batches, of calls that take the node some 20 µs each.

@@ -1,11 +1,11 @@
 //! The lanes of a node: which are open, and opening one.
 
 use super::Node;
+use super::access::settings::LaneChoice;
 use super::error::NodeError;
 use super::filters::Filters;
 use super::info::{Capabilities, LaneReport, NodeInfo};
 use super::lane::Lane;
-use super::settings::LaneChoice;
 
 impl Node {
     /// Every lane, the best first: whether it is open, and how to open it.

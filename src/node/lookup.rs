@@ -12,8 +12,8 @@ use serde_json::json;
 use super::Node;
 use super::answers::{HeaderInfo, TxOutAnswer};
 use super::error::{CallError, NodeError};
-use super::link::Patience;
-use super::rpc::{Rpc, code};
+use super::transport::link::Patience;
+use super::transport::rpc::{Rpc, code};
 use crate::chain::{BlockId, Height};
 
 /// How often a coin is looked up again as the chain changed meanwhile.

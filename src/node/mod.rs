@@ -1,38 +1,29 @@
 //! Bitcoin Core: the only code that talks to it. It knows blocks, headers, filters and coins, but not what they are used for.
 //!
 //! ```text
-//! settings ─ access (bitcoin_conf, url, secret)   settings → where the node is and how to log in
-//! Node ───── info                                 version, chain, capabilities
-//!      ├──── lanes                                which lanes are open; opens one
-//!      ├──── tip, verbose, utxo                   the tip; blocks and unspent outputs as the node parsed them
-//!      ├──── calls                                which calls the node refuses
-//!      ├──── lookup, state                        one coin, one transaction, how far it is: for questions
-//!      ├──── lane ─┬─ rpc (answers)               headers, blocks and spent outputs by JSON-RPC
-//!      │           └─ rest                        the same by REST
-//!      └──── filters (files, rest, proof)         BIP158 filters from the node's files or REST, proven
-//! link (http, resolve, lock)                      below all: one request, its deadline, waiting out what passes
+//! Node ─┬─ info                 version, chain, capabilities
+//!       ├─ lanes                which lanes are open; opens one
+//!       ├─ tip, verbose, utxo   the tip; blocks and unspent outputs as the node parsed them
+//!       ├─ calls                which calls the node refuses
+//!       ├─ lookup, state        one coin, one transaction, how far it is: for questions
+//!       ├─ lane                 headers, blocks and spent outputs, by RPC or REST
+//!       └─ filters/             BIP158 filters from the node's files or REST, proven
+//! transport/                    below all of these: one request by RPC or REST, its deadline, waiting out what passes
+//! access/                       settings → where the node is and how to log in
 //! ```
 
 mod access;
 mod answers;
-mod bitcoin_conf;
 mod calls;
 mod error;
 mod filters;
-mod http;
 mod info;
 mod lane;
 mod lanes;
-mod link;
 mod lookup;
-mod resolve;
-mod rest;
-mod rpc;
-mod secret;
-mod settings;
 mod state;
 mod tip;
-mod url;
+mod transport;
 mod utxo;
 mod verbose;
 
@@ -44,22 +35,22 @@ use serde_json::json;
 
 use answers::{ChainInfo, Indexes, NetworkInfo};
 use error::CallError;
-use link::{Caller, Link, Patience};
-use rest::Rest;
-use rpc::{Rpc, code};
+use transport::link::{Caller, Link, Patience};
+use transport::rest::Rest;
+use transport::rpc::{Rpc, code};
 
 use crate::chain::{Chain, Height};
 use crate::stop::Stop;
 
 pub use access::NodeAccess;
+pub use access::settings::{Given, LaneChoice, NodeSettings, Origin, SettingReport, key};
 pub use error::NodeError;
 pub use filters::Filters;
 pub use info::{Capabilities, ChainSignature, FilterIndex, LaneReport, NodeInfo};
 pub use lane::{Lane, Worker};
-pub use link::CallPolicy;
 pub use lookup::{BlockSearch, NodeLookup};
-pub use rest::HEADERS_PER_CALL;
-pub use settings::{Given, LaneChoice, NodeSettings, Origin, SettingReport, key};
+pub use transport::link::CallPolicy;
+pub use transport::rest::HEADERS_PER_CALL;
 pub use utxo::Unspent;
 pub use verbose::VerboseTransaction;
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::Node;
 use super::answers::{ChainInfo, HeaderInfo};
 use super::error::CallError;
-use super::link::Patience;
-use super::rpc::code;
+use super::transport::link::Patience;
+use super::transport::rpc::code;
 use crate::chain::{BlockId, Height};
 
 /// The active chain of a node.

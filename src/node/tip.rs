@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Node;
 use super::answers::ChainInfo;
 use super::error::{CallError, NodeError};
-use super::rpc::{Rpc, code};
+use super::transport::rpc::{Rpc, code};
 use crate::chain::{BlockId, Height};
 
 /// The longest single `waitfornewblock`. The wait may last that long after a stop is requested, and holds one of the node's RPC threads

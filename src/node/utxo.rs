@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::Node;
 use super::answers::{Bitcoins, ChainInfo, TxOutAnswer};
 use super::error::{CallError, NodeError, Transient};
-use super::link::{Caller, Patience};
-use super::rpc::{Rpc, code};
+use super::transport::link::{Caller, Patience};
+use super::transport::rpc::{Rpc, code};
 use crate::chain::{BlockId, Height};
 
 /// The deadline of a scan, which takes minutes, and on a slow disk up to an hour. It holds no lock in the node and ends when a stop is

@@ -7,8 +7,8 @@ use bitcoin::consensus::{Decodable, deserialize};
 use bitcoin::hashes::Hash;
 
 use crate::node::error::{CallError, NodeError};
-use crate::node::rest::{Rest, SMALL_CAP};
-use crate::node::rpc::code;
+use crate::node::transport::rest::{Rest, SMALL_CAP};
+use crate::node::transport::rpc::code;
 
 /// The filter of a block; `None` if the node has none.
 pub(super) fn filter(rest: &Rest, block: BlockHash) -> Result<Option<Vec<u8>>, CallError> {

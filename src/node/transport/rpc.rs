@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::error::{CallError, NodeError, Transient};
 use super::http::{Reply, Request as HttpRequest, excerpt};
 use super::link::Caller;
+use crate::node::error::{CallError, NodeError, Transient};
 
 /// The largest answer: `getblock` verbosity 3 of a full block has some tens of MB.
 const ANSWER_CAP: usize = 256 << 20;
@@ -21,7 +21,7 @@ const ANSWER_CAP: usize = 256 << 20;
 const BLOCK_HEX_CAP: usize = (8 << 20) + 4096;
 
 /// Core's error codes, as far as they are handled (`src/rpc/protocol.h`).
-pub(super) mod code {
+pub(in crate::node) mod code {
     /// `RPC_MISC_ERROR`; among others for too many arguments.
     pub(in crate::node) const MISC: i64 = -1;
     /// `RPC_INVALID_ADDRESS_OR_KEY`: unknown block or transaction.
@@ -29,28 +29,28 @@ pub(super) mod code {
     /// `RPC_INVALID_PARAMETER`: a height above the tip, for one.
     pub(in crate::node) const OUT_OF_RANGE: i64 = -8;
     /// `RPC_CLIENT_NOT_CONNECTED`: shutting down.
-    pub(super) const NOT_CONNECTED: i64 = -9;
+    pub(in crate::node) const NOT_CONNECTED: i64 = -9;
     /// `RPC_IN_WARMUP`: starting up.
-    pub(super) const IN_WARMUP: i64 = -28;
+    pub(in crate::node) const IN_WARMUP: i64 = -28;
     /// `RPC_METHOD_NOT_FOUND`: the node is too old for it.
     pub(in crate::node) const NO_METHOD: i64 = -32601;
 }
 
 /// A client of the node's RPC. Each thread that uses one has a connection of its own.
-pub(super) struct Rpc {
+pub(in crate::node) struct Rpc {
     client: Client,
-    pub(super) caller: Caller,
+    pub(in crate::node) caller: Caller,
 }
 
 impl Rpc {
-    pub(super) fn new(caller: Caller) -> Self {
+    pub(in crate::node) fn new(caller: Caller) -> Self {
         let transport = HttpTransport { caller: caller.clone() };
         let client = Client::from_jsonrpc(jsonrpc::Client::with_transport(transport));
         Self { client, caller }
     }
 
     /// Makes one call, once.
-    pub(super) fn call<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, CallError> {
+    pub(in crate::node) fn call<T: DeserializeOwned>(&self, method: &str, args: &[Value]) -> Result<T, CallError> {
         self.client.call(method, args).map_err(|error| match error {
             bitcoincore_rpc::Error::JsonRpc(error) => self.name(method, classify(method, error)),
             other => CallError::bad(method, other),
@@ -66,7 +66,7 @@ impl Rpc {
     }
 
     /// Makes one call until it is answered or fails for good.
-    pub(super) fn call_until_answered<T: DeserializeOwned>(
+    pub(in crate::node) fn call_until_answered<T: DeserializeOwned>(
         &self,
         method: &str,
         args: &[Value],
@@ -75,7 +75,7 @@ impl Rpc {
     }
 
     /// Makes many calls of one method in one request, once. Returns the answers in the order of `args`, each perhaps an RPC error.
-    pub(super) fn batch<T: DeserializeOwned>(
+    pub(in crate::node) fn batch<T: DeserializeOwned>(
         &self,
         method: &str,
         args: &[Vec<Value>],
@@ -102,7 +102,7 @@ impl Rpc {
 
     /// The raw block, by `getblock` verbosity 0, in the memory of `spare`. Its megabytes of hex, in `buffer`, bypass the JSON parser.
     /// The call is made once.
-    pub(super) fn block(
+    pub(in crate::node) fn block(
         &self,
         hash: BlockHash,
         buffer: &mut Vec<u8>,

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::error::NodeError;
 use crate::chain::Chain;
+use crate::node::error::NodeError;
 
 /// Larger than any `bitcoin.conf`; bytes.
 const CAP: u64 = 1 << 20;

@@ -10,11 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use ureq::Agent;
 use ureq::unversioned::transport::DefaultConnector;
 
-use super::access::{Auth, NodeAccess};
-use super::error::{CallError, NodeError, Transient};
 use super::resolve::CachingResolver;
-use super::secret::{Secret, read_cookie};
 use crate::lock::lock;
+use crate::node::access::secret::{Secret, read_cookie};
+use crate::node::access::{Auth, NodeAccess};
+use crate::node::error::{CallError, NodeError, Transient};
 
 /// One connection a thread, for more threads than any machine runs.
 const IDLE_CONNECTIONS: usize = 256;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::error::NodeError;
+use crate::node::error::NodeError;
 
 /// Larger than any password or cookie file; bytes.
 const CAP: u64 = 4096;
@@ -21,7 +21,7 @@ impl Secret {
     }
 
     /// The text itself, to be sent to the node.
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::node) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -61,7 +61,7 @@ pub(super) fn read_password(path: &Path) -> Result<Secret, NodeError> {
 ///
 /// # Errors
 /// [`NodeError::Settings`] if the file exists but can't be read, with the way out.
-pub(super) fn read_cookie(path: &Path) -> Result<Option<Secret>, NodeError> {
+pub(in crate::node) fn read_cookie(path: &Path) -> Result<Option<Secret>, NodeError> {
     let refuse = |why: String| Err(NodeError::Settings(format!("the cookie file {} {why}", path.display())));
     match read_small(path) {
         // bitcoind writes the cookie to a temporary file and renames it, so it replaces an empty one.

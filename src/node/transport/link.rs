@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::access::NodeAccess;
-use super::error::{CallError, NodeError, Transient, version_text};
 use super::http::{Http, Reply, Request};
 use crate::lock::lock;
+use crate::node::access::NodeAccess;
+use crate::node::error::{CallError, NodeError, Transient, version_text};
 use crate::stop::Stop;
 
 /// The deadline of one call. Core's slowest here, `getblock` verbosity 3 of a full block, takes a second or two.
@@ -27,7 +27,7 @@ const ODD_ANSWERS: u32 = 3;
 /// Between two log lines about a node that is available, but fails some calls.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 /// The RPC calls that this program makes, by whatever command.
-pub(super) const CALLS: [&str; 14] = [
+pub(in crate::node) const CALLS: [&str; 14] = [
     "getbestblockhash",
     "getblock",
     "getblockchaininfo",
@@ -48,7 +48,7 @@ const ASIDE_CAP: usize = 1 << 16;
 
 /// How long calls are made again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(in crate::node) struct Patience {
     /// The most that a single call may take.
     call: Duration,
     /// When to give up, and the limit from which that was computed.
@@ -61,15 +61,15 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Until the node answers or a stop is requested.
-    pub(super) const ENDLESS: Self = Self { call: CALL_LIMIT, until: None, failing: None, not_yet: None };
+    pub(in crate::node) const ENDLESS: Self = Self { call: CALL_LIMIT, until: None, failing: None, not_yet: None };
 
     /// No longer than `limit` from now.
-    pub(super) fn within(limit: Duration) -> Self {
+    pub(in crate::node) fn within(limit: Duration) -> Self {
         Self { until: Some((Instant::now() + limit, limit)), ..Self::ENDLESS }
     }
 
     /// Until the node answers or a stop is requested, with `call` as the deadline of each call.
-    pub(super) fn with_calls_of(call: Duration) -> Self {
+    pub(in crate::node) fn with_calls_of(call: Duration) -> Self {
         Self { call, ..Self::ENDLESS }
     }
 
@@ -123,36 +123,36 @@ struct Health {
 }
 
 /// One node, as seen by all threads of this program.
-pub(super) struct Link {
-    pub(super) access: NodeAccess,
-    pub(super) stop: Stop,
+pub(in crate::node) struct Link {
+    pub(in crate::node) access: NodeAccess,
+    pub(in crate::node) stop: Stop,
     http: Http,
     /// The node's version, for messages; 0 until it is known.
     version: AtomicU64,
     /// For calls that have no time limit of their own.
-    pub(super) patience: Patience,
+    pub(in crate::node) patience: Patience,
     health: Arc<Health>,
 }
 
 impl Link {
-    pub(super) fn new(access: NodeAccess, stop: Stop, policy: &CallPolicy) -> Self {
+    pub(in crate::node) fn new(access: NodeAccess, stop: Stop, policy: &CallPolicy) -> Self {
         let http = Http::new(&access);
         let (patience, health) = (policy.patience(), Arc::clone(&policy.health));
         Self { access, stop, http, version: AtomicU64::new(0), patience, health }
     }
 
-    pub(super) fn hang_up(&self) {
+    pub(in crate::node) fn hang_up(&self) {
         self.http.hang_up();
     }
 
     /// Remembers the node's version, which is added to messages about answers that can't be parsed.
-    pub(super) fn set_version(&self, version: u64) {
+    pub(in crate::node) fn set_version(&self, version: u64) {
         self.version.store(version, Ordering::Relaxed);
     }
 
     /// Makes one JSON-RPC call on a connection that [`Link::hang_up`] does not break, for what the node must hear after it; `None` if
     /// there is no answer in time.
-    pub(super) fn call_aside(&self, json: &str, limit: Duration) -> Option<Vec<u8>> {
+    pub(in crate::node) fn call_aside(&self, json: &str, limit: Duration) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         let reply = Http::new(&self.access).exchange(Request::Post(json.as_bytes()), ASIDE_CAP, limit, &mut body);
         reply.is_ok().then_some(body)
@@ -175,7 +175,7 @@ impl Link {
     }
 
     /// The error for a call that the node refuses to this user.
-    pub(super) fn refusal(&self, call: String) -> NodeError {
+    pub(in crate::node) fn refusal(&self, call: String) -> NodeError {
         let user = self.access.auth().user();
         let line = format!("rpcwhitelist={user}:{}", CALLS.join(","));
         NodeError::CallRefused { url: self.access.url(), call, user: user.to_owned(), line }
@@ -229,32 +229,37 @@ impl Link {
 
 /// Makes calls to the node with a given patience; [`Rpc`](super::rpc::Rpc) and [`Rest`](super::rest::Rest) use it.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(in crate::node) struct Caller {
     link: Arc<Link>,
     patience: Patience,
 }
 
 impl Caller {
-    pub(super) fn new(link: &Arc<Link>, patience: Patience) -> Self {
+    pub(in crate::node) fn new(link: &Arc<Link>, patience: Patience) -> Self {
         Self { link: Arc::clone(link), patience }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::node) fn url(&self) -> String {
         self.link.access.url()
     }
 
     /// The error for a call that the node refuses to this user.
-    pub(super) fn refusal(&self, call: &str) -> NodeError {
+    pub(in crate::node) fn refusal(&self, call: &str) -> NodeError {
         self.link.refusal(call.to_owned())
     }
 
     /// Makes one request, once; see [`Http::exchange`].
-    pub(super) fn exchange(&self, request: Request<'_>, cap: usize, body: &mut Vec<u8>) -> Result<Reply, CallError> {
+    pub(in crate::node) fn exchange(
+        &self,
+        request: Request<'_>,
+        cap: usize,
+        body: &mut Vec<u8>,
+    ) -> Result<Reply, CallError> {
         self.link.http.exchange(request, cap, self.patience.next_call(), body)
     }
 
     /// Makes `call` until it is answered, fails for good, patience ends, or a stop is requested. `what` names it in messages.
-    pub(super) fn persist<T>(
+    pub(in crate::node) fn persist<T>(
         &self,
         what: impl Fn() -> String,
         mut call: impl FnMut() -> Result<T, CallError>,

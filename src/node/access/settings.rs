@@ -1,4 +1,4 @@
-//! The node's settings with their origins: what [`super::NodeAccess`] is made from.
+//! The node's settings with their origins: what [`crate::node::NodeAccess`] is made from.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -77,19 +77,19 @@ impl<T> Given<T> {
 
 /// The keys of the node's settings in the configuration file.
 pub mod key {
-    /// Of [`NodeSettings::chain`](super::NodeSettings::chain).
+    /// Of [`NodeSettings::chain`](crate::node::NodeSettings::chain).
     pub const CHAIN: &str = "node.chain";
-    /// Of [`NodeSettings::datadir`](super::NodeSettings::datadir).
+    /// Of [`NodeSettings::datadir`](crate::node::NodeSettings::datadir).
     pub const DATADIR: &str = "node.datadir";
-    /// Of [`NodeSettings::rpc_url`](super::NodeSettings::rpc_url).
+    /// Of [`NodeSettings::rpc_url`](crate::node::NodeSettings::rpc_url).
     pub const RPC_URL: &str = "node.rpc_url";
-    /// Of [`NodeSettings::rpc_cookie_file`](super::NodeSettings::rpc_cookie_file).
+    /// Of [`NodeSettings::rpc_cookie_file`](crate::node::NodeSettings::rpc_cookie_file).
     pub const RPC_COOKIE_FILE: &str = "node.rpc_cookie_file";
-    /// Of [`NodeSettings::rpc_user`](super::NodeSettings::rpc_user).
+    /// Of [`NodeSettings::rpc_user`](crate::node::NodeSettings::rpc_user).
     pub const RPC_USER: &str = "node.rpc_user";
-    /// Of [`NodeSettings::rpc_password_file`](super::NodeSettings::rpc_password_file).
+    /// Of [`NodeSettings::rpc_password_file`](crate::node::NodeSettings::rpc_password_file).
     pub const RPC_PASSWORD_FILE: &str = "node.rpc_password_file";
-    /// Of [`NodeSettings::lane`](super::NodeSettings::lane).
+    /// Of [`NodeSettings::lane`](crate::node::NodeSettings::lane).
     pub const LANE: &str = "node.lane";
 }
 

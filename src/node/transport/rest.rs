@@ -6,11 +6,11 @@ use bitcoin::consensus::{Decodable, deserialize};
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, TxOut};
 
-use super::error::{CallError, NodeError};
 use super::http::{Request, excerpt};
 use super::link::Caller;
 use super::rpc::code;
 use crate::chain::Height;
+use crate::node::error::{CallError, NodeError};
 
 /// The most headers that one call returns (Core's `MAX_REST_HEADERS_RESULTS`).
 pub const HEADERS_PER_CALL: usize = 2000;
@@ -20,25 +20,25 @@ const BLOCK_CAP: usize = 4_000_000 + 4096;
 /// script of 10,000 bytes. Lists of real blocks have a few MB at most.
 const SPENT_CAP: usize = 256 << 20;
 /// Larger than any other answer.
-pub(super) const SMALL_CAP: usize = 1 << 20;
+pub(in crate::node) const SMALL_CAP: usize = 1 << 20;
 
 /// The REST interface of one node.
-pub(super) struct Rest {
-    pub(super) caller: Caller,
+pub(in crate::node) struct Rest {
+    pub(in crate::node) caller: Caller,
 }
 
 impl Rest {
-    pub(super) fn new(caller: Caller) -> Self {
+    pub(in crate::node) fn new(caller: Caller) -> Self {
         Self { caller }
     }
 
     /// Whether the node serves REST.
-    pub(super) fn is_open(&self) -> Result<bool, CallError> {
+    pub(in crate::node) fn is_open(&self) -> Result<bool, CallError> {
         self.offers("/rest/chaininfo.json", 200)
     }
 
     /// Whether it serves spent outputs: then the error is about the hash, not the path.
-    pub(super) fn offers_spent_outputs(&self) -> Result<bool, CallError> {
+    pub(in crate::node) fn offers_spent_outputs(&self) -> Result<bool, CallError> {
         self.offers("/rest/spenttxouts/0.bin", 400)
     }
 
@@ -53,7 +53,7 @@ impl Rest {
     }
 
     /// The hash of the active chain's block at `height`; `None` above the tip.
-    pub(super) fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, CallError> {
+    pub(in crate::node) fn hash_at(&self, height: Height) -> Result<Option<BlockHash>, CallError> {
         let path = format!("/rest/blockhashbyheight/{height}.bin");
         match self.get(&path, SMALL_CAP) {
             Ok(bytes) => {
@@ -66,7 +66,12 @@ impl Rest {
     }
 
     /// At most `count` (and [`HEADERS_PER_CALL`]) headers of the active chain from `hash` on; none if `hash` is not on that chain.
-    pub(super) fn headers(&self, hash: BlockHash, count: usize, version: u64) -> Result<Vec<Header>, CallError> {
+    pub(in crate::node) fn headers(
+        &self,
+        hash: BlockHash,
+        count: usize,
+        version: u64,
+    ) -> Result<Vec<Header>, CallError> {
         let count = count.min(HEADERS_PER_CALL);
         // Version 24 introduced the query and deprecated the older path.
         let path = if version < 240_000 {
@@ -83,18 +88,18 @@ impl Rest {
     }
 
     /// The raw block, on the active chain or not, in the memory of `spare`.
-    pub(super) fn block(&self, hash: BlockHash, spare: Vec<u8>) -> Result<Vec<u8>, CallError> {
+    pub(in crate::node) fn block(&self, hash: BlockHash, spare: Vec<u8>) -> Result<Vec<u8>, CallError> {
         self.get_into(spare, &format!("/rest/block/{hash}.bin"), BLOCK_CAP)
     }
 
     /// The outputs that each transaction of a block spends.
-    pub(super) fn spent_outputs(&self, hash: BlockHash) -> Result<Vec<Vec<TxOut>>, CallError> {
+    pub(in crate::node) fn spent_outputs(&self, hash: BlockHash) -> Result<Vec<Vec<TxOut>>, CallError> {
         let path = format!("/rest/spenttxouts/{hash}.bin");
         parse_spent_outputs(&self.get(&path, SPENT_CAP)?).map_err(|why| CallError::bad(&path, why))
     }
 
     /// The body of the answer at `path`.
-    pub(super) fn get(&self, path: &str, cap: usize) -> Result<Vec<u8>, CallError> {
+    pub(in crate::node) fn get(&self, path: &str, cap: usize) -> Result<Vec<u8>, CallError> {
         self.get_into(Vec::new(), path, cap)
     }
 

@@ -1,14 +1,19 @@
 //! From the settings to where the node is and how to log in. What they leave open is found in the node's directory, as bitcoin-cli
 //! finds it.
 
+mod bitcoin_conf;
+pub mod secret;
+pub mod settings;
+mod url;
+
 use std::path::{Path, PathBuf};
 
-use super::bitcoin_conf::{BitcoinConf, ConfLine};
 use super::error::NodeError;
-use super::secret::{Secret, read_password};
-use super::settings::{Given, NodeSettings, Origin, SettingReport, key};
-use super::url::Endpoint;
 use crate::chain::Chain;
+use bitcoin_conf::{BitcoinConf, ConfLine};
+use secret::{Secret, read_password};
+use settings::{Given, NodeSettings, Origin, SettingReport, key};
+use url::Endpoint;
 
 /// Where the node is and how to log in, with the origin of each setting.
 #[derive(Debug)]
