@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::open::NODE_PATIENCE;
-use super::{Context, start};
+use super::Context;
+use super::questions::open::NODE_PATIENCE;
+use super::runs::start;
 use crate::chain::{BlockId, Height};
 use crate::error::{Error, Exit};
 use crate::index::IndexError;

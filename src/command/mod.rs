@@ -1,32 +1,27 @@
 //! One command per file: each turns its arguments into calls of the layers below, and the answer into output.
+//!
+//! ```text
+//! questions/   ask the index: balance, coins, digest, events, history, screen, status, trace, tx
+//! runs/        write it: backfill, follow, retrace
+//! watch/       the lists and the entries: watch check, watch diff, watch list
+//! backup, check, verify
+//! ```
 
-mod backfill;
 mod backup;
-mod balance;
 mod check;
-mod coins;
 mod context;
-mod digest;
-mod events;
-mod follow;
-mod history;
-mod open;
-mod retrace;
-mod screen;
+mod questions;
+mod runs;
 mod signals;
-mod start;
-mod status;
-mod trace;
-mod tx;
 mod verify;
-mod watch_check;
-mod watch_diff;
-mod watch_list;
+mod watch;
 
 use crate::cli::{Cli, Command, WatchCommand};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::output::{AnswerFormat, OutputError};
+use questions::{balance, coins, digest, events, history, screen, status, trace, tx};
+use runs::{backfill, follow, retrace};
 
 pub(crate) use context::Context;
 
@@ -62,9 +57,9 @@ pub fn run(cli: Cli) -> Result<Exit, Error> {
     }
     match cli.command {
         Command::Check => check::run(&context),
-        Command::Watch(WatchCommand::Check(args)) => watch_check::run(&context, &args),
-        Command::Watch(WatchCommand::List) => watch_list::run(&context),
-        Command::Watch(WatchCommand::Diff) => watch_diff::run(&context),
+        Command::Watch(WatchCommand::Check(args)) => watch::check::run(&context, &args),
+        Command::Watch(WatchCommand::List) => watch::list::run(&context),
+        Command::Watch(WatchCommand::Diff) => watch::diff::run(&context),
         Command::Backfill(args) => backfill::run(&context, &args),
         Command::Follow(args) => follow::run(&context, &args),
         Command::Status => status::run(&context),

@@ -1,9 +1,9 @@
 //! `coinhound coins`.
 
-use super::Context;
 use super::history::print_page;
 use super::open::Asked;
 use crate::cli::CoinsArgs;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind};

@@ -6,10 +6,10 @@ mod tree;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::open::WARNED;
-use super::{Context, open};
+use super::open::{self, WARNED};
 use crate::chain::Chain;
 use crate::cli::{StopAt, TraceArgs};
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::picture::{self, Caption, Drawing};

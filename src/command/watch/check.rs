@@ -3,9 +3,9 @@
 use bitcoin::Address;
 use serde::Serialize;
 
-use super::Context;
 use crate::chain::Chain;
 use crate::cli::WatchCheckArgs;
+use crate::command::Context;
 use crate::config::watch_flag;
 use crate::error::{Error, Exit};
 use crate::lists;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::signals;
 use crate::chain::{BlockId, Chain, Height};
+use crate::command::signals;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::index::folder::{FolderState, folder_state};
@@ -29,7 +29,7 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_BLOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A node that answers, and the lanes by which its blocks are read.
-pub(super) struct Contact {
+pub(in crate::command) struct Contact {
     pub node: Node,
     pub info: NodeInfo,
     pub lane: Lane,
@@ -198,7 +198,7 @@ impl Contact {
 }
 
 /// The names of the lanes that a run used; `block_lane` is the one for whole blocks.
-pub(super) fn lanes_used(tally: &Tally, block_lane: &'static str, choice: LaneChoice) -> Vec<&'static str> {
+pub(in crate::command) fn lanes_used(tally: &Tally, block_lane: &'static str, choice: LaneChoice) -> Vec<&'static str> {
     let is_idle = tally.filtered == 0 && tally.unfiltered == 0;
     let used_filters = tally.filtered > 0 || is_idle && choice == LaneChoice::Filters;
     let used_blocks = tally.unfiltered > 0 || !used_filters;
@@ -206,7 +206,7 @@ pub(super) fn lanes_used(tally: &Tally, block_lane: &'static str, choice: LaneCh
 }
 
 /// The pace that the settings ask for.
-pub(super) fn pace(settings: &Settings) -> Pace {
+pub(in crate::command) fn pace(settings: &Settings) -> Pace {
     Pace { threads: settings.threads, batch_blocks: settings.batch_blocks }
 }
 
@@ -220,7 +220,7 @@ fn wait_for_info(node: &Node) -> Result<NodeInfo, NodeError> {
 }
 
 /// Takes what is wanted into an index that is open.
-pub(super) fn take_in(writer: &Writer, wanted: &Wanted, info: &NodeInfo) -> Result<(), Error> {
+pub(in crate::command) fn take_in(writer: &Writer, wanted: &Wanted, info: &NodeInfo) -> Result<(), Error> {
     if let Some(plan) = open::take_in(writer, wanted)? {
         log_changes(&plan);
         note_unserved(writer, &plan, info)?;
@@ -256,7 +256,7 @@ fn check_blocks_served(info: &NodeInfo, needs: Needs) -> Result<(), NodeError> {
 }
 
 /// The changes that the settings ask for, lists apart. An error if there is neither a list nor an index, so nothing to scan for.
-pub(super) fn wanted_without_lists(settings: &Settings) -> Result<Wanted, Error> {
+pub(in crate::command) fn wanted_without_lists(settings: &Settings) -> Result<Wanted, Error> {
     if settings.watch.is_empty() && folder_state(&settings.index)? == FolderState::Absent {
         return Err(nothing_to_scan_for());
     }
@@ -264,7 +264,11 @@ pub(super) fn wanted_without_lists(settings: &Settings) -> Result<Wanted, Error>
 }
 
 /// The changes that the settings and their lists ask for.
-pub(super) fn wanted(settings: &Settings, from: Option<Height>, accept_quarantined: bool) -> Result<Wanted, Error> {
+pub(in crate::command) fn wanted(
+    settings: &Settings,
+    from: Option<Height>,
+    accept_quarantined: bool,
+) -> Result<Wanted, Error> {
     let mut wanted = wanted_without_lists(settings)?;
     if settings.watch.is_empty() {
         return Ok(wanted);
@@ -282,14 +286,14 @@ pub(super) fn wanted(settings: &Settings, from: Option<Height>, accept_quarantin
 }
 
 /// Without a list there are no scripts, and a scan would find nothing.
-pub(super) fn nothing_to_scan_for() -> Error {
+pub(in crate::command) fn nothing_to_scan_for() -> Error {
     Error::Usage(
         "there is nothing to scan for: name a list with `--watch FILE`, or as [[watchlist]] in the settings".into(),
     )
 }
 
 /// Logs what a change of lists or settings does to the index.
-pub(super) fn log_changes(plan: &ChangePlan) {
+pub(in crate::command) fn log_changes(plan: &ChangePlan) {
     let new = plan.count(|change| *change == Change::New);
     let services = plan.count(|change| *change == Change::NewService);
     let lowered = plan.count(|change| matches!(change, Change::Lowered { .. }));
@@ -323,6 +327,6 @@ pub(super) fn log_changes(plan: &ChangePlan) {
 }
 
 /// Whether there is no index.
-pub(super) fn is_missing(error: &Error) -> bool {
+pub(in crate::command) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Index(IndexError::Missing { .. }))
 }

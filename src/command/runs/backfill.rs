@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::open::NODE_PATIENCE;
 use super::start::{self, Contact};
-use super::{Context, signals};
 use crate::chain::Height;
 use crate::cli;
+use crate::command::questions::open::NODE_PATIENCE;
+use crate::command::{Context, signals};
 use crate::config::Settings;
 use crate::error::{Error, Exit};
 use crate::index::Writer;

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Context, signals, start};
+use super::start;
 use crate::chain::Height;
+use crate::command::{Context, signals};
 use crate::error::{Error, Exit};
 use crate::index::Writer;
 use crate::output;

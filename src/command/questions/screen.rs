@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use bitcoin::{BlockHash, OutPoint, Transaction, TxOut, Txid};
 use serde_json::{Map, json};
 
-use super::Context;
 use super::open::{self, NODE_PATIENCE};
 use crate::chain::BlockId;
 use crate::cli::ScreenArgs;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::lists;
 use crate::node::{BlockSearch, Node, NodeError, NodeLookup};

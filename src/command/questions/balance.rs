@@ -4,9 +4,9 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::Context;
 use super::open::Asked;
 use crate::cli::TargetArgs;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind};

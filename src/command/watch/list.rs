@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use super::Context;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};

@@ -7,8 +7,8 @@ use bitcoin::Network;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, signals};
 use crate::cli::EventsArgs;
+use crate::command::{Context, signals};
 use crate::error::{Error, Exit};
 use crate::index::events::{first_seq, prune};
 use crate::index::stamp::Stamp;
@@ -146,7 +146,7 @@ fn remove(context: &Context, before: u64) -> Result<Exit, Error> {
 }
 
 /// Prints the log of events, and remembers how far.
-pub(super) struct Log {
+pub(in crate::command) struct Log {
     lines: RowPrinter<'static, BufWriter<StdoutLock<'static>>>,
     network: Network,
     /// Events up to this seq were printed, or were not asked for.
@@ -161,7 +161,7 @@ impl Log {
     ///
     /// # Errors
     /// [`crate::output::OutputError`], as in all that follow.
-    pub(super) fn new(format: Format, network: Network, since: u64) -> Result<Self, Error> {
+    pub(in crate::command) fn new(format: Format, network: Network, since: u64) -> Result<Self, Error> {
         let columns: &'static [Column] = if format == Format::Csv { &CSV } else { &TABLE };
         let lines = RowPrinter::to_stdout(format, columns)?;
         Ok(Self { lines, network, printed: since, last: None, format })
@@ -171,7 +171,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`Self::new`]; [`crate::output::OutputError::Closed`] if the reader has gone.
-    pub(super) fn pause(&mut self) -> Result<(), Error> {
+    pub(in crate::command) fn pause(&mut self) -> Result<(), Error> {
         check_reader()?;
         Ok(self.lines.pause()?)
     }
@@ -180,7 +180,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub(super) fn end(self) -> Result<(), Error> {
+    pub(in crate::command) fn end(self) -> Result<(), Error> {
         Ok(self.lines.end()?)
     }
 
@@ -188,7 +188,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`Self::new`]; [`IndexError`], of which [`IndexError::Replaced`] means that the index was replaced by another.
-    pub(super) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
+    pub(in crate::command) fn print(&mut self, view: &View, stop: &Stop) -> Result<(), Error> {
         if let Some((seq, known)) = &self.last
             && *seq >= first_seq(view)?
             && id(view, self.network, *seq)?.as_ref() != Some(known)

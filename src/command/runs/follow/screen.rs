@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::chain::Height;
-use crate::command::events::Log;
+use crate::command::questions::events::Log;
 use crate::error::Error;
 use crate::index::Writer;
 use crate::output::progress::Progress;

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::Map;
 
-use super::{Context, start};
 use crate::chain::Height;
+use crate::command::Context;
+use crate::command::runs::start;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Context;
 use crate::chain::Height;
 use crate::cli;
+use crate::command::Context;
 use crate::error::Error;
 use crate::index::{IndexError, Reader};
 use crate::lists;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Context;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::node::Node;
 use crate::output;

@@ -1,7 +1,7 @@
 //! `coinhound tx`.
 
-use super::Context;
 use crate::cli::TxArgs;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::output;
 use crate::output::cell::{btc, time};

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Context;
 use crate::cli;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::index::digest::digest;
 use crate::output;

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use super::Context;
 use super::open::Asked;
 use crate::cli::HistoryArgs;
+use crate::command::Context;
 use crate::error::{Error, Exit};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};

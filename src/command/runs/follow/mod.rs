@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 
-use super::events::Log;
 use super::start::{self, Contact};
-use super::{Context, signals};
 use crate::chain::Height;
 use crate::cli;
+use crate::command::questions::events::Log;
+use crate::command::{Context, signals};
 use crate::error::{Error, Exit};
 use crate::index::folder::{FolderState, folder_state};
 use crate::index::meta::{self, Identity, Waiter, Waiting};
