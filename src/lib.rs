@@ -48,12 +48,12 @@
 //! What may be named where:
 //!
 //! ```text
-//! bitcoincore_rpc                                       only in node/rpc.rs
+//! bitcoincore_rpc                                       only in node/transport/rpc.rs
 //! ureq                                                  only in node/
 //! rocksdb                                               only in index/
 //! index::raw, index::schema::Family                     only in index/
 //! to_be_bytes(), from_be_bytes()                        never in audit/, query/, sync/
-//! clap                                                  only in cli.rs, cli/, command/
+//! clap                                                  only in cli/
 //! print!, println!, eprint!, eprintln!                  only in output/
 //! std::io::stdout, std::io::stderr                      only in output/
 //! std::env, std::fs, std::net, std::thread, std::time   never in chain/, scan/, trace/, watchlist/
@@ -84,7 +84,7 @@ pub use trace::Rule;
 
 // What main.rs is made of.
 #[doc(hidden)]
-pub use {cli::Cli, command::no_stdout, command::run, error::Exit, output::error as print_error};
+pub use {cli::Cli, command::no_stdout, command::run, error::Exit, output::print_error};
 
 // Private, so that the compiler finds what nothing uses; public for the tests and benches of this repository.
 #[cfg(not(feature = "testing"))]
