@@ -13,7 +13,7 @@ pub fn raw_mainnet() -> Vec<Vec<u8>> {
     raw_records(RECORDS, Network::Bitcoin).into_iter().map(<[u8]>::to_vec).collect()
 }
 
-const RECORDS: &[u8] = include_bytes!("../../data/mainnet-0-599.dat");
+const RECORDS: &[u8] = include_bytes!("../../../data/mainnet-0-599.dat");
 
 /// The blocks of records in the format of blk*.dat without XOR: magic, length (4 bytes, little-endian), block; in the file's order.
 pub fn read_records(bytes: &[u8], network: Network) -> Vec<Block> {
