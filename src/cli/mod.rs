@@ -26,9 +26,9 @@ use crate::output::{self, Format};
 pub use command::Command;
 pub use global::GlobalArgs;
 pub use questions::{
-    CoinsArgs, DigestArgs, EventsArgs, HistoryArgs, RangeArgs, ScreenArgs, StopAt, TargetArgs, TraceArgs, TxArgs,
+    CoinsArgs, DigestArgs, EventsArgs, HistoryArgs, ScreenArgs, StopAt, TargetArgs, TraceArgs, TxArgs,
 };
-pub use runs::{BackfillArgs, EntryArgs, FollowArgs};
+pub use runs::{BackfillArgs, FollowArgs};
 pub use upkeep::{BackupArgs, VerifyArgs};
 pub use watch::{WatchCheckArgs, WatchCommand};
 

@@ -17,7 +17,7 @@ use crate::index::ReadRows;
 use crate::index::keys::CoinKey;
 use crate::query::Result;
 use crate::query::facts::script::ScriptListing;
-use origin::{self, CoinOrigin, ConfirmedCoin};
+use origin::{CoinOrigin, ConfirmedCoin};
 
 /// Unconfirmed ancestors that are walked through; Core's mempool takes no more than 25.
 const MAX_ANCESTORS: usize = 1_000;
