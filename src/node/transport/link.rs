@@ -249,12 +249,7 @@ impl Caller {
     }
 
     /// Makes one request, once; see [`Http::exchange`].
-    pub(in crate::node) fn exchange(
-        &self,
-        request: Request<'_>,
-        cap: usize,
-        body: &mut Vec<u8>,
-    ) -> Result<Reply, CallError> {
+    pub(super) fn exchange(&self, request: Request<'_>, cap: usize, body: &mut Vec<u8>) -> Result<Reply, CallError> {
         self.link.http.exchange(request, cap, self.patience.next_call(), body)
     }
 
