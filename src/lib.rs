@@ -50,7 +50,7 @@
 //! ```text
 //! bitcoincore_rpc                                       only in node/transport/rpc.rs
 //! ureq                                                  only in node/
-//! rocksdb                                               only in index/
+//! rocksdb                                               only in index/database/
 //! index::raw, index::schema::Family                     only in index/
 //! to_be_bytes(), from_be_bytes()                        never in audit/, query/, sync/
 //! clap                                                  only in cli/

@@ -13,10 +13,9 @@ use crate::chain::{Height, ScriptHash, merkle};
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::keys::TxPosition;
 use crate::index::meta::{self, TraceParameters};
-use crate::index::same_key::{self, Difference};
-use crate::index::sums::{self, SumKey};
+use crate::index::sums::SumKey;
 use crate::index::values::Record;
-use crate::index::{DerivedFamily, IndexError, KeySet, ReadRows, Result, RowMismatch, View};
+use crate::index::{DerivedFamily, IndexError, KeySet, ReadRows, Result, RowMismatch, SameKeyFault, View};
 
 /// The counts of what was found right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,10 +138,10 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
     if let Err(flaw) = headers(view, &mut verified)? {
         return Ok(Err(flaw));
     }
-    if let Some((key, difference)) = same_key::difference(view)? {
+    if let Some((key, difference)) = view.same_key_fault()? {
         return Ok(Err(match difference {
-            Difference::Missing => Flaw::NoSameKey { key },
-            Difference::Extra => Flaw::ExtraSameKey { key },
+            SameKeyFault::Missing => Flaw::NoSameKey { key },
+            SameKeyFault::Extra => Flaw::ExtraSameKey { key },
         }));
     }
     let settled = view.sweeps()?.settled();
@@ -162,7 +161,7 @@ pub fn verify(view: &View) -> Result<Result<Verified, Flaw>> {
             return Ok(Err(flaw));
         }
     }
-    if let Some((key, found, counted)) = view.sums()?.difference(&sums::recount(view)?) {
+    if let Some((key, found, counted)) = view.sums()?.difference(&view.recounted_sums()?) {
         return Ok(Err(Flaw::Sum { key, found, counted }));
     }
     Ok(Ok(verified))

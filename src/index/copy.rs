@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::database::HOLDER_FILE;
+use super::database::folder::HOLDER_FILE;
+use super::database::making::Making;
 use super::error::{IndexError, Result};
-use super::making::Making;
 use super::raw::RawChanges;
+use super::read::view::View;
 use super::reader::Reader;
 use super::schema::Family;
-use super::step::Step;
-use super::view::View;
+use super::write::step::Step;
 
 /// Copies every row of `reader` into a new index at `target`, which must be absent or an empty folder, or hold what an interrupted copy
 /// left; returns their number.

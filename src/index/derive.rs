@@ -3,10 +3,10 @@
 use bitcoin::{OutPoint, Script, TxOut, Txid};
 
 use super::error::Result;
-use super::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, TxidKey};
 use super::meta::TraceParameters;
-use super::row_set::{KeySet, RowSet};
-use super::values::{Coin, InputTaint, Record, Recorded, ScriptCoin, Spender, Touch};
+use super::rows::keys::{CoinKey, ScriptKey, TouchKey, TouchKind, TxPosition, TxidKey};
+use super::rows::row_set::{KeySet, RowSet};
+use super::rows::values::{Coin, InputTaint, Record, Recorded, ScriptCoin, Spender, Touch};
 use crate::chain::{Height, ScriptHash};
 use crate::trace::{self, OutputKind, Rule, RuleTaint, TracedInput, TracedOutput};
 

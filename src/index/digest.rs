@@ -4,10 +4,10 @@ use bitcoin::hashes::{Hash, HashEngine, sha256};
 
 use super::error::Result;
 use super::meta::{self, Identity};
-use super::read::ReadRows;
-use super::rows::corrupt;
+use super::read::read_rows::ReadRows;
+use super::read::view::View;
+use super::rows::row::corrupt;
 use super::schema::{Family, row_height};
-use super::view::View;
 use crate::chain::Height;
 
 /// The layout of what is hashed. It stays when only rows change that the digest doesn't cover.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::database::check_format;
+use super::database::checks::check_format;
+use super::database::folder::{FolderState, folder_state};
+use super::database::synced;
 use super::error::{IndexError, Result};
-use super::folder::{FolderState, folder_state};
-use super::synced;
-use super::view::View;
+use super::read::view::View;
 use crate::chain::BlockId;
 
 /// What was lost.

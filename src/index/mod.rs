@@ -1,48 +1,50 @@
-//! The index: rows in RocksDB, one writer, any number of readers. Only files in here name `rocksdb`, a column family, or the bytes of a
-//! row; everything above reads and writes rows by their types ([`rows`], [`ReadRows`]).
+//! The index: rows in RocksDB, one writer, any number of readers. Only files in here name a column family, or the bytes of a row;
+//! everything above reads and writes rows by their types ([`rows`], [`ReadRows`]).
+//!
+//! Each of these needs only what stands above it:
+//!
+//! ```text
+//! schema, error, raw    the table of everything stored; what can fail; rows as bytes
+//! rows/                 keys and values as types, and their bytes
+//! database/             the folder and the RocksDB database in it
+//! read/                 an open index, read by types
+//! meta/                 the rows of `meta`
+//! event_log             which events the log keeps
+//! derive                from a record to its rows: pure
+//! write/                a step: changes that are written in one batch
+//! reader, writer        how an index is opened to be read, made, and opened to be changed
+//! copy, digest, lost_tail, prune    what is done with a whole index
+//! ```
 
-mod bytes;
 pub mod copy;
 mod database;
 pub mod derive;
-mod derived_rows;
 pub mod digest;
-pub mod entries;
 mod error;
-pub mod events;
-pub mod folder;
-pub mod former;
-pub mod keys;
+pub mod event_log;
 pub mod lost_tail;
-mod making;
-mod memory;
 pub mod meta;
+pub mod prune;
 pub mod raw;
 mod read;
-pub mod reader;
-mod row_set;
+mod reader;
 pub mod rows;
-pub mod same_key;
 pub mod schema;
-mod script_rows;
-pub mod stamp;
-pub mod step;
-pub mod sums;
-pub mod sweeps;
-mod synced;
-mod tables;
-pub mod values;
-mod view;
-pub mod writer;
+mod write;
+mod writer;
 
-pub use derived_rows::{DerivedFamily, DerivedRow, RowMismatch};
+pub use database::{folder, stamp};
 pub use error::{IndexError, Result};
-pub use read::ReadRows;
+pub use read::read_rows::ReadRows;
+pub use read::same_key::SameKeyFault;
+pub use read::script_rows::{RowOfScript, ScriptRows};
+pub use read::view::View;
 pub use reader::Reader;
-pub use row_set::{KeySet, RowSet};
+pub use rows::row_set::{KeySet, RowSet};
+pub use rows::values::{Recorded, ScriptCoin, Touch};
+pub use rows::{entries, events, former, keys, same_key, sums, sweeps, values};
 pub use schema::FORMAT;
-pub use script_rows::{RowOfScript, ScriptRows};
-pub use step::Step;
-pub use values::{Recorded, ScriptCoin, Touch};
-pub use view::View;
+pub use write::derived_rows::{DerivedFamily, DerivedRow, RowMismatch};
+pub use write::mend::mend_sums;
+pub use write::step::Step;
 pub use writer::Writer;

@@ -9,12 +9,12 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::database::check_families;
+use super::database::checks::check_families;
+use super::database::folder::{FolderState, folder_state};
+use super::database::synced;
 use super::error::{IndexError, Result};
-use super::folder::{FolderState, folder_state};
 use super::meta::Identity;
-use super::synced;
-use super::view::View;
+use super::read::view::View;
 
 /// How long to repeat an open during which the files changed.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,15 +5,14 @@ use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 
-use super::database::{HOLDER_FILE, check_format, check_synced};
+use super::database::checks::{check_format, check_synced};
+use super::database::folder::{FolderState, HOLDER_FILE, folder_state};
+use super::database::making::Making;
+use super::database::synced;
 use super::error::{IndexError, Result};
-use super::folder::{FolderState, folder_state};
-use super::making::Making;
 use super::meta::Identity;
-use super::step::Step;
-use super::synced;
-use super::tables;
-use super::view::View;
+use super::read::view::View;
+use super::write::step::Step;
 
 /// An index open for writing, by one process at a time.
 pub struct Writer {
@@ -85,7 +84,7 @@ impl Deref for Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         // Best effort: an index with many tables is as right as one with few.
-        if let Err(error) = tables::merge_small(&self.view) {
+        if let Err(error) = self.view.database().merge_small() {
             tracing::debug!("small tables were not merged: {error}");
         }
     }

@@ -6,9 +6,8 @@ use bitcoin::hashes::Hash;
 use crate::chain::Chain;
 use crate::index::error::{IndexError, Result};
 use crate::index::raw::{RawChanges, RawRows};
+use crate::index::read::view::View;
 use crate::index::schema::{FORMAT, FORMAT_KEY, Family};
-use crate::index::step::Step;
-use crate::index::view::View;
 
 const GENESIS_KEY: &[u8] = b"genesis";
 const CHAIN_KEY: &[u8] = b"chain";
@@ -41,7 +40,7 @@ impl Identity {
     }
 
     /// Writes the format and the chain.
-    pub fn put(&self, step: &mut Step<'_>) {
+    pub fn put(&self, step: &mut impl RawChanges) {
         step.raw_put(Family::Meta, FORMAT_KEY, &FORMAT.to_be_bytes());
         step.raw_put(Family::Meta, GENESIS_KEY, self.genesis.as_byte_array());
         step.raw_put(Family::Meta, CHAIN_KEY, self.chain.name().as_bytes());

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Result;
 use super::raw::{RawChanges, RawRows};
-use super::rows::corrupt;
+use super::read::view::View;
+use super::rows::row::corrupt;
 use super::schema::Family;
-use super::step::Step;
-use super::view::View;
 use crate::chain::Height;
 use crate::trace::{Gates, Rule};
 
@@ -52,12 +51,12 @@ impl Default for TraceParameters {
 }
 
 /// Writes the trace parameters.
-pub fn put_trace(step: &mut Step<'_>, parameters: &TraceParameters) {
+pub fn put_trace(step: &mut impl RawChanges, parameters: &TraceParameters) {
     step.raw_put(Family::Meta, TRACE_KEY, &serde_json::to_vec(parameters).expect("strings and numbers"));
 }
 
 /// Writes the lists that were taken in.
-pub fn put_lists(step: &mut Step<'_>, lists: &TakenLists) {
+pub fn put_lists(step: &mut impl RawChanges, lists: &TakenLists) {
     step.raw_put(Family::Meta, LISTS_KEY, &serde_json::to_vec(lists).expect("strings and numbers"));
 }
 
@@ -78,7 +77,7 @@ pub fn lists(view: &View) -> Result<TakenLists> {
 }
 
 /// Writes the height that a run is to reach. Until it does, the heights between are a gap in the coverage.
-pub fn put_goal(step: &mut Step<'_>, goal: Height) {
+pub fn put_goal(step: &mut impl RawChanges, goal: Height) {
     step.raw_put(Family::Meta, GOAL_KEY, &goal.to_be_bytes());
 }
 
@@ -93,12 +92,12 @@ pub fn goal(view: &View) -> Result<Option<Height>> {
 }
 
 /// Writes the tip of the last `caught_up` event.
-pub fn put_caught_up(step: &mut Step<'_>, tip: BlockHash) {
+pub fn put_caught_up(step: &mut impl RawChanges, tip: BlockHash) {
     step.raw_put(Family::Meta, CAUGHT_UP_KEY, tip.as_byte_array());
 }
 
 /// Removes the tip of the last `caught_up` event, so that the next one is written at whatever tip.
-pub fn forget_caught_up(step: &mut Step<'_>) {
+pub fn forget_caught_up(step: &mut impl RawChanges) {
     step.raw_delete(Family::Meta, CAUGHT_UP_KEY);
 }
 
@@ -112,7 +111,7 @@ pub fn caught_up(view: &View) -> Result<Option<BlockHash>> {
 }
 
 /// Writes the seq of the first event that the log keeps.
-pub(super) fn put_events_from(step: &mut Step<'_>, seq: u64) {
+pub(super) fn put_events_from(step: &mut impl RawChanges, seq: u64) {
     step.raw_put(Family::Meta, EVENTS_FROM_KEY, &seq.to_be_bytes());
 }
 

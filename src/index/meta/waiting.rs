@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::read_json;
 use crate::index::error::Result;
 use crate::index::raw::{RawChanges, RawRows};
+use crate::index::read::view::View;
 use crate::index::schema::Family;
-use crate::index::step::Step;
-use crate::index::view::View;
 
 /// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ impl Waiting {
 }
 
 /// Writes what is waited for, or with `None` that nothing is.
-pub fn put_waiting(step: &mut Step<'_>, waiter: Waiter, waiting: Option<&Waiting>) {
+pub fn put_waiting(step: &mut impl RawChanges, waiter: Waiter, waiting: Option<&Waiting>) {
     match waiting {
         Some(waiting) => {
             let value = serde_json::to_vec(waiting).expect("strings and numbers");

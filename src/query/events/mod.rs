@@ -8,7 +8,8 @@ use bitcoin::Network;
 use serde_json::Value;
 
 use super::Rows;
-use crate::index::events::{Event, first_seq, next_seq, since};
+use crate::index::event_log::{first_seq, next_seq, since};
+use crate::index::events::Event;
 use crate::index::{IndexError, ReadRows, View};
 use message::Renderer;
 

@@ -11,7 +11,8 @@ use bitcoin::{OutPoint, TxOut, Txid};
 
 use super::batch::{Batch, Tally, followed_outputs};
 use super::candidate::Candidates;
-use super::records::{self, Place};
+use super::place::Place;
+use super::records;
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::keys::TxPosition;
 use crate::index::values::{Coin, Record};

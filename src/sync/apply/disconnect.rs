@@ -6,7 +6,7 @@
 use bitcoin::block::Header;
 
 use super::events::{self, Stated};
-use super::records::Place;
+use super::place::Place;
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
 use crate::index::events::{Event, Happened, Reason, Seen};

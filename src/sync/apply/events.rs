@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::records::Place;
+use super::place::Place;
 use crate::index::events::{Event, Fact, Happened, Reason, Seen};
 use crate::index::former::{Former, FormerKey, MovedTaint, Received, RemovedRecord};
 use crate::index::keys::TxPosition;

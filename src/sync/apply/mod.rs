@@ -5,5 +5,6 @@ pub mod batch;
 pub mod candidate;
 pub mod disconnect;
 pub mod events;
+pub mod place;
 pub mod recompute;
 pub mod records;

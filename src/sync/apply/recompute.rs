@@ -4,7 +4,8 @@
 use bitcoin::OutPoint;
 
 use super::batch::{Batch, followed_outputs};
-use super::records::{self, Place};
+use super::place::Place;
+use super::records;
 use crate::chain::{BlockId, Height};
 use crate::index::derive::Derived;
 use crate::index::keys::TxPosition;

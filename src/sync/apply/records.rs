@@ -1,37 +1,13 @@
 //! Writes the rows of a record: all of them where it is new, those that changed where the index has it, with the events for what the
 //! rows say now and didn't before.
 
-use bitcoin::block::Header;
-use bitcoin::{BlockHash, Txid};
-
 use super::batch::Batch;
 use super::events::{self, Stated};
-use crate::chain::BlockId;
+use super::place::Place;
 use crate::index::derive::Derived;
 use crate::index::events::Reason;
-use crate::index::keys::TxPosition;
 use crate::index::values::Record;
 use crate::index::{IndexError, Result, RowSet, Touch};
-
-/// Where a record is.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// Its block's height, and its index there.
-    pub at: TxPosition,
-    /// Its block's hash.
-    pub block: BlockHash,
-    /// Its block's time, Unix seconds.
-    pub time: u32,
-    /// Its transaction's id.
-    pub txid: Txid,
-}
-
-impl Place {
-    /// The place of a transaction of this block.
-    pub fn of(id: BlockId, header: &Header, at: TxPosition, txid: Txid) -> Self {
-        Self { at, block: id.hash, time: header.time, txid }
-    }
-}
 
 /// Writes the rows of a record that is new.
 ///

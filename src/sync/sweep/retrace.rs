@@ -9,10 +9,9 @@ use crate::chain::Height;
 use crate::index::derive;
 use crate::index::events::Seen;
 use crate::index::keys::{TxPosition, TxidKey};
-use crate::index::sums;
 use crate::index::sweeps::Sweep;
 use crate::index::values::Record;
-use crate::index::{DerivedRow, KeySet, ReadRows, Recorded, Result, View, Writer};
+use crate::index::{DerivedRow, KeySet, ReadRows, Recorded, Result, View, Writer, mend_sums};
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::interrupt::{Flow, Halt, Interrupt};
@@ -35,7 +34,7 @@ pub struct Retraced {
 /// # Errors
 /// What the index reports; what was written before stays, and the next run resumes there.
 pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Observer) -> Result<Retraced, SyncError> {
-    sums::mend(writer)?;
+    mend_sums(writer)?;
     let orphans = remove_orphans(writer)?;
     let sweeps = writer.sweeps()?;
     if sweeps.settled() > 0 {

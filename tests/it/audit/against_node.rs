@@ -10,7 +10,7 @@ use coinhound::audit::node::{Comparison, Difference, Why, sample, unspent};
 use coinhound::chain::{Height, ScriptHash};
 use coinhound::index::keys::{CoinKey, TxPosition, TxidKey};
 use coinhound::index::raw::{Family, RawChanges, RawRows};
-use coinhound::index::rows::{IndexKey, IndexRow};
+use coinhound::index::rows::row::{IndexKey, IndexRow};
 use coinhound::index::values::{Coin, Record, Recorded};
 use coinhound::index::{ReadRows, View};
 use coinhound::trace::{Fate, Rule, RuleTaint, Taint};

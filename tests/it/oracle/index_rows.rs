@@ -8,7 +8,7 @@ use coinhound::chain::ScriptHash;
 use coinhound::index::keys::TxPosition;
 use coinhound::index::meta::TraceParameters;
 use coinhound::index::raw::{Family, RawRows};
-use coinhound::index::rows::IndexKey;
+use coinhound::index::rows::row::IndexKey;
 use coinhound::index::{ReadRows, View};
 use coinhound::sync::plan::wanted::Entries;
 use coinhound::trace::{Part, Rule, Segment};

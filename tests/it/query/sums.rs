@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use coinhound::audit::verify::{Flaw, verify};
 use coinhound::index::raw::{Family, RawChanges, RawRows};
-use coinhound::index::rows::IndexKey;
-use coinhound::index::sums::{Sum, SumKey, recount};
+use coinhound::index::rows::row::IndexKey;
+use coinhound::index::sums::{Sum, SumKey};
 use coinhound::index::values::Coin;
 use coinhound::index::{ReadRows, Reader, View, Writer};
 use coinhound::query::Snapshot;
@@ -29,7 +29,7 @@ fn rows(view: &View, family: Family) -> u64 {
 /// Panics unless the sums are those of all rows, read one by one here.
 fn assert_counted(view: &View, what: &str) {
     let sums = view.sums().expect("the index reads");
-    assert_eq!(sums.difference(&recount(view).expect("the index reads")), None, "{what}");
+    assert_eq!(sums.difference(&view.recounted_sums().expect("the index reads")), None, "{what}");
     let (mut followed, mut live, mut taint) = (0, 0, BTreeMap::new());
     for coin in view.range::<Coin>(..) {
         let (key, coin) = coin.expect("the index reads");

@@ -10,7 +10,7 @@ use coinhound::index::entries::EntryRow;
 use coinhound::index::events::Seen;
 use coinhound::index::meta::Identity;
 use coinhound::index::raw::{Family, RawRows};
-use coinhound::index::rows::IndexRow;
+use coinhound::index::rows::row::IndexRow;
 use coinhound::index::{View, Writer};
 use coinhound::sync::SyncError;
 use coinhound::sync::apply::batch::Tally;

@@ -4,9 +4,9 @@
 use std::ops::{Bound, RangeBounds};
 
 use super::bytes::Malformed;
-use super::error::{IndexError, Result};
-use super::schema::Family;
 use crate::chain::{Height, ScriptHash};
+use crate::index::error::{IndexError, Result};
+use crate::index::schema::Family;
 
 /// The key of a row: typed parts to bytes and back. The order of the bytes is the order of the type.
 pub trait IndexKey: Sized {
@@ -62,28 +62,28 @@ pub trait ScriptOrdered: IndexKey + Copy {
 }
 
 /// The error for a row that does not read, or that another row says must exist.
-pub(super) fn corrupt(family: Family, key: &[u8]) -> IndexError {
+pub(in crate::index) fn corrupt(family: Family, key: &[u8]) -> IndexError {
     IndexError::Corrupt { family: family.name(), key: const_hex::encode(key) }
 }
 
 /// What was read of a row, or the error that names it.
-pub(super) fn checked<T>(family: Family, key: &[u8], read: Result<T, Malformed>) -> Result<T> {
+pub(in crate::index) fn checked<T>(family: Family, key: &[u8], read: Result<T, Malformed>) -> Result<T> {
     read.map_err(|Malformed| corrupt(family, key))
 }
 
 /// A typed row from its bytes.
-pub(super) fn typed<R: IndexRow>((key, value): (impl AsRef<[u8]>, impl AsRef<[u8]>)) -> Result<(R::Key, R)> {
+pub(in crate::index) fn typed<R: IndexRow>((key, value): (impl AsRef<[u8]>, impl AsRef<[u8]>)) -> Result<(R::Key, R)> {
     let row = R::from_value(value.as_ref());
     Ok((typed_key::<R>(key.as_ref())?, checked(R::FAMILY, key.as_ref(), row)?))
 }
 
 /// A typed key from its bytes.
-pub(super) fn typed_key<R: IndexRow>(key: &[u8]) -> Result<R::Key> {
+pub(in crate::index) fn typed_key<R: IndexRow>(key: &[u8]) -> Result<R::Key> {
     checked(R::FAMILY, key, R::Key::from_key(key))
 }
 
 /// The first key of a range, and the first one behind it.
-pub(super) fn byte_range<K: IndexKey>(range: &impl RangeBounds<K>) -> (Vec<u8>, Option<Vec<u8>>) {
+pub(in crate::index) fn byte_range<K: IndexKey>(range: &impl RangeBounds<K>) -> (Vec<u8>, Option<Vec<u8>>) {
     let at = |key: &K| key.key().as_ref().to_vec();
     let behind = |key: &K| [key.key().as_ref(), &[0]].concat();
     let start = match range.start_bound() {

@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::database::HOLDER_FILE;
-use super::error::{IndexError, Result};
 use super::synced::SYNCED_FILE;
+use crate::index::error::{IndexError, Result};
 
+/// Names the process that has the index open, and marks the folder as ours. Its text is read only where RocksDB's own lock says that
+/// a process holds the database.
+pub(in crate::index) const HOLDER_FILE: &str = "HOLDER";
 /// Marks a folder in which an index is being made.
 pub(super) const MAKING_FILE: &str = "MAKING";
 /// What a file system keeps in its root, and so in a folder that is a mount point.

@@ -1,87 +1,63 @@
-//! An open index: rows by their types, over the bytes that RocksDB keeps. What the writer and the readers share.
+//! An open index: rows by their types, over the bytes of a database. What the writer and the readers share.
 
 use std::fs;
 use std::ops::RangeBounds;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bitcoin::block::Header;
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, ReadOptions};
 
-use super::bytes::Malformed;
-use super::database::{OpenMode, check_synced, open_read_only, open_writable, prefix_length, storage_error};
-use super::entries::EntryRow;
-use super::error::{IndexError, Result};
-use super::raw::{RawRow, RawRows};
-use super::read::ReadRows;
-use super::rows::{IndexRow, byte_range, checked, typed, typed_key};
-use super::schema::Family;
-use super::values::Touch;
+use super::read_rows::ReadRows;
 use crate::chain::{BlockId, ScriptHash};
+use crate::index::database::checks::check_synced;
+use crate::index::database::handle::{Database, OpenMode, after_prefix};
+use crate::index::error::{IndexError, Result};
+use crate::index::raw::{RawRow, RawRows};
+use crate::index::rows::bytes::Malformed;
+use crate::index::rows::entries::EntryRow;
+use crate::index::rows::row::{IndexRow, byte_range, checked, typed, typed_key};
+use crate::index::rows::values::Touch;
+use crate::index::schema::Family;
 
 /// An open index, read-only or not.
 pub struct View {
-    database: DB,
-    path: PathBuf,
+    database: Database,
 }
 
 impl View {
     /// Opens an existing index for writing, or with `create` makes an empty one in an empty folder.
-    pub(super) fn open_writable(path: &Path, create: bool) -> Result<Self> {
+    pub(in crate::index) fn open_writable(path: &Path, create: bool) -> Result<Self> {
         let mode = if create { OpenMode::Create } else { OpenMode::Write };
-        Ok(Self { database: open_writable(path, mode)?, path: path.to_owned() })
+        Ok(Self { database: Database::open_writable(path, mode)? })
     }
 
     /// Opens an index for writing whose log lost its end, as it was before that.
-    pub(super) fn open_cut(path: &Path) -> Result<Self> {
-        Ok(Self { database: open_writable(path, OpenMode::WriteCut)?, path: path.to_owned() })
+    pub(in crate::index) fn open_cut(path: &Path) -> Result<Self> {
+        Ok(Self { database: Database::open_writable(path, OpenMode::WriteCut)? })
     }
 
     /// Opens an index without changing a file. The state it shows is not proven to be consistent: see `reader`.
-    pub(super) fn open_read_only(path: &Path) -> Result<Self> {
-        Ok(Self { database: open_read_only(path)?, path: path.to_owned() })
+    pub(in crate::index) fn open_read_only(path: &Path) -> Result<Self> {
+        Ok(Self { database: Database::open_read_only(path)? })
     }
 
     /// The index's folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.database.path()
     }
 
-    pub(super) fn database(&self) -> &DB {
+    /// The database under it.
+    pub(in crate::index) fn database(&self) -> &Database {
         &self.database
     }
 
-    pub(super) fn handle(&self, family: Family) -> &ColumnFamily {
-        self.database.cf_handle(family.name()).expect("every family was opened")
-    }
-
     /// The rows of a family from key `start` on, in key order, up to but without `end`.
-    pub(super) fn raw_range<'a>(
+    pub(in crate::index) fn raw_range<'a>(
         &'a self,
         family: Family,
         start: &[u8],
         end: Option<Vec<u8>>,
     ) -> impl Iterator<Item = Result<RawRow>> + use<'a> {
-        self.raw_rows(family, start, end, in_key_order())
-    }
-
-    fn raw_rows<'a>(
-        &'a self,
-        family: Family,
-        start: &[u8],
-        end: Option<Vec<u8>>,
-        mut options: ReadOptions,
-    ) -> impl Iterator<Item = Result<RawRow>> + use<'a> {
-        if let Some(end) = end {
-            options.set_iterate_upper_bound(end);
-        }
-        let rows =
-            self.database.iterator_cf_opt(self.handle(family), options, IteratorMode::From(start, Direction::Forward));
-        rows.map(|row| row.map_err(|error| storage_error(&self.path, error)))
-    }
-
-    fn raw_last(&self, family: Family) -> Result<Option<RawRow>> {
-        let mut rows = self.database.iterator_cf_opt(self.handle(family), in_key_order(), IteratorMode::End);
-        rows.next().transpose().map_err(|error| storage_error(&self.path, error))
+        self.database.range(family, start, end)
     }
 
     /// The rows whose keys lie in `range`, in key order.
@@ -105,7 +81,7 @@ impl View {
     /// # Errors
     /// As all reads.
     pub fn last<R: IndexRow>(&self) -> Result<Option<(R::Key, R)>> {
-        self.raw_last(R::FAMILY)?.map(typed::<R>).transpose()
+        self.database.last(R::FAMILY)?.map(typed::<R>).transpose()
     }
 
     /// The last key of a family.
@@ -113,7 +89,7 @@ impl View {
     /// # Errors
     /// As all reads.
     pub fn last_key<R: IndexRow>(&self) -> Result<Option<R::Key>> {
-        self.raw_last(R::FAMILY)?.map(|(key, _)| typed_key::<R>(&key)).transpose()
+        self.database.last(R::FAMILY)?.map(|(key, _)| typed_key::<R>(&key)).transpose()
     }
 
     /// The scripts that have touches, in order. Passes one row of each.
@@ -169,16 +145,16 @@ impl View {
     }
 
     /// The number of the last write that the database has taken in.
-    pub(super) fn sequence(&self) -> u64 {
-        self.database.latest_sequence_number()
+    pub(in crate::index) fn sequence(&self) -> u64 {
+        self.database.sequence()
     }
 
     /// Checks that the database has all writes up to number `synced`, which were known to have reached the disk before it was opened.
     ///
     /// # Errors
     /// [`IndexError::LostTail`].
-    pub(super) fn check_synced(&self, synced: u64) -> Result<()> {
-        check_synced(&self.path, self.sequence(), synced)
+    pub(in crate::index) fn check_synced(&self, synced: u64) -> Result<()> {
+        check_synced(self.path(), self.sequence(), synced)
     }
 
     /// The size of its files on disk, in bytes.
@@ -186,9 +162,9 @@ impl View {
     /// # Errors
     /// [`IndexError::Io`].
     pub fn bytes_on_disk(&self) -> Result<u64> {
-        let io = |source| IndexError::Io { path: self.path.clone(), source };
+        let io = |source| IndexError::Io { path: self.path().to_owned(), source };
         let mut bytes = 0;
-        for file in fs::read_dir(&self.path).map_err(io)? {
+        for file in fs::read_dir(self.path()).map_err(io)? {
             // A file that was deleted meanwhile takes no space.
             bytes += file.and_then(|file| file.metadata()).map_or(0, |file| file.len());
         }
@@ -198,43 +174,10 @@ impl View {
 
 impl RawRows for View {
     fn raw_get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.database.get_cf(self.handle(family), key).map_err(|error| storage_error(&self.path, error))
+        self.database.raw_get(family, key)
     }
 
     fn raw_prefix<'a>(&'a self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Result<RawRow>> + use<'a> {
-        let mut options = in_key_order();
-        if prefix_length(family) == Some(prefix.len()) {
-            options.set_total_order_seek(false);
-            options.set_prefix_same_as_start(true);
-        }
-        self.raw_rows(family, prefix, after_prefix(prefix), options)
-    }
-}
-
-/// Options under which an iterator passes all rows of a family, also of one with a prefix extractor.
-fn in_key_order() -> ReadOptions {
-    let mut options = ReadOptions::default();
-    options.set_total_order_seek(true);
-    options
-}
-
-/// The first key above all that begin with `prefix`; `None` where there is no such key.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let keep = prefix.iter().rposition(|byte| *byte != 0xff)?;
-    let mut end = prefix[..=keep].to_vec();
-    end[keep] += 1;
-    Some(end)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::after_prefix;
-
-    #[test]
-    fn the_end_of_a_prefix_is_the_next_key_of_its_length_or_shorter() {
-        assert_eq!(after_prefix(&[1, 2]), Some(vec![1, 3]));
-        assert_eq!(after_prefix(&[1, 0xff]), Some(vec![2]));
-        assert_eq!(after_prefix(&[0xff, 0xff]), None);
-        assert_eq!(after_prefix(&[]), None);
+        self.database.raw_prefix(family, prefix)
     }
 }

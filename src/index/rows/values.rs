@@ -8,9 +8,9 @@ use bitcoin_slices::{Visit, Visitor, bsl};
 
 use super::bytes::{Cursor, Malformed, push_sized};
 use super::keys::{CoinKey, ScriptKey, TouchKey, TxPosition, TxidKey};
-use super::rows::{IndexKey, IndexRow};
-use super::schema::Family;
+use super::row::{IndexKey, IndexRow};
 use crate::chain::{Height, ScriptHash};
+use crate::index::schema::Family;
 use crate::trace::{Fate, Rule, RuleTaint, Segment, Taint};
 
 /// A transaction that touches a flagged script or spends a followed coin, with what proves it.

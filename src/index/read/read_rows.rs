@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use bitcoin::block::Header;
 use bitcoin::{OutPoint, TxOut, Txid};
 
-use super::entries::EntryRow;
-use super::error::{IndexError, Result};
-use super::keys::{CoinKey, TxPosition, TxidKey};
-use super::raw::RawRows;
-use super::rows::{IndexKey, IndexRow, PrefixOf, checked, corrupt, typed, typed_key};
-use super::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
-use super::values::{Coin, Record, Recorded, Spender};
 use crate::chain::{Height, ScriptHash};
+use crate::index::error::{IndexError, Result};
+use crate::index::raw::RawRows;
+use crate::index::rows::entries::EntryRow;
+use crate::index::rows::keys::{CoinKey, TxPosition, TxidKey};
+use crate::index::rows::row::{IndexKey, IndexRow, PrefixOf, checked, corrupt, typed, typed_key};
+use crate::index::rows::sweeps::{MAIN_SWEEP, Sweep, Sweeps};
+use crate::index::rows::values::{Coin, Record, Recorded, Spender};
 
 /// Reads rows by their types. All reads report [`IndexError::Damaged`] where the disk does not give back what was written, and
 /// [`IndexError::Corrupt`] where a row is not laid out as the schema says.

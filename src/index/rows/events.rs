@@ -1,5 +1,4 @@
-//! The event log: what was found and what was retracted, each event in the batch of the rows that it is about. It is appended to, and
-//! its oldest part may be removed.
+//! Rows of `events`: what was found and what was retracted.
 //!
 //! An event is a position: which input or output of which transaction, and how it was found. What it says (scripts, amounts, taint) is
 //! read from the record there, or from what `former` keeps of it. `seq` names an event; block, transaction and side name the fact that
@@ -9,18 +8,11 @@ use bitcoin::BlockHash;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::{Cursor, Malformed};
-use super::error::Result;
-use super::former::Former;
 use super::keys::{TouchKind, TxPosition};
-use super::meta;
-use super::rows::IndexRow;
-use super::schema::Family;
-use super::view::View;
-use super::writer::Writer;
+use super::row::IndexRow;
 use crate::chain::{BlockId, Height};
-
-/// Removing events is written in batches of this size, so that millions of them need little memory.
-const PRUNE_BATCH_BYTES: usize = 256 << 10;
+use crate::index::error::Result;
+use crate::index::schema::Family;
 
 const SEEN_AT_TIP: u8 = 1;
 const REVISED: u8 = 2;
@@ -190,61 +182,6 @@ fn push_block(row: &mut Vec<u8>, block: BlockId) {
 fn take_block(cursor: &mut Cursor<'_>) -> Result<BlockId, Malformed> {
     let height = cursor.u32()?;
     Ok(BlockId { height, hash: <BlockHash as bitcoin::hashes::Hash>::from_byte_array(cursor.array()?) })
-}
-
-/// The seq of the first event that the log keeps; that of the next event where it keeps none.
-///
-/// # Errors
-/// As all reads.
-pub fn first_seq(view: &View) -> Result<u64> {
-    meta::events_from(view)
-}
-
-/// The seq of the next event.
-///
-/// # Errors
-/// As all reads.
-pub fn next_seq(view: &View) -> Result<u64> {
-    // Where all events were removed, numbers go on.
-    let after_last = view.last_key::<Event>()?.map_or(1, |seq| seq.saturating_add(1));
-    Ok(after_last.max(first_seq(view)?))
-}
-
-/// The events after seq `since` that the log keeps, in order, each with its seq.
-///
-/// # Errors
-/// As all reads.
-pub fn since(view: &View, since: u64) -> Result<impl Iterator<Item = Result<(u64, Event)>>> {
-    let first = since.saturating_add(1).max(first_seq(view)?);
-    // No event has the greatest number of all: then `since` names the last event there can be.
-    Ok(view.range::<Event>(first..).filter(move |row| !matches!(row, Ok((seq, _)) if *seq <= since)))
-}
-
-/// Removes the events below seq `before`, and what was kept of changed records for them alone. Returns the number of events removed.
-/// Killed in the middle, it leaves rows that no reader sees, and that the next call removes.
-///
-/// # Errors
-/// As all reads and commits.
-pub fn prune(writer: &Writer, before: u64) -> Result<u64> {
-    let first = before.min(next_seq(writer)?).max(first_seq(writer)?);
-    let mut step = writer.step();
-    meta::put_events_from(&mut step, first);
-    step.commit(true)?;
-    let (mut step, mut removed) = (writer.step(), 0);
-    for row in writer.range::<Event>(..first) {
-        step.delete::<Event>(&row?.0);
-        removed += 1;
-        step.flush_if_over(PRUNE_BATCH_BYTES)?;
-    }
-    for row in writer.range::<Former>(..) {
-        let (key, former) = row?;
-        if key.seq.saturating_add(u64::from(former.retractions)) <= first {
-            step.delete::<Former>(&key);
-            step.flush_if_over(PRUNE_BATCH_BYTES)?;
-        }
-    }
-    step.commit(true)?;
-    Ok(removed)
 }
 
 #[cfg(test)]

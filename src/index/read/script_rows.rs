@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Bound;
 
-use super::error::Result;
-use super::rows::{IndexRow, ScriptOrdered};
 use super::view::View;
 use crate::chain::{Height, ScriptHash};
+use crate::index::error::Result;
+use crate::index::rows::row::{IndexRow, ScriptOrdered};
 
 /// Rows held in memory for all scripts together.
 const BUFFERED_ROWS: usize = 1 << 16;
@@ -99,8 +99,8 @@ impl<R: IndexRow<Key: ScriptOrdered>> Iterator for ScriptRows<'_, R> {
 mod tests {
     use super::*;
     use crate::index::Step;
-    use crate::index::keys::{ScriptKey, TxPosition};
-    use crate::index::values::ScriptCoin;
+    use crate::index::rows::keys::{ScriptKey, TxPosition};
+    use crate::index::rows::values::ScriptCoin;
 
     #[test]
     fn rows_of_many_scripts_come_in_chain_order_from_their_heights_on() {

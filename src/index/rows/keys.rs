@@ -5,7 +5,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 
 use super::bytes::{Cursor, Malformed};
-use super::rows::{IndexKey, PrefixOf, ScriptOrdered};
+use super::row::{IndexKey, PrefixOf, ScriptOrdered};
 use crate::chain::{Height, ScriptHash};
 
 /// Where a transaction is: its block's height and its index in that block. Key of `records`.
@@ -28,7 +28,7 @@ impl TxPosition {
         Self { height, tx_index: u32::MAX }
     }
 
-    pub(super) fn take(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+    pub(in crate::index) fn take(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         Ok(Self { height: cursor.u32()?, tx_index: cursor.u32()? })
     }
 }

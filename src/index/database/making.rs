@@ -5,13 +5,12 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::database::HOLDER_FILE;
-use super::error::{IndexError, Result};
-use super::folder::{MAKING_FILE, is_ours, names};
-use super::view::View;
+use super::folder::{HOLDER_FILE, MAKING_FILE, is_ours, names};
+use super::handle::{Database, OpenMode};
+use crate::index::error::{IndexError, Result};
 
 /// A folder in which an index is being made.
-pub(super) struct Making {
+pub(in crate::index) struct Making {
     folder: PathBuf,
     /// Whether the folder is new.
     is_new: bool,
@@ -25,7 +24,7 @@ impl Making {
     /// # Errors
     /// [`IndexError::InUse`] while another process makes an index there; [`IndexError::NotEmpty`] where it holds anything else, which is
     /// left as it is; [`IndexError::Io`].
-    pub(super) fn begin(path: &Path) -> Result<Self> {
+    pub(in crate::index) fn begin(path: &Path) -> Result<Self> {
         let is_new = !path.exists();
         private_folder(path).map_err(|source| IndexError::Io { path: path.to_owned(), source })?;
         let lock = lock_folder(path)?;
@@ -36,7 +35,7 @@ impl Making {
         }
         if is_marked && lock.is_none() {
             // Only to see whether another process holds the database's lock: any other error does not matter.
-            if let Err(error @ IndexError::InUse { .. }) = View::open_writable(path, true) {
+            if let Err(error @ IndexError::InUse { .. }) = Database::open_writable(path, OpenMode::Create) {
                 return Err(error);
             }
         }
@@ -50,12 +49,12 @@ impl Making {
     ///
     /// # Errors
     /// [`IndexError::Io`].
-    pub(super) fn finish(self) -> Result<()> {
+    pub(in crate::index) fn finish(self) -> Result<()> {
         self.unmark()
     }
 
     /// Removes what was made; best effort, since the next run clears what stays.
-    pub(super) fn abandon(self) {
+    pub(in crate::index) fn abandon(self) {
         if self.clear().and_then(|()| self.unmark()).is_ok() && self.is_new {
             // Fails where the folder holds anything.
             let _ = fs::remove_dir(&self.folder);

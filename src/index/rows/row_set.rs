@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::Result;
-use super::rows::{IndexKey, IndexRow, typed};
-use super::schema::Family;
+use super::row::{IndexKey, IndexRow, typed};
+use crate::index::error::Result;
+use crate::index::schema::Family;
 
 /// Rows by family and key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,22 +18,22 @@ pub struct KeySet(BTreeSet<(Family, Vec<u8>)>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowChanges {
     /// Rows to remove.
-    pub(super) gone: KeySet,
+    pub(in crate::index) gone: KeySet,
     /// Rows to set: new ones, and those with another value.
-    pub(super) put: RowSet,
+    pub(in crate::index) put: RowSet,
 }
 
 impl RowSet {
-    pub(super) fn insert<R: IndexRow>(&mut self, key: &R::Key, row: &R) {
+    pub(in crate::index) fn insert<R: IndexRow>(&mut self, key: &R::Key, row: &R) {
         self.0.insert((R::FAMILY, key.key().as_ref().to_vec()), row.value());
     }
 
-    pub(super) fn insert_raw(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
+    pub(in crate::index) fn insert_raw(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
         self.0.insert((family, key), value);
     }
 
     /// Family, key and value of each, in order.
-    pub(super) fn raw(&self) -> impl Iterator<Item = (Family, &[u8], &[u8])> {
+    pub(in crate::index) fn raw(&self) -> impl Iterator<Item = (Family, &[u8], &[u8])> {
         self.0.iter().map(|((family, key), value)| (*family, key.as_slice(), value.as_slice()))
     }
 
@@ -68,12 +68,12 @@ impl RowSet {
 
 impl KeySet {
     /// Whether the key is among these.
-    pub(super) fn contains(&self, family: Family, key: &[u8]) -> bool {
+    pub(in crate::index) fn contains(&self, family: Family, key: &[u8]) -> bool {
         self.0.contains(&(family, key.to_vec()))
     }
 
     /// Family and key of each, in order.
-    pub(super) fn raw(&self) -> impl Iterator<Item = (Family, &Vec<u8>)> {
+    pub(in crate::index) fn raw(&self) -> impl Iterator<Item = (Family, &Vec<u8>)> {
         self.0.iter().map(|(family, key)| (*family, key))
     }
 }
@@ -88,7 +88,7 @@ impl RowChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::sweeps::Sweep;
+    use crate::index::rows::sweeps::Sweep;
 
     fn sweeps(rows: &[(u32, u32)]) -> RowSet {
         let mut set = RowSet::default();

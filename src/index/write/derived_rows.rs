@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use bitcoin::Txid;
 
-use super::derive;
-use super::error::Result;
-use super::keys::{CoinKey, TxPosition};
-use super::raw::{RawChanges, RawRows};
-use super::read::ReadRows;
-use super::row_set::{KeySet, RowSet};
-use super::rows::{IndexKey, IndexRow, corrupt};
-use super::schema::{Family, row_height};
 use super::step::Step;
-use super::values::{Record, Spender};
-use super::view::View;
 use crate::chain::Height;
+use crate::index::derive;
+use crate::index::error::Result;
+use crate::index::raw::{RawChanges, RawRows};
+use crate::index::read::read_rows::ReadRows;
+use crate::index::read::view::View;
+use crate::index::rows::keys::{CoinKey, TxPosition};
+use crate::index::rows::row::{IndexKey, IndexRow, corrupt};
+use crate::index::rows::row_set::{KeySet, RowSet};
+use crate::index::rows::values::{Record, Spender};
+use crate::index::schema::{Family, row_height};
 
 /// A family whose rows are computed from records.
 #[derive(Clone, Copy)]
@@ -77,7 +77,7 @@ impl DerivedRow {
     /// The height of the block that it comes from.
     ///
     /// # Errors
-    /// [`super::IndexError::Corrupt`] where it is too short.
+    /// [`crate::index::IndexError::Corrupt`] where it is too short.
     pub fn height(&self) -> Result<Height> {
         row_height(self.family, &self.key, &self.value).ok_or_else(|| corrupt(self.family, &self.key))
     }
@@ -104,7 +104,7 @@ impl DerivedRow {
     /// As [`Self::origins`].
     ///
     /// # Errors
-    /// [`super::IndexError::Corrupt`] where its bytes do not read; as all reads.
+    /// [`crate::index::IndexError::Corrupt`] where its bytes do not read; as all reads.
     pub fn known_origins(&self, view: &View) -> Result<Vec<TxPosition>> {
         self.origins(view)?.ok_or_else(|| corrupt(self.family, &self.key))
     }

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::bytes::{Cursor, Malformed};
-use super::rows::IndexRow;
-use super::schema::Family;
+use super::row::IndexRow;
 use crate::chain::Height;
+use crate::index::schema::Family;
 
 /// The id of the main sweep.
 pub const MAIN_SWEEP: u32 = 0;

@@ -6,11 +6,11 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
 use super::bytes::{Cursor, Malformed, push_sized};
-use super::error::Result;
 use super::keys::TxPosition;
-use super::rows::{IndexKey, IndexRow, PrefixOf};
-use super::schema::Family;
+use super::row::{IndexKey, IndexRow, PrefixOf};
 use super::values::{InputTaint, Record};
+use crate::index::error::Result;
+use crate::index::schema::Family;
 use crate::trace::{Fate, Rule};
 
 /// Key of `former`.

@@ -3,10 +3,10 @@
 use bitcoin::ScriptBuf;
 
 use super::bytes::{Cursor, Malformed, push_sized};
-use super::rows::IndexRow;
-use super::schema::Family;
+use super::row::IndexRow;
 use super::sweeps::Sweeps;
 use crate::chain::{Height, ScriptHash};
+use crate::index::schema::Family;
 use crate::watchlist::Label;
 
 /// In place of a sweep's id: no sweep covers these heights, since no node that was asked had their blocks.

@@ -3,32 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use rocksdb::{WriteBatch, WriteOptions};
-
-use super::database::storage_error;
-use super::error::Result;
-use super::events::{self, Event};
-use super::raw::{RawChanges, RawRow, RawRows};
-use super::row_set::{KeySet, RowChanges, RowSet};
-use super::rows::{IndexKey, IndexRow};
-use super::schema::Family;
-use super::sums::{self, Sum};
-use super::synced;
-use super::view::View;
+use super::changes::Changes;
+use super::sums;
+use crate::index::error::Result;
+use crate::index::event_log;
+use crate::index::raw::{RawChanges, RawRow, RawRows};
+use crate::index::read::view::View;
+use crate::index::rows::events::Event;
+use crate::index::rows::row::{IndexKey, IndexRow};
+use crate::index::rows::row_set::{KeySet, RowChanges, RowSet};
+use crate::index::rows::sums::Sum;
+use crate::index::schema::Family;
 
 /// A batch is written when it holds this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
-
-/// Changes by family and key: the new value, or `None` for a row that is removed.
-#[derive(Default)]
-pub(super) struct Changes([BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()]);
-
-impl Changes {
-    /// Those of one family.
-    pub(super) fn of(&self, family: Family) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
-        &self.0[family as usize]
-    }
-}
 
 /// Rows that change together: after a crash either all of them have changed or none.
 pub struct Step<'a> {
@@ -46,13 +34,13 @@ pub struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(super) fn of(view: &'a View) -> Self {
+    pub(in crate::index) fn of(view: &'a View) -> Self {
         let (kept, open) = (Changes::default(), Changes::default());
         Self { view, verbatim: false, kept, open, bytes: 0, seq: None, kept_seq: None }
     }
 
     /// A step that writes rows as they are put, those of `sums` among them: to copy an index, or to mend the sums.
-    pub(super) fn verbatim(view: &'a View) -> Self {
+    pub(in crate::index) fn verbatim(view: &'a View) -> Self {
         Self { verbatim: true, ..Self::of(view) }
     }
 
@@ -91,7 +79,7 @@ impl<'a> Step<'a> {
     /// # Errors
     /// As all reads: the seq of the last event is read.
     pub fn next_seq(&self) -> Result<u64> {
-        self.seq.map_or_else(|| events::next_seq(self.view), Ok)
+        self.seq.map_or_else(|| event_log::next_seq(self.view), Ok)
     }
 
     /// Appends an event to the log.
@@ -151,7 +139,7 @@ impl<'a> Step<'a> {
     /// Writes all changes. With `durable`, or if there are events among them, they have reached the disk when this returns.
     ///
     /// # Errors
-    /// [`super::IndexError::Full`], [`super::IndexError::Storage`]: then none of them was written.
+    /// [`crate::index::IndexError::Full`], [`crate::index::IndexError::Storage`]: then none of them was written.
     pub fn commit(mut self, durable: bool) -> Result<()> {
         self.keep();
         if !self.verbatim {
@@ -163,25 +151,10 @@ impl<'a> Step<'a> {
             }
             self.keep();
         }
-        let mut batch = WriteBatch::default();
-        for (family, changes) in Family::ALL.into_iter().zip(&self.kept.0) {
-            let handle = self.view.handle(family);
-            for (key, value) in changes {
-                match value {
-                    Some(value) => batch.put_cf(handle, key, value),
-                    None => batch.delete_cf(handle, key),
-                }
-            }
-        }
-        let durable = durable || self.seq.is_some();
-        let mut options = WriteOptions::default();
-        options.set_sync(durable);
-        let written = self.view.database().write_opt(batch, &options);
-        written.map_err(|error| storage_error(self.view.path(), error))?;
-        if durable {
-            synced::note(self.view.path(), self.view.sequence());
-        }
-        Ok(())
+        let changes = Family::ALL.into_iter().zip(&self.kept.0).flat_map(|(family, changes)| {
+            changes.iter().map(move |(key, value)| (family, key.as_slice(), value.as_deref()))
+        });
+        self.view.database().write(changes, durable || self.seq.is_some())
     }
 
     fn raw_prefix_with_changes(&self, family: Family, prefix: &[u8]) -> Result<Vec<RawRow>> {

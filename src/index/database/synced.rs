@@ -16,14 +16,14 @@ pub(super) fn note(path: &Path, sequence: u64) {
 }
 
 /// Sets the number, also to a lower one, and waits until it is on disk.
-pub(super) fn set(path: &Path, sequence: u64) -> std::io::Result<()> {
+pub(in crate::index) fn set(path: &Path, sequence: u64) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(SYNCED_FILE))?;
     file.write_all(format!("{sequence:020}\n").as_bytes())?;
     file.sync_all()
 }
 
 /// The number of the last write known to have reached the disk; 0 where the file is missing or does not read.
-pub(super) fn read(path: &Path) -> u64 {
+pub(in crate::index) fn read(path: &Path) -> u64 {
     let text = fs::read_to_string(path.join(SYNCED_FILE)).unwrap_or_default();
     if text.len() == 21 { text.trim_end().parse().unwrap_or(0) } else { 0 }
 }
