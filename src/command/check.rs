@@ -12,7 +12,7 @@ use crate::error::{Error, Exit};
 use crate::index::IndexError;
 use crate::index::folder::{FolderState, folder_state};
 use crate::index::meta::TakenLists;
-use crate::lists;
+use crate::lists::{self, ReadList};
 use crate::node::{CallPolicy, Lane, LaneReport, Node, NodeAccess, NodeError, NodeInfo, SettingReport};
 use crate::output;
 use crate::output::page::Page;
@@ -85,9 +85,9 @@ pub fn run(context: &Context) -> Result<Exit, Error> {
     let (mut read, mut taken) = (Vec::new(), TakenLists::default());
     for file in &settings.watch {
         match lists::read(file, settings.node.chain.value) {
-            Ok(list) => {
+            Ok(ReadList { list, taken: remembered }) => {
                 answer.lists.push(list.report.clone());
-                taken.files.push(lists::taken(&list, file));
+                taken.files.push(remembered);
                 read.push(list);
             }
             Err(error) => problems.push(error.to_string()),

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bitcoin::hashes::{Hash, sha256};
 
@@ -142,11 +142,11 @@ impl Watched {
         if once {
             tracing::warn!("the list {name} is no file, so changes of it can't be watched: it is read once, now");
         }
-        let stamp = FileStamp::of_open(&input).map_err(|error| unreadable(file, error))?;
+        let (stamp, began) = (FileStamp::of_open(&input).map_err(|error| unreadable(file, error))?, SystemTime::now());
         let mut bytes = Vec::new();
         input.read_to_end(&mut bytes).map_err(|error| unreadable(file, error))?;
         let list = parse(&bytes, &name, file, chain)?;
-        let taken = taken(&list, file);
+        let taken = taken(&list, file, stamp.is_settled(began).then_some(stamp));
         let read = (Ok(stamp), taken.sha256.clone());
         let good = Good { name, bytes, taken };
         let watched = Self {
@@ -259,7 +259,8 @@ impl Watched {
             return false;
         }
         tracing::info!("{name} has changed: {now} rows accepted, {} quarantined", list.report.quarantined.len());
-        self.good = Good { taken: taken(&list, &self.file), name, bytes };
+        let settled = quiet >= QUIET && stamp.is_settled(SystemTime::now());
+        self.good = Good { taken: taken(&list, &self.file, settled.then_some(stamp)), name, bytes };
         self.stale = None;
         true
     }

@@ -45,9 +45,20 @@ pub fn other_scripts(script: &Script) -> Vec<ScriptBuf> {
 
 /// The other scripts of a listed script's key whose own bytes don't show the listed one: a question about one of these can't find it
 /// unless the index says where it is.
+///
+/// A P2PK script shows all of its key's. P2PKH and P2WPKH scripts show each other and what wraps them, but not the key; a P2SH or P2TR
+/// script shows nothing. So of a listed key all but its P2PK scripts are blind, and of a listed hash only the P2SH script is. That is
+/// said rather than searched for, since deriving a P2TR script costs more than reading a row of a list.
 pub fn blind_scripts(listed: &Script) -> Vec<ScriptBuf> {
-    let mut scripts = other_scripts(listed);
-    scripts.retain(|other| other_scripts(other).iter().all(|shown| shown.as_script() != listed));
+    let mut scripts = match (listed.p2pk_public_key(), key_hash(listed)) {
+        (Some(key), _) => scripts_of_key(&key),
+        (None, Some(hash)) => {
+            let [_, _, nested] = scripts_of_hash(hash);
+            vec![nested]
+        }
+        (None, None) => Vec::new(),
+    };
+    scripts.retain(|other| other.p2pk_public_key().is_none());
     scripts
 }
 

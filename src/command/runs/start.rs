@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::index::folder::{FolderState, folder_state};
 use crate::index::meta::{self, Identity, TakenLists, Waiter, Waiting};
 use crate::index::{IndexError, Writer};
-use crate::lists;
+use crate::lists::{self, ReadList};
 use crate::node::{CallPolicy, Capabilities, Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
 use crate::stop::Stop;
 use crate::sync::apply::batch::Tally;
@@ -276,9 +276,9 @@ pub(in crate::command) fn wanted(
     let mut taken = TakenLists { files: Vec::new(), quarantine_accepted: accept_quarantined };
     let mut read = Vec::new();
     for file in &settings.watch {
-        let list = lists::read(file, settings.node.chain.value)?;
+        let ReadList { list, taken: remembered } = lists::read(file, settings.node.chain.value)?;
         lists::log_read(&list);
-        taken.files.push(lists::taken(&list, file));
+        taken.files.push(remembered);
         read.push(list);
     }
     wanted.lists = Some(Lists { entries: merge(read, from.unwrap_or(0)), taken });

@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &WatchCheckArgs) -> Result<Exit, Error> {
     let mut any_unusable = false;
     for file in files {
         match lists::read(file, chain) {
-            Ok(list) => reports.push(ListAnswer::new(list, chain)),
+            Ok(read) => reports.push(ListAnswer::new(read.list, chain)),
             // Here the report on each row is the answer.
             Err(Error::List(ListError::NoValidRow { report })) => {
                 any_unusable = true;

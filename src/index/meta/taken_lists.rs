@@ -13,8 +13,14 @@ pub struct TakenList {
     pub path: String,
     /// SHA-256 of the file, hex.
     pub sha256: String,
-    /// The format that it was read as: `plain` or `csv`.
+    /// The file's metadata in one text, where the same metadata means the same content: so it need not be read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
+    /// The format that it was read as.
     pub format: String,
+    /// The format that the settings name; detected from the content if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_format: Option<String>,
     /// The role that the settings give its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -49,8 +55,11 @@ pub struct TakenLists {
 impl TakenLists {
     /// SHA-256 in hex over the contents of the files and their settings, but not over their paths and order.
     pub fn version(&self) -> String {
-        let mut parts: Vec<_> =
-            self.files.iter().map(|file| (&file.sha256, file.role, &file.label, file.from)).collect();
+        let mut parts: Vec<_> = self
+            .files
+            .iter()
+            .map(|file| (&file.sha256, file.role, &file.label, file.from, &file.named_format))
+            .collect();
         parts.sort();
         let text = serde_json::to_vec(&parts).expect("strings and numbers");
         sha256::Hash::hash(&text).to_string()
