@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::coverage::lasting;
 use crate::support::small_index::{BLOCK_170, FIRST_PAYMENT, NASTY, PAYER, SmallIndex, UNLISTED};
 
 /// Panics unless `value` has every field of `shape`, each of the kind that the shape names; more fields are allowed.
@@ -213,15 +214,6 @@ fn pages_put_together_are_the_whole_answer() {
             assert_eq!(rows, whole, "{question} by {size}");
         }
     }
-}
-
-/// A coverage without what another moment may change: the age of the last block, and whether the node answers in time.
-fn lasting(coverage: &Value) -> Value {
-    let mut coverage = coverage.clone();
-    for name in ["age_s", "node", "lag"] {
-        assert!(coverage.as_object_mut().and_then(|fields| fields.remove(name)).is_some(), "no {name} in {coverage}");
-    }
-    coverage
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //!
 //! Program     program ─── runs coinhound                         library ── asks an index through coinhound's library
 //!             scene ───── a node, a chain, a list, indexes       small_index ── an index of the first real blocks
+//!             coverage ── compares that of two answers
 //!             browser, dot ── read the pictures                  lists, files, event_log, log_capture ── read and write text
 //!
 //! Indexes     swept ───── swept from memory                      taint_cases ── random ones that follow coins
@@ -50,6 +51,7 @@ mod nodes {
 /// The program and the library as others use them, and what they write.
 mod programs {
     pub mod browser;
+    pub mod coverage;
     pub mod dot;
     pub mod event_log;
     pub mod files;
