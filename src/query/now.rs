@@ -223,8 +223,8 @@ mod tests {
     fn each_border_is_judged_on_both_of_its_sides() {
         use TipOnNode::{Active, Behind, Elsewhere};
         // The node, the lag allowed; then the lag found and words of each reason.
-        type Case = (Option<NodeState>, Height, Option<Height>, &'static [&'static str]);
-        let cases: [Case; 17] = [
+        type LagCase = (Option<NodeState>, Height, Option<Height>, &'static [&'static str]);
+        let cases: [LagCase; 17] = [
             (None, 2, None, &[]),
             (node(100, 100, Active), 2, Some(0), &[]),
             (node(102, 102, Active), 2, Some(2), &[]),
@@ -260,8 +260,8 @@ mod tests {
     #[test]
     fn age_counts_whether_the_node_answers_or_not() {
         // The clock less the tip's time, the age allowed; then the age found and words of the reason.
-        type Case = (i64, Option<u64>, u64, Option<&'static str>);
-        let cases: [Case; 13] = [
+        type AgeCase = (i64, Option<u64>, u64, Option<&'static str>);
+        let cases: [AgeCase; 13] = [
             (0, Some(0), 0, None),
             (1, Some(0), 1, Some("1 s old")),
             (10_800, Some(10_800), 10_800, None),

@@ -134,9 +134,9 @@ fn credentials_must_be_complete_and_of_one_kind() {
     let user = || "u".to_owned();
 
     // cookie, user, password file → the setting that wins, or part of the refusal
-    type Case =
+    type LoginCase =
         (Option<Given<PathBuf>>, Option<Given<String>>, Option<Given<PathBuf>>, Result<&'static str, &'static str>);
-    let cases: [Case; 9] = [
+    let cases: [LoginCase; 9] = [
         (None, None, None, Ok("node.rpc_cookie_file")),
         (flag(cookie()), None, None, Ok("node.rpc_cookie_file")),
         (None, flag(user()), flag(password.clone()), Ok("node.rpc_user")),

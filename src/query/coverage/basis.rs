@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn gaps_are_what_is_missing_of_each_entry_and_nothing_else() {
         // entries' from and wanted from, unknown targets, next height, height asked about → (from, through, entries)
-        type Case = (&'static [(Height, Option<Height>)], u64, Height, Height, &'static [(Height, Height, u64)]);
-        let cases: [Case; 12] = [
+        type GapCase = (&'static [(Height, Option<Height>)], u64, Height, Height, &'static [(Height, Height, u64)]);
+        let cases: [GapCase; 12] = [
             (&[(0, None), (0, None)], 0, 600, 599, &[]),
             (&[(0, None), (0, None)], 0, 301, 599, &[(301, 599, 2)]),
             (&[(0, None)], 0, 0, 599, &[(0, 599, 1)]),

@@ -18,7 +18,7 @@ pub(super) struct IndexState {
     pub tip: Option<Height>,
     /// The height through which the trace is settled.
     pub settled: Option<Height>,
-    /// Why the sweeps below the tip don't go on.
+    /// Why the sweeps below the tip stand still.
     pub held: Option<String>,
 }
 
@@ -143,17 +143,32 @@ mod tests {
         IndexState { lists_changed: false, unread: 0, tracks: true, tip: Some(599), settled: Some(599), held: None };
     const ALL: &[(Height, Option<Height>)] = &[(0, None), (0, None)];
 
+    /// The basis, the index, the height asked about; words of each reason.
+    type DoubtCase = (Basis, IndexState, Option<Height>, &'static [&'static str]);
+
+    fn check(cases: Vec<DoubtCase>) {
+        for (basis, index, asked, words) in cases {
+            let why = basis.doubts(&index, asked);
+            assert_eq!(why.len(), words.len(), "{basis:?} {index:?} {asked:?}: {why:?}");
+            for (reason, words) in why.iter().zip(words) {
+                assert!(reason.contains(words), "'{reason}' lacks '{words}'");
+            }
+        }
+    }
+
+    fn basis(next: Height) -> Basis {
+        Basis::of(next, ALL, 0)
+    }
+
+    fn every_coin(from: Height) -> Basis {
+        let mut basis = Basis::of(600, &[(0, None), (from, None)], 0);
+        basis.needs_every_coin();
+        basis
+    }
+
     #[test]
-    fn each_reason_is_said_by_itself_and_none_without_cause() {
-        let basis = |next| Basis::of(next, ALL, 0);
-        let every_coin = |from| {
-            let mut basis = Basis::of(600, &[(0, None), (from, None)], 0);
-            basis.needs_every_coin();
-            basis
-        };
-        // The basis, the index, the height asked about; words of each reason.
-        type Case = (Basis, IndexState, Option<Height>, &'static [&'static str]);
-        let cases: Vec<Case> = vec![
+    fn each_reason_in_lists_and_settings_is_said_by_itself_and_none_without_cause() {
+        check(vec![
             (basis(600), GOOD, Some(599), &[]),
             (basis(600).whole().traced().followed(), GOOD, Some(599), &[]),
             (basis(600).progress(), GOOD, Some(0), &[]),
@@ -166,6 +181,12 @@ mod tests {
             (basis(600), IndexState { unread: 1, ..GOOD }, Some(599), &[]),
             (basis(600).followed(), IndexState { tracks: false, ..GOOD }, Some(599), &["follows no coins"]),
             (basis(600).traced(), IndexState { tracks: false, ..GOOD }, Some(599), &[]),
+        ]);
+    }
+
+    #[test]
+    fn each_reason_in_heights_is_said_by_itself_and_none_without_cause() {
+        check(vec![
             (basis(0), IndexState { tip: None, settled: None, ..GOOD }, None, &["no block yet"]),
             (basis(0), IndexState { tip: None, settled: None, ..GOOD }, Some(5), &["no block yet"]),
             (basis(600), GOOD, None, &["no block yet"]),
@@ -194,6 +215,12 @@ mod tests {
                 Some(599),
                 &["for 1 entry, and 2 more ranges"],
             ),
+        ]);
+    }
+
+    #[test]
+    fn each_reason_in_the_trace_is_said_by_itself_and_all_reasons_together() {
+        check(vec![
             (basis(600).traced(), IndexState { settled: Some(598), ..GOOD }, Some(598), &[]),
             (
                 basis(600).traced(),
@@ -225,13 +252,6 @@ mod tests {
                     "settled through height 299",
                 ],
             ),
-        ];
-        for (basis, index, asked, words) in cases {
-            let why = basis.doubts(&index, asked);
-            assert_eq!(why.len(), words.len(), "{basis:?} {index:?} {asked:?}: {why:?}");
-            for (reason, words) in why.iter().zip(words) {
-                assert!(reason.contains(words), "'{reason}' lacks '{words}'");
-            }
-        }
+        ]);
     }
 }

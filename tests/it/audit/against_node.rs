@@ -25,7 +25,7 @@ use crate::support::swept::SweptIndex;
 const HEIGHT: u32 = 150;
 
 /// A chain on a node, and an index of it.
-struct Indexed {
+struct IndexedChain {
     chain: RegtestChain,
     rng: Rng,
     list: List,
@@ -33,7 +33,7 @@ struct Indexed {
     node: Bitcoind,
 }
 
-impl Indexed {
+impl IndexedChain {
     fn new(seed: u64) -> Self {
         let (chain, mut rng) = (random::chain(seed, HEIGHT), Rng::new(seed));
         let list = random::watchlist(&chain, &mut rng, 40);
@@ -102,7 +102,7 @@ impl Indexed {
 #[test]
 fn an_index_and_its_node_agree_on_every_coin_and_every_block() {
     for seed in [1, 2] {
-        let indexed = Indexed::new(seed);
+        let indexed = IndexedChain::new(seed);
         let handle = indexed.node.handle();
         let mut comparison = Comparison::new(indexed.view(), &handle).unwrap().unwrap();
         assert_eq!(comparison.coins(unspent(indexed.view())).unwrap(), None);
@@ -122,7 +122,7 @@ fn an_index_and_its_node_agree_on_every_coin_and_every_block() {
 
 #[test]
 fn a_node_on_another_branch_or_behind_is_not_compared_with() {
-    let mut indexed = Indexed::new(3);
+    let mut indexed = IndexedChain::new(3);
     let (mut chain, mut rng) = (indexed.chain.clone(), indexed.rng.clone());
     random::grow(&mut chain, &mut rng, 5);
     let spent_since = chain.blocks()[HEIGHT as usize + 1..].iter().flat_map(|block| &block.txdata).any(|transaction| {
@@ -150,15 +150,15 @@ fn a_node_on_another_branch_or_behind_is_not_compared_with() {
 
 #[test]
 fn every_changed_coin_is_named() {
-    let indexed = Indexed::new(4);
+    let indexed = IndexedChain::new(4);
     let (key, coin) = indexed.an_unspent();
     let coin_key = key.key();
     let missed = indexed.with_row(Family::Coins, &coin_key, None, || indexed.scripts().unwrap().unwrap());
     assert!(matches!(&missed, Difference::Missed(found) if found.outpoint == key.outpoint), "{missed}");
     assert!(missed.to_string().contains(&key.outpoint.to_string()), "{missed}");
 
-    type Change = fn(&mut Coin);
-    let changes: [(Change, &str); 3] = [
+    type CoinChange = fn(&mut Coin);
+    let changes: [(CoinChange, &str); 3] = [
         (|coin| coin.value += 1, "value"),
         (|coin| coin.coinbase = !coin.coinbase, "coinbase"),
         (|coin| coin.script.0[0] ^= 1, "script"),
@@ -197,7 +197,7 @@ fn every_changed_coin_is_named() {
 
 #[test]
 fn every_changed_record_is_named() {
-    let indexed = Indexed::new(5);
+    let indexed = IndexedChain::new(5);
     let records = indexed.records();
     let is_flagged =
         |script: &ScriptBuf, height: u32| indexed.list.iter().any(|(own, from)| own == script && *from <= height);
@@ -223,8 +223,8 @@ fn every_changed_record_is_named() {
     assert!(pays > 10 && spends > 10, "{pays} {spends}");
 
     let (at, record) = records.iter().rev().find(|(_, record)| record.spent.len() > 1).unwrap();
-    type Change = fn(&mut Record);
-    let changes: [Change; 2] = [
+    type RecordChange = fn(&mut Record);
+    let changes: [RecordChange; 2] = [
         |record| record.spent[1].value += bitcoin::Amount::ONE_SAT,
         |record| record.spent[1].script_pubkey = vec![0x52, 0x51].into(),
     ];
@@ -250,7 +250,7 @@ fn every_changed_record_is_named() {
 
 #[test]
 fn a_needless_record_and_an_unrecorded_spend_are_named() {
-    let indexed = Indexed::new(6);
+    let indexed = IndexedChain::new(6);
     let branch = Arc::clone(&Branch::new(indexed.chain.blocks()));
     // A transaction without a record.
     let positions = branch.blocks.iter().enumerate().flat_map(|(height, block)| {
@@ -297,7 +297,7 @@ fn a_needless_record_and_an_unrecorded_spend_are_named() {
 
 #[test]
 fn samples_come_from_all_heights_and_from_those_with_records() {
-    let indexed = Indexed::new(7);
+    let indexed = IndexedChain::new(7);
     let heights =
         |range: std::ops::RangeInclusive<u32>, count, seed| sample(indexed.view(), range, count, seed).unwrap();
     let drawn = heights(10..=HEIGHT, 20, 1);

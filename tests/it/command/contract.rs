@@ -176,7 +176,7 @@ fn the_first_payment_has_its_known_facts() {
     assert_eq!(tx["inputs"][0]["outpoint"], coinbase);
     let (_, history) = small.program.json(&["history", PAYER, "--limit", "3"]);
     let rows = history["rows"].as_array().expect("rows");
-    let told: Vec<_> =
+    let printed: Vec<_> =
         rows.iter().map(|row| (row["height"].as_u64(), row["kind"].as_str(), row["vin"].clone())).collect();
     // Within one block money goes out before it comes in.
     let expected = [
@@ -184,7 +184,7 @@ fn the_first_payment_has_its_known_facts() {
         (Some(170), Some("spending"), json!(0)),
         (Some(170), Some("funding"), json!(null)),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(printed, expected);
     assert_eq!((&rows[0]["outpoint"], &rows[1]["outpoint"]), (&json!(coinbase), &json!(coinbase)));
     assert_eq!(rows[2]["balance_sat"], 4_000_000_000u64);
     let (_, coins) = small.program.json(&["coins", PAYER, "--limit", "1"]);

@@ -11,7 +11,7 @@ use crate::support::program::Program;
 use crate::support::small_index::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, SmallIndex, UNLISTED};
 
 /// Arguments, the exit code, and a part of what is printed.
-pub type Case<'a> = (&'a [&'a str], i32, &'a str);
+pub type ExitCase<'a> = (&'a [&'a str], i32, &'a str);
 
 /// A TRON address.
 const TRON: &str = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
@@ -23,7 +23,7 @@ const MISTYPED: &str = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb";
 const UNKNOWN_TXID: &str = "0000000000000000000000000000000000000000000000000000000000000007";
 
 /// Runs commands, and panics unless each exits with its code and prints these words; one that fails must print no answer.
-pub fn check(program: &Program, cases: &[Case<'_>]) {
+pub fn check(program: &Program, cases: &[ExitCase<'_>]) {
     for (arguments, code, words) in cases {
         let out = program.run(arguments);
         let said = format!("{}{}", out.stdout, out.stderr);

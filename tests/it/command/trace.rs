@@ -83,8 +83,11 @@ fn block_nines_fifty_bitcoins_are_traced() {
     for height in [9, 170, 181, 182, 183, 187, 221, 248, 496] {
         assert!(heights.contains(&height), "a coin moves at {height}: {heights:?}");
     }
+}
 
-    // Hal Finney's ten bitcoins, which aren't on a list.
+#[test]
+fn hal_finneys_ten_bitcoins_are_traced_though_no_list_has_them() {
+    let small = SmallIndex::at(599);
     let hal = format!("{FIRST_PAYMENT}:0");
     let (code, answer) = small.program.json(&["trace", &hal, "--rule", "fifo"]);
     assert_eq!(
@@ -99,8 +102,11 @@ fn block_nines_fifty_bitcoins_are_traced() {
         "{answer}"
     );
     assert_eq!(answer["rules"][0]["sum"]["unspent_sat"], 50 * BTC, "{answer}");
+}
 
-    // Tighter gates than the index's, wider ones, and a stop.
+#[test]
+fn gates_tighter_than_the_indexs_leave_their_part_at_the_frontier() {
+    let small = SmallIndex::at(599);
     let (_, answer) = small.program.json(&["--max-hops", "0", "trace", PAYER, "--rule", "fifo"]);
     let sum = &answer["rules"][0]["sum"];
     assert_eq!((&answer["gates"]["max_hops"], &sum["source_sat"]), (&json!(0), &json!(50 * BTC)), "{answer}");

@@ -16,7 +16,7 @@ const OTHER_BRANCH: Run = Run { node: 1, ..BACKFILL };
 
 const FIRST: Scenario = Scenario { name: "first backfill", before: &[], killed: BACKFILL };
 const REORG: Scenario = Scenario { name: "reorg", before: &[BACKFILL], killed: OTHER_BRANCH };
-/// After so many runs RocksDB merges tables during the reorg.
+/// With this many runs RocksDB merges tables during the reorg.
 const WORN: Scenario = Scenario {
     name: "reorg of a worn index",
     before: &[

@@ -169,10 +169,10 @@ fn filters_of_the_real_chain_select_the_blocks_of_its_scripts() {
 }
 
 /// A name, the files, and the heights of the blocks without a usable filter.
-type Case = (&'static str, Vec<Vec<u8>>, Vec<usize>);
+type FilterRecords = (&'static str, Vec<Vec<u8>>, Vec<usize>);
 
 /// Files that are whole, damaged, incomplete, or in another order.
-fn cases(made: &FilterFiles) -> Vec<Case> {
+fn cases(made: &FilterFiles) -> Vec<FilterRecords> {
     let all =
         |range: std::ops::Range<usize>| range.flat_map(|height| made.record(height).to_vec()).collect::<Vec<u8>>();
     let flipped = |height: usize, at: usize| {

@@ -1,4 +1,4 @@
-//! `screen` against a real node: however a target is asked for, `none` needs somebody who can know where it is confirmed, and a history
+//! `screen` against a real node: however a target is asked for, `none` needs evidence of where it is confirmed, and a history
 //! that was scanned.
 
 use bitcoin::consensus::encode::serialize_hex;

@@ -18,7 +18,7 @@ use crate::support::records::mainnet;
 use crate::support::small_index::{FIRST_PAYMENT, PAYER, SERVICE, SmallIndex, UNLISTED};
 use crate::support::swept::SweptIndex;
 
-/// Gets the coinbases that nobody asks about.
+/// Gets the coinbases; no test asks about it.
 const MINER: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 /// Is paid with the flagged coin.
 const PAID: &str = "script:5187";
@@ -145,18 +145,9 @@ fn an_index_a_thousand_blocks_behind_answers_nothing_about_now() {
     let table = program.run(&["balance", "all"]);
     assert!(table.code == 3 && table.stdout.contains("1001 blocks behind the node"), "{table:?}");
 
-    // Each side of the limit, and a question that names its block.
     assert_complete(&ask(program, &["--max-lag", "1001", "balance", "all"]), 0);
     assert_doubted(&ask(program, &["--max-lag", "1000", "balance", "all"]), "`--max-lag` allows 1000");
-    for question in [&["balance", "all"][..], &["history", "all"], &["coins", "all"], &["trace", "all"], &["digest"]] {
-        let answer = program.json(&[question, &["--at", "121"]].concat());
-        assert_complete(&answer, 0);
-        let coverage = &answer.1["coverage"];
-        assert_eq!(
-            (&coverage["node"], &coverage["lag"], &coverage["age_s"]),
-            (&Value::Null, &Value::Null, &Value::Null)
-        );
-    }
+    assert_named_block_needs_no_now(program);
 
     program.backfill("it catches up");
     assert_complete(&ask(program, &["balance", "all"]), 0);
@@ -167,6 +158,19 @@ fn an_index_a_thousand_blocks_behind_answers_nothing_about_now() {
         mine(&thief.node, 1);
         let answer = ask(program, &["balance", "all"]);
         if blocks < 3 { assert_complete(&answer, 0) } else { assert_doubted(&answer, "3 blocks behind the node") }
+    }
+}
+
+/// Fails unless questions about block 121 are answered without a look at the node and the clock.
+fn assert_named_block_needs_no_now(program: &Program) {
+    for question in [&["balance", "all"][..], &["history", "all"], &["coins", "all"], &["trace", "all"], &["digest"]] {
+        let answer = program.json(&[question, &["--at", "121"]].concat());
+        assert_complete(&answer, 0);
+        let coverage = &answer.1["coverage"];
+        assert_eq!(
+            (&coverage["node"], &coverage["lag"], &coverage["age_s"]),
+            (&Value::Null, &Value::Null, &Value::Null)
+        );
     }
 }
 
@@ -283,7 +287,7 @@ fn a_node_without_the_indexs_last_block_proves_nothing_about_now() {
     assert_complete(&ask(program, &["balance", "all"]), 0);
     node.invalidate(node.hash_at(101).expect("it was mined"));
     let answer = ask(program, &["screen", PAID]);
-    // Some versions of Bitcoin Core still count the headers of the blocks that they were told to call invalid.
+    // Some versions of Bitcoin Core still count the headers of the blocks that `invalidateblock` named.
     let (code, why) = judged(&answer);
     let words = "the node is at height 100 and doesn't have the index's last block, 121";
     assert!(code == 3 && why.starts_with(words), "{why}");

@@ -132,7 +132,7 @@ fn a_listed_script_of_the_same_key_is_named_whichever_is_asked_about() {
         assert_named(&answer["rows"][0], payment, spends, "an unconfirmed spend");
         assert_eq!(code, if spends { 4 } else { 0 }, "{answer}");
     }
-    // What is listed, and taint, come first.
+    // Listed scripts, and taint, come first.
     let Keys { both, moved, .. } = &keys;
     let outputs = [0, 1].map(|vout| format!("{}:{vout}", both.compute_txid()));
     let targets =
@@ -165,7 +165,7 @@ fn a_confirmed_spend_shows_its_key_and_taints_nothing() {
             "its own script has another key: {row}"
         );
     }
-    // What is dropped from the lists is named no longer, and what comes later is.
+    // Entries that the lists dropped are no longer named; later ones are.
     let one = &keys.payments.last().expect("payments").listed;
     let without: Vec<_> = list.into_iter().filter(|(script, _)| script != one).collect();
     let last = keys.payments.iter().rfind(|payment| payment.is_known && payment.listed == *one).expect("a payment");

@@ -1,6 +1,7 @@
 //! Below the height that an entry is scanned from, `screen` calls nothing clean, whatever the target and the proof.
 
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
+use coinhound::query::Snapshot;
 use coinhound::query::screen::{ChainLookup, NoLookup, ScreenRow, Screener, Verdict, Vouch};
 use coinhound::sync::plan::wanted::WantedTrace;
 
@@ -62,19 +63,55 @@ impl BelowFrom {
     }
 }
 
+/// How a target is asked for: in words, by which lookup, the target, where the caller says that it is confirmed.
+type AskedBelow<'a> = (&'a str, &'a dyn ChainLookup, String, Option<Vouch>);
+
+/// A lookup in an index of transactions, one among unspent outputs and recent blocks, and none.
+fn lookups(case: &BelowFrom) -> (FakeLookup, FakeLookup, NoLookup) {
+    let blocks = case.chain.blocks();
+    (FakeLookup::new(blocks, &[], true), FakeLookup::new(blocks, &[], false), NoLookup("no node was asked".into()))
+}
+
+fn id(of: &Transaction) -> String {
+    of.compute_txid().to_string()
+}
+
+fn coin(of: &Transaction, vout: u32) -> String {
+    format!("{}:{vout}", of.compute_txid())
+}
+
+fn block(case: &BelowFrom, height: u32) -> Option<Vouch> {
+    Some(Vouch::Block(case.chain.blocks()[height as usize].block_hash()))
+}
+
+fn one_row(screener: &mut Screener<'_>, target: &str, vouch: Option<Vouch>) -> ScreenRow {
+    screener.screen(target, None, vouch).expect("a good target").remove(0)
+}
+
+/// Calls `check` with an index whose entries are all scanned from genesis, where each target is proven clean, then with one that scans
+/// an entry from `from` only, where none is: it is the height that makes the difference.
+fn with_both_indexes(case: &BelowFrom, from: u32, mut check: impl FnMut(&Snapshot, u32)) {
+    for from in [0, from] {
+        let index = case.index(from);
+        check(&Library::open(index.writer().path()).snapshot, from);
+    }
+}
+
+/// Fails unless a row of an index that scans an entry from `from` is clean exactly if that is genesis, and names the height otherwise.
+fn assert_judged(row: &ScreenRow, from: u32, what: &str) {
+    let verdict = if from == 0 { Verdict::None } else { Verdict::Unknown };
+    assert_eq!(row.verdict, verdict, "{what}, from {from}: {row:?}");
+    let names_it = row.why.contains(&format!("height {from}"));
+    assert!(from == 0 || names_it, "{what}: '{}' doesn't name height {from}", row.why);
+}
+
 #[test]
 fn below_the_height_of_an_entry_no_way_of_asking_gives_none() {
     let case = BelowFrom::new();
-    let (txindex, pruned) =
-        (FakeLookup::new(case.chain.blocks(), &[], true), FakeLookup::new(case.chain.blocks(), &[], false));
-    let no_lookup = NoLookup("no node was asked".into());
-    let id = |of: &Transaction| of.compute_txid().to_string();
-    let coin = |of: &Transaction, vout: u32| format!("{}:{vout}", of.compute_txid());
+    let (txindex, pruned, no_lookup) = lookups(&case);
     let address = format!("script:{}", case.paid.to_hex_string());
-    let block = |height: u32| Some(Vouch::Block(case.chain.blocks()[height as usize].block_hash()));
-    let (caller, hint) = (block(case.height), Some(Vouch::Height(case.height)));
-    type Way<'a> = (&'a str, &'a dyn ChainLookup, String, Option<Vouch>);
-    let ways: [Way<'_>; 15] = [
+    let (caller, hint) = (block(&case, case.height), Some(Vouch::Height(case.height)));
+    let ways: [AskedBelow<'_>; 15] = [
         ("a record's other output", &no_lookup, coin(&case.recorded, 1), None),
         ("TXID, by an index of transactions", &txindex, id(&case.unspent), None),
         ("TXID, by an unspent output", &pruned, id(&case.unspent), None),
@@ -91,50 +128,66 @@ fn below_the_height_of_an_entry_no_way_of_asking_gives_none() {
         ("an address, by the caller", &pruned, address, caller),
         ("TXID, by the caller's height and the node", &pruned, id(&case.spent), hint),
     ];
-    let serialized = bitcoin::consensus::encode::serialize_hex::<Transaction>;
-    type RawWay<'a> = (&'a str, &'a dyn ChainLookup, &'a Transaction, Option<Vouch>);
-    let raw_ways: [RawWay<'_>; 4] = [
-        ("raw, by an index of transactions", &txindex, &case.unspent, None),
-        ("raw, by the caller", &no_lookup, &case.unspent, caller),
-        ("a raw spend of it, by an index of transactions", &txindex, &case.waiting, None),
-        ("a raw spend of it, by the unspent output", &pruned, &case.waiting, None),
-    ];
-    // Where all is scanned from genesis, the same ways prove each of them clean: it is the height that makes the difference.
-    for (from, verdict) in [(0, Verdict::None), (case.height + 1, Verdict::Unknown)] {
-        let index = case.index(from);
-        let snapshot = Library::open(index.writer().path()).snapshot;
-        let assert = |row: &ScreenRow, what: &str| {
-            assert_eq!(row.verdict, verdict, "{what}, from {from}: {row:?}");
-            let names_it = row.why.contains(&format!("height {from}"));
-            assert!(verdict == Verdict::None || names_it, "{what}: '{}' doesn't name height {from}", row.why);
-        };
+    with_both_indexes(&case, case.height + 1, |snapshot, from| {
         for (what, lookup, target, vouch) in &ways {
-            let mut screener = Screener::new(&snapshot, *lookup).expect("the index reads");
-            assert(&screener.screen(target, None, *vouch).expect("a good target").remove(0), what);
+            let mut screener = Screener::new(snapshot, *lookup).expect("the index reads");
+            assert_judged(&one_row(&mut screener, target, *vouch), from, what);
             // To a caller who doesn't care about what happened below, all of them are clean, and the answer says from where on.
-            let mut screener = Screener::new(&snapshot, *lookup).expect("the index reads").since(Some(from));
-            let row = screener.screen(target, None, *vouch).expect("a good target").remove(0);
+            let mut screener = Screener::new(snapshot, *lookup).expect("the index reads").since(Some(from));
+            let row = one_row(&mut screener, target, *vouch);
             let says_it = row.why.starts_with(&format!("from height {from} on: "));
             // What the transaction pays is not known, and may be the script that is flagged from above.
             let is_unseen = from > 0 && *what == "TXID, by the caller" && row.why.contains("what it pays");
             assert!((row.verdict == Verdict::None && says_it) || is_unseen, "{what}, since {from}: {row:?}");
         }
-        for (what, lookup, transaction, vouch) in &raw_ways {
-            let mut screener = Screener::new(&snapshot, *lookup).expect("the index reads");
-            assert(&screener.raw(&serialized(transaction), *vouch).expect("a good transaction"), what);
+    });
+}
+
+#[test]
+fn below_the_height_of_an_entry_no_raw_transaction_is_clean() {
+    let case = BelowFrom::new();
+    let (txindex, pruned, no_lookup) = lookups(&case);
+    let caller = block(&case, case.height);
+    type RawWay<'a> = (&'a str, &'a dyn ChainLookup, &'a Transaction, Option<Vouch>);
+    let ways: [RawWay<'_>; 4] = [
+        ("raw, by an index of transactions", &txindex, &case.unspent, None),
+        ("raw, by the caller", &no_lookup, &case.unspent, caller),
+        ("a raw spend of it, by an index of transactions", &txindex, &case.waiting, None),
+        ("a raw spend of it, by the unspent output", &pruned, &case.waiting, None),
+    ];
+    with_both_indexes(&case, case.height + 1, |snapshot, from| {
+        for (what, lookup, transaction, vouch) in &ways {
+            let hex = bitcoin::consensus::encode::serialize_hex::<Transaction>(transaction);
+            let mut screener = Screener::new(snapshot, *lookup).expect("the index reads");
+            assert_judged(&screener.raw(&hex, *vouch).expect("a good transaction"), from, what);
         }
-        // One block higher, everything is scanned for; but the coin that it spends is older.
-        for (lookup, target, vouch) in [
-            (&txindex as &dyn ChainLookup, id(&case.later), None),
-            (&pruned, coin(&case.later, 0), None),
-            (&no_lookup, id(&case.later), block(case.height + 1)),
-        ] {
-            let mut screener = Screener::new(&snapshot, lookup).expect("the index reads");
-            assert(&screener.screen(&target, None, vouch).expect("a good target").remove(0), &target);
+    });
+}
+
+#[test]
+fn a_coin_above_the_height_of_an_entry_is_not_clean_if_what_it_spends_is_older() {
+    let case = BelowFrom::new();
+    let (txindex, pruned, no_lookup) = lookups(&case);
+    let ways: [AskedBelow<'_>; 3] = [
+        ("TXID, by an index of transactions", &txindex, id(&case.later), None),
+        ("TXID:VOUT, by the unspent output", &pruned, coin(&case.later, 0), None),
+        ("TXID, by the caller", &no_lookup, id(&case.later), block(&case, case.height + 1)),
+    ];
+    with_both_indexes(&case, case.height + 1, |snapshot, from| {
+        for (what, lookup, target, vouch) in &ways {
+            let mut screener = Screener::new(snapshot, *lookup).expect("the index reads");
+            assert_judged(&one_row(&mut screener, target, *vouch), from, what);
         }
-        // What taints a transaction below is found all the same.
-        let mut screener = Screener::new(&snapshot, &no_lookup).expect("the index reads");
-        let row = screener.screen(&coin(&case.recorded, 0), None, None).expect("a good target").remove(0);
+    });
+}
+
+#[test]
+fn a_flagged_script_is_found_below_the_height_of_another_entry() {
+    let case = BelowFrom::new();
+    with_both_indexes(&case, case.height + 1, |snapshot, _| {
+        let no_lookup = NoLookup("no node was asked".into());
+        let mut screener = Screener::new(snapshot, &no_lookup).expect("the index reads");
+        let row = one_row(&mut screener, &coin(&case.recorded, 0), None);
         assert_eq!(row.verdict, Verdict::Flagged, "{row:?}");
-    }
+    });
 }

@@ -84,10 +84,10 @@ fn tx_has_the_taint_of_each_input_and_output() {
                 }
                 for (rule, traced) in &traced {
                     for (vin, input) in (0..).zip(&answer.inputs) {
-                        let brought = traced.coins.iter().find(|coin| coin.spent_by == Some((txid, vin, height)));
-                        let brought = brought.map_or(0, |coin| coin.taint);
+                        let spent = traced.coins.iter().find(|coin| coin.spent_by == Some((txid, vin, height)));
+                        let taint = spent.map_or(0, |coin| coin.taint);
                         let found = input.taint_sat.as_ref().expect("something is tracked").get(*rule);
-                        assert_eq!(found, brought, "{}: {txid}, input {vin} under {rule}", case.name);
+                        assert_eq!(found, taint, "{}: {txid}, input {vin} under {rule}", case.name);
                         seen += usize::from(found > 0);
                     }
                     for output in &answer.outputs {

@@ -169,7 +169,7 @@ impl SweptIndex {
 pub fn rows(view: &View) -> RowMap {
     let entries = view.entries().map(|entry| {
         let (script, entry) = entry.expect("the index reads");
-        // The sweep that brought an entry depends on the runs.
+        // Which sweep took in an entry depends on the runs.
         let plain = EntryRow { sweep: 0, ..entry };
         (("entries", script.0.to_vec()), plain.value())
     });

@@ -218,7 +218,7 @@ pub fn assert_traced(found: &RuleAnswer, expected: &OracleTrace, what: &str) {
     assert_flow(found, what);
 }
 
-/// Panics unless every coin that got taint was made by a transaction of the trace, whose inputs brought as much taint as its outputs
+/// Panics unless every coin that got taint was made by a transaction of the trace, whose inputs carried as much taint as its outputs
 /// and its miner got.
 fn assert_flow(found: &RuleAnswer, what: &str) {
     let mut got: BTreeMap<_, u64> = BTreeMap::new();
@@ -228,10 +228,10 @@ fn assert_flow(found: &RuleAnswer, what: &str) {
     }
     let taints: BTreeMap<_, _> = found.coins.iter().map(|coin| (coin.outpoint, coin.taint_sat)).collect();
     for spend in &found.transactions {
-        let brought: u64 = spend.inputs.iter().map(|input| input.taint_sat).sum();
+        let carried: u64 = spend.inputs.iter().map(|input| input.taint_sat).sum();
         assert!(spend.inputs.iter().all(|input| taints[&input.outpoint] == input.taint_sat), "{what}: {spend:?}");
         let got = got.remove(&spend.txid).unwrap_or_default() + spend.fees_sat;
-        assert!(!found.rule.conserves() || got == brought, "{what}: {} passed on {got} of {brought}", spend.txid);
+        assert!(!found.rule.conserves() || got == carried, "{what}: {} passed on {got} of {carried}", spend.txid);
     }
     assert!(got.is_empty(), "{what}: taint from nowhere in {got:?}");
     let services: u64 = found.services.iter().map(|service| service.taint_sat).sum();

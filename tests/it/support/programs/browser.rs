@@ -184,7 +184,7 @@ fn bytes(data: &Value) -> Vec<u8> {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It ends when it is told to, and when the pipe is closed.
+        // It ends on request, and when the pipe is closed.
         let _ = self.to.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
         let _ = std::io::copy(&mut self.from, &mut std::io::sink());
         let _ = self.child.wait();
