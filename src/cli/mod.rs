@@ -82,7 +82,7 @@ impl Cli {
     /// Reads these words as a command line.
     ///
     /// # Errors
-    /// What is wrong with them, or a request for help.
+    /// clap's refusal, or a request for help.
     fn parse_words(words: &[OsString]) -> Result<Self, clap::Error> {
         let program = Self::definition();
         let words = order::flags_behind_command(&program, words);

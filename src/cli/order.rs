@@ -36,15 +36,20 @@ fn moved(program: &clap::Command, words: &[OsString]) -> Option<Vec<OsString>> {
 
 /// How many words a flag takes, with its value; `None` for one that is no flag of the settings or output.
 fn flag_length(program: &clap::Command, word: &str) -> Option<usize> {
-    let takes_value = |arg: &Arg| matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     if let Some(long) = word.strip_prefix("--") {
         let (long, has_value) = long.split_once('=').map_or((long, false), |(long, _)| (long, true));
         let arg = program.get_arguments().find(|arg| arg.get_long() == Some(long))?;
         return Some(1 + usize::from(takes_value(arg) && !has_value));
     }
     let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty())?;
-    let known = |letter| program.get_arguments().any(|arg| arg.get_short() == Some(letter) && !takes_value(arg));
-    letters.chars().all(known).then_some(1)
+    let are_known = letters
+        .chars()
+        .all(|letter| program.get_arguments().any(|arg| arg.get_short() == Some(letter) && !takes_value(arg)));
+    are_known.then_some(1)
+}
+
+fn takes_value(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
 }
 
 /// The matches of the command itself, below those of the program.
@@ -70,7 +75,7 @@ mod tests {
             ("x --index a -vv --format=json status", "x status --index a -vv --format=json"),
             ("x --index a watch --watch=b check --strict c", "x watch check --index a --watch=b --strict c"),
             ("x --index status status -q", "x status --index status -q"),
-            // What is no command of ours, or no flag of every command, is left to the parser.
+            // Words that are no command of ours, and flags that not every command takes, are left to the parser.
             ("x --index a", "x --index a"),
             ("x --help status", "x --help status"),
             ("x --bogus 1 status", "x --bogus 1 status"),

@@ -7,19 +7,15 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::flags::leaves;
 
-/// What is wrong with a command line whose flags are behind the command, where that is a flag that only other commands take.
+/// The refusal of a command line whose flags are behind the command, where `error` is about a flag that only other commands take.
 pub fn refusal(program: &clap::Command, words: &[OsString], error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
     let long = typed.strip_prefix("--").filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
     let long = long.split_once('=').map_or(long, |(long, _)| long);
-    let takes = |path: &Vec<String>| {
-        let command = path.iter().try_fold(program, |command, name| command.find_subcommand(name));
-        command.is_some_and(|command| command.get_arguments().any(|arg| arg.get_long() == Some(long)))
-    };
     let takers: BTreeSet<String> =
-        leaves(program).iter().filter(|path| takes(path)).map(|path| path.join(" ")).collect();
+        leaves(program).iter().filter(|path| takes(program, path, long)).map(|path| path.join(" ")).collect();
     if takers.is_empty() {
         return None;
     }
@@ -29,4 +25,10 @@ pub fn refusal(program: &clap::Command, words: &[OsString], error: &clap::Error)
     let command = command.map_or("this command".to_owned(), |name| format!("`coinhound {name}`"));
     let takers: Vec<_> = takers.into_iter().collect();
     Some(format!("{command} does not use --{long}, which works with {}", takers.join(", ")))
+}
+
+/// Whether the command at `path` takes the flag `--long`.
+fn takes(program: &clap::Command, path: &[String], long: &str) -> bool {
+    let command = path.iter().try_fold(program, |command, name| command.find_subcommand(name));
+    command.is_some_and(|command| command.get_arguments().any(|arg| arg.get_long() == Some(long)))
 }

@@ -118,11 +118,8 @@ pub fn watch_syntax() -> String {
 /// # Errors
 /// [`ConfigError::Watch`].
 pub fn watch_flag(typed: &str) -> Result<WatchFile, ConfigError> {
-    let starts_option = |at: &usize| {
-        let option = typed[*at + 1..].split_once('=');
-        option.is_some_and(|(key, _)| LIST_SETTINGS[1..].iter().any(|setting| setting.key == key))
-    };
-    let mut borders: Vec<usize> = typed.match_indices(',').map(|(at, _)| at).filter(starts_option).collect();
+    let commas = typed.match_indices(',').map(|(at, _)| at);
+    let mut borders: Vec<usize> = commas.filter(|at| starts_with_option(&typed[at + 1..])).collect();
     borders.push(typed.len());
     let file = &typed[..borders[0]];
     if file.is_empty() {
@@ -136,6 +133,12 @@ pub fn watch_flag(typed: &str) -> Result<WatchFile, ConfigError> {
         }
     }
     Ok(list)
+}
+
+/// Whether a text begins with an option of a list, such as `label=`.
+fn starts_with_option(text: &str) -> bool {
+    let option = text.split_once('=');
+    option.is_some_and(|(key, _)| LIST_SETTINGS[1..].iter().any(|setting| setting.key == key))
 }
 
 /// The lists of a configuration file that lies in `folder`; the error says what is wrong.

@@ -71,11 +71,11 @@ pub(super) struct NetworkInfo {
 }
 
 /// Of `getindexinfo`: the node's indexes by name.
-pub(super) type Indexes = HashMap<String, IndexState>;
+pub(super) type Indexes = HashMap<String, IndexAnswer>;
 
 /// How far one of the node's indexes is.
 #[derive(Debug, Deserialize)]
-pub(super) struct IndexState {
+pub(super) struct IndexAnswer {
     pub(super) synced: bool,
     #[serde(default)]
     pub(super) best_block_height: Height,

@@ -120,8 +120,8 @@ impl Worker {
             let at = u32::try_from(headers.len()).ok().and_then(|got| first.checked_add(got));
             let Some(at) = at.filter(|at| *at <= HIGHEST) else { break };
             let wanted = per_call.min(count - headers.len());
-            let what = || format!("headers from {at} on");
-            let more = self.rpc.caller.persist(what, || self.some_headers(at, wanted))?;
+            let more =
+                self.rpc.caller.persist(format_args!("headers from {at} on"), || self.some_headers(at, wanted))?;
             let (Some(next), last) = (more.first(), headers.last()) else { break };
             if last.is_some_and(|last| next.prev_blockhash != last.block_hash()) {
                 // The chain changed between two calls.
@@ -144,15 +144,14 @@ impl Worker {
     pub fn block(&mut self, id: BlockId) -> Result<Vec<u8>, NodeError> {
         let Self { rpc, rest, methods, hex, spare, .. } = self;
         let mut tries = 0;
-        let what = || format!("block {id}");
-        rpc.caller.persist(what, || {
+        rpc.caller.persist(format_args!("block {id}"), || {
             let raw = match methods.rest {
                 true => rest.block(id.hash, mem::take(spare)),
                 false => rpc.block(id.hash, hex, mem::take(spare)),
             };
             let raw = raw.map_err(|error| explain_missing(rpc, id, error, &mut tries))?;
             let header = raw.get(..Header::SIZE).and_then(|bytes| deserialize::<Header>(bytes).ok());
-            let header = header.ok_or_else(|| NodeError::bad(what(), "it is shorter than a header"))?;
+            let header = header.ok_or_else(|| NodeError::bad(format!("block {id}"), "it is shorter than a header"))?;
             match header.block_hash() {
                 found if found == id.hash => Ok(raw),
                 found => Err(NodeError::WrongBlock { asked: id, found }.into()),
@@ -179,8 +178,7 @@ impl Worker {
         }
         let Self { rpc, rest, methods, .. } = self;
         let mut tries = 0;
-        let what = || format!("spent outputs of block {id}");
-        rpc.caller.persist(what, || {
+        rpc.caller.persist(format_args!("spent outputs of block {id}"), || {
             let spent = match methods.rest_spent {
                 true => rest.spent_outputs(id.hash),
                 false => spent_outputs_by_rpc(rpc, id),
@@ -215,13 +213,13 @@ impl Worker {
     }
 
     fn prevouts_by_rpc(&self, id: BlockId, txid: Txid) -> Result<Vec<TxOut>, NodeError> {
-        let what = || format!("transaction {txid} of block {id}");
+        let what = format!("transaction {txid} of block {id}");
         let mut tries = 0;
-        self.rpc.caller.persist(what, || {
+        self.rpc.caller.persist(&what, || {
             let args = [json!(txid.to_string()), json!(2), json!(id.hash.to_string())];
             let spent = self.rpc.call("getrawtransaction", &args).and_then(|tx: TxPrevouts| {
                 if tx.txid != txid {
-                    return Err(CallError::bad(what(), format!("it is transaction {}", tx.txid)));
+                    return Err(CallError::bad(&what, format!("it is transaction {}", tx.txid)));
                 }
                 tx.into_spent().ok_or_else(no_undo)
             });

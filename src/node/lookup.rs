@@ -101,11 +101,11 @@ impl NodeLookup {
         if let Some(hash) = chain.hashes.get(&height) {
             return Ok(Some(BlockId { height, hash: *hash }));
         }
-        let what = || "getblockhash".into();
-        let hash = rpc.caller.persist(what, || match rpc.call::<BlockHash>("getblockhash", &[json!(height)]) {
-            Err(CallError::Rpc { code: code::OUT_OF_RANGE, .. }) => Ok(None),
-            answer => answer.map(Some),
-        })?;
+        let hash =
+            rpc.caller.persist("getblockhash", || match rpc.call::<BlockHash>("getblockhash", &[json!(height)]) {
+                Err(CallError::Rpc { code: code::OUT_OF_RANGE, .. }) => Ok(None),
+                answer => answer.map(Some),
+            })?;
         // The tip was the same before and after, so the hash is of its chain.
         let best: BlockHash = rpc.call_until_answered("getbestblockhash", &[])?;
         let Some(hash) = hash.filter(|_| best == tip) else { return Ok(None) };
@@ -121,12 +121,12 @@ impl NodeLookup {
     pub fn transaction(&self, txid: Txid) -> Result<Option<(Transaction, Option<BlockId>)>, NodeError> {
         let rpc = self.rpc();
         let arguments = [json!(txid.to_string()), json!(true)];
-        let what = || format!("transaction {txid}");
-        let answer =
-            rpc.caller.persist(what, || match rpc.call::<TransactionAnswer>("getrawtransaction", &arguments) {
+        let answer = rpc.caller.persist(format_args!("transaction {txid}"), || {
+            match rpc.call::<TransactionAnswer>("getrawtransaction", &arguments) {
                 Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
                 answer => answer.map(Some),
-            })?;
+            }
+        })?;
         let Some(answer) = answer else { return Ok(None) };
         let transaction = answer.transaction()?;
         let Some(hash) = answer.blockhash else { return Ok(Some((transaction, None))) };
@@ -142,8 +142,7 @@ impl NodeLookup {
     pub fn in_block(&self, txid: Txid, block: BlockHash) -> Result<BlockSearch, NodeError> {
         let rpc = self.rpc();
         let hash = json!(block.to_string());
-        let what = || format!("block {block}");
-        let header = rpc.caller.persist(what, || {
+        let header = rpc.caller.persist(format_args!("block {block}"), || {
             match rpc.call::<HeaderInfo>("getblockheader", &[hash.clone(), json!(true)]) {
                 Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
                 answer => answer.map(Some),
@@ -156,14 +155,15 @@ impl NodeLookup {
             Some(_) => {}
         }
         let arguments = [json!(txid.to_string()), json!(true), hash.clone()];
-        let what = || format!("transaction {txid} in block {block}");
-        rpc.caller.persist(what, || match rpc.call::<TransactionAnswer>("getrawtransaction", &arguments) {
-            Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(BlockSearch::Lacks),
-            // It has the header only.
-            Err(CallError::Rpc { code: code::MISC, .. }) => Ok(BlockSearch::NoBlock),
-            Ok(answer) if answer.in_active_chain == Some(false) => Ok(BlockSearch::Stale),
-            Ok(answer) => Ok(BlockSearch::Holds(answer.transaction()?)),
-            Err(error) => Err(error),
+        rpc.caller.persist(format_args!("transaction {txid} in block {block}"), || {
+            match rpc.call::<TransactionAnswer>("getrawtransaction", &arguments) {
+                Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(BlockSearch::Lacks),
+                // It has the header only.
+                Err(CallError::Rpc { code: code::MISC, .. }) => Ok(BlockSearch::NoBlock),
+                Ok(answer) if answer.in_active_chain == Some(false) => Ok(BlockSearch::Stale),
+                Ok(answer) => Ok(BlockSearch::Holds(answer.transaction()?)),
+                Err(error) => Err(error),
+            }
         })
     }
 

@@ -177,20 +177,19 @@ impl Node {
 
     fn ask_capabilities(&self, info: &NodeInfo, patience: Patience) -> Result<Capabilities, NodeError> {
         let rest = self.rest(patience);
-        let open = rest.caller.persist(|| "whether REST is open".into(), || rest.is_open())?;
+        let open = rest.caller.persist("whether REST is open", || rest.is_open())?;
         let spent = match open {
-            true => rest.caller.persist(|| "whether REST has spent outputs".into(), || rest.offers_spent_outputs())?,
+            true => rest.caller.persist("whether REST has spent outputs", || rest.offers_spent_outputs())?,
             false => false,
         };
         let rpc = self.rpc(patience);
-        let indexes = rpc.caller.persist(
-            || "getindexinfo".into(),
-            || match rpc.call::<Indexes>("getindexinfo", &[json!(info::FILTER_INDEX)]) {
+        let indexes = rpc.caller.persist("getindexinfo", || {
+            match rpc.call::<Indexes>("getindexinfo", &[json!(info::FILTER_INDEX)]) {
                 Err(CallError::Rpc { code: code::NO_METHOD, .. })
                 | Err(CallError::Fatal(NodeError::CallRefused { .. })) => Ok(Indexes::new()),
                 answer => answer,
-            },
-        )?;
+            }
+        })?;
         Ok(Capabilities::new(info.version, open, spent, &indexes))
     }
 

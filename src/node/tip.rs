@@ -75,12 +75,13 @@ impl Node {
     fn wait_once(&self, rpc: &Rpc, known: BlockHash, time: Duration) -> Result<Option<BlockHash>, NodeError> {
         // 0 would mean without a limit.
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-        let what = || "waitfornewblock".to_owned();
-        rpc.caller.persist(what, || match rpc.call::<NewTip>("waitfornewblock", &[json!(milliseconds), json!(known)]) {
-            Ok(tip) => Ok(Some(tip.hash)),
-            Err(CallError::Rpc { code: code::MISC | code::OUT_OF_RANGE | code::NO_METHOD, .. })
-            | Err(CallError::Fatal(NodeError::CallRefused { .. })) => Ok(None),
-            Err(error) => Err(error),
+        rpc.caller.persist("waitfornewblock", || {
+            match rpc.call::<NewTip>("waitfornewblock", &[json!(milliseconds), json!(known)]) {
+                Ok(tip) => Ok(Some(tip.hash)),
+                Err(CallError::Rpc { code: code::MISC | code::OUT_OF_RANGE | code::NO_METHOD, .. })
+                | Err(CallError::Fatal(NodeError::CallRefused { .. })) => Ok(None),
+                Err(error) => Err(error),
+            }
         })
     }
 
@@ -115,12 +116,12 @@ impl Node {
 fn ancestor(rpc: &Rpc, tip: &ChainTip, height: Height) -> Result<Option<BlockHash>, NodeError> {
     let mut hash = tip.hash;
     for _ in height..tip.height {
-        let what = || "getblockheader".into();
-        let hex =
-            rpc.caller.persist(what, || match rpc.call::<String>("getblockheader", &[json!(hash), json!(false)]) {
+        let hex = rpc.caller.persist("getblockheader", || {
+            match rpc.call::<String>("getblockheader", &[json!(hash), json!(false)]) {
                 Err(CallError::Rpc { code: code::NOT_FOUND, .. }) => Ok(None),
                 answer => answer.map(Some),
-            })?;
+            }
+        })?;
         let Some(hex) = hex else { return Ok(None) };
         let bytes = const_hex::decode(hex).map_err(|error| NodeError::bad("getblockheader", error))?;
         let header: Header = consensus::deserialize(&bytes).map_err(|error| NodeError::bad("getblockheader", error))?;

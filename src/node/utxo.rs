@@ -77,20 +77,17 @@ impl Node {
     pub fn unspent(&self, outpoints: &[OutPoint]) -> Result<AtTip<Vec<Option<Unspent>>>, NodeError> {
         let rpc = self.rpc(self.link.patience);
         let args: Vec<_> = outpoints.iter().map(|at| vec![json!(at.txid), json!(at.vout), json!(false)]).collect();
-        rpc.caller.persist(
-            || "gettxout".into(),
-            || {
-                let info: ChainInfo = rpc.call("getblockchaininfo", &[])?;
-                let tip = BlockId { height: info.blocks, hash: info.bestblockhash };
-                let mut found = Vec::with_capacity(outpoints.len());
-                for (outpoint, answer) in outpoints.iter().zip(rpc.batch::<Option<TxOutAnswer>>("gettxout", &args)?) {
-                    found.push(answer?.map(|answer| unspent_at(answer, *outpoint, tip)).transpose()?);
-                }
-                // The answer for a spent output, null, doesn't say at which tip.
-                let after: BlockHash = rpc.call("getbestblockhash", &[])?;
-                if after == tip.hash { Ok(AtTip { tip, found }) } else { Err(CallError::Retry(Transient::Moved)) }
-            },
-        )
+        rpc.caller.persist("gettxout", || {
+            let info: ChainInfo = rpc.call("getblockchaininfo", &[])?;
+            let tip = BlockId { height: info.blocks, hash: info.bestblockhash };
+            let mut found = Vec::with_capacity(outpoints.len());
+            for (outpoint, answer) in outpoints.iter().zip(rpc.batch::<Option<TxOutAnswer>>("gettxout", &args)?) {
+                found.push(answer?.map(|answer| unspent_at(answer, *outpoint, tip)).transpose()?);
+            }
+            // The answer for a spent output, null, doesn't say at which tip.
+            let after: BlockHash = rpc.call("getbestblockhash", &[])?;
+            if after == tip.hash { Ok(AtTip { tip, found }) } else { Err(CallError::Retry(Transient::Moved)) }
+        })
     }
 
     /// Every unspent output on one of these scripts, by a scan of the node's whole set, which takes minutes on the main chain. The node
@@ -102,17 +99,14 @@ impl Node {
     pub fn scan_unspent(&self, scripts: &[ScriptBuf]) -> Result<AtTip<Vec<Unspent>>, NodeError> {
         let raw: Vec<Value> = scripts.iter().map(|script| json!(format!("raw({script:x})"))).collect();
         let args = Arc::new([json!("start"), Value::Array(raw)]);
-        Caller::new(&self.link, Patience::ENDLESS).persist(
-            || "scantxoutset".into(),
-            || {
-                let scan = self.scan_once(&args)?;
-                let (true, Some(height), Some(hash)) = (scan.success, scan.height, scan.bestblock) else {
-                    return Err(CallError::Retry(Transient::NotYet("its scan for coins was aborted".into())));
-                };
-                let tip = BlockId { height, hash };
-                Ok(AtTip { tip, found: scan.unspents.into_iter().map(ScannedCoin::into_unspent).collect() })
-            },
-        )
+        Caller::new(&self.link, Patience::ENDLESS).persist("scantxoutset", || {
+            let scan = self.scan_once(&args)?;
+            let (true, Some(height), Some(hash)) = (scan.success, scan.height, scan.bestblock) else {
+                return Err(CallError::Retry(Transient::NotYet("its scan for coins was aborted".into())));
+            };
+            let tip = BlockId { height, hash };
+            Ok(AtTip { tip, found: scan.unspents.into_iter().map(ScannedCoin::into_unspent).collect() })
+        })
     }
 
     /// One scan, called on a thread of its own, while this one checks for a stop request.
@@ -120,11 +114,11 @@ impl Node {
         let (sender, receiver) = channel();
         let caller = Caller::new(&self.link, Patience::with_calls_of(SCAN_LIMIT));
         let args = Arc::clone(args);
-        let scan = move || {
+        let thread = thread::Builder::new().name("scan-coins".into()).spawn(move || {
             // After a stop request there is no receiver any longer.
             let _ = sender.send(Rpc::new(caller).call::<ScanAnswer>("scantxoutset", args.as_ref()));
-        };
-        let thread = thread::Builder::new().name("scan-coins".into()).spawn(scan).map_err(NodeError::Thread)?;
+        });
+        let thread = thread.map_err(NodeError::Thread)?;
         loop {
             match receiver.recv_timeout(CHECK_EVERY) {
                 Ok(Err(CallError::Rpc { code: code::OUT_OF_RANGE, message })) if message.contains("in progress") => {

@@ -111,14 +111,11 @@ impl Node {
     pub fn verbose_block(&self, id: BlockId) -> Result<VerboseBlock, NodeError> {
         let rpc = self.rpc(self.link.patience);
         let mut tries = 0;
-        rpc.caller.persist(
-            || format!("getblock for {id}"),
-            || {
-                let block = rpc.call::<BlockJson>("getblock", &[json!(id.hash), json!(3)]);
-                let block = block.and_then(|block| block.into_block(id));
-                block.map_err(|error| explain_missing(&rpc, id, error, &mut tries))
-            },
-        )
+        rpc.caller.persist(format_args!("getblock for {id}"), || {
+            let block = rpc.call::<BlockJson>("getblock", &[json!(id.hash), json!(3)]);
+            let block = block.and_then(|block| block.into_block(id));
+            block.map_err(|error| explain_missing(&rpc, id, error, &mut tries))
+        })
     }
 }
 

@@ -64,22 +64,21 @@ impl BitcoinConf {
 
     /// Adds one file's lines; returns whether the file exists.
     fn read_one(&mut self, path: &Path) -> Result<bool, NodeError> {
-        let refuse = |why: String| {
-            NodeError::Settings(format!(
-                "{} {why}; mend that, or give --rpc-url and credentials to do without the file",
-                path.display()
-            ))
-        };
         let mut bytes = Vec::new();
         match File::open(path).and_then(|file| file.take(CAP + 1).read_to_end(&mut bytes)) {
             Ok(_) if u64::try_from(bytes.len()).is_ok_and(|len| len <= CAP) => {}
-            Ok(_) => return Err(refuse("is larger than 1 MiB, so it is hardly a bitcoin.conf".into())),
+            Ok(_) => return Err(unusable(path, "is larger than 1 MiB, so it is hardly a bitcoin.conf")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
+            Err(error) => return Err(unusable(path, &format!("cannot be read: {error}"))),
         }
         self.0.extend(parse(&String::from_utf8_lossy(&bytes), path));
         Ok(true)
     }
+}
+
+fn unusable(path: &Path, why: &str) -> NodeError {
+    let path = path.display();
+    NodeError::Settings(format!("{path} {why}; mend that, or give --rpc-url and credentials to do without the file"))
 }
 
 /// The lines of one file that set one of [`KEYS`].

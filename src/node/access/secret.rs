@@ -43,15 +43,26 @@ impl fmt::Display for Secret {
 /// # Errors
 /// [`NodeError::Settings`] if the file can't be read, is not UTF-8, is larger than 4 KiB or has an empty first line.
 pub(super) fn read_password(path: &Path) -> Result<Secret, NodeError> {
-    let refuse = |why: &str| Err(NodeError::Settings(format!("the password file {} {why}", path.display())));
     let text = match read_small(path) {
         Ok(Some(text)) => text,
-        Ok(None) => return refuse("is larger than 4 KiB or not text: put the password alone on its first line"),
-        Err(error) => return refuse(&format!("cannot be read ({error}): check its path and permissions")),
+        Ok(None) => {
+            return Err(unusable(
+                "password",
+                path,
+                "is larger than 4 KiB or not text: put the password alone on its first line",
+            ));
+        }
+        Err(error) => {
+            return Err(unusable(
+                "password",
+                path,
+                &format!("cannot be read ({error}): check its path and permissions"),
+            ));
+        }
     };
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        return refuse("has an empty first line: put the password there");
+        return Err(unusable("password", path, "has an empty first line: put the password there"));
     }
     warn_if_others_can_read(path);
     Ok(Secret::new(line))
@@ -62,20 +73,26 @@ pub(super) fn read_password(path: &Path) -> Result<Secret, NodeError> {
 /// # Errors
 /// [`NodeError::Settings`] if the file exists but can't be read, with the way out.
 pub(in crate::node) fn read_cookie(path: &Path) -> Result<Option<Secret>, NodeError> {
-    let refuse = |why: String| Err(NodeError::Settings(format!("the cookie file {} {why}", path.display())));
-    match read_small(path) {
+    let why = match read_small(path) {
         // bitcoind writes the cookie to a temporary file and renames it, so it replaces an empty one.
-        Ok(Some(text)) if text.trim().is_empty() => Ok(None),
-        Ok(Some(text)) if text.contains(':') => Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n'])))),
-        Ok(_) => refuse("is not a cookie of Bitcoin Core (USER:PASSWORD): check --rpc-cookie-file".into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => refuse(
+        Ok(Some(text)) if text.trim().is_empty() => return Ok(None),
+        Ok(Some(text)) if text.contains(':') => {
+            return Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']))));
+        }
+        Ok(_) => "is not a cookie of Bitcoin Core (USER:PASSWORD): check --rpc-cookie-file".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             "cannot be read by this user: run as the node's user, or join its group and set rpccookieperms=group in \
              bitcoin.conf, or give --rpc-user with --rpc-password-file"
-                .into(),
-        ),
-        Err(error) => refuse(format!("cannot be read ({error}): check --rpc-cookie-file")),
-    }
+                .to_owned()
+        }
+        Err(error) => format!("cannot be read ({error}): check --rpc-cookie-file"),
+    };
+    Err(unusable("cookie", path, &why))
+}
+
+fn unusable(kind: &str, path: &Path, why: &str) -> NodeError {
+    NodeError::Settings(format!("the {kind} file {} {why}", path.display()))
 }
 
 /// The text of a small file; `None` if it is too large or not UTF-8.

@@ -35,6 +35,12 @@ pub struct FilterFileError {
     source: io::Error,
 }
 
+impl FilterFileError {
+    fn new(path: &Path, source: io::Error) -> Self {
+        Self { path: path.to_owned(), source }
+    }
+}
+
 /// Where a block's record may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordLocation {
@@ -99,10 +105,9 @@ impl FilterFiles {
         stopped: impl Fn() -> bool,
     ) -> Result<(), FilterFileError> {
         let found = self.list()?;
-        let exists = |file: u32| found.binary_search_by_key(&file, |found| found.file).is_ok();
-        if self.walked.iter().any(|old| !exists(old.file)) {
-            self.locations.retain(|location| exists(location.file));
-            self.walked.retain(|old| exists(old.file));
+        if self.walked.iter().any(|old| !is_among(&found, old.file)) {
+            self.locations.retain(|location| is_among(&found, location.file));
+            self.walked.retain(|old| is_among(&found, old.file));
         }
         let (known, mut new): (Vec<_>, Vec<_>) = found.iter().partition(|file| self.known(file.file).is_some());
         // Two changes within one tick of the file system's clock look like one, so the file that the node writes to is always walked.
@@ -133,7 +138,7 @@ impl FilterFiles {
     fn walk(&mut self, files: &[WalkedFile]) -> Result<(), FilterFileError> {
         let walks = files.par_iter().map(|file| {
             let path = self.path(file.file);
-            walk_records(file.file, &path).map_err(|source| FilterFileError { path, source })
+            walk_records(file.file, &path).map_err(|source| FilterFileError::new(&path, source))
         });
         let locations: Vec<_> = walks.collect::<Result<_, _>>()?;
         self.locations.extend(locations.into_iter().flatten());
@@ -148,12 +153,11 @@ impl FilterFiles {
 
     /// The files that exist, sorted by number.
     fn list(&self) -> Result<Vec<WalkedFile>, FilterFileError> {
-        let in_folder = |source| FilterFileError { path: self.folder.clone(), source };
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(in_folder)? {
-            let entry = entry.map_err(in_folder)?;
+        for entry in fs::read_dir(&self.folder).map_err(|source| FilterFileError::new(&self.folder, source))? {
+            let entry = entry.map_err(|source| FilterFileError::new(&self.folder, source))?;
             let Some(file) = entry.file_name().to_str().and_then(file_number) else { continue };
-            let metadata = entry.metadata().map_err(|source| FilterFileError { path: entry.path(), source })?;
+            let metadata = entry.metadata().map_err(|source| FilterFileError::new(&entry.path(), source))?;
             found.push(WalkedFile { file, length: metadata.len(), modified: metadata.modified().ok() });
         }
         found.sort_by_key(|file| file.file);
@@ -191,10 +195,10 @@ impl RecordReader {
         block: BlockHash,
         location: RecordLocation,
     ) -> Result<Option<&[u8]>, FilterFileError> {
-        let failed = |source| FilterFileError { path: files.path(location.file), source };
+        let path = files.path(location.file);
         let file = match self.open.take() {
             Some((number, file)) if number == location.file => file,
-            _ => File::open(files.path(location.file)).map_err(failed)?,
+            _ => File::open(&path).map_err(|source| FilterFileError::new(&path, source))?,
         };
         let (_, file) = self.open.insert((location.file, file));
         let head = 32 + size_of_length(location.length);
@@ -204,13 +208,18 @@ impl RecordReader {
             Ok(()) => {}
             // The node has truncated the file since.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(source) => return Err(FilterFileError::new(&path, source)),
         }
         let right = RecordHead::parse(&self.record).is_some_and(|found| {
             found.hash == block.to_byte_array() && (found.size, found.length) == (head, location.length)
         });
         Ok(right.then(|| &self.record[head..]))
     }
+}
+
+/// Whether a file is among these, which are sorted by number.
+fn is_among(files: &[WalkedFile], number: u32) -> bool {
+    files.binary_search_by_key(&number, |file| file.file).is_ok()
 }
 
 /// The number in a file's name: 7 for `fltr00007.dat`.

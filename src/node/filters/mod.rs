@@ -67,11 +67,10 @@ impl Node {
     /// [`NodeError::LaneCannotServe`] if the node has no filters, or neither its files nor REST can be read, with the way out.
     pub fn filters(&self, capabilities: &Capabilities) -> Result<Filters, NodeError> {
         let conf = self.access().conf_name();
-        let cannot = |why: String| Err(NodeError::LaneCannotServe { lane: "filters", why });
         let Some(reached) = capabilities.filter_index.through() else {
-            return cannot(format!(
+            return Err(no_filters(format!(
                 "the node has no filter index; add blockfilterindex=1 to {conf} and restart it, or use --lane auto"
-            ));
+            )));
         };
         let files = match self.access().directory() {
             Some(directory) => {
@@ -86,9 +85,9 @@ impl Node {
                 FilterSource::Rest
             }
             Err(why) => {
-                return cannot(format!(
+                return Err(no_filters(format!(
                     "{why}; run as the node's user, or add rest=1 to {conf} and restart it, or use --lane auto"
-                ));
+                )));
             }
         };
         Ok(Filters {
@@ -220,7 +219,7 @@ impl Filters {
             hash: FilterHash::hash(filter),
             result: inspect(state, id, filter),
         };
-        // So many parts that all threads have some.
+        // Small enough that each thread gets a part.
         let part_length = blocks.len().div_ceil(rayon::current_num_threads()).clamp(1, BLOCKS_PER_PART);
         let parts = blocks.par_chunks(part_length);
         let FilterSource::Files(files) = &self.source else {
@@ -272,12 +271,12 @@ impl Filters {
 
     fn filter_over_rest(&self, block: BlockHash) -> Result<Option<Vec<u8>>, NodeError> {
         let rest = self.rest();
-        rest.caller.persist(|| format!("the filter of block {block}"), || rest::filter(&rest, block))
+        rest.caller.persist(format_args!("the filter of block {block}"), || rest::filter(&rest, block))
     }
 
     /// The node's filter header of a block; `None` if it has none, or not yet.
     fn header(&self, block: BlockHash) -> Result<Option<FilterHeader>, NodeError> {
-        let what = || format!("the filter header of block {block}");
+        let what = format!("the filter header of block {block}");
         if self.rest {
             let rest = self.rest();
             return rest.caller.persist(what, || rest::header(&rest, block, self.version));
@@ -300,6 +299,10 @@ impl Filters {
     fn rest(&self) -> Rest {
         self.node.rest(self.node.link.patience)
     }
+}
+
+fn no_filters(why: String) -> NodeError {
+    NodeError::LaneCannotServe { lane: "filters", why }
 }
 
 /// Calls `inspect` with the first filter of a block that can be read. Logs an error, unless `warned` says that one was logged.

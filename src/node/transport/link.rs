@@ -1,6 +1,7 @@
 //! What all threads share of one node: its HTTP client, the stop request, and whether the node is available. A [`Caller`] makes calls
 //! by it, and makes them again, with back-off, as long as they fail for a passing reason. Each change of state is logged once.
 
+use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::{Discriminant, discriminant};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +18,9 @@ use crate::stop::Stop;
 const CALL_LIMIT: Duration = Duration::from_secs(60);
 /// So that a call made at the very end of a limit still has a chance.
 const SHORTEST_CALL: Duration = Duration::from_millis(10);
+/// Before the second try: a full work queue or a closed connection has often passed by then.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+/// Between two tries after many failures: a node that is back is noticed within that time.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How long a block of the node's active chain may be missing. It is missing for hours while a node that was loaded from a UTXO snapshot
 /// downloads its history.
@@ -158,11 +161,11 @@ impl Link {
         reply.is_ok().then_some(body)
     }
 
-    fn explain(&self, error: CallError, what: &impl Fn() -> String) -> NodeError {
+    fn explain(&self, error: CallError, what: &impl Display) -> NodeError {
         let error = match error {
-            CallError::Rpc { code, message } => NodeError::bad(what(), format!("{message} (error {code})")),
-            CallError::Retry(failure) => NodeError::bad(what(), failure),
-            CallError::Forbidden => self.refusal(what()),
+            CallError::Rpc { code, message } => NodeError::bad(what.to_string(), format!("{message} (error {code})")),
+            CallError::Retry(failure) => NodeError::bad(what.to_string(), failure),
+            CallError::Forbidden => self.refusal(what.to_string()),
             CallError::Fatal(error) => error,
         };
         match (error, self.version.load(Ordering::Relaxed)) {
@@ -214,11 +217,11 @@ impl Link {
         }
     }
 
-    fn note_odd_answer(&self, error: &CallError, what: &impl Fn() -> String) {
+    fn note_odd_answer(&self, error: &CallError, what: &impl Display) {
         let (what, why) = match error {
-            CallError::Rpc { code, message } => (what(), format!("{message} (error {code})")),
+            CallError::Rpc { code, message } => (what.to_string(), format!("{message} (error {code})")),
             CallError::Fatal(NodeError::BadAnswer { what, detail }) => (what.clone(), detail.clone()),
-            CallError::Fatal(error) => (what(), error.to_string()),
+            CallError::Fatal(error) => (what.to_string(), error.to_string()),
             CallError::Retry(_) | CallError::Forbidden => return,
         };
         if lock(&self.health.availability).logs_again(Instant::now()) {
@@ -256,7 +259,7 @@ impl Caller {
     /// Makes `call` until it is answered, fails for good, patience ends, or a stop is requested. `what` names it in messages.
     pub(in crate::node) fn persist<T>(
         &self,
-        what: impl Fn() -> String,
+        what: impl Display,
         mut call: impl FnMut() -> Result<T, CallError>,
     ) -> Result<T, NodeError> {
         let link = &self.link;
@@ -358,6 +361,7 @@ impl Availability {
 
 /// The wait after `failures` failures in a row: doubling, capped, and spread at random so that threads don't all return at once.
 fn back_off(failures: u32, random: u64) -> Duration {
+    // The longest wait is reached long before the tenth doubling.
     let full = SHORTEST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_WAIT);
     let half = full / 2;
     let part = u32::try_from(random % 1024).unwrap_or(0);

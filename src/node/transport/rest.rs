@@ -1,7 +1,7 @@
 //! Bitcoin Core's REST interface (`doc/REST-interface.md`): its paths, and the bytes of its answers. Each request is made once.
 
 use bitcoin::block::Header;
-use bitcoin::consensus::encode::VarInt;
+use bitcoin::consensus::encode::{self, VarInt};
 use bitcoin::consensus::{Decodable, deserialize};
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, TxOut};
@@ -121,20 +121,23 @@ impl Rest {
 /// in a transaction. Numbers are in compact size encoding.
 fn parse_spent_outputs(bytes: &[u8]) -> Result<Vec<Vec<TxOut>>, String> {
     let mut rest = bytes;
-    let wrong = |error| format!("it is not a list of spent outputs: {error}");
-    let count = VarInt::consensus_decode(&mut rest).map_err(wrong)?.0;
+    let count = VarInt::consensus_decode(&mut rest).map_err(no_list)?.0;
     // Each transaction takes at least a byte; so no memory is reserved for more than there can be.
     let count = usize::try_from(count).ok().filter(|count| *count <= rest.len());
     let count = count.ok_or("it claims more transactions than it has bytes")?;
     let mut spent = Vec::with_capacity(count);
     for _ in 0..count {
-        spent.push(Vec::<TxOut>::consensus_decode(&mut rest).map_err(wrong)?);
+        spent.push(Vec::<TxOut>::consensus_decode(&mut rest).map_err(no_list)?);
     }
     match (rest.len(), spent.first()) {
         (0, Some(coinbase)) if coinbase.is_empty() => Ok(spent),
         (0, _) => Err("its first transaction spends outputs, so it is not a coinbase".into()),
         (left, _) => Err(format!("{left} bytes are left over")),
     }
+}
+
+fn no_list(error: encode::Error) -> String {
+    format!("it is not a list of spent outputs: {error}")
 }
 
 #[cfg(test)]

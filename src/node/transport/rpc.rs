@@ -1,5 +1,5 @@
 //! Bitcoin Core's JSON-RPC. Calls go through `bitcoincore-rpc`, by its raw `call` only, over this layer's own HTTP: the crate's transport
-//! gives up after 15 s, does not read a new cookie, and does not tell failures apart. This is the only file that names the crate, which
+//! gives up after 15 s, does not read a new cookie, and reports all failures alike. This is the only file that names the crate, which
 //! is archived, so that it can be replaced here.
 
 use std::fmt;
@@ -71,7 +71,7 @@ impl Rpc {
         method: &str,
         args: &[Value],
     ) -> Result<T, NodeError> {
-        self.caller.persist(|| method.to_owned(), || self.call(method, args))
+        self.caller.persist(method, || self.call(method, args))
     }
 
     /// Makes many calls of one method in one request, once. Returns the answers in the order of `args`, each perhaps an RPC error.
