@@ -180,6 +180,7 @@ fn estimate(info: &NodeInfo, lane: &Lane, missing: Missing) -> Result<Estimate, 
     // A backfill reads over several connections; a node on the same machine serves about twice as fast over them.
     let seconds = (each * blocks).as_secs() / 2;
     let headers = u64::from((info.blocks + 1).saturating_sub(missing.next));
+    // A row of `headers` has a key of 4 bytes and a value of 80.
     Ok(Estimate { blocks, seconds, bytes: headers * 84 })
 }
 

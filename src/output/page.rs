@@ -41,8 +41,8 @@ impl Page {
 
     /// Adds rows of a grid, under its titles if `titled`.
     pub fn grid_part(&mut self, titles: &[&str], right: &[bool], rows: Vec<Vec<String>>, titled: bool) {
-        let shown = |row: Vec<String>| row.iter().map(|text| cell::shown(text, cell::LONGEST_CELL)).collect();
-        let rows = rows.into_iter().map(shown).collect();
+        let rows = rows.iter().map(|row| row.iter().map(|text| cell::shown(text, cell::LONGEST_CELL)).collect());
+        let rows = rows.collect();
         for line in (Grid { titles, right, rows }).lines(titled, terminal::width()) {
             self.text.push_str(&line);
             self.text.push('\n');

@@ -26,7 +26,7 @@ impl Stream<'_> {
     /// Prints the head, then `rows`, then the fields that `tail` gives once all rows are printed.
     ///
     /// # Errors
-    /// [`OutputError`], or the error of a row. The output then ends there, so JSON doesn't parse.
+    /// [`OutputError`], or the error of a row. The output then ends there: JSON that doesn't parse can't be taken for a whole answer.
     pub fn print<R, E>(
         &self,
         format: Format,
@@ -170,8 +170,11 @@ fn amounts(value: &Value) -> String {
 fn words(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let word = |value: &Value| if value.is_null() { "none".to_owned() } else { cell::plain(value) };
-            fields.iter().map(|(name, value)| format!("{name} {}", word(value))).collect::<Vec<_>>().join(", ")
+            let words = fields.iter().map(|(name, value)| match value {
+                Value::Null => format!("{name} none"),
+                value => format!("{name} {}", cell::plain(value)),
+            });
+            words.collect::<Vec<_>>().join(", ")
         }
         value => cell::plain(value),
     }

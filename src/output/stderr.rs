@@ -1,4 +1,4 @@
-//! What is printed beside an answer, to stderr: errors, and the block that a table is about.
+//! Prints to stderr what goes beside an answer: errors, and the block that a table is about.
 
 use super::{Format, cell, json, page};
 use crate::query::at::AtBlock;
@@ -29,7 +29,7 @@ pub fn print_error(format: Format, error: &(dyn std::error::Error + 'static)) {
     }
 }
 
-/// Prints what is wrong with the command line, as clap words it.
+/// Prints the refusal of a command line, as clap words it.
 #[expect(clippy::print_stderr, reason = "printing errors is this function's job")]
 pub fn print_usage_error(text: &str) {
     eprintln!("{}", lines_escaped(text));

@@ -120,6 +120,7 @@ fn of_entry(
         known: true,
         received_sat: Some(received),
         sent_sat: Some(sent),
+        // Coins from before `from` are not among those received, though their spends are among those sent.
         balance_sat: (entry.from == 0).then(|| received.saturating_sub(sent)),
         unspendable_sat: Some(unspendable),
         coins: Some(coins),

@@ -29,11 +29,9 @@ impl ByRule {
         })
     }
 
-    /// The taint that an input brought.
-    pub(crate) fn of_input(rules: &[Rule], brought: &[InputTaint]) -> Self {
-        Self::of(rules, |_, rule| {
-            brought.iter().find(|brought| brought.rule == rule).map_or(0, |brought| brought.taint)
-        })
+    /// The taint that an input carried in.
+    pub(crate) fn of_input(rules: &[Rule], taints: &[InputTaint]) -> Self {
+        Self::of(rules, |_, rule| taints.iter().find(|of_rule| of_rule.rule == rule).map_or(0, |of_rule| of_rule.taint))
     }
 
     /// Adds another's satoshis, rule by rule.
@@ -53,7 +51,7 @@ impl ByRule {
         self.0.iter().any(|(_, amount)| *amount > 0)
     }
 
-    /// What is more than 0 in bitcoins, rule by rule.
+    /// The amounts above 0 in bitcoins, rule by rule.
     pub(crate) fn words(&self) -> String {
         let held = self.0.iter().filter(|(_, amount)| *amount > 0);
         held.map(|(rule, amount)| format!("{} BTC ({rule})", btc(*amount))).collect::<Vec<_>>().join(", ")

@@ -27,7 +27,7 @@ impl RowCursor {
         Some(Self { at: TxPosition { height, tx_index }, kind: kind.try_into().ok()?, io_index })
     }
 
-    /// The place of a touch.
+    /// The place of a touch. Of one transaction spends come first, as in the rows of `touches`.
     pub fn touch(at: TxPosition, kind: TouchKind, io_index: u32) -> Self {
         Self { at, kind: u8::from(kind == TouchKind::Funding), io_index }
     }

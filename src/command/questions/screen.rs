@@ -14,7 +14,9 @@ use crate::lists;
 use crate::node::{BlockSearch, Node, NodeError, NodeLookup};
 use crate::output::columns::column;
 use crate::output::{Column, Kind, Stream};
-use crate::query::screen::{ChainLookup, InBlock, MinShare, NoShare, ScreenRow, Screener, Tally, Thresholds, Vouch};
+use crate::query::screen::{
+    ChainLookup, InBlock, MinShare, NoShare, ScreenRow, ScreenTally, Screener, Thresholds, Vouch,
+};
 use crate::query::{QueryError, Snapshot};
 use crate::stop::Stop;
 use crate::trace::Rule;
@@ -76,7 +78,7 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
     let node = LazyNode::new(context, &snapshot);
     let thresholds = thresholds(args)?;
     let screener = RefCell::new(Screener::new(&snapshot, &node)?.since(args.since).counting(thresholds));
-    let tally = RefCell::new(Tally::default());
+    let tally = RefCell::new(ScreenTally::default());
     let vouch = args.block.map(Vouch::Block).or(args.height.map(Vouch::Height));
     let rows = targets(args)?.flat_map(|target| {
         let answered = target.and_then(|target| target.screen(&mut screener.borrow_mut(), range, vouch));
@@ -116,9 +118,9 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
     let taints = snapshot.trace.rules.iter().filter_map(|rule| taint_column(*rule));
     let shares = snapshot.trace.rules.iter().filter_map(|rule| share_column(*rule));
     let columns: Vec<Column> = BEFORE.into_iter().chain(taints).chain(AFTER).chain(shares).chain(LAST).collect();
-    let tail = || Map::from_iter([("tally".to_owned(), json!(*tally.borrow()))]);
-    Stream { coverage: &coverage, head, columns: &columns }.print(context.format, rows, tail)?;
-    let Tally { is_found, is_unsure, .. } = *tally.borrow();
+    Stream { coverage: &coverage, head, columns: &columns }
+        .print(context.format, rows, || Map::from_iter([("tally".to_owned(), json!(*tally.borrow()))]))?;
+    let ScreenTally { is_found, is_unsure, .. } = *tally.borrow();
     Ok(match (is_found, is_unsure || empty.is_some() || !coverage.complete) {
         (true, _) => Exit::Found,
         (false, unsure) => Exit::of(!unsure),

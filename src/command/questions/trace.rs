@@ -90,9 +90,8 @@ fn warn_unknown(unknown: &[String]) {
 /// index and lists of this machine are.
 fn question(snapshot: &Snapshot, args: &TraceArgs, options: &TraceOptions, drawing: Drawing) -> String {
     let mut words = vec!["coinhound".to_owned()];
-    let flag = |words: &mut Vec<String>, name: &str, value: String| words.extend([format!("--{name}"), value]);
     if snapshot.chain() != Chain::Main {
-        flag(&mut words, "chain", snapshot.chain().to_string());
+        words.extend(["--chain".to_owned(), snapshot.chain().to_string()]);
     }
     words.push("trace".to_owned());
     words.extend(args.targets.iter().cloned());
@@ -104,11 +103,11 @@ fn question(snapshot: &Snapshot, args: &TraceArgs, options: &TraceOptions, drawi
         ("min-taint", options.min_taint.map(|sat| sat.to_string())),
         ("max-hops", options.max_hops.map(|hops| hops.most().map_or("none".to_owned(), |hops| hops.to_string()))),
         ("stop", options.stop_flagged.then(|| "flagged".to_owned())),
+        ("format", Some(drawing.name().to_owned())),
     ];
     for (name, value) in given {
-        value.into_iter().for_each(|value| flag(&mut words, name, value));
+        words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), value]));
     }
-    flag(&mut words, "format", drawing.name().to_owned());
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 

@@ -62,7 +62,7 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
     let mut progress = Progress::new(context.quiet);
     let outcome = sweep(context, contact, &writer, args.to, &stop, &mut progress)?;
     drop(writer);
-    // Whoever names the last block doesn't ask about now.
+    // With `--to` the answer is about that block, not about now, so the node isn't asked.
     let snapshot = match args.to {
         None => context.snapshot_within(NODE_PATIENCE)?,
         Some(_) => context.snapshot_without_node()?,
@@ -88,7 +88,7 @@ pub fn run(context: &Context, args: &cli::BackfillArgs) -> Result<Exit, Error> {
     Ok(Exit::of(answer.coverage.complete && reached && !outcome.stopped && !outcome.undecided && !outcome.held))
 }
 
-/// Sweeps as far as the node serves. Where it stops serving a sweep below the main one, the main one goes on.
+/// Sweeps as far as the node serves. Where it stops serving a sweep below the main one, the main one continues.
 fn sweep(
     context: &Context,
     mut contact: Contact,

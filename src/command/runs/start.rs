@@ -36,7 +36,7 @@ pub(in crate::command) struct Contact {
     /// The filter lane, if the node offers one and the settings allow it.
     pub filters: Arc<FilterLane>,
     capabilities: Capabilities,
-    /// Ends the calls to this node, also where the program goes on.
+    /// Ends the calls to this node, while the program itself may keep running.
     stop: Stop,
 }
 
@@ -219,7 +219,7 @@ fn wait_for_info(node: &Node) -> Result<NodeInfo, NodeError> {
     }
 }
 
-/// Takes what is wanted into an index that is open.
+/// Takes the wanted lists and settings into an open index.
 pub(in crate::command) fn take_in(writer: &Writer, wanted: &Wanted, info: &NodeInfo) -> Result<(), Error> {
     if let Some(plan) = open::take_in(writer, wanted)? {
         log_changes(&plan);

@@ -62,24 +62,25 @@ pub fn write(out: &mut impl Write, trace: &TraceAnswer, caption: &Caption) -> io
 }
 
 fn keys(out: &mut impl Write, rules: &[&str]) -> io::Result<()> {
-    let mut write_key = |id: &str, of: &str, name: &str, kind: &str| {
-        writeln!(out, "<key id=\"{}\" for=\"{of}\" attr.name=\"{}\" attr.type=\"{kind}\"/>", xml(id), xml(name))
-    };
     for name in ["target", "at", "chain", "tip", "lists", "complete", "command"] {
-        write_key(&format!("graph_{name}"), "graph", name, "string")?;
+        write_key(out, &format!("graph_{name}"), "graph", name, "string")?;
     }
     for (name, kind) in NODE {
-        write_key(name, "node", name, kind)?;
+        write_key(out, name, "node", name, kind)?;
     }
     for rule in rules {
         for (name, kind) in NODE_BY_RULE {
             let id = format!("{rule}_{name}");
-            write_key(&id, "node", &id, kind)?;
+            write_key(out, &id, "node", &id, kind)?;
         }
-        write_key(&format!("edge_{rule}_taint_sat"), "edge", &format!("{rule}_taint_sat"), "long")?;
+        write_key(out, &format!("edge_{rule}_taint_sat"), "edge", &format!("{rule}_taint_sat"), "long")?;
     }
-    write_key("edge_kind", "edge", "kind", "string")?;
-    write_key("edge_vin", "edge", "vin", "long")
+    write_key(out, "edge_kind", "edge", "kind", "string")?;
+    write_key(out, "edge_vin", "edge", "vin", "long")
+}
+
+fn write_key(out: &mut impl Write, id: &str, of: &str, name: &str, kind: &str) -> io::Result<()> {
+    writeln!(out, "<key id=\"{}\" for=\"{of}\" attr.name=\"{}\" attr.type=\"{kind}\"/>", xml(id), xml(name))
 }
 
 fn coins(out: &mut impl Write, graph: &Graph<'_>) -> io::Result<()> {

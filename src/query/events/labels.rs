@@ -27,7 +27,7 @@ pub struct SourceLabels {
 
 /// Where the tainted inputs of a transaction lead.
 #[derive(Default)]
-struct Origin {
+struct TaintSources {
     /// The labels of those that are sources.
     labels: BTreeSet<String>,
     /// The transactions that made the coins of the others, each once.
@@ -41,7 +41,7 @@ pub struct LabelSearch<'a> {
     view: &'a View,
     past: PastRecords<'a>,
     /// By position, and the next change of the record there.
-    known: HashMap<(TxPosition, Option<u64>), (Txid, Rc<Origin>)>,
+    known: HashMap<(TxPosition, Option<u64>), (Txid, Rc<TaintSources>)>,
     kept: usize,
 }
 
@@ -79,7 +79,7 @@ impl<'a> LabelSearch<'a> {
     }
 
     /// The transaction at a position as of the event `seq`, and where its tainted inputs lead; `None` where there was none.
-    fn origin(&mut self, at: TxPosition, seq: u64) -> Result<Option<(Txid, Rc<Origin>)>> {
+    fn origin(&mut self, at: TxPosition, seq: u64) -> Result<Option<(Txid, Rc<TaintSources>)>> {
         let change = self.past.next_change(at, seq)?;
         if let Some(known) = self.known.get(&(at, change)) {
             return Ok(Some(known.clone()));
@@ -98,8 +98,8 @@ impl<'a> LabelSearch<'a> {
         Ok(Some((past.txid, origin)))
     }
 
-    fn read(&self, at: TxPosition, past: &PastRecord) -> Result<Origin> {
-        let mut origin = Origin::default();
+    fn read(&self, at: TxPosition, past: &PastRecord) -> Result<TaintSources> {
+        let mut origin = TaintSources::default();
         let taint = past.taint(self.view, at)?;
         let derived: BTreeSet<u32> = taint.derived_inputs().collect();
         for vin in taint.inputs.keys().filter(|vin| !derived.contains(*vin)) {

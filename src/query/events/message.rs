@@ -115,7 +115,7 @@ struct MovedBody {
     taint: Vec<Held>,
     labels: Vec<String>,
     labels_complete: bool,
-    spent: Vec<Spent>,
+    spent: Vec<TaintedSpend>,
     inputs: usize,
     to: Vec<Paid>,
     outputs: usize,
@@ -123,7 +123,7 @@ struct MovedBody {
 
 /// A tainted input.
 #[derive(Serialize)]
-struct Spent {
+struct TaintedSpend {
     vin: u32,
     outpoint: String,
     value_sat: u64,
@@ -261,13 +261,13 @@ impl<'a> Renderer<'a> {
         let MovedTaint { inputs, outputs } = past.taint(self.view, at)?;
         let tainted = inputs.keys().map(|vin| input(&past.record, at, *vin)).collect::<Result<Vec<_>>>()?;
         let labels = self.labels.of_sources(at, seq)?;
-        let spent = inputs.iter().zip(&tainted).map(|((vin, taint), (outpoint, output))| Spent {
+        let spent = inputs.iter().zip(&tainted).map(|((vin, taint), (outpoint, output))| TaintedSpend {
             vin: *vin,
             outpoint: outpoint.to_string(),
             value_sat: output.value.to_sat(),
             script: output.script_pubkey.to_hex_string(),
             address: self.address(&output.script_pubkey),
-            taint: brought(taint),
+            taint: carried_in(taint),
         });
         let spent: Vec<_> = spent.collect();
         let to = outputs.iter().map(|(vout, taint)| {
@@ -332,7 +332,7 @@ fn output(record: &Record, at: TxPosition, vout: u32) -> Result<&TxOut> {
     record.transaction.output.get(vout as usize).ok_or_else(|| IndexError::corrupt::<Record>(&at))
 }
 
-fn brought(taint: &[InputTaint]) -> Vec<Held> {
+fn carried_in(taint: &[InputTaint]) -> Vec<Held> {
     taint.iter().map(|taint| Held { rule: taint.rule, taint_sat: taint.taint, hops: taint.hops }).collect()
 }
 
@@ -343,13 +343,13 @@ fn received(taint: &[Received]) -> Vec<Held> {
 /// The taint of all inputs together by rule, with the fewest hops.
 fn total<'t>(taint: impl Iterator<Item = &'t InputTaint>) -> Vec<Held> {
     let mut sums: Vec<Held> = Vec::new();
-    for brought in taint {
-        match sums.iter_mut().find(|sum| sum.rule == brought.rule) {
+    for of_input in taint {
+        match sums.iter_mut().find(|sum| sum.rule == of_input.rule) {
             Some(sum) => {
-                sum.taint_sat = sum.taint_sat.saturating_add(brought.taint);
-                sum.hops = sum.hops.min(brought.hops);
+                sum.taint_sat = sum.taint_sat.saturating_add(of_input.taint);
+                sum.hops = sum.hops.min(of_input.hops);
             }
-            None => sums.push(Held { rule: brought.rule, taint_sat: brought.taint, hops: brought.hops }),
+            None => sums.push(Held { rule: of_input.rule, taint_sat: of_input.taint, hops: of_input.hops }),
         }
     }
     sums.sort_by_key(|sum| sum.rule);

@@ -1,5 +1,5 @@
-//! Finds the record that an event is about, as it was then: the one at its position, or what is kept of one that was removed or changed
-//! since. `index::schema` says which.
+//! Finds the record that an event is about, as it was then: the one at its position, or where that was removed or changed since, what the
+//! index keeps of it in `former` (`index::schema`).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -115,12 +115,12 @@ impl<'a> PastRecords<'a> {
 fn current_taint(view: &View, at: TxPosition, txid: Txid, record: &Record) -> Result<MovedTaint> {
     let mut taint = MovedTaint::default();
     for (vin, input) in (0..).zip(&record.transaction.input) {
-        let brought = match view.spender(&input.previous_output)? {
+        let taints = match view.spender(&input.previous_output)? {
             Some(spender) if spender.at == at => spender.brought,
             _ => twin_taint(view, &input.previous_output, at.height, record, vin)?,
         };
-        if !brought.is_empty() {
-            taint.inputs.insert(vin, brought);
+        if !taints.is_empty() {
+            taint.inputs.insert(vin, taints);
         }
     }
     for row in view.prefix::<Coin>(txid) {
@@ -138,7 +138,7 @@ fn current_taint(view: &View, at: TxPosition, txid: Txid, record: &Record) -> Re
     Ok(taint)
 }
 
-/// The taint that an input brought whose outpoint was spent again later (BIP30): the coins tell what it held.
+/// The taint of an input whose outpoint was spent again later (BIP30): the row of the elder coin still has it.
 fn twin_taint(view: &View, outpoint: &OutPoint, height: Height, record: &Record, vin: u32) -> Result<Vec<InputTaint>> {
     let Some(spent) = record.spent.get(vin as usize) else { return Ok(Vec::new()) };
     if view.entry(ScriptHash::of(&spent.script_pubkey))?.is_some_and(|entry| entry.is_flagged_at(height)) {

@@ -1,4 +1,4 @@
-//! Inputs: the coin that each consumed, and the taint that it brought into its transaction.
+//! Inputs: the coin that each consumed, and the taint that it carried into its transaction.
 
 use bitcoin::OutPoint;
 
@@ -16,7 +16,7 @@ pub fn consumed_outpoint(record: &Record, at: TxPosition, vin: u32) -> Result<Ou
     Ok(input.ok_or_else(|| IndexError::corrupt::<Record>(&at))?.previous_output)
 }
 
-/// The taint that input `vin` of the record at `at` brought, for each tracked rule under which it brought any.
+/// The taint that input `vin` of the record at `at` carried in, for each tracked rule under which it carried any.
 ///
 /// # Errors
 /// What reading reports.
@@ -25,7 +25,7 @@ pub fn input_taint(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: us
     if let Some(spender) = snapshot.reader.spender(&outpoint)?.filter(|spender| spender.at == at) {
         return Ok(spender.brought);
     }
-    // BIP30: the row has the last spend of an outpoint only. This one was of the elder twin, and the coins tell what it held.
+    // BIP30: the row has the last spend of an outpoint only. This one was of the elder twin, whose own row still has what it held.
     let spent = &record.spent[vin];
     let rules = snapshot.trace.rules.iter();
     if snapshot.entry(&spent.script_pubkey)?.is_some_and(|entry| entry.is_flagged_at(at.height)) {

@@ -1,4 +1,4 @@
-//! `screen`: is a target flagged, or derived from what is; and where nothing is found, whether that proves anything.
+//! `screen`: is a target flagged, or does it hold taint of flagged coins; and where nothing is found, does that prove anything.
 //!
 //! ```text
 //! Screener      target after target, from text to rows
@@ -27,7 +27,7 @@ pub use evidence::vouch::Vouch;
 pub use row::findings::Bound;
 pub use row::gates::ScreenGates;
 pub use row::screen_row::{ScreenRow, Verdict};
-pub use row::tally::Tally;
+pub use row::tally::ScreenTally;
 pub use row::threshold::{MinShare, NoShare, Shares, Thresholds};
 
 use bitcoin::{ScriptBuf, Transaction, Txid};
@@ -124,6 +124,7 @@ impl<'a> Screener<'a> {
                 let known = targets.entries.into_iter().map(|(_, entry)| entry.script);
                 let scripts: Vec<ScriptBuf> =
                     known.chain(targets.unknown.into_iter().map(|unknown| unknown.script)).collect();
+                // The row of a label's only script names the script, as the rows of several would.
                 let alone = scripts.len() == 1 && text != "all" && !text.starts_with("label:");
                 scripts.iter().map(|script| self.script(alone.then_some(text), script)).collect()
             }
@@ -147,7 +148,7 @@ impl<'a> Screener<'a> {
         Ok(row)
     }
 
-    /// Adds what is the same for every way to a row: shares, thresholds, gates.
+    /// Adds to a row what doesn't depend on the way it was made: shares, thresholds, gates.
     fn finish(&self, row: &mut ScreenRow) {
         row.weigh(&self.thresholds);
         self.gates.add_to(row);

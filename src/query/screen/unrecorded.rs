@@ -9,7 +9,7 @@ use super::coins::ledger::Ledger;
 use super::evidence::history;
 use super::evidence::lookup::{ChainLookup, NoLookup};
 use super::evidence::proof::{Evidence, Ruling, Silence, SilenceJudge};
-use super::evidence::sighting::{Search, Sighting, Sought};
+use super::evidence::sighting::{Sighting, Sought, TransactionSearch};
 use super::package::Package;
 use super::row::findings::Findings;
 use super::row::gates;
@@ -36,14 +36,15 @@ impl Unrecorded<'_, '_> {
     /// # Errors
     /// What reading reports, as in all that follow.
     pub fn screen(&mut self, target: &str, sought: &Sought<'_>) -> Result<ScreenRow> {
-        let search = Search { snapshot: self.ledger.snapshot, judge: self.judge, lookup: self.lookup };
+        let search = TransactionSearch { snapshot: self.ledger.snapshot, judge: self.judge, lookup: self.lookup };
         let mut sighting = search.find(sought)?;
         let block_doubt = match &sighting.evidence {
             Evidence::Node(block) => self.judge.doubt_of_block(*block)?,
             _ => None,
         };
-        // Above what is settled the coins that it spends may show taint, and what is listed is shown whole. Where coins are followed less
-        // far than by default, a `none` has to name those that it spends at which the index stopped.
+        // The node has it, but returned one output only. The rest is worth a call where it may matter: above the settled heights, where the
+        // coins that it spends may show taint; where a listed script is among its outputs, or may be; and where coins are followed less far than
+        // by default, since a `none` has to name those that it spends at which the index stopped.
         let is_tight = gates::tight(&self.ledger.snapshot.trace).is_some();
         if let (None, Evidence::Node(block)) = (&sighting.transaction, &sighting.evidence)
             && (block_doubt.is_some()
@@ -132,7 +133,7 @@ impl Unrecorded<'_, '_> {
         };
         let Sighting { evidence, doubt, outputs, .. } = sighting;
         let silence = Silence { doubt: doubt.or(unseen), ..Silence::of(evidence) };
-        let search = Search { snapshot: self.ledger.snapshot, judge: self.judge, lookup: self.lookup };
+        let search = TransactionSearch { snapshot: self.ledger.snapshot, judge: self.judge, lookup: self.lookup };
         let ruling = self.judge.rule(&silence, || {
             let whole = match &silence.evidence {
                 Evidence::Node(block) => search.whole(sought.txid, *block),

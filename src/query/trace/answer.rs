@@ -56,7 +56,7 @@ pub struct RuleAnswer {
     /// Each coin with taint once: sources first, then the others; both in chain order.
     pub coins: Vec<TracedCoinRow>,
     /// Where the money of the sources is.
-    pub sum: Sum,
+    pub sum: TraceSum,
     /// `sum.frontier_sat` by its reasons.
     pub frontier: Frontier,
     /// The services that were reached, the largest sum first.
@@ -100,7 +100,7 @@ pub struct TracedCoinRow {
 
 /// Satoshis by where they are: all parts add up to `source_sat`, under every rule but `poison`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sum {
+pub struct TraceSum {
     /// The sources' value less what came back to them.
     pub source_sat: u64,
     /// In unspent coins.
@@ -117,7 +117,7 @@ pub struct Sum {
     pub frontier_sat: u64,
 }
 
-impl Sum {
+impl TraceSum {
     /// All parts together: `source_sat`, under every rule but `poison`.
     #[cfg(feature = "testing")]
     pub fn parts(&self) -> u64 {
@@ -150,7 +150,7 @@ pub struct ServiceRow {
     pub info: ScriptInfo,
     /// Tainted satoshis that reached it.
     pub taint_sat: u64,
-    /// The coins that brought them, in chain order.
+    /// The coins in which they reached it, in chain order.
     pub payments: Vec<PaymentRow>,
 }
 
@@ -180,13 +180,13 @@ pub struct MoveRow {
     pub tx_index: u32,
     /// The time of that block, Unix seconds.
     pub time: u32,
-    /// The inputs that brought taint, in input order.
+    /// The tainted inputs, in input order.
     pub inputs: Vec<TaintedInputRow>,
     /// Tainted satoshis that went to the miner.
     pub fees_sat: u64,
 }
 
-/// An input that brought taint.
+/// A tainted input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaintedInputRow {
     /// The coin it consumes, which is among the coins.

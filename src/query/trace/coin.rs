@@ -67,8 +67,8 @@ pub struct TracedMove {
     pub time: u32,
     /// Its id.
     pub txid: Txid,
-    /// The inputs that brought taint under some rule: index, coin, satoshis by rule.
-    pub brought: Vec<(u32, OutPoint, Vec<u64>)>,
+    /// The tainted inputs: index, coin, satoshis by rule.
+    pub inputs: Vec<(u32, OutPoint, Vec<u64>)>,
     /// Tainted satoshis that went to the miner, by rule.
     pub fees: Vec<u64>,
 }

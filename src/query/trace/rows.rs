@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bitcoin::Script;
 
-use super::answer::{Frontier, MoveRow, PaymentRow, RuleAnswer, ServiceRow, Sum, TaintedInputRow, TracedCoinRow};
+use super::answer::{Frontier, MoveRow, PaymentRow, RuleAnswer, ServiceRow, TaintedInputRow, TraceSum, TracedCoinRow};
 use super::coin::{TaintHeld, TracedCoin, Trail};
 use crate::chain::Chain;
 use crate::query::facts::CoinState;
@@ -26,7 +26,7 @@ pub fn of_rule(chain: Chain, trail: &Trail, order: &[usize], number: usize, rule
     let mut answer = RuleAnswer {
         rule,
         coins: Vec::new(),
-        sum: Sum::default(),
+        sum: TraceSum::default(),
         frontier: Frontier::default(),
         services: Vec::new(),
         transactions: Vec::new(),
@@ -96,7 +96,7 @@ fn coin_row(chain: Chain, coin: &TracedCoin, held: &TaintHeld) -> TracedCoinRow 
 /// The transactions that spent taint under one rule.
 fn moves(trail: &Trail, number: usize) -> Vec<MoveRow> {
     let rows = trail.moves.iter().map(|spend| {
-        let brought = spend.brought.iter().map(|(vin, outpoint, taints)| TaintedInputRow {
+        let inputs = spend.inputs.iter().map(|(vin, outpoint, taints)| TaintedInputRow {
             outpoint: *outpoint,
             vin: *vin,
             taint_sat: taints[number],
@@ -106,7 +106,7 @@ fn moves(trail: &Trail, number: usize) -> Vec<MoveRow> {
             height: spend.at.height,
             tx_index: spend.at.tx_index,
             time: spend.time,
-            inputs: brought.filter(|input| input.taint_sat > 0).collect(),
+            inputs: inputs.filter(|input| input.taint_sat > 0).collect(),
             fees_sat: spend.fees[number],
         }
     });

@@ -254,19 +254,19 @@ impl TracePass<'_> {
 
     fn note_move(&mut self, at: TxPosition, time: u32, txid: Txid, consumed: &[Consumed], fees: Vec<u64>) {
         let rules = 0..self.question.rules.len();
-        let mut brought = Vec::new();
+        let mut inputs = Vec::new();
         for input in consumed.iter().filter(|input| input.coin.is_some()) {
-            let taints: Vec<u64> = rules.clone().map(|rule| self.taint_brought(input, rule)).collect();
+            let taints: Vec<u64> = rules.clone().map(|rule| self.taint_of(input, rule)).collect();
             if taints.iter().any(|taint| *taint > 0) {
-                brought.push((input.vin, input.outpoint, taints));
+                inputs.push((input.vin, input.outpoint, taints));
             }
         }
-        if !brought.is_empty() {
-            self.moves.push(TracedMove { at, time, txid, brought, fees });
+        if !inputs.is_empty() {
+            self.moves.push(TracedMove { at, time, txid, inputs, fees });
         }
     }
 
-    fn taint_brought(&self, consumed: &Consumed, rule: usize) -> u64 {
+    fn taint_of(&self, consumed: &Consumed, rule: usize) -> u64 {
         let input = self.input(consumed, rule);
         if input.whole { input.value } else { input.taint.map_or(0, |taint| taint.amount) }
     }
@@ -313,7 +313,7 @@ impl TracePass<'_> {
         if coin.listing.is_flagged_at(made.height) || (coin.source && spender.is_some()) {
             return Ok(true);
         }
-        // Only a followed coin brings taint of one hop or more.
+        // A spend carries taint of one hop or more only if its coin was followed.
         let spender = spender.filter(|spender| spender.at > made);
         if spender.is_some_and(|spender| spender.brought.iter().any(|brought| brought.hops > 0)) {
             return Ok(true);

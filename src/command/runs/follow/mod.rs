@@ -1,7 +1,8 @@
 //! `coinhound follow`: scans up to the node's tip and stays there, takes in lists that change, and prints events as they come.
 //!
 //! It is made of sessions. A session asks the node what it can do, and follows it until something fails; [`supervisor`] decides whether
-//! another session begins. What is waited for between sessions stands in the index, where `status` finds it.
+//! another session begins. The index says what is waited for between sessions, and
+//! `status` shows it.
 
 mod screen;
 mod supervisor;
@@ -59,7 +60,7 @@ pub fn run(context: &Context, args: &cli::FollowArgs) -> Result<Exit, Error> {
         phase: Phase::Starting,
         caught_up: false,
         lane: None,
-        outage: Outage::default(),
+        outage: FailureStreak::default(),
     };
     let ended = follower.supervise();
     follower.outage.end(follower.writer.as_ref());
@@ -98,7 +99,7 @@ struct Follower<'a> {
     caught_up: bool,
     /// The lane of the last session.
     lane: Option<&'static str>,
-    outage: Outage,
+    outage: FailureStreak,
 }
 
 impl Follower<'_> {
@@ -142,7 +143,7 @@ impl Follower<'_> {
             return Err(IndexError::Missing { path: settings.index.clone() }.into());
         }
         if state == FolderState::Index {
-            // Before the node is asked, so that the index can say what is waited for.
+            // Before the node is asked, so that the index can say that the node is waited for.
             self.writer = Some(Writer::open(&settings.index)?);
             self.outage.write(self.writer.as_ref());
         }
@@ -360,16 +361,16 @@ fn wait(
 
 /// Failures in a row: logged when they begin, when their kind changes, and when they end; written into the index meanwhile.
 #[derive(Default)]
-struct Outage {
+struct FailureStreak {
     failures: u32,
     current: Option<(Trouble, Waiting)>,
     began: Option<Instant>,
 }
 
-impl Outage {
+impl FailureStreak {
     fn note(&mut self, trouble: Trouble, error: &Error, writer: Option<&Writer>) {
         if trouble == Trouble::Below {
-            // The main sweep goes on, and the sweeper says what is waited for.
+            // The main sweep continues, and the sweeper says what the other one waits for.
             return;
         }
         self.failures = self.failures.saturating_add(1);

@@ -9,7 +9,9 @@ use crate::node::NodeError;
 use crate::query::QueryError;
 use crate::sync::SyncError;
 
+/// After the first failure: a node or a disk that comes back at once costs no more than that.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+/// After many failures: what has come back is noticed within that time.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The kind of a failure.
@@ -27,7 +29,7 @@ pub enum Trouble {
     Disk,
     /// A list can't be read.
     List,
-    /// A sweep below the main one; the main one can go on.
+    /// A sweep below the main one, which can continue.
     Below,
     /// Anything else.
     Other,
@@ -101,7 +103,7 @@ impl Trouble {
         }
     }
 
-    /// What is waited for, in words.
+    /// The thing that is waited for, in words.
     pub fn awaited(self) -> &'static str {
         match self {
             Self::Node | Self::Below | Self::Settings => "the node",
@@ -125,6 +127,7 @@ pub fn next(trouble: Trouble, phase: Phase, failures: u32, random: u64) -> Next 
 
 /// The wait after `failures` failures in a row: doubling, capped, and spread at random.
 fn pause(failures: u32, random: u64) -> Duration {
+    // The longest wait is reached long before the tenth doubling.
     let full = SHORTEST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_WAIT);
     let part = u32::try_from(random % 1024).unwrap_or(0);
     full / 2 + full / 2 * part / 1024

@@ -65,6 +65,7 @@ impl Bells {
                     Err(error) => {
                         tracing::debug!("waiting for the node's tip: {error}");
                         stop.wait(FAILED_WAIT);
+                        // Wakes the thread that writes, which meets the failure itself; a sweep under way isn't interrupted for it.
                         let _ = rings.try_send(());
                     }
                 }

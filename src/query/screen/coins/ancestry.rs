@@ -59,6 +59,23 @@ pub enum CoinPlace {
     Known(Rc<CoinParts>),
 }
 
+impl CoinPlace {
+    /// The number of its output among those of all transactions, where `outputs_of` has the outputs of each. `None` for one that isn't
+    /// gathered here.
+    fn output(&self, outputs_of: &[Range<usize>]) -> Option<usize> {
+        let Self::Output(transaction, vout) = self else { return None };
+        let outputs = outputs_of.get(*transaction)?;
+        Some(outputs.start + vout).filter(|output| outputs.contains(output))
+    }
+
+    /// Replaces the output's number within its transaction by that among all.
+    fn link(&mut self, outputs_of: &[Range<usize>]) {
+        if let Self::Output(transaction, _) = *self {
+            *self = self.output(outputs_of).map_or(Self::Nowhere, |output| Self::Output(transaction, output));
+        }
+    }
+}
+
 /// An output of such a transaction.
 pub struct AncestorOutput {
     /// Satoshis.
@@ -182,27 +199,14 @@ impl Gathering {
     fn finish(self) -> Ancestry {
         let mut ancestry = self.ancestry;
         // Before the order changes, a transaction's number is that of its reading.
-        let starts: Vec<Range<usize>> = ancestry.transactions.iter().map(|of| of.outputs.clone()).collect();
-        let output = |place: &CoinPlace| match place {
-            CoinPlace::Output(transaction, vout) => {
-                let outputs = starts.get(*transaction)?;
-                Some(outputs.start + vout).filter(|output| outputs.contains(output))
-            }
-            CoinPlace::Nowhere | CoinPlace::Known(_) => None,
-        };
-        let link = |place: &mut CoinPlace| {
-            if let CoinPlace::Output(transaction, _) = place {
-                let transaction = *transaction;
-                *place = output(place).map_or(CoinPlace::Nowhere, |output| CoinPlace::Output(transaction, output));
-            }
-        };
+        let outputs_of: Vec<Range<usize>> = ancestry.transactions.iter().map(|of| of.outputs.clone()).collect();
         for (place, is_followed) in &self.followed {
-            if let Some(output) = output(place) {
+            if let Some(output) = place.output(&outputs_of) {
                 ancestry.outputs[output].is_followed = *is_followed;
             }
         }
-        ancestry.inputs.iter_mut().for_each(|input| link(&mut input.coin));
-        ancestry.asked.iter_mut().for_each(|(_, place)| link(place));
+        ancestry.inputs.iter_mut().for_each(|input| input.coin.link(&outputs_of));
+        ancestry.asked.iter_mut().for_each(|(_, place)| place.link(&outputs_of));
         ancestry.transactions.sort_by_key(|of| of.at);
         for (number, of) in ancestry.transactions.iter().enumerate() {
             for input in &ancestry.inputs[of.inputs.clone()] {

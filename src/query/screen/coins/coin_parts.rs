@@ -18,14 +18,14 @@ pub struct LabelTaint {
 }
 
 /// What one coin holds in one label's trace, by tracked rule.
-pub type Columns = Vec<Option<LabelTaint>>;
+pub type LabelTaints = Vec<Option<LabelTaint>>;
 
 /// What each of some coins holds in one label's trace, by tracked rule.
-pub type LabelHoldings = HashMap<CoinKey, Columns, foldhash::quality::RandomState>;
+pub type LabelHoldings = HashMap<CoinKey, LabelTaints, foldhash::quality::RandomState>;
 
 /// What a coin holds in the trace of each label that its taint comes from, by the labels' numbers.
 #[derive(Default)]
-pub struct CoinParts(pub BTreeMap<u32, Columns>);
+pub struct CoinParts(pub BTreeMap<u32, LabelTaints>);
 
 impl CoinParts {
     /// Bytes that it takes, roughly.
@@ -38,5 +38,5 @@ impl CoinParts {
 
 /// Bytes that the columns of one label take, without their segments.
 pub fn part_bytes(rules: usize) -> usize {
-    size_of::<(u32, Columns)>() + rules * size_of::<Option<LabelTaint>>()
+    size_of::<(u32, LabelTaints)>() + rules * size_of::<Option<LabelTaint>>()
 }

@@ -40,6 +40,11 @@ impl LabelNames {
         &self.sets[set]
     }
 
+    /// Whether a set, if there is one, has the label of that number.
+    pub fn has(&self, set: Option<usize>, label: u32) -> bool {
+        set.is_some_and(|set| self.sets[set].contains(&label))
+    }
+
     /// The label of that number.
     pub fn name(&self, label: u32) -> &str {
         &self.names[label as usize]

@@ -1,11 +1,12 @@
-//! The part of some coins' taint that comes from the scripts of one label, so that a sanction can be told from a scam: what a trace of
-//! that label alone would find on them. Taint is passed through the coins' ancestry once a label, and little is kept.
+//! The part of some coins' taint that comes from the scripts of one label, so that a sanction shows apart from a scam: what a trace of that
+//! label alone would find on them. Taint is passed through the coins' ancestry once a label, and little is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::ancestry::{Ancestor, Ancestry, CoinPlace};
-use super::coin_parts::{CoinParts, Columns, KEPT_PARTS, LabelHoldings, LabelTaint, part_bytes};
+use super::coin_parts::{CoinParts, KEPT_PARTS, LabelHoldings, LabelTaint, LabelTaints, part_bytes};
+use super::label_names::LabelNames;
 use super::ledger::Ledger;
 use crate::index::keys::CoinKey;
 use crate::index::meta::TraceParameters;
@@ -36,8 +37,7 @@ pub fn for_each_label<'a>(
         asked: HashMap::default(),
     };
     for (label, transactions) in &starts {
-        let is_of_label = |set: Option<usize>| set.is_some_and(|set| ledger.labels.of_set(set).contains(label));
-        pass.trace(*label, transactions, is_of_label, &mut kept);
+        pass.trace(*label, transactions, &ledger.labels, &mut kept);
         let mut holdings = LabelHoldings::default();
         for (key, place) in &ancestry.asked {
             let held = match place {
@@ -61,20 +61,18 @@ pub fn for_each_label<'a>(
 fn starts(ledger: &Ledger<'_>, ancestry: &Ancestry) -> BTreeMap<u32, Vec<usize>> {
     let mut starts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (number, of) in ancestry.transactions.iter().enumerate() {
-        let mut add = |label: u32| {
-            let of_label = starts.entry(label).or_default();
-            if of_label.last() != Some(&number) {
-                of_label.push(number);
-            }
-        };
+        let mut labels: BTreeSet<u32> = BTreeSet::new();
         for input in ancestry.inputs(of) {
-            input.flagged.into_iter().for_each(|set| ledger.labels.of_set(set).iter().for_each(|label| add(*label)));
+            labels.extend(input.flagged.into_iter().flat_map(|set| ledger.labels.of_set(set)));
             if let CoinPlace::Known(parts) = &input.coin {
-                parts.0.keys().for_each(|label| add(*label));
+                labels.extend(parts.0.keys());
             }
         }
         for output in &ancestry.outputs[of.outputs.clone()] {
-            output.flagged.into_iter().for_each(|set| ledger.labels.of_set(set).iter().for_each(|label| add(*label)));
+            labels.extend(output.flagged.into_iter().flat_map(|set| ledger.labels.of_set(set)));
+        }
+        for label in labels {
+            starts.entry(label).or_default().push(number);
         }
     }
     for (_, place) in &ancestry.asked {
@@ -92,22 +90,22 @@ struct LabelPass<'a> {
     ancestry: &'a Ancestry,
     parameters: &'a TraceParameters,
     /// What the outputs hold that are yet to be spent.
-    held: HashMap<usize, Columns, foldhash::quality::RandomState>,
+    held: HashMap<usize, LabelTaints, foldhash::quality::RandomState>,
     /// The transactions that are yet to be passed.
     pending: Pending,
     /// What the outputs asked about hold.
-    asked: HashMap<usize, Columns, foldhash::quality::RandomState>,
+    asked: HashMap<usize, LabelTaints, foldhash::quality::RandomState>,
 }
 
 impl LabelPass<'_> {
-    fn trace(&mut self, label: u32, starts: &[usize], is_of_label: impl Fn(Option<usize>) -> bool, kept: &mut Kept) {
+    fn trace(&mut self, label: u32, starts: &[usize], labels: &LabelNames, kept: &mut Kept) {
         self.held.clear();
         self.asked.clear();
         starts.iter().for_each(|number| self.pending.add(*number));
         while let Some(number) = self.pending.next() {
             let ancestry = self.ancestry;
             let of = &ancestry.transactions[number];
-            for (output, columns) in self.pass(of, label, &is_of_label) {
+            for (output, columns) in self.pass(of, label, labels) {
                 let made = &ancestry.outputs[output];
                 kept.keep(output, label, &columns);
                 if made.is_asked {
@@ -127,8 +125,8 @@ impl LabelPass<'_> {
     }
 
     /// What the outputs of a transaction hold that are needed.
-    fn pass(&self, of: &Ancestor, label: u32, is_of_label: impl Fn(Option<usize>) -> bool) -> Vec<(usize, Columns)> {
-        let inputs: Vec<(u64, bool, Option<&Columns>)> = self
+    fn pass(&self, of: &Ancestor, label: u32, labels: &LabelNames) -> Vec<(usize, LabelTaints)> {
+        let inputs: Vec<(u64, bool, Option<&LabelTaints>)> = self
             .ancestry
             .inputs(of)
             .iter()
@@ -138,14 +136,14 @@ impl LabelPass<'_> {
                     CoinPlace::Output(_, output) => self.held.get(output),
                     CoinPlace::Known(parts) => parts.0.get(&label),
                 };
-                (input.value, is_of_label(input.flagged), held)
+                (input.value, labels.has(input.flagged, label), held)
             })
             .collect();
         let outputs = &self.ancestry.outputs[of.outputs.clone()];
         let traced: Vec<TracedOutput> = outputs
             .iter()
             .map(|output| {
-                let kind = match (is_of_label(output.flagged), output.kind) {
+                let kind = match (labels.has(output.flagged, label), output.kind) {
                     (true, OutputKind::Service) => OutputKind::FlaggedService,
                     (true, _) => OutputKind::Source,
                     (false, kind) => kind,
@@ -166,12 +164,11 @@ impl LabelPass<'_> {
         for (vout, output) in outputs.iter().enumerate() {
             if output.is_needed() && passed.iter().any(|columns| columns[vout].is_some()) {
                 let can_be_spent = output.is_followed && !(traced[vout].kind.is_source() && output.is_unspendable);
-                let columns = passed.iter_mut().map(|columns| columns[vout].take());
-                let held = |column: RuleTaint| LabelTaint {
-                    is_followed: column.is_followed() && can_be_spent,
-                    taint: column.taint,
-                };
-                made.push((of.outputs.start + vout, columns.map(|column| column.map(held)).collect()));
+                let columns = passed.iter_mut().map(|columns| {
+                    let column = columns[vout].take()?;
+                    Some(LabelTaint { is_followed: column.is_followed() && can_be_spent, taint: column.taint })
+                });
+                made.push((of.outputs.start + vout, columns.collect()));
             }
         }
         made
@@ -218,7 +215,7 @@ impl Kept {
         Self { outputs: needed.take(most).map(|output| (output, CoinParts::default())).collect() }
     }
 
-    fn keep(&mut self, output: usize, label: u32, columns: &Columns) {
+    fn keep(&mut self, output: usize, label: u32, columns: &LabelTaints) {
         if let Some(parts) = self.outputs.get_mut(&output) {
             parts.0.insert(label, columns.clone());
         }

@@ -20,9 +20,10 @@ use crate::query::facts::script::ScriptListing;
 use crate::query::{Result, Snapshot};
 use crate::trace::Rule;
 
+// A file of targets may name any number of coins, so each cache has a bound: some 350 MB together.
+
 /// Bytes that the cached records may take.
 const CACHED_RECORDS: usize = 64 << 20;
-
 /// Bytes that the cached listings of scripts may take.
 const CACHED_LISTINGS: usize = 32 << 20;
 /// Bytes that the cached sets of labels may take.
@@ -79,7 +80,7 @@ impl RecordedTx {
     }
 }
 
-/// An input that brought taint into a transaction.
+/// A tainted input of a transaction.
 pub struct TaintedInput {
     /// The coin it consumes.
     pub outpoint: OutPoint,
@@ -87,8 +88,8 @@ pub struct TaintedInput {
     pub coin: Option<(CoinKey, bool)>,
     /// Its script, if it is flagged at that height: then the input is a source by itself.
     pub flagged: Option<Rc<ScriptListing>>,
-    /// The rules under which it brings taint.
-    brought: Vec<InputTaint>,
+    /// Its taint, under each rule under which it has any.
+    taints: Vec<InputTaint>,
 }
 
 impl TaintedInput {
@@ -97,11 +98,11 @@ impl TaintedInput {
         self.coin.map(|(key, _)| (key.outpoint.txid, key.height))
     }
 
-    /// Its hops under a rule, if it brings taint under that.
+    /// Its hops under a rule, if it is tainted under that.
     fn hops(&self, rule: Rule) -> Option<u32> {
         match self.flagged {
             Some(_) => Some(0),
-            None => self.brought.iter().find(|brought| brought.rule == rule).map(|brought| brought.hops),
+            None => self.taints.iter().find(|taint| taint.rule == rule).map(|taint| taint.hops),
         }
     }
 }
@@ -193,14 +194,14 @@ impl<'a> Ledger<'a> {
         Ok(cut)
     }
 
-    /// The inputs that brought taint into a transaction, in input order.
+    /// The tainted inputs of a transaction, in input order.
     pub fn inputs(&mut self, txid: Txid, height: Height) -> Result<Rc<Vec<TaintedInput>>> {
         if let Some(cached) = self.inputs.get(&(txid, height)) {
             return Ok(cached);
         }
         let inputs = Rc::new(self.read_inputs(txid, height)?);
-        let brought: usize = inputs.iter().map(|input| size_of_val(&input.brought[..])).sum();
-        let bytes = size_of::<(Txid, Height, Vec<TaintedInput>)>() + size_of_val(&inputs[..]) + brought;
+        let taints: usize = inputs.iter().map(|input| size_of_val(&input.taints[..])).sum();
+        let bytes = size_of::<(Txid, Height, Vec<TaintedInput>)>() + size_of_val(&inputs[..]) + taints;
         self.inputs.insert((txid, height), bytes, Rc::clone(&inputs));
         Ok(inputs)
     }
@@ -214,12 +215,12 @@ impl<'a> Ledger<'a> {
             let outpoint = record.transaction.input[vin].previous_output;
             let listing = self.listing(&spent.script_pubkey)?;
             let flagged = listing.is_flagged_at(at.height).then_some(listing);
-            let mut brought = input_taint(self.snapshot, &record, at, vin)?;
-            brought.retain(|brought| brought.taint > 0);
-            if (flagged.is_some() && spent.value.to_sat() > 0) || !brought.is_empty() {
+            let mut taints = input_taint(self.snapshot, &record, at, vin)?;
+            taints.retain(|taint| taint.taint > 0);
+            if (flagged.is_some() && spent.value.to_sat() > 0) || !taints.is_empty() {
                 let coin = self.snapshot.reader.coin_at(&outpoint, at.height)?;
                 let coin = coin.map(|(key, coin)| (key, coin.is_followed()));
-                inputs.push(TaintedInput { outpoint, coin, flagged, brought });
+                inputs.push(TaintedInput { outpoint, coin, flagged, taints });
             }
         }
         Ok(inputs)

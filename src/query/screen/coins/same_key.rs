@@ -1,5 +1,5 @@
-//! Listed scripts of a key whose other script is asked about. Matching is by exact script, so these say nothing about taint; but whoever
-//! owns one of a key's scripts owns them all.
+//! Listed scripts of a key whose other script is asked about. Matching is by exact script, so these say nothing about taint; but the
+//! owner of one of a key's scripts owns them all.
 
 use std::rc::Rc;
 

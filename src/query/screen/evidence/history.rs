@@ -14,7 +14,7 @@ use crate::chain::Height;
 use crate::index::ReadRows;
 use crate::query::{Result, Snapshot};
 
-/// Ancestors that are looked at for one target.
+/// Ancestors that are looked at for one target: each may cost several calls to the node.
 const MAX_ANCESTORS: usize = 1_000;
 
 /// The coins that a transaction spends: none for a coinbase.

@@ -27,7 +27,7 @@ pub enum Evidence {
     Inputs,
     /// It is a script: the index holds every coin of it that matters.
     Script,
-    /// Nobody says so, for this reason.
+    /// None, for this reason.
     Nothing(String),
 }
 
@@ -196,7 +196,8 @@ impl<'a> SilenceJudge<'a> {
         }
     }
 
-    /// The rules, one after the other: the first that isn't kept is the reason.
+    /// The rules, one after the other: the first that isn't kept is the reason. Those that hold for every target come first, as one step
+    /// mends them for all; what has to be looked up comes last.
     fn doubt(&self, silence: &Silence, history: impl FnOnce() -> Result<Option<String>>) -> Result<Option<String>> {
         let doubt = self.index_doubt.clone().or_else(|| self.too_late());
         let doubt = doubt.or_else(|| silence.doubt.clone());
@@ -210,7 +211,7 @@ impl<'a> SilenceJudge<'a> {
         }
     }
 
-    /// Why a target is in no settled block of the index's chain, as far as anybody can say; `None` where it is in one, or where that
+    /// Why a target is in no settled block of the index's chain, as far as the evidence shows; `None` where it is in one, or where that
     /// doesn't matter.
     fn unplaced(&self, evidence: &Evidence) -> Result<Option<String>> {
         match evidence {
@@ -274,7 +275,7 @@ impl<'a> SilenceJudge<'a> {
 }
 
 /// No row says `none` beside a flagged input: either its script is flagged from a later height only, or no rule gives the target a
-/// share of what it brought.
+/// share of its taint.
 fn spends_flagged(inputs: u64) -> Option<String> {
     let coins = if inputs == 1 { "a coin of a flagged script" } else { "coins of flagged scripts" };
     (inputs > 0).then(|| {

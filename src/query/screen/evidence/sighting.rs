@@ -11,10 +11,10 @@ use crate::index::ReadRows;
 use crate::index::values::Spender;
 use crate::query::{Result, Snapshot};
 
-/// Outputs of a transaction that are looked up one by one, where the lookup doesn't know the transaction itself.
+/// Outputs of a transaction that are looked up one by one, where the lookup doesn't know the transaction itself: each costs a call.
 const PROBED: u32 = 10;
 
-/// What is asked about.
+/// The transaction that is looked for, or one of its outputs.
 pub struct Sought<'s> {
     /// The transaction.
     pub txid: Txid,
@@ -52,7 +52,7 @@ enum NodeWord {
 
 /// Looks for transactions.
 #[derive(Clone, Copy)]
-pub struct Search<'s, 'a> {
+pub struct TransactionSearch<'s, 'a> {
     /// The index.
     pub snapshot: &'a Snapshot,
     /// What its silence proves.
@@ -61,8 +61,8 @@ pub struct Search<'s, 'a> {
     pub lookup: &'s dyn ChainLookup,
 }
 
-impl Search<'_, '_> {
-    /// Asks all who may know.
+impl TransactionSearch<'_, '_> {
+    /// Asks the index, then the lookup.
     ///
     /// # Errors
     /// What reading reports.
@@ -84,6 +84,8 @@ impl Search<'_, '_> {
         let word = self.ask(sought, &mut sighting);
         let contradiction = contradiction(sought.named, &word, spent);
         sighting.doubt = sighting.doubt.or(contradiction);
+        // The node's word names the block. A record of a spend proves more than the caller does, but not in which block: where some heights
+        // were not scanned for every entry, only the named block can show that the transaction lies above them.
         sighting.evidence = match (word, spent, sought.named) {
             (NodeWord::Block(block), ..) => Evidence::Node(block),
             (_, Some(height), _) if self.judge.blind().is_none() => Evidence::IndexSpend(height),
@@ -107,15 +109,16 @@ impl Search<'_, '_> {
     /// The lowest height at which a record spends one of its outputs, or the one that is asked about: that another is spent doesn't prove
     /// that this one exists. Of that one the record shows what it is.
     fn lowest_spend(&self, sought: &Sought<'_>, sighting: &mut Sighting) -> Result<Option<Height>> {
-        let outpoint = |vout| OutPoint { txid: sought.txid, vout };
+        let txid = sought.txid;
         if let Some(vout) = sought.vout {
-            let Some(spender) = self.snapshot.reader.spender(&outpoint(vout))? else { return Ok(None) };
+            let Some(spender) = self.snapshot.reader.spender(&OutPoint { txid, vout })? else { return Ok(None) };
             let record = self.snapshot.record(spender.at)?;
             sighting.outputs.extend(record.spent.get(spender.vin as usize).cloned());
             return Ok(Some(spender.at.height));
         }
         let mut lowest: Option<Height> = None;
-        for row in self.snapshot.reader.range::<Spender>(outpoint(0)..=outpoint(u32::MAX)) {
+        let outputs = OutPoint { txid, vout: 0 }..=OutPoint { txid, vout: u32::MAX };
+        for row in self.snapshot.reader.range::<Spender>(outputs) {
             let height = row?.1.at.height;
             lowest = Some(lowest.map_or(height, |lowest| lowest.min(height)));
         }

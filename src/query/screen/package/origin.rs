@@ -39,7 +39,7 @@ pub enum CoinOrigin {
     },
 }
 
-/// Searches for a coin in the index, then in the lookup.
+/// Searches for a coin: in the index, then among the lookup's unspent coins, then among its transactions; the cheapest first.
 ///
 /// # Errors
 /// What reading reports.

@@ -86,8 +86,10 @@ impl Findings {
     /// The same, with taint that is what it holds at least where it rests on an unknown coin, or on heights that were not scanned.
     #[must_use]
     pub fn bounded(self, rests_on_unknown: bool, is_blind: bool) -> Self {
-        let is_whole = |taint: &ByRule| taint.iter().all(|(_, taint)| Some(taint) == self.value_sat);
-        let unseen = is_blind && !self.taint_sat.as_ref().is_some_and(is_whole);
+        // Where every rule taints all of it, heights that were not scanned have no more to add.
+        let is_whole =
+            self.taint_sat.as_ref().is_some_and(|taint| taint.iter().all(|(_, taint)| Some(taint) == self.value_sat));
+        let unseen = is_blind && !is_whole;
         Self { bound: if rests_on_unknown || unseen { Bound::Lower } else { Bound::Exact }, ..self }
     }
 

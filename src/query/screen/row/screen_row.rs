@@ -45,7 +45,7 @@ impl Verdict {
 pub struct ScreenRow {
     /// As it was typed; of what can't be read only what holds no secret.
     pub target: String,
-    /// What is said of it.
+    /// Flagged, tainted, of a listed key, or neither, and whether that is proven.
     pub verdict: Verdict,
     /// The labels of its own script; of a transaction, those of its outputs' scripts.
     pub labels: Vec<String>,
@@ -88,6 +88,8 @@ pub struct ScreenRow {
 impl ScreenRow {
     /// The row of what was found: the worst of it, or where nothing was found, what the ruling says of that.
     pub(in crate::query::screen) fn new(target: &str, found: Findings, ruling: Ruling) -> Self {
+        // The worst first, as the verdicts are ordered: a target is on a list whatever taint it holds, and what was found counts whatever
+        // finding nothing would prove.
         match ruling {
             _ if found.is_listed => Self::flagged(target, found),
             _ if found.is_tainted() => Self::derived(target, found),
@@ -149,7 +151,7 @@ impl ScreenRow {
         }
     }
 
-    /// The row of a target of whose key another script is listed; `why` is what is said of finding nothing else.
+    /// The row of a target of whose key another script is listed; `why` is what finding nothing else proves.
     fn same_key(target: &str, found: Findings, why: &str) -> Self {
         let why = joined(&found.same_key_words().unwrap_or_default(), Some(why.to_owned()));
         Self { verdict: Verdict::SameKey, ..Self::unknown(target, found, why) }

@@ -6,7 +6,7 @@ use super::screen_row::{ScreenRow, Verdict};
 
 /// The counts of an answer's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+pub struct ScreenTally {
     /// Rows with this verdict, as in all that follow.
     pub flagged: u64,
     /// Those that hold too little taint to count included.
@@ -27,7 +27,7 @@ pub struct Tally {
     pub is_unsure: bool,
 }
 
-impl Tally {
+impl ScreenTally {
     /// Adds a row.
     pub fn add(&mut self, row: &ScreenRow) {
         *match row.verdict {

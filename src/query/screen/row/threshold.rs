@@ -26,10 +26,6 @@ impl Shares {
 impl Shares {
     /// In words, as percentages.
     pub fn words(&self) -> String {
-        let percent = |millionths: u32| {
-            let text = format!("{}.{:04}", millionths / 10_000, millionths % 10_000);
-            format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
-        };
         let shares = self.0.iter().map(|(rule, millionths)| format!("{rule} {}", percent(*millionths)));
         shares.collect::<Vec<_>>().join(", ")
     }
@@ -37,12 +33,18 @@ impl Shares {
 
 impl Serialize for Shares {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let share = |millionths: u32| f64::from(millionths) / f64::from(MILLION);
-        serializer.collect_map(self.0.iter().map(|(rule, millionths)| (rule.name(), share(*millionths))))
+        serializer.collect_map(
+            self.0.iter().map(|(rule, millionths)| (rule.name(), f64::from(*millionths) / f64::from(MILLION))),
+        )
     }
 }
 
-/// `part` of `whole`, rounded to millionths; what is more than nothing is not rounded to nothing, nor what is less than the whole to that.
+fn percent(millionths: u32) -> String {
+    let text = format!("{}.{:04}", millionths / 10_000, millionths % 10_000);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// `part` of `whole`, rounded to millionths: to none of them only where the part is 0, to all of them only where it is the whole.
 fn millionths(part: u64, whole: u64) -> u32 {
     match part {
         0 => 0,
@@ -96,7 +98,7 @@ impl FromStr for MinShare {
             return Err(NoShare::TooFine(typed));
         }
         let digits = [whole.trim_start_matches('0'), decimals].concat();
-        // At most three digits stand before the point in what is no more than the whole, so this doesn't overflow.
+        // A share of at most the whole has at most three digits before the point: so many fit into a u128.
         if digits.len() > DECIMALS + 3 {
             return Err(NoShare::MoreThanWhole(typed));
         }
@@ -131,12 +133,13 @@ impl Thresholds {
         if self.at_least.is_none() && self.min_share.is_none() {
             return true;
         }
-        let reaches = |taint: u64| {
-            let share = self.min_share.as_ref().zip(value);
-            self.at_least.is_none_or(|least| taint >= least)
-                && share.is_none_or(|(share, value)| share.is_reached(taint, value))
-        };
-        taint.is_none_or(|taint| taint.iter().any(|(_, taint)| reaches(taint)))
+        taint.is_none_or(|taint| taint.iter().any(|(_, taint)| self.are_reached_by(taint, value)))
+    }
+
+    fn are_reached_by(&self, taint: u64, value: Option<u64>) -> bool {
+        let share = self.min_share.as_ref().zip(value);
+        self.at_least.is_none_or(|least| taint >= least)
+            && share.is_none_or(|(share, value)| share.is_reached(taint, value))
     }
 
     /// As they were typed.
