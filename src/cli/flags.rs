@@ -60,6 +60,7 @@ pub fn with_flags(mut program: clap::Command) -> clap::Command {
         Some(names) => {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             match names.len() {
+                // More names would bury the text; they are in the commands' own help.
                 0..=4 => arg.help(format!("{help} (for {})", names.join(", "))),
                 _ => arg,
             }

@@ -128,6 +128,7 @@ impl Node {
     fn ask_info(&self, patience: Patience) -> Result<NodeInfo, NodeError> {
         let rpc = self.rpc(patience);
         let expected = self.link.access.chain();
+        // First, so that messages about the answers that follow name the version.
         let network: NetworkInfo = rpc.call_until_answered("getnetworkinfo", &[])?;
         self.link.set_version(network.version);
         let info: ChainInfo = rpc.call_until_answered("getblockchaininfo", &[])?;

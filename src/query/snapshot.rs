@@ -52,6 +52,7 @@ impl Snapshot {
             return Err(IndexError::corrupt::<Sweep>(&MAIN_SWEEP).into());
         }
         let tip_time = tip.map(|tip| reader.known_header(tip.height)).transpose()?.map(|header| header.time);
+        // Either keeps a gap open; the failure of a sweep comes first, since it may pass by itself.
         let below = meta::waiting(&reader, Waiter::Below)?;
         let held = if below.is_some() { below } else { meta::waiting(&reader, Waiter::Unserved)? };
         let lists = meta::lists(&reader)?;

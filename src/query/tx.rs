@@ -153,6 +153,7 @@ fn output_row(txids: &Txids<'_>, snapshot: &Snapshot, coin: &CoinKey, output: &T
     let spending = Spending::of(snapshot, coin, &output.script_pubkey, at)?;
     let columns = snapshot.reader.coin(coin)?.map(|row| row.columns).unwrap_or_default();
     let rules = &snapshot.trace.rules;
+    // The spends of a flagged script are touches, which the index has whether or not a rule follows the coin.
     let is_followed = listing.is_flagged_at(coin.height) || columns.iter().any(RuleTaint::is_followed);
     Ok(OutputRow {
         vout: coin.outpoint.vout,

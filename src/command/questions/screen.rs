@@ -121,6 +121,7 @@ pub fn run(context: &Context, args: &ScreenArgs) -> Result<Exit, Error> {
     Stream { coverage: &coverage, head, columns: &columns }
         .print(context.format, rows, || Map::from_iter([("tally".to_owned(), json!(*tally.borrow()))]))?;
     let ScreenTally { is_found, is_unsure, .. } = *tally.borrow();
+    // A hit is one however incomplete the coverage is.
     Ok(match (is_found, is_unsure || empty.is_some() || !coverage.complete) {
         (true, _) => Exit::Found,
         (false, unsure) => Exit::of(!unsure),

@@ -276,6 +276,7 @@ impl Caller {
                 }
                 Err(CallError::Retry(failure)) => failure,
                 Err(error) => {
+                    // An answer all the same: the node is available.
                     link.note_answer(began);
                     odd += 1;
                     if !error.is_doubtful() || odd >= ODD_ANSWERS || self.patience.exceeded(began, false).is_some() {

@@ -161,6 +161,7 @@ impl Basis {
                 // The entry is not scanned for at this height at all.
                 add_missing(&mut missing, (0, asked), group);
             } else if let (Some(wanted), Some(below)) = (interval.wanted, interval.from.checked_sub(1)) {
+                // Its `from` was lowered, and a side sweep has yet to scan what lies between.
                 add_missing(&mut missing, (wanted, below.min(asked)), group);
             }
             add_missing(&mut missing, (interval.next.max(interval.from), asked), group);

@@ -78,6 +78,7 @@ impl TracePass<'_> {
         for outpoint in self.question.sources.outpoints() {
             let made = self.snapshot.reader.positions(outpoint.txid)?;
             if made.is_empty() {
+                // Older than the coverage: only its spend is known.
                 let spender = self.snapshot.reader.spender(outpoint)?;
                 self.look_ahead(spender.as_ref(), None);
             }
