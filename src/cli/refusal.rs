@@ -27,7 +27,7 @@ pub fn refusal(program: &clap::Command, words: &[OsString], error: &clap::Error)
     Some(format!("{command} does not use --{long}, which works with {}", takers.join(", ")))
 }
 
-/// Whether the command at `path` takes the flag `--long`.
+/// Whether the command at `path` takes the flag of that long name.
 fn takes(program: &clap::Command, path: &[String], long: &str) -> bool {
     let command = path.iter().try_fold(program, |command, name| command.find_subcommand(name));
     command.is_some_and(|command| command.get_arguments().any(|arg| arg.get_long() == Some(long)))
