@@ -43,13 +43,13 @@ pub struct Terms {
 /// The configured lists, watched.
 pub struct ListWatch {
     terms: Terms,
-    files: Vec<Watched>,
+    files: Vec<WatchedFile>,
     /// The version of the lists whose unreadable rows were accepted: the user has seen no other.
     accepted: Option<String>,
 }
 
 /// One file.
-struct Watched {
+struct WatchedFile {
     file: WatchFile,
     good: Good,
     /// The stamp at the last look, or why there was none; since when it has been the same.
@@ -82,7 +82,7 @@ impl ListWatch {
         let mut watch = Self { terms, files: Vec::with_capacity(files.len()), accepted: None };
         let mut read = Vec::with_capacity(files.len());
         for file in files {
-            let (watched, list) = Watched::new(file, terms.chain, now)?;
+            let (watched, list) = WatchedFile::new(file, terms.chain, now)?;
             log_read(&list);
             watch.files.push(watched);
             read.push(list);
@@ -134,7 +134,7 @@ impl ListWatch {
     }
 }
 
-impl Watched {
+impl WatchedFile {
     fn new(file: &WatchFile, chain: Chain, now: Instant) -> Result<(Self, List), Error> {
         let name = name(file).map_err(|error| unreadable(file, error))?;
         let once = is_read_once(&file.path);

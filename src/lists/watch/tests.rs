@@ -12,7 +12,7 @@ const TERMS: Terms = Terms { chain: Chain::Main, from: 0, accept_quarantined: fa
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A folder of lists, and a clock that tests set forward.
-struct Scene {
+struct WatchedLists {
     dir: TempDir,
     now: Instant,
     watch: ListWatch,
@@ -23,7 +23,7 @@ fn lines(first: u16, count: u16) -> String {
     (first..first + count).map(|number| format!("script:6a02{number:04x} n{number}\n")).collect()
 }
 
-impl Scene {
+impl WatchedLists {
     fn new(files: &[(&str, &str)]) -> Self {
         Self::with(TERMS, files)
     }
@@ -73,7 +73,7 @@ impl Scene {
 #[test]
 fn a_file_written_anew_with_the_same_content_is_no_change() {
     let text = lines(0, 3);
-    let mut scene = Scene::new(&[("a", &text)]);
+    let mut scene = WatchedLists::new(&[("a", &text)]);
     assert_eq!(scene.watch.lists().unwrap().entries.len(), 3);
     assert_eq!(scene.seconds(10), None);
     scene.write("a", &text);
@@ -86,7 +86,7 @@ fn a_file_written_anew_with_the_same_content_is_no_change() {
 
 #[test]
 fn a_change_is_taken_in_once_the_file_is_left_alone() {
-    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    let mut scene = WatchedLists::new(&[("a", &lines(0, 3))]);
     assert_eq!(scene.seconds(10), None);
     scene.write("a", &lines(0, 4));
     assert_eq!(scene.after(SECOND), None, "it was just seen for the first time");
@@ -101,11 +101,11 @@ fn a_change_is_taken_in_once_the_file_is_left_alone() {
 
 #[test]
 fn a_second_change_of_the_same_length_right_after_the_first_is_seen() {
-    let mut scene = Scene::new(&[("a", &lines(10, 3))]);
+    let mut scene = WatchedLists::new(&[("a", &lines(10, 3))]);
     // Within one tick of the file system's clock there may be no trace of it but the content.
     scene.write("a", &lines(20, 3));
     assert_eq!(scene.seconds(3), Some(3));
-    let has = |scene: &Scene, number: u16| {
+    let has = |scene: &WatchedLists, number: u16| {
         scene
             .watch
             .lists()
@@ -123,7 +123,7 @@ fn a_second_change_of_the_same_length_right_after_the_first_is_seen() {
 
 #[test]
 fn editors_that_replace_a_file_and_links_that_move_to_another_are_followed() {
-    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    let mut scene = WatchedLists::new(&[("a", &lines(0, 3))]);
     scene.write("a.new", &lines(0, 5));
     fs::rename(scene.path("a.new"), scene.path("a")).unwrap();
     assert_eq!(scene.seconds(3), Some(5));
@@ -131,7 +131,7 @@ fn editors_that_replace_a_file_and_links_that_move_to_another_are_followed() {
     // As a mounted configuration changes: the link is replaced, no file is.
     scene.write("v1", &lines(0, 6));
     scene.write("v2", &lines(0, 7));
-    let link_to = |scene: &Scene, version: &str| {
+    let link_to = |scene: &WatchedLists, version: &str| {
         std::os::unix::fs::symlink(scene.path(version), scene.path("link")).unwrap();
         fs::rename(scene.path("link"), scene.path("a")).unwrap();
     };
@@ -144,8 +144,8 @@ fn editors_that_replace_a_file_and_links_that_move_to_another_are_followed() {
 
 #[test]
 fn a_file_that_cannot_be_used_keeps_its_last_usable_content_until_it_can() {
-    type Spoil = fn(&Path);
-    let spoils: [(Spoil, &str); 5] = [
+    type FileFault = fn(&Path);
+    let spoils: [(FileFault, &str); 5] = [
         (|path| fs::remove_file(path).unwrap(), "No such file"),
         (|path| fs::write(path, "").unwrap(), "no row at all"),
         (|path| fs::write(path, b"\0\0\0\0\0\0\0\n").unwrap(), "not text"),
@@ -159,7 +159,7 @@ fn a_file_that_cannot_be_used_keeps_its_last_usable_content_until_it_can() {
         ),
     ];
     for (spoil, why) in spoils {
-        let mut scene = Scene::new(&[("a", &lines(0, 3)), ("b", &lines(100, 2))]);
+        let mut scene = WatchedLists::new(&[("a", &lines(0, 3)), ("b", &lines(100, 2))]);
         let before = scene.watch.lists().unwrap();
         spoil(&scene.path("a"));
         assert_eq!(scene.after(SECOND / 10), None);
@@ -193,7 +193,7 @@ fn a_file_that_cannot_be_used_keeps_its_last_usable_content_until_it_can() {
 
 #[test]
 fn a_file_that_keeps_growing_is_taken_in_once_it_stops() {
-    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    let mut scene = WatchedLists::new(&[("a", &lines(0, 3))]);
     scene.write("a", "");
     for number in 0..100 {
         fs::OpenOptions::new()
@@ -212,7 +212,7 @@ fn a_file_that_keeps_growing_is_taken_in_once_it_stops() {
 #[test]
 fn a_file_that_ends_within_a_line_is_given_longer() {
     let (whole, cut) = (lines(0, 6), lines(0, 6).trim_end().to_owned());
-    let mut scene = Scene::new(&[("a", &lines(0, 3))]);
+    let mut scene = WatchedLists::new(&[("a", &lines(0, 3))]);
     scene.write("a", &cut[..cut.len() - 6]);
     assert_eq!(scene.seconds(10), None);
     scene.assert_stale("ends within a line");
@@ -234,7 +234,7 @@ fn a_file_that_ends_within_a_line_is_given_longer() {
 fn a_list_that_loses_more_than_a_tenth_of_its_rows_is_refused_unless_that_is_accepted() {
     for (left, refused) in [(19, false), (18, false), (17, true), (1, true)] {
         for accept_shrink in [false, true] {
-            let mut scene = Scene::with(Terms { accept_shrink, ..TERMS }, &[("a", &lines(0, 20))]);
+            let mut scene = WatchedLists::with(Terms { accept_shrink, ..TERMS }, &[("a", &lines(0, 20))]);
             scene.write("a", &lines(0, left));
             let expected = (!refused || accept_shrink).then_some(usize::from(left));
             assert_eq!(scene.seconds(40), expected, "{left} left");
@@ -248,8 +248,10 @@ fn a_list_that_loses_more_than_a_tenth_of_its_rows_is_refused_unless_that_is_acc
 
 #[test]
 fn quarantined_rows_are_accepted_in_the_lists_of_the_start_only() {
-    let mut scene =
-        Scene::with(Terms { accept_quarantined: true, ..TERMS }, &[("a", &format!("{}nonsense\n", lines(0, 3)))]);
+    let mut scene = WatchedLists::with(
+        Terms { accept_quarantined: true, ..TERMS },
+        &[("a", &format!("{}nonsense\n", lines(0, 3)))],
+    );
     let taken = scene.watch.lists().unwrap().taken;
     assert!(taken.quarantine_accepted && taken.quarantined() == 1);
     scene.write("a", &format!("{}nonsense\nmore of it\n", lines(0, 3)));

@@ -15,9 +15,9 @@ fn found(access: &NodeAccess, name: &str) -> Option<(String, String)> {
     Some((report.value.clone(), report.origin.to_string()))
 }
 
-struct Home(tempfile::TempDir);
+struct NodeHome(tempfile::TempDir);
 
-impl Home {
+impl NodeHome {
     fn with_conf(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("bitcoin.conf"), text).unwrap();
@@ -35,7 +35,7 @@ impl Home {
 
 #[test]
 fn each_chain_has_cores_port_and_folder() {
-    let home = Home::with_conf("");
+    let home = NodeHome::with_conf("");
     let cases = [
         (Chain::Main, 8332, ""),
         (Chain::Test, 18332, "testnet3"),
@@ -56,7 +56,8 @@ fn each_chain_has_cores_port_and_folder() {
 
 #[test]
 fn settings_in_bitcoin_conf_are_used_and_reported_with_their_line() {
-    let home = Home::with_conf("rpcuser=u\nrpcpassword=canary\nrpcport=1\n[regtest]\nrpcport=2222\nrpcconnect=::1\n");
+    let home =
+        NodeHome::with_conf("rpcuser=u\nrpcpassword=canary\nrpcport=1\n[regtest]\nrpcport=2222\nrpcconnect=::1\n");
     let access = home.resolve(&NodeSettings::for_chain(Chain::Regtest)).unwrap();
     assert_eq!(access.url(), "http://[::1]:2222");
     assert!(matches!(access.auth(), Auth::User { name, password } if name == "u" && password.expose() == "canary"));
@@ -68,7 +69,7 @@ fn settings_in_bitcoin_conf_are_used_and_reported_with_their_line() {
 
 #[test]
 fn a_relative_cookie_file_of_bitcoin_conf_lies_in_the_chains_folder() {
-    let home = Home::with_conf("rpccookiefile=my.cookie\n");
+    let home = NodeHome::with_conf("rpccookiefile=my.cookie\n");
     let access = home.resolve(&NodeSettings::for_chain(Chain::Signet)).unwrap();
     let expected = home.path().join("signet/my.cookie");
     assert!(matches!(access.auth(), Auth::Cookie(path) if *path == expected));
@@ -77,7 +78,7 @@ fn a_relative_cookie_file_of_bitcoin_conf_lies_in_the_chains_folder() {
 #[test]
 fn the_datadir_in_bitcoin_conf_counts_unless_one_is_given() {
     let data = tempfile::tempdir().unwrap();
-    let home = Home::with_conf(&format!("datadir={}\n", data.path().display()));
+    let home = NodeHome::with_conf(&format!("datadir={}\n", data.path().display()));
     let access = home.resolve(&NodeSettings::for_chain(Chain::Regtest)).unwrap();
     assert_eq!(access.directory().unwrap(), data.path().join("regtest"));
     assert!(found(&access, "node.datadir").unwrap().1.ends_with("bitcoin.conf line 1"));
@@ -91,7 +92,7 @@ fn the_datadir_in_bitcoin_conf_counts_unless_one_is_given() {
 
 #[test]
 fn a_cookie_found_by_default_is_only_sent_to_this_machine() {
-    let home = Home::with_conf("");
+    let home = NodeHome::with_conf("");
     for (url, sent) in
         [("127.3.2.1", true), ("[::1]:5", true), ("localhost", true), ("10.0.0.1", false), ("n.lan", false)]
     {
@@ -112,7 +113,7 @@ fn a_cookie_found_by_default_is_only_sent_to_this_machine() {
 
 #[test]
 fn the_password_in_bitcoin_conf_is_sent_to_the_host_in_bitcoin_conf_and_no_other() {
-    let home = Home::with_conf("rpcuser=u\nrpcpassword=p\nrpcconnect=10.0.0.1\n");
+    let home = NodeHome::with_conf("rpcuser=u\nrpcpassword=p\nrpcconnect=10.0.0.1\n");
     let mut settings = NodeSettings::for_chain(Chain::Main);
     assert_eq!(home.resolve(&settings).unwrap().url(), "http://10.0.0.1:8332");
     settings.rpc_url = flag("10.0.0.2".into());
@@ -120,13 +121,13 @@ fn the_password_in_bitcoin_conf_is_sent_to_the_host_in_bitcoin_conf_and_no_other
     settings.rpc_url = flag("127.0.0.1".into());
     assert!(home.resolve(&settings).is_ok());
 
-    let remote_cookie = Home::with_conf("rpcconnect=10.0.0.1\n");
+    let remote_cookie = NodeHome::with_conf("rpcconnect=10.0.0.1\n");
     assert!(remote_cookie.resolve(&NodeSettings::for_chain(Chain::Main)).unwrap_err().is_usage());
 }
 
 #[test]
 fn credentials_must_be_complete_and_of_one_kind() {
-    let home = Home::with_conf("");
+    let home = NodeHome::with_conf("");
     let password = home.path().join("password");
     std::fs::write(&password, "p\n").unwrap();
     let base = NodeSettings::for_chain(Chain::Main);
@@ -163,7 +164,7 @@ fn credentials_must_be_complete_and_of_one_kind() {
 
 #[test]
 fn a_directory_that_is_given_must_exist_unless_nothing_is_needed_from_it() {
-    let home = Home::with_conf("");
+    let home = NodeHome::with_conf("");
     let mut settings = NodeSettings::for_chain(Chain::Main);
     settings.datadir = flag(home.path().join("none"));
     assert!(home.resolve(&settings).unwrap_err().to_string().contains("--bitcoin-datadir"));

@@ -43,7 +43,7 @@ struct ExpectedAnswers {
 }
 
 /// An index that no run changes.
-struct IndexFiles<'a> {
+struct UnchangedIndex<'a> {
     name: &'static str,
     dir: TempDir,
     truth: &'a ExpectedAnswers,
@@ -89,7 +89,7 @@ impl ExpectedAnswers {
     }
 }
 
-impl<'a> IndexFiles<'a> {
+impl<'a> UnchangedIndex<'a> {
     /// An index made by runs that ended at these heights: the last run is in the write-ahead log, the others are in tables.
     fn new(name: &'static str, truth: &'a ExpectedAnswers, stops: &[u32]) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the index");
@@ -243,7 +243,7 @@ fn a_flipped_bit_gives_the_right_answer_or_an_error() {
     let (truth, tally, mut rng) = (ExpectedAnswers::new(96), FlipCounts::default(), Rng::new(96));
     let count = if is_long() { 2500 } else { 60 };
     for (name, stops) in [("young", &[TIP][..]), ("worn", &[20, 40, 60, 80, 90, 95, 100, 102, TIP])] {
-        let files = IndexFiles::new(name, &truth, stops);
+        let files = UnchangedIndex::new(name, &truth, stops);
         let flips = files.flips(count, &mut rng);
         side_by_side(&flips, |flip| files.check(flip, &tally));
     }
@@ -261,7 +261,7 @@ fn the_program_reports_damage_and_never_panics() {
     let (truth, mut rng) = (ExpectedAnswers::new(97), Rng::new(97));
     let node = Bitcoind::regtest();
     random::chain(97, TIP).submit_to(&node);
-    let files = IndexFiles::new("worn", &truth, &[30, 60, 90, 100, TIP]);
+    let files = UnchangedIndex::new("worn", &truth, &[30, 60, 90, 100, TIP]);
     let mut flips = files.flips(if is_long() { 300 } else { 30 }, &mut rng);
     if !is_long() {
         flips = flips.into_iter().step_by(3).collect();

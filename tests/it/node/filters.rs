@@ -52,14 +52,14 @@ fn read_filters(filters: &Filters, blocks: &[BlockId], a_call: usize) -> Vec<Opt
 }
 
 /// The file with all filters of a short chain, and a folder for other versions of it.
-struct FilterFiles {
+struct MadeFilters {
     dir: TempDir,
     file: Vec<u8>,
     /// Offset of each block's record, by height, and of the end of the last one.
     at: Vec<usize>,
 }
 
-impl FilterFiles {
+impl MadeFilters {
     fn of(node: &Bitcoind, blocks: &[BlockId]) -> Self {
         let file = std::fs::read(node.chain_dir().join("indexes/blockfilter/basic/fltr00000.dat")).unwrap();
         let find = |id: &BlockId| file.windows(32).position(|window| window == id.hash.to_byte_array()).unwrap();
@@ -172,7 +172,7 @@ fn filters_of_the_real_chain_select_the_blocks_of_its_scripts() {
 type FilterRecords = (&'static str, Vec<Vec<u8>>, Vec<usize>);
 
 /// Files that are whole, damaged, incomplete, or in another order.
-fn cases(made: &FilterFiles) -> Vec<FilterRecords> {
+fn cases(made: &MadeFilters) -> Vec<FilterRecords> {
     let all =
         |range: std::ops::Range<usize>| range.flat_map(|height| made.record(height).to_vec()).collect::<Vec<u8>>();
     let flipped = |height: usize, at: usize| {
@@ -232,7 +232,7 @@ fn a_damaged_file_costs_the_reading_of_those_blocks_and_no_more() {
     let (node, _) = regtest(&[], 120);
     let blocks = active_chain(&node);
     let right = filters_by_rpc(&node, &blocks);
-    let made = FilterFiles::of(&node, &blocks);
+    let made = MadeFilters::of(&node, &blocks);
     for (what, files, lost) in cases(&made) {
         let filters = made.filters(&node, &files);
         for a_call in [121, 20] {

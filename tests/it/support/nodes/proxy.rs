@@ -95,7 +95,7 @@ struct Plan {
 
 /// A request. Its last byte stays unread until it is answered, since closing a connection with unread bytes makes the system send a
 /// reset.
-struct Asked {
+struct ReceivedCall {
     call: NodeCall,
     login: Option<String>,
 }
@@ -223,7 +223,7 @@ impl ProxyState {
         }
     }
 
-    fn answer(&self, asked: &Asked) -> NodeAnswer {
+    fn answer(&self, asked: &ReceivedCall) -> NodeAnswer {
         let number;
         let (fault, chain_facts, upstream, mut rng) = {
             let mut plan = self.plan();
@@ -310,7 +310,7 @@ fn basic(login: &str) -> String {
 }
 
 /// Reads all of a request but its last byte; `None` if the client hung up.
-fn read_request(client: &mut TcpStream) -> Option<Asked> {
+fn read_request(client: &mut TcpStream) -> Option<ReceivedCall> {
     let mut seen = vec![0; 1 << 14];
     let end = loop {
         let length = client.peek(&mut seen).ok().filter(|length| *length > 0)?;
@@ -339,7 +339,7 @@ fn read_request(client: &mut TcpStream) -> Option<Asked> {
             one => NodeCall::One(one),
         }
     };
-    Some(Asked { call, login: field("authorization") })
+    Some(ReceivedCall { call, login: field("authorization") })
 }
 
 /// Sends an answer as its delivery says; returns whether the connection can be used again.

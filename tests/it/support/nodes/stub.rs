@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const COOKIE: &str = "__cookie__:canary-old";
 
 /// A request to the stub.
-pub struct Request {
+pub struct StubRequest {
     /// The path of the URL.
     pub path: String,
     /// The JSON body; null for REST.
@@ -37,12 +37,12 @@ pub struct Stub {
 
 impl Stub {
     /// Starts a stub whose answers `answer` makes, from the number of the request (from 0) and the request.
-    pub fn start(answer: impl FnMut(usize, &Request) -> Option<Vec<u8>> + Send + 'static) -> Self {
+    pub fn start(answer: impl FnMut(usize, &StubRequest) -> Option<Vec<u8>> + Send + 'static) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), answer)
     }
 
     /// The same, with the cookie file in this folder.
-    pub fn start_in(dir: TempDir, answer: impl FnMut(usize, &Request) -> Option<Vec<u8>> + Send + 'static) -> Self {
+    pub fn start_in(dir: TempDir, answer: impl FnMut(usize, &StubRequest) -> Option<Vec<u8>> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::fs::write(dir.path().join("cookie"), COOKIE).unwrap();
@@ -105,7 +105,7 @@ pub fn worker_of(node: &Node, choice: LaneChoice) -> Worker {
 }
 
 /// Answers requests until the client hangs up, or an answer is to be the last.
-fn serve(stream: TcpStream, mut answer: impl FnMut(&Request) -> Option<Vec<u8>>) {
+fn serve(stream: TcpStream, mut answer: impl FnMut(&StubRequest) -> Option<Vec<u8>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream) {
         let Some(reply) = answer(&request) else {
@@ -123,7 +123,7 @@ fn serve(stream: TcpStream, mut answer: impl FnMut(&Request) -> Option<Vec<u8>>)
 /// At the end of an answer: the stub closes the connection after it.
 const CUT: &[u8] = b"<cut>";
 
-fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+fn read_request(stream: &mut BufReader<TcpStream>) -> Option<StubRequest> {
     let mut line = String::new();
     stream.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
@@ -140,7 +140,7 @@ fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
-    Some(Request { path, body: serde_json::from_slice(&body).unwrap_or_default(), login })
+    Some(StubRequest { path, body: serde_json::from_slice(&body).unwrap_or_default(), login })
 }
 
 /// An answer over HTTP.
@@ -162,7 +162,7 @@ pub fn rpc_error(status: u16, code: i32, message: &str, id: &Value) -> Option<Ve
 }
 
 /// The answer of a healthy node at its genesis block.
-pub fn healthy(request: &Request) -> Option<Vec<u8>> {
+pub fn healthy(request: &StubRequest) -> Option<Vec<u8>> {
     let genesis = bitcoin::constants::genesis_block(Chain::Regtest.network());
     let hash = genesis.block_hash().to_string();
     let result = match request.body["method"].as_str() {
@@ -178,7 +178,7 @@ pub fn healthy(request: &Request) -> Option<Vec<u8>> {
 }
 
 /// The result of an RPC call.
-pub fn rpc_result(result: &Value, request: &Request) -> Option<Vec<u8>> {
+pub fn rpc_result(result: &Value, request: &StubRequest) -> Option<Vec<u8>> {
     let body = json!({"result": result, "error": null, "id": request.body["id"]}).to_string();
     http(200, "application/json", body.as_bytes())
 }

@@ -6,7 +6,7 @@ use std::str::Chars;
 
 /// A graph.
 #[derive(Debug, Default)]
-pub struct Graph {
+pub struct DotGraph {
     /// The label of each node, by its id.
     pub nodes: BTreeMap<String, String>,
     /// Each edge's two nodes: from, to.
@@ -23,12 +23,12 @@ enum Token {
 }
 
 /// Reads a graph. Panics if Graphviz would refuse it.
-pub fn read(text: &str) -> Graph {
+pub fn read(text: &str) -> DotGraph {
     let mut tokens = tokens(text).into_iter().peekable();
     assert_eq!(tokens.next(), Some(Token::Word("digraph".into())));
     assert_eq!(tokens.next(), Some(Token::Word("trace".into())));
     assert_eq!(tokens.next(), Some(Token::Sign("{")));
-    let mut graph = Graph::default();
+    let mut graph = DotGraph::default();
     loop {
         let subject = tokens.next().expect("the graph is closed");
         let from = match subject {
