@@ -57,6 +57,10 @@
 //! print!, println!, eprint!, eprintln!                  only in output/
 //! std::io::stdout, std::io::stderr                      only in output/
 //! std::env, std::fs, std::net, std::thread, std::time   never in chain/, scan/, trace/, watchlist/
+//! query::screen::row, query::screen::package            never in query/screen/coins/, query/screen/evidence/
+//! query::screen::coins                                  never in query/screen/evidence/
+//! query::screen::evidence                               never in query/screen/coins/
+//! command::runs                                         never in command/questions/
 //! sync::sweep                                           never in sync/apply/, sync/fetch/, sync/plan/
 //! sync::apply                                           never in sync/fetch/, sync/plan/
 //! sync::fetch, node, std::thread                        never in sync/plan/
