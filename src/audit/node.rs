@@ -195,6 +195,10 @@ impl<'a> Comparison<'a> {
         different.map(|(what, index, node)| Difference::Coin { outpoint: key.outpoint, what, index, node })
     }
 
+    fn other_chain(&self) -> AuditError {
+        AuditError::OtherChain { block: self.tip }
+    }
+
     /// Reads the outputs that blocks above the index's tip spend, up to a tip of the node. A tip that doesn't descend from the index's is
     /// on another chain.
     fn learn(&mut self, tip: BlockId) -> Result<()> {
@@ -202,22 +206,21 @@ impl<'a> Comparison<'a> {
             return Ok(());
         }
         let ours = self.tip;
-        let other_chain = || AuditError::OtherChain { block: ours };
         if tip.height.checked_sub(ours.height).is_none_or(|ahead| ahead > AHEAD_AT_MOST) {
-            return Err(other_chain());
+            return Err(self.other_chain());
         }
         let mut spent = HashSet::new();
         let mut at = tip;
         while at.height > ours.height {
             let block = match self.node.verbose_block(at) {
-                Err(NodeError::NotOnChain(_)) => return Err(other_chain()),
+                Err(NodeError::NotOnChain(_)) => return Err(self.other_chain()),
                 block => block?,
             };
             spent.extend(block.transactions.iter().flat_map(|tx| &tx.inputs).map(|(outpoint, _)| *outpoint));
-            at = BlockId { height: at.height - 1, hash: block.previous.ok_or_else(other_chain)? };
+            at = BlockId { height: at.height - 1, hash: block.previous.ok_or_else(|| self.other_chain())? };
         }
         if at != ours {
-            return Err(other_chain());
+            return Err(self.other_chain());
         }
         self.since.insert(tip.hash, spent);
         Ok(())

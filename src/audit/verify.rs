@@ -192,8 +192,14 @@ struct Audit<'a> {
 
 impl Audit<'_> {
     fn derived(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
-        let find_coin = |outpoint: &OutPoint| Ok(self.view.coin_at(outpoint, at.height)?.map(|(_, coin)| coin));
-        derive::derive(find_coin, &self.parameters, &self.marks, at, txid, record)
+        derive::derive(
+            |outpoint: &OutPoint| Ok(self.view.coin_at(outpoint, at.height)?.map(|(_, coin)| coin)),
+            &self.parameters,
+            &self.marks,
+            at,
+            txid,
+            record,
+        )
     }
 
     fn record(

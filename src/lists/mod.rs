@@ -114,9 +114,9 @@ pub fn changed(configured: &[WatchFile], taken: &TakenLists) -> bool {
 /// read: hashing a list of a million rows takes longer than most answers.
 fn position(file: &WatchFile, lists: &[&TakenList]) -> io::Result<Option<usize>> {
     let stamp = FileStamp::of(&file.path)?.to_string();
-    let same = |list: &&TakenList| list.stamp.as_ref() == Some(&stamp) && has_options_of(file, list);
-    if let Some(at) = lists.iter().position(same) {
-        return Ok(Some(at));
+    let at = lists.iter().position(|list| list.stamp.as_ref() == Some(&stamp) && has_options_of(file, list));
+    if at.is_some() {
+        return Ok(at);
     }
     let content = hash(&file.path)?;
     Ok(lists.iter().position(|list| list.sha256 == content && has_options_of(file, list)))

@@ -14,12 +14,15 @@ use crate::watchlist::targets::{TargetReader, TargetRow, UnclearRow};
 pub fn open(path: &Path) -> Result<impl Iterator<Item = Result<Result<TargetRow, UnclearRow>, Error>> + use<>, Error> {
     let is_stdin = path == Path::new("-");
     let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let failed = move |source| Error::TargetsFile { path: name.clone(), source };
     let input: Box<dyn BufRead> = if is_stdin {
         Box::new(BufReader::new(io::stdin()))
     } else {
-        Box::new(BufReader::new(File::open(path).map_err(&failed)?))
+        Box::new(BufReader::new(File::open(path).map_err(|source| unreadable(&name, source))?))
     };
-    let rows = TargetReader::new(input).map_err(&failed)?;
-    Ok(rows.map(move |row| row.map_err(&failed)))
+    let rows = TargetReader::new(input).map_err(|source| unreadable(&name, source))?;
+    Ok(rows.map(move |row| row.map_err(|source| unreadable(&name, source))))
+}
+
+fn unreadable(name: &str, source: io::Error) -> Error {
+    Error::TargetsFile { path: name.to_owned(), source }
 }

@@ -60,6 +60,12 @@ struct Unproven<T> {
     result: T,
 }
 
+impl<T> Unproven<T> {
+    fn of(filter: &[u8], result: T) -> Self {
+        Self { hash: FilterHash::hash(filter), result }
+    }
+}
+
 impl Node {
     /// The node's filters. Checks whether the filter files can be read; they are walked when blocks are requested.
     ///
@@ -215,10 +221,6 @@ impl Filters {
         new_state: impl Fn() -> S + Send + Sync,
         inspect: impl Fn(&mut S, BlockId, &[u8]) -> T + Send + Sync,
     ) -> Result<Vec<Option<Unproven<T>>>, NodeError> {
-        let inspect = |state: &mut S, id: BlockId, filter: &[u8]| Unproven {
-            hash: FilterHash::hash(filter),
-            result: inspect(state, id, filter),
-        };
         // Small enough that each thread gets a part.
         let part_length = blocks.len().div_ceil(rayon::current_num_threads()).clamp(1, BLOCKS_PER_PART);
         let parts = blocks.par_chunks(part_length);
@@ -227,7 +229,7 @@ impl Filters {
                 .map_init(new_state, |state, part| {
                     let filters = part.iter().map(|id| {
                         let filter = self.filter_over_rest(id.hash)?;
-                        Ok(filter.map(|filter| inspect(state, *id, &filter)))
+                        Ok(filter.map(|filter| Unproven::of(&filter, inspect(state, *id, &filter))))
                     });
                     filters.collect::<Result<Vec<_>, NodeError>>()
                 })
@@ -242,7 +244,9 @@ impl Filters {
                 || (new_state(), RecordReader::default()),
                 |(state, reader), part| {
                     let filters = part.iter().map(|id| {
-                        inspect_file_filter(&files, reader, *id, &warned, |filter| inspect(state, *id, filter))
+                        inspect_file_filter(&files, reader, *id, &warned, |filter| {
+                            Unproven::of(filter, inspect(state, *id, filter))
+                        })
                     });
                     filters.collect::<Vec<_>>()
                 },
