@@ -178,6 +178,22 @@ mod tests {
     }
 
     /// Inputs, some of which are unknown (a completion of each is drawn, too), and outputs worth no more than they are.
+    #[test]
+    fn a_coin_of_a_source_behind_an_unknown_one_may_reach_the_outputs() {
+        let source = TracedInput { value: 5, whole: true, taint: None };
+        let found = pass_at_least(Rule::Fifo, OPEN, &[None, Some(source)], &plain(&[5]));
+        assert_eq!((found.passed.received, found.reached), (vec![0], vec![true]));
+    }
+
+    #[test]
+    fn outputs_of_more_than_all_money_hold_no_more_taint_than_there_is() {
+        let tainted = Some(Lot::of(&[(true, 10)]));
+        for rule in [Rule::Haircut, Rule::Fifo, Rule::Lifo, Rule::Tiho] {
+            let found = least(rule, &[tainted.clone(), None], &[2 * MAX_MONEY]).passed;
+            assert!(found.received[0] <= 10, "{rule}: {}", found.received[0]);
+        }
+    }
+
     fn transaction() -> impl Strategy<Value = (Vec<(Lot, bool)>, Vec<u64>)> {
         let runs = vec((any::<bool>(), prop_oneof![0..=40_u64, 0..=1_000_000_u64]), 0..4);
         let inputs = vec((runs.prop_map(|runs| Lot::of(&runs)), option::of(Just(()))), 1..6);

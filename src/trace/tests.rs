@@ -120,6 +120,8 @@ fn the_fate_of_a_coin_is_the_first_that_fits() {
         (OutputKind::AnyoneCanSpend, 9, &far, Some((9, 2, Fate::AnyoneCanSpend))),
         (OutputKind::Source, 9, &far, Some((9, 0, Fate::Followed))),
         (OutputKind::Source, 0, &far, Some((0, 0, Fate::Followed))),
+        (OutputKind::FlaggedService, 9, &far, Some((9, 0, Fate::FlaggedService))),
+        (OutputKind::FlaggedService, 0, &far, Some((0, 0, Fate::Followed))),
     ];
     for (kind, value, taint, expected) in cases {
         let outputs = [TracedOutput { value, kind }, TracedOutput { value: 100 - value, kind: OutputKind::Plain }];
@@ -127,6 +129,40 @@ fn the_fate_of_a_coin_is_the_first_that_fits() {
         let found = passed.outputs[0].as_ref().map(|output| (output.taint.amount, output.taint.hops, output.fate));
         assert_eq!(found, expected, "{kind:?} of {value} after {} hops", taint.hops);
         assert_eq!(passed.received[0], value, "a source gets its share too");
+    }
+}
+
+#[test]
+fn each_fate_carries_taint_on_or_cuts_it_or_neither() {
+    // the fate, whether a spend carries its taint on, whether the taint lies on the frontier
+    let cases = [
+        (Fate::Followed, true, false),
+        (Fate::Service, false, false),
+        (Fate::Unspendable, false, false),
+        (Fate::AnyoneCanSpend, false, true),
+        (Fate::MaxHops, false, true),
+        (Fate::BelowMinTaint, false, true),
+        (Fate::FlaggedService, true, false),
+        (Fate::TooFragmented, false, true),
+    ];
+    assert_eq!(cases.map(|(fate, ..)| fate), Fate::ALL);
+    for (fate, is_carried, is_cut) in cases {
+        let taint = Taint { amount: 5, hops: 1, segments: Vec::new() };
+        let column = RuleTaint { rule: Rule::Fifo, taint, fate };
+        assert_eq!(
+            (column.is_followed(), column.carried().is_some(), fate.is_cut()),
+            (is_carried, is_carried, is_cut),
+            "{fate:?}"
+        );
+    }
+}
+
+#[test]
+fn a_coin_of_a_source_is_tainted_as_a_whole_whatever_it_held() {
+    let held = Taint { amount: 3, hops: 4, segments: Vec::new() };
+    for rule in Rule::ALL {
+        let made = pass_plainly(rule, &[TracedInput { value: 10, whole: true, taint: Some(&held) }], &[10]);
+        assert_eq!(made[0].as_ref().map(|taint| (taint.amount, taint.hops)), Some((10, 1)), "{rule}");
     }
 }
 

@@ -75,6 +75,7 @@ mod sync {
 }
 
 mod query {
+    mod coverage;
     mod judge;
     mod judge_property;
     mod label_parts;
@@ -89,6 +90,7 @@ mod query {
     mod screen_unknown;
     mod sums;
     mod trace;
+    mod unsettled;
 }
 
 mod audit {

@@ -226,7 +226,7 @@ mod tests {
     fn gaps_are_what_is_missing_of_each_entry_and_nothing_else() {
         // entries' from and wanted from, unknown targets, next height, height asked about → (from, through, entries)
         type GapCase = (&'static [(Height, Option<Height>)], u64, Height, Height, &'static [(Height, Height, u64)]);
-        let cases: [GapCase; 12] = [
+        let cases: [GapCase; 13] = [
             (&[(0, None), (0, None)], 0, 600, 599, &[]),
             (&[(0, None), (0, None)], 0, 301, 599, &[(301, 599, 2)]),
             (&[(0, None)], 0, 0, 599, &[(0, 599, 1)]),
@@ -235,6 +235,7 @@ mod tests {
             (&[(0, None), (400, None), (500, None)], 0, 301, 599, &[(301, 599, 1), (400, 599, 1), (500, 599, 1)]),
             (&[(0, None), (100, None), (200, None)], 0, 301, 599, &[(301, 599, 3)]),
             (&[(0, None)], 2, 600, 599, &[(0, 599, 2)]),
+            (&[(0, None)], 1, 600, 599, &[(0, 599, 1)]),
             (&[(500, Some(100)), (0, None)], 0, 600, 599, &[(100, 499, 1)]),
             (&[(500, Some(100))], 0, 600, 300, &[(100, 300, 1)]),
             (&[(500, Some(100))], 0, 550, 599, &[(100, 499, 1), (550, 599, 1)]),

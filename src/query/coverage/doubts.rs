@@ -192,6 +192,7 @@ mod tests {
             (basis(600), GOOD, None, &["no block yet"]),
             (basis(600), GOOD, Some(600), &["ends at height 599, below height 600"]),
             (basis(600), GOOD, Some(Height::MAX), &["ends at height 599, below height 4294967295"]),
+            (basis(600).traced(), GOOD, Some(700), &["ends at height 599, below height 700"]),
             (basis(599), GOOD, Some(598), &[]),
             (basis(599), GOOD, Some(599), &["heights 599 to 599 are not scanned for 2 entries; run"]),
             (basis(300), GOOD, Some(700), &["below height 700", "heights 300 to 599 are not scanned"]),

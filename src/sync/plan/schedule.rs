@@ -51,12 +51,14 @@ mod tests {
         let main = |last| Some(Task::Main { last });
         type Case = (Height, &'static [Height], Height, Option<Task>, Option<Task>);
         // Next height of the main sweep, those of the others, last height → task; task while those below stand still.
-        let cases: [Case; 10] = [
+        let cases: [Case; 12] = [
             (0, &[], 599, main(599), main(599)),
             (600, &[], 599, None, None),
             (600, &[], 600, main(600), main(600)),
             (600, &[0], 599, side(1, 0, 599), None),
             (600, &[0], 601, main(601), main(601)),
+            (600, &[0], 699, main(699), main(699)),
+            (600, &[0], 700, side(1, 0, 599), main(700)),
             (600, &[0], 900, side(1, 0, 599), main(900)),
             (600, &[300, 100], 599, side(2, 100, 299), None),
             (600, &[300, 100], 150, side(2, 100, 150), None),
