@@ -62,6 +62,7 @@ mod sync {
     mod faulty_source;
     pub mod follow_case;
     mod followed_coins;
+    mod kept;
     mod lanes;
     mod mainnet;
     mod properties;
@@ -117,11 +118,22 @@ mod command {
     mod trace;
 }
 
+/// What is measured, printed, and seldom judged: storage, latency and memory. The usual run is small and checks that all of it works.
+mod measure {
+    mod beside_sweep;
+    mod fragments;
+    mod many_runs;
+    mod point_reads;
+    mod traffic;
+}
+
 /// Faults between the program and its node or disk: kills, flipped bits, full disks, answers that are cut, slow or wrong.
 mod faults {
     mod disk_full;
+    mod disk_full_followed;
     mod flips;
     mod follow_killed;
     mod kills;
     mod proxy;
+    mod soak;
 }

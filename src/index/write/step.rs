@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use bitcoin::OutPoint;
+
 use super::changes::Changes;
 use super::sums;
 use crate::index::error::Result;
@@ -10,9 +12,11 @@ use crate::index::event_log;
 use crate::index::raw::{RawChanges, RawRow, RawRows};
 use crate::index::read::view::View;
 use crate::index::rows::events::Event;
+use crate::index::rows::keys::CoinKey;
 use crate::index::rows::row::{IndexKey, IndexRow};
 use crate::index::rows::row_set::{KeySet, RowChanges, RowSet};
 use crate::index::rows::sums::Sum;
+use crate::index::rows::values::{Coin, Spender};
 use crate::index::schema::Family;
 
 /// A batch is written when it holds this many bytes.
@@ -106,6 +110,16 @@ impl<'a> Step<'a> {
     pub fn discard(&mut self) {
         self.open = Changes::default();
         self.seq = self.kept_seq;
+    }
+
+    /// The outpoints of which this changes a coin or what spends it, some of them more than once.
+    pub fn moved_coins(&self) -> impl Iterator<Item = OutPoint> {
+        // Keys that don't read name no coin.
+        [&self.kept, &self.open].into_iter().flat_map(|changes| {
+            let coins = changes.of(Coin::FAMILY).keys().filter_map(|key| CoinKey::from_key(key).ok());
+            let spends = changes.of(Spender::FAMILY).keys().filter_map(|key| OutPoint::from_key(key).ok());
+            coins.map(|key| key.outpoint).chain(spends)
+        })
     }
 
     /// Whether enough changes have gathered for a batch.

@@ -11,6 +11,7 @@ use bitcoin::{OutPoint, TxOut, Txid};
 
 use super::batch::{Batch, Tally, followed_outputs};
 use super::candidate::Candidates;
+use super::moved::MovedCoins;
 use super::place::Place;
 use super::records;
 use crate::index::derive::{self, Derived, Marks};
@@ -42,12 +43,14 @@ pub struct Advance<'a> {
     /// The scripts added since some block was ruled out.
     since: FilterQuery,
     matcher: Matcher,
+    /// Whether the state is that after the last block: a block that failed midway may have changed it.
+    is_whole: bool,
 }
 
 impl<'a> Advance<'a> {
     /// Begins with the next batch of a sweep, whose blocks come from `reader`; `state` is the sweep's before the first of them.
     pub fn new(batch: Batch<'a>, reader: Arc<BlockReader>, state: SweepState) -> Self {
-        Self { batch, reader, state, since: FilterQuery::since(0), matcher: Matcher::default() }
+        Self { batch, reader, state, since: FilterQuery::since(0), matcher: Matcher::default(), is_whole: true }
     }
 
     /// Applies the next block.
@@ -62,6 +65,7 @@ impl<'a> Advance<'a> {
     /// What is wrong with the block, the node or the index; then nothing of this block is written, and no further block may be
     /// applied.
     pub fn apply(&mut self, mut block: FetchedBlock) -> Flow<()> {
+        self.is_whole = false;
         let tally = self.batch.tally;
         // Only a block that was read ahead was scanned against an older set of live coins; the window bounds how many there are.
         let read_ahead = block.block().is_some();
@@ -88,12 +92,13 @@ impl<'a> Advance<'a> {
             }
         }
         self.batch.keep(block.id.height)?;
+        self.is_whole = true;
         Ok(())
     }
 
-    /// The state of the sweep after the last block.
-    pub fn into_state(self) -> SweepState {
-        self.state
+    /// The state of the sweep after the last block, and the coins that it has changed in the index; no state where a block failed midway.
+    pub fn end(self) -> (Option<SweepState>, MovedCoins) {
+        (self.is_whole.then_some(self.state), self.batch.moved)
     }
 
     /// Whether a block that was ruled out concerns scripts that were added since.

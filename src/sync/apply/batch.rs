@@ -2,6 +2,7 @@
 
 use bitcoin::{OutPoint, TxOut, Txid};
 
+use super::moved::MovedCoins;
 use crate::chain::Height;
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::events::Seen;
@@ -54,6 +55,8 @@ pub struct Batch<'a> {
     pub step: Step<'a>,
     /// What the run has done.
     pub tally: Tally,
+    /// The coins that the batches written so far have changed.
+    pub moved: MovedCoins,
     blocks: usize,
     /// The last height whose changes are in `step`.
     last: Option<Height>,
@@ -62,7 +65,7 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// An empty batch of a sweep, in a run that has done `tally`.
     pub fn new(writer: &'a Writer, course: Course, tally: Tally) -> Self {
-        Self { writer, course, step: writer.step(), tally, blocks: 0, last: None }
+        Self { writer, course, step: writer.step(), tally, moved: MovedCoins::default(), blocks: 0, last: None }
     }
 
     /// Whether it is the main sweep's.
@@ -104,6 +107,7 @@ impl<'a> Batch<'a> {
         // Take `last` first: if this write fails, no later batch may store a greater height.
         let Some(last) = self.last.take() else { return Ok(()) };
         let mut step = self.step.take();
+        self.moved.add(&step);
         let next = last + 1;
         let row = match self.course.id {
             MAIN_SWEEP => Sweep::Main { next },

@@ -6,6 +6,7 @@
 use bitcoin::block::Header;
 
 use super::events::{self, Stated};
+use super::moved::MovedCoins;
 use super::place::Place;
 use crate::chain::{BlockId, Height};
 use crate::index::derive;
@@ -17,12 +18,13 @@ use crate::index::{ReadRows, Result, Step, Writer};
 /// A batch is written when it is full, or holds this many blocks.
 const BATCH_BLOCKS: u32 = 500;
 
-/// Removes every block above `fork`, tip first, in atomic batches: between any two of them the index is that of a valid chain.
+/// Removes every block above `fork`, tip first, in atomic batches: between any two of them the index is that of a valid chain. Returns the
+/// coins that this has changed.
 ///
 /// # Errors
 /// What the index reports; batches written before stay.
-pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Result<()> {
-    let mut step = writer.step();
+pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Result<MovedCoins> {
+    let (mut step, mut moved) = (writer.step(), MovedCoins::default());
     step.append(&Event { what: Happened::Reorg { fork, stale: tip }, seen })?;
     let mut blocks = 0;
     for height in (fork + 1..=tip.height).rev() {
@@ -31,11 +33,12 @@ pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Re
         if blocks >= BATCH_BLOCKS || step.is_full() || height == fork + 1 {
             let mut full = step.take();
             lower_sweeps(writer, &mut full, height)?;
+            moved.add(&full);
             full.commit(true)?;
             blocks = 0;
         }
     }
-    Ok(())
+    Ok(moved)
 }
 
 fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: Seen) -> Result<()> {

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod candidate;
 pub mod disconnect;
 pub mod events;
+pub mod moved;
 pub mod place;
 pub mod recompute;
 pub mod records;

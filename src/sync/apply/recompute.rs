@@ -1,6 +1,8 @@
 //! Evaluates the records that the index has of a block again, without the block: after a change of entries or parameters, and to
 //! rebuild rows that were damaged.
 
+use std::sync::Arc;
+
 use bitcoin::OutPoint;
 
 use super::batch::{Batch, followed_outputs};
@@ -26,12 +28,12 @@ pub enum Recomputed {
 pub struct Recompute<'a> {
     /// Its changes.
     pub batch: Batch<'a>,
-    interest: Interest,
+    interest: Arc<Interest>,
 }
 
 impl<'a> Recompute<'a> {
     /// Begins with the next batch of a sweep.
-    pub fn new(batch: Batch<'a>, interest: Interest) -> Self {
+    pub fn new(batch: Batch<'a>, interest: Arc<Interest>) -> Self {
         Self { batch, interest }
     }
 
@@ -41,19 +43,26 @@ impl<'a> Recompute<'a> {
     /// What the index reports; then nothing of this block is written, and no further block may be evaluated.
     pub fn block(&mut self, height: Height) -> Result<Recomputed> {
         let tally = self.batch.tally;
+        let evaluated = self.evaluate(height);
+        match evaluated {
+            Ok(Recomputed::Done) => self.batch.keep(height)?,
+            Ok(Recomputed::NeedsBlock) | Err(_) => self.batch.discard(tally),
+        }
+        evaluated
+    }
+
+    fn evaluate(&mut self, height: Height) -> Result<Recomputed> {
         let header = self.batch.writer.known_header(height)?;
         let id = BlockId { height, hash: header.block_hash() };
         for (tx_index, record) in self.batch.step.records(height)? {
             let at = TxPosition { height, tx_index };
             let place = Place::of(id, &header, at, record.txid());
-            let derived = self.batch.derive_known(&self.interest, at, place.txid, &record)?;
+            let derived = self.batch.derive_known(self.interest.as_ref(), at, place.txid, &record)?;
             if self.makes_fresh_coins(at, &record, &derived)? {
-                self.batch.discard(tally);
                 return Ok(Recomputed::NeedsBlock);
             }
             records::update_record(&mut self.batch, &place, &record, derived)?;
         }
-        self.batch.keep(height)?;
         Ok(Recomputed::Done)
     }
 
@@ -62,7 +71,7 @@ impl<'a> Recompute<'a> {
         if !derived.is_record {
             return Ok(false);
         }
-        for (outpoint, _) in followed_outputs(record, derived, &self.interest, at.height) {
+        for (outpoint, _) in followed_outputs(record, derived, self.interest.as_ref(), at.height) {
             if !self.was_followed(&outpoint, at.height)? && !self.batch.is_spent(outpoint, at.height)? {
                 return Ok(true);
             }

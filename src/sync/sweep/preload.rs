@@ -1,8 +1,11 @@
-//! Loads from the index what a sweep over blocks needs before its first block: its live coins, and the scripts to match filters with.
+//! Reads from the index what a sweep over blocks needs before its first block: its live coins, and the scripts to match filters with.
 
 use std::sync::Arc;
 
+use bitcoin::OutPoint;
+
 use crate::chain::Height;
+use crate::index::keys::CoinKey;
 use crate::index::values::Coin;
 use crate::index::{ReadRows, Result, View};
 use crate::scan::is_left_out;
@@ -12,16 +15,18 @@ use crate::sync::fetch::filter_scripts::FilterScripts;
 use crate::sync::fetch::source::Filtering;
 use crate::sync::plan::interest::Interest;
 
+/// Whether a coin was made below height `next`, is followed and unspent.
+fn is_live(view: &View, next: Height, key: &CoinKey, coin: &Coin) -> Result<bool> {
+    Ok(key.height < next && coin.is_followed() && view.spender_of(key)?.is_none())
+}
+
 /// The coins made below height `next` that are followed and unspent.
 ///
 /// # Errors
 /// As all reads.
 pub fn live_coins(view: &View, next: Height) -> Result<LiveCoins> {
     let coins = view.range::<Coin>(..).filter_map(|row| {
-        let live = row.and_then(|(key, coin)| {
-            let live = key.height < next && coin.is_followed() && view.spender_of(&key)?.is_none();
-            Ok(live.then_some(key.outpoint))
-        });
+        let live = row.and_then(|(key, coin)| Ok(is_live(view, next, &key, &coin)?.then_some(key.outpoint)));
         live.transpose()
     });
     coins.collect()
@@ -55,12 +60,26 @@ pub fn filter_scripts(
     Ok(Some(Arc::new(filters)))
 }
 
-/// The state of a sweep before the block at height `next`.
+/// Brings the state of a sweep, as of the block below height `next`, up to date with coins that have changed in the index since.
 ///
 /// # Errors
 /// As all reads.
-pub fn state(view: &View, interest: &Interest, next: Height, filtering: Filtering) -> Result<SweepState> {
-    let live = live_coins(view, next)?;
-    let filters = filter_scripts(view, interest, &live, filtering)?;
-    Ok(SweepState { live, filters })
+pub fn refresh(view: &View, state: &mut SweepState, next: Height, outpoints: &[OutPoint]) -> Result<()> {
+    for outpoint in outpoints {
+        let mut live = false;
+        // More than one of BIP30's twins.
+        for row in view.prefix::<Coin>(*outpoint) {
+            let (key, coin) = row?;
+            live |= is_live(view, next, &key, &coin)?;
+        }
+        if !live {
+            state.live.remove(outpoint);
+        } else if !state.live.contains(outpoint) {
+            state.live.insert(*outpoint);
+            if let Some(filters) = &state.filters {
+                filters.add(&view.known_output(outpoint)?.script_pubkey);
+            }
+        }
+    }
+    Ok(())
 }

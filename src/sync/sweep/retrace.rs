@@ -1,5 +1,6 @@
 //! Rebuilds every derived row from the records, without a node: removes rows that no record supports, and repairs damaged ones.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::run::{Observer, Outcome, Pace, SweepRun};
@@ -61,11 +62,14 @@ fn sweep_records(setup: &SweepSetup<'_>, run: &mut SweepRun<'_>) -> Flow<()> {
         let (sweeps, _) = tip::join(setup.writer)?;
         let tip = sweeps.main().checked_sub(1);
         let Some(Task::Side { side, last }) = tip.and_then(|tip| next_task(&sweeps, tip, true)) else { return Ok(()) };
-        let interest = Interest::load(setup.writer, &sweeps, side.id)?;
+        let interest = Arc::new(Interest::load(setup.writer, &sweeps, side.id)?);
         if interest.blocks_from(side.blocks_from).is_some_and(|from| from <= side.next) {
             return Ok(());
         }
-        setup.over_records(RecordStretch { side, last, interest }, &|| Ok(()), run)?;
+        let swept = setup.over_records(RecordStretch { side, last, interest }, &|| Ok(()), run)?;
+        if let Some(interrupt) = swept.interrupt {
+            return Err(interrupt.into());
+        }
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Interrupts {
     pub tip: Option<Arc<AtomicBool>>,
     /// Something else has to be done first: the run ends after the block in progress.
     pub pause: Arc<AtomicBool>,
+    /// How many heights a sweep below the main one passes at least between two interruptions by new blocks, unless that takes a second.
+    pub least_heights: Height,
 }
 
 impl Interrupts {

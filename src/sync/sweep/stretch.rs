@@ -10,13 +10,15 @@ use crate::index::sweeps::{MAIN_SWEEP, SideSweep};
 use crate::index::values::Record;
 use crate::index::{ReadRows, Result, Writer, meta};
 use crate::stop::Stop;
+use crate::sync::SyncError;
 use crate::sync::apply::advance::{Advance, SweepState};
 use crate::sync::apply::batch::{Batch, Course, Tally};
+use crate::sync::apply::moved::MovedCoins;
 use crate::sync::apply::recompute::{Recompute, Recomputed};
 use crate::sync::fetch::block::FetchedBlock;
 use crate::sync::fetch::read::BlockReader;
 use crate::sync::fetch::{pipeline, single};
-use crate::sync::interrupt::{Flow, Interrupt};
+use crate::sync::interrupt::{Flow, Halt, Interrupt};
 use crate::sync::plan::interest::Interest;
 
 /// What all stretches of a run share.
@@ -50,7 +52,26 @@ pub struct RecordStretch {
     /// The last height.
     pub last: Height,
     /// The scripts that count for it.
-    pub interest: Interest,
+    pub interest: Arc<Interest>,
+}
+
+/// What a stretch leaves that didn't fail.
+pub struct Swept {
+    /// What ended it early.
+    pub interrupt: Option<Interrupt>,
+    /// Of one over blocks, the sweep's state after the last one; `None` where that isn't known.
+    pub state: Option<SweepState>,
+    /// The coins that it has changed in the index.
+    pub moved: MovedCoins,
+}
+
+/// What comes of a piece of work, or what ended it early, unless that was a failure.
+fn early_end<T>(flow: Flow<T>) -> Result<(Option<T>, Option<Interrupt>), SyncError> {
+    match flow {
+        Ok(done) => Ok((Some(done), None)),
+        Err(Halt::Interrupted(interrupt)) => Ok((None, Some(interrupt))),
+        Err(Halt::Failed(error)) => Err(error),
+    }
 }
 
 impl SweepSetup<'_> {
@@ -71,13 +92,13 @@ impl SweepSetup<'_> {
     /// earlier than the sweep's row says, the row is changed.
     ///
     /// # Errors
-    /// What the index reports; what `check` interrupts with; a stop. Batches written before stay.
+    /// What the index reports. Batches written before stay.
     pub fn over_records(
         &self,
         stretch: RecordStretch,
         check: &dyn Fn() -> Flow<()>,
         run: &mut SweepRun<'_>,
-    ) -> Flow<()> {
+    ) -> Flow<Swept> {
         let RecordStretch { side, last, interest } = stretch;
         let last = interest.blocks_from(side.blocks_from).map_or(last, |from| last.min(from - 1));
         let batch = self.batch(side.id, side.blocks_from, run.outcome.tally)?;
@@ -87,16 +108,16 @@ impl SweepSetup<'_> {
         let written = recompute.batch.commit(true);
         run.observer.end();
         run.outcome.tally = recompute.batch.tally;
-        // Report a write error before an interruption.
         written?;
-        if let Some(height) = ended? {
+        let (ended, interrupt) = early_end(ended)?;
+        if let Some(height) = ended.flatten() {
             let next = self.writer.sweeps()?.next(side.id);
             let blocks_from = Some(side.blocks_from.map_or(height, |from| from.min(height)));
             let mut step = self.writer.step();
             step.put(&side.id, &SideSweep { id: side.id, next, blocks_from }.row());
             step.commit(true)?;
         }
-        Ok(())
+        Ok(Swept { interrupt, state: None, moved: recompute.batch.moved })
     }
 
     /// Returns the height at which a coin needs blocks, if one does.
@@ -129,16 +150,16 @@ impl SweepSetup<'_> {
         Ok(self.writer.first_key::<Record>(TxPosition::first(next)..)?.map(|at| at.height))
     }
 
-    /// Goes over the blocks of a stretch; returns the sweep's state after them.
+    /// Goes over the blocks of a stretch.
     ///
     /// # Errors
-    /// What fails; what `check` interrupts with; a stop. Batches written before stay.
+    /// What fails. Batches written before stay.
     pub fn over_blocks(
         &self,
         stretch: BlockStretch,
         check: &dyn Fn() -> Flow<()>,
         run: &mut SweepRun<'_>,
-    ) -> Flow<SweepState> {
+    ) -> Flow<Swept> {
         let BlockStretch { id, blocks_from, reader, state } = stretch;
         let batch = self.batch(id, blocks_from, run.outcome.tally)?;
         let mut advance = Advance::new(batch, Arc::clone(&reader), state);
@@ -158,9 +179,9 @@ impl SweepSetup<'_> {
         let written = advance.batch.commit(true);
         run.observer.end();
         run.outcome.tally = advance.batch.tally;
-        // Report a write error before an interruption.
         written?;
-        swept?;
-        Ok(advance.into_state())
+        let (_, interrupt) = early_end(swept)?;
+        let (state, moved) = advance.end();
+        Ok(Swept { interrupt, state, moved })
     }
 }

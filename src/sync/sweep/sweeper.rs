@@ -1,16 +1,16 @@
 //! The sweeps of one index at work against a node: which one is next, what interrupts it, and what the main sweep keeps in memory from
 //! one block to the next.
 
-use std::cell::Cell;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::preload;
+use super::kept::KeptSweeps;
 use super::run::{Interrupts, Observer, Outcome, Pace, SweepRun};
-use super::stretch::{BlockStretch, RecordStretch, SweepSetup};
+use super::stretch::{BlockStretch, RecordStretch, SweepSetup, Swept};
 use super::tip::{self, Goal};
+use super::turn::Turn;
 use crate::chain::{BlockId, Height};
 use crate::index::events::Seen;
 use crate::index::meta::{Waiter, Waiting};
@@ -20,6 +20,7 @@ use crate::node::NodeError;
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::apply::advance::SweepState;
+use crate::sync::apply::moved::MovedCoins;
 use crate::sync::fetch::block::BlockOrder;
 use crate::sync::fetch::pool::ConnectionPool;
 use crate::sync::fetch::read::{BlockReader, Search};
@@ -32,8 +33,6 @@ use crate::sync::plan::schedule::{Task, next_task};
 const MOVES: u32 = 10;
 /// The wait after the first change; after the second twice as long, and so on.
 const MOVED_WAIT: Duration = Duration::from_millis(100);
-/// How often a sweep below the main one asks the node for new blocks.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long the sweeps below the main one stand still before it is tried again whether the node serves them.
 const HOLD: Duration = Duration::from_secs(30);
 
@@ -42,17 +41,9 @@ pub struct Sweeper<'a> {
     setup: SweepSetup<'a>,
     pool: Arc<ConnectionPool>,
     interrupts: Interrupts,
-    cached: Option<Cached>,
+    kept: KeptSweeps,
     /// Until when the sweeps below the main one stand still.
     held: Option<Instant>,
-}
-
-/// What the main sweep keeps from one stretch to the next.
-struct Cached {
-    /// Its scripts: the same until the lists change or another sweep joins it.
-    interest: Arc<Interest>,
-    /// Its state; `None` once something else has changed the coins of the index.
-    state: Option<SweepState>,
 }
 
 /// Whether the node served a sweep below the main one.
@@ -78,7 +69,7 @@ impl<'a> Sweeper<'a> {
             setup,
             pool: Arc::new(ConnectionPool::new(source)),
             interrupts: Interrupts::default(),
-            cached: None,
+            kept: KeptSweeps::default(),
             held: None,
         }
     }
@@ -93,9 +84,15 @@ impl<'a> Sweeper<'a> {
         self.setup.seen = Seen::Tip;
     }
 
-    /// Forgets what was loaded: entries or parameters have changed.
+    /// Forgets the entries that were loaded: they or the parameters have changed.
     pub fn reload_entries(&mut self) {
-        self.cached = None;
+        self.kept.forget_scripts();
+    }
+
+    /// Whether what sweeps keep in memory is what the index holds.
+    #[cfg(feature = "testing")]
+    pub fn keeps_what_the_index_holds(&self) -> Result<bool> {
+        self.kept.are_exact(self.setup.writer)
     }
 
     /// Has the sweeps below the main one stand still for a while, and says so in the index: one of them failed at height `from`.
@@ -134,14 +131,16 @@ impl<'a> Sweeper<'a> {
         step.commit(false)
     }
 
-    /// Loads the entries before the next block arrives; with long lists that takes seconds.
+    /// Loads entries and coins of the main sweep before the next block arrives; with long lists that takes seconds.
     ///
     /// # Errors
     /// As all reads.
     pub fn preload(&mut self) -> Result<()> {
         let sweeps = self.setup.writer.sweeps()?;
-        let (interest, state) = self.load(&sweeps, self.source().filtering(1))?;
-        self.cached = Some(Cached { interest, state: Some(state) });
+        let (filtering, of) = (self.source().filtering(1), (MAIN_SWEEP, sweeps.main()));
+        let interest = self.kept.interest(self.setup.writer, &sweeps, MAIN_SWEEP)?;
+        let state = self.kept.take_state(self.setup.writer, &interest, of, filtering)?;
+        self.kept.keep_state(of, Some(state));
         Ok(())
     }
 
@@ -159,7 +158,11 @@ impl<'a> Sweeper<'a> {
             match self.once(to, &mut run) {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => break,
-                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Failed(error)) => {
+                    // How far it got isn't known.
+                    self.kept.clear();
+                    return Err(error);
+                }
                 Err(Halt::Interrupted(Interrupt::NewBlock)) => {}
                 Err(Halt::Interrupted(Interrupt::Paused)) => break,
                 Err(Halt::Interrupted(Interrupt::Stop)) => run.outcome.stopped = true,
@@ -196,9 +199,10 @@ impl<'a> Sweeper<'a> {
         self.follow_reorg(run)?;
         let writer = self.setup.writer;
         let goal = Goal { to, node: self.source().height()? };
-        let (sweeps, grew) = tip::join(writer)?;
-        if grew {
-            self.cached = None;
+        let (sweeps, joined) = tip::join(writer)?;
+        if joined {
+            self.kept.forget_joined(&sweeps);
+            self.kept.forget_scripts();
         }
         tip::set_goal(writer, goal, sweeps.main())?;
         let below = self.held.is_none_or(|until| until <= Instant::now());
@@ -223,18 +227,22 @@ impl<'a> Sweeper<'a> {
     fn main(&mut self, sweeps: &Sweeps, last: Height, run: &mut SweepRun<'_>) -> Flow<()> {
         let next = sweeps.main();
         let filtering = self.source().filtering(last - next + 1);
-        let (interest, state) = self.load(sweeps, filtering)?;
+        let interest = self.kept.interest(self.setup.writer, sweeps, MAIN_SWEEP)?;
+        let state = self.kept.take_state(self.setup.writer, &interest, (MAIN_SWEEP, next), filtering)?;
         let planned = Planned { id: MAIN_SWEEP, heights: next..=last, blocks_from: None, filtering };
         let stretch = self.stretch(planned, &interest, state)?;
         let swept = self.setup.over_blocks(stretch, &|| self.interrupts.check_pause(), run);
-        match swept {
-            Ok(state) => self.cached = Some(Cached { interest, state: Some(state) }),
-            Err(halt) => {
-                self.cached = Some(Cached { interest, state: None });
-                return Err(halt);
-            }
-        }
-        Ok(())
+        self.keep(MAIN_SWEEP, swept)
+    }
+
+    /// Keeps what a stretch of a sweep leaves, and brings what other sweeps keep up to date with it.
+    fn keep(&mut self, id: u32, swept: Flow<Swept>) -> Flow<()> {
+        let writer = self.setup.writer;
+        let Swept { interrupt, state, moved } = swept?;
+        let sweeps = writer.sweeps()?;
+        self.kept.refresh(writer, &sweeps, moved)?;
+        self.kept.keep_state((id, sweeps.next(id)), state);
+        interrupt.map_or(Ok(()), |interrupt| Err(interrupt.into()))
     }
 
     /// What comes of a stretch below the main sweep: where the node can't serve it, it stands still, and the main sweep goes on. If
@@ -263,38 +271,33 @@ impl<'a> Sweeper<'a> {
         goal: Goal,
         run: &mut SweepRun<'_>,
     ) -> Flow<Served> {
-        let interest = Interest::load(self.setup.writer, sweeps, side.id)?;
+        let writer = self.setup.writer;
+        if self.setup.seen == Seen::Tip {
+            // A new block will not wait for it.
+            self.preload()?;
+        }
+        let interest = self.kept.interest(writer, sweeps, side.id)?;
         let blocks_from = interest.blocks_from(side.blocks_from);
         let needs_blocks = blocks_from.is_some_and(|from| from <= side.next);
         if needs_blocks && let Some(error) = self.unserved(side.next, interest.needs.spent_from)? {
             return Ok(Served::No(error));
         }
         self.resume_below()?;
-        self.drop_state();
-        let asked = Cell::new(Instant::now());
-        let check = || {
-            self.interrupts.check_pause()?;
-            let is_new = match &self.interrupts.tip {
-                Some(tip) => tip.load(Ordering::SeqCst),
-                None if goal.to.is_some() || asked.get().elapsed() < ASK_EVERY => false,
-                None => {
-                    asked.set(Instant::now());
-                    self.source().height().is_ok_and(|now| now != goal.node)
-                }
-            };
-            if is_new { Err(Interrupt::NewBlock.into()) } else { Ok(()) }
-        };
         if !needs_blocks {
             // Where it comes to need blocks its row says so, and the next stretch begins there.
-            self.setup.over_records(RecordStretch { side, last, interest }, &check, run)?;
+            let turn = Turn::new(&self.interrupts, self.source(), goal);
+            let swept = self.setup.over_records(RecordStretch { side, last, interest }, &|| turn.check(), run);
+            self.keep(side.id, swept)?;
             return Ok(Served::Yes);
         }
         let filtering = self.source().filtering(last - side.next + 1);
-        let state = preload::state(self.setup.writer, &interest, side.next, filtering)?;
+        let state = self.kept.take_state(writer, &interest, (side.id, side.next), filtering)?;
         // Its entries may join another sweep before it ends, so its row stores from where it reads blocks.
         let planned = Planned { id: side.id, heights: side.next..=last, blocks_from, filtering };
-        let stretch = self.stretch(planned, &Arc::new(interest), state)?;
-        self.setup.over_blocks(stretch, &check, run)?;
+        let stretch = self.stretch(planned, &interest, state)?;
+        let turn = Turn::new(&self.interrupts, self.source(), goal);
+        let swept = self.setup.over_blocks(stretch, &|| turn.check(), run);
+        self.keep(side.id, swept)?;
         Ok(Served::Yes)
     }
 
@@ -335,41 +338,14 @@ impl<'a> Sweeper<'a> {
         Ok(BlockStretch { id, blocks_from, reader, state })
     }
 
-    /// The scripts and the state of the main sweep: as cached, as far as that still holds.
-    fn load(&mut self, sweeps: &Sweeps, filtering: Filtering) -> Result<(Arc<Interest>, SweepState)> {
-        let writer = self.setup.writer;
-        let (interest, state) = match self.cached.take() {
-            Some(Cached { interest, state }) => (interest, state),
-            None => (Arc::new(Interest::load(writer, sweeps, MAIN_SWEEP)?), None),
-        };
-        let (live, filters) = match state {
-            Some(SweepState { live, filters }) => (live, filters),
-            None => (preload::live_coins(writer, sweeps.main())?, None),
-        };
-        let filters = match filters {
-            Some(filters) => Some(filters),
-            None => preload::filter_scripts(writer, &interest, &live, filtering)?,
-        };
-        Ok((interest, SweepState { live, filters }))
-    }
-
-    /// Forgets the state of the main sweep: something else is about to change the coins of the index.
-    fn drop_state(&mut self) {
-        if let Some(cached) = &mut self.cached {
-            cached.state = None;
-        }
-    }
-
     fn follow_reorg(&mut self, run: &mut SweepRun<'_>) -> Flow<()> {
-        let Self { setup, pool, interrupts, cached, .. } = self;
-        let disconnecting = |fork: Height, blocks: u32| {
-            if let Some(cached) = cached {
-                cached.state = None;
-            }
+        let Self { setup, pool, interrupts, kept, .. } = self;
+        let disconnected = |fork: Height, blocks: u32, moved: MovedCoins| {
             run.outcome.from = run.outcome.from.min(fork + 1);
             run.outcome.undone += u64::from(blocks);
+            kept.refresh(setup.writer, &setup.writer.sweeps()?, moved)
         };
-        tip::follow_reorg(setup, pool, interrupts.tip.is_some(), || interrupts.check_pause(), disconnecting)
+        tip::follow_reorg(setup, pool, interrupts.tip.is_some(), || interrupts.check_pause(), disconnected)
     }
 
     fn source(&self) -> &dyn BlockSource {

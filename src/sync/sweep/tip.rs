@@ -11,6 +11,7 @@ use crate::index::meta::{Waiter, Waiting};
 use crate::index::sweeps::{MAIN_SWEEP, SideSweep, Sweep, Sweeps};
 use crate::index::{ReadRows, Result, Writer, meta};
 use crate::sync::apply::disconnect::disconnect;
+use crate::sync::apply::moved::MovedCoins;
 use crate::sync::fetch::pool::ConnectionPool;
 use crate::sync::interrupt::{Flow, Interrupt};
 
@@ -37,7 +38,8 @@ impl Goal {
 const TIE_WAIT: Duration = Duration::from_secs(10);
 
 /// Brings the index's tip onto the node's active chain: disconnects blocks that left it, and waits for a node that is behind unless
-/// `check` interrupts that. `disconnecting` is called before blocks go, with the height of the fork and their number.
+/// `check` interrupts that. `disconnected` is called when blocks have gone, with the height of the fork, their number, and the coins that
+/// this has changed in the index.
 ///
 /// # Errors
 /// What node and index report; a stop; what `check` interrupts with; [`Interrupt::Undecided`] unless the run `stays`.
@@ -46,10 +48,10 @@ pub fn follow_reorg(
     pool: &ConnectionPool,
     stays: bool,
     check: impl Fn() -> Flow<()>,
-    disconnecting: impl FnMut(Height, u32),
+    disconnected: impl FnMut(Height, u32, MovedCoins) -> Result<()>,
 ) -> Flow<()> {
     let mut wait = TipWait::default();
-    let followed = wait_and_disconnect(setup, pool, stays, check, disconnecting, &mut wait);
+    let followed = wait_and_disconnect(setup, pool, stays, check, disconnected, &mut wait);
     wait.end(setup.writer)?;
     followed
 }
@@ -107,7 +109,7 @@ fn wait_and_disconnect(
     pool: &ConnectionPool,
     stays: bool,
     check: impl Fn() -> Flow<()>,
-    mut disconnecting: impl FnMut(Height, u32),
+    mut disconnected: impl FnMut(Height, u32, MovedCoins) -> Result<()>,
     wait: &mut TipWait,
 ) -> Flow<()> {
     while let Some(tip) = setup.writer.tip()? {
@@ -118,8 +120,8 @@ fn wait_and_disconnect(
                 tracing::warn!(
                     "reorg: block {tip} is no longer in the active chain; disconnecting {blocks} blocks, back to height {fork}"
                 );
-                disconnecting(fork, blocks);
-                disconnect(setup.writer, tip, fork, setup.seen)?;
+                let moved = disconnect(setup.writer, tip, fork, setup.seen)?;
+                disconnected(fork, blocks, moved)?;
             }
             Standing::Behind { tied, refused } => {
                 wait.note(setup.writer, tip, tied, refused)?;
@@ -136,23 +138,23 @@ fn wait_and_disconnect(
     Ok(())
 }
 
-/// Joins sweeps that have met. Returns the sweeps then, and whether the main one has more entries since.
+/// Joins sweeps that have met. Returns the sweeps then, and whether any of them has more entries since.
 ///
 /// # Errors
 /// What the index reports, as in all that follow.
 pub fn join(writer: &Writer) -> Result<(Sweeps, bool)> {
-    let mut grew = false;
+    let mut joined = false;
     loop {
         let sweeps = writer.sweeps()?;
         let sides = sweeps.sides();
         let main = SideSweep { id: MAIN_SWEEP, next: sweeps.main(), blocks_from: None };
         let above = sides.iter().skip(1).chain([&main]);
         let Some((lower, upper)) = sides.iter().zip(above).find(|(lower, upper)| lower.next >= upper.next) else {
-            return Ok((sweeps, grew));
+            return Ok((sweeps, joined));
         };
         let mut step = writer.step();
         step.put(&lower.id, &Sweep::Joined { into: upper.id });
-        grew |= upper.id == MAIN_SWEEP;
+        joined = true;
         if upper.id != MAIN_SWEEP {
             let blocks_from = lower.blocks_from.into_iter().chain(upper.blocks_from).min();
             step.put(&upper.id, &Sweep::Side { next: upper.next, blocks_from });

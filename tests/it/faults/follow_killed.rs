@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
 use crate::support::effort::is_long;
-use crate::support::event_log::facts_in_force;
+use crate::support::event_log::{LogReader, facts_in_force};
 use crate::support::program::{Program, RunningProgram};
 use crate::support::random::{self, Rng};
 use crate::support::wait::PATIENCE;
@@ -21,8 +21,8 @@ struct Story {
     node: Bitcoind,
     chain: RegtestChain,
     program: Program,
-    /// The log of events, as it was read last.
-    log: Vec<Value>,
+    /// The log of events.
+    log: LogReader,
     reorgs: usize,
     /// The longest time that a follow gets before it is killed.
     longest_ms: u64,
@@ -37,7 +37,8 @@ impl Story {
         let list = random::watchlist(&chain, &mut rng, 60);
         let dir = tempfile::tempdir().expect("a folder for the index");
         let program = Program::new(&node, dir.path().join("index")).watching(&list).with(&["--min-taint", "1"]);
-        Self { seed, rng, node, chain, program, log: Vec::new(), reorgs: 0, longest_ms: 700, _dir: dir }
+        let log = LogReader::default();
+        Self { seed, rng, node, chain, program, log, reorgs: 0, longest_ms: 700, _dir: dir }
     }
 
     /// Adds blocks to the node's chain, or makes it change to a better branch.
@@ -74,36 +75,7 @@ impl Story {
             printed.extend(serde_json::from_str::<Value>(&line));
         }
         running.wait(PATIENCE);
-        self.check_log(&printed);
-    }
-
-    /// Reads the log: what was in it before is unchanged, and each line that was printed is in it and is new.
-    fn check_log(&mut self, printed: &[Value]) {
-        let seed = self.seed;
-        if !self.program.has_index() {
-            assert!(printed.is_empty(), "seed {seed}: events were printed before there was an index: {printed:?}");
-            return;
-        }
-        let (code, log) = self.program.jsonl(&["events"]);
-        if code == 5 {
-            assert!(self.log.is_empty() && printed.is_empty(), "seed {seed}: the index became unreadable");
-            return;
-        }
-        assert_eq!(code, 0, "seed {seed}");
-        let known = self.log.len();
-        assert!(log.len() >= known && log[..known] == self.log, "seed {seed}: the log changed where it had been read");
-        for (number, event) in (1..).zip(&log) {
-            assert_eq!(event["seq"], number, "seed {seed}: events are numbered without a gap");
-        }
-        let mut last = known as u64;
-        for line in printed {
-            let seq = line["seq"].as_u64().expect("a number");
-            assert!(seq > last, "seed {seed}: {line} was printed again, or late");
-            let in_log = log.iter().find(|event| event["seq"] == seq);
-            assert_eq!(in_log, Some(line), "seed {seed}: a printed event isn't in the log");
-            last = seq;
-        }
-        self.log = log;
+        self.log.check(&self.program, &printed, &format!("seed {}", self.seed));
     }
 
     /// Lets it catch up without a kill, and compares the index with one that a new run makes. Returns the number of reorgs.
@@ -114,12 +86,12 @@ impl Story {
         running.term();
         let out = running.wait(PATIENCE);
         assert_eq!(out.code, 0, "seed {}: {out:#?}", self.seed);
-        self.check_log(&printed);
+        self.log.check(&self.program, &printed, &format!("seed {}", self.seed));
         let fresh = self.program.elsewhere();
         fresh.backfill("a new index");
         assert_eq!(self.program.digest(), fresh.digest(), "seed {}", self.seed);
         assert_eq!(self.program.json(&["verify"]).0, 0, "seed {}", self.seed);
-        let (found, expected) = (facts_in_force(&self.log), facts_in_force(&fresh.jsonl(&["events"]).1));
+        let (found, expected) = (facts_in_force(self.log.events()), facts_in_force(&fresh.jsonl(&["events"]).1));
         assert!(!expected.is_empty(), "seed {}: the chain has no event", self.seed);
         for (id, fact) in &expected {
             assert_eq!(found.get(id), Some(fact), "seed {}: {id}", self.seed);
@@ -154,11 +126,11 @@ fn p4_p9_follow_killed_at_any_moment_logs_every_event_once() {
             story.follow_and_kill();
         }
         // On a busy machine even a whole run may be too short to log anything.
-        while story.log.is_empty() && story.longest_ms < 60_000 {
+        while story.log.events().is_empty() && story.longest_ms < 60_000 {
             story.longest_ms *= 2;
             story.follow_and_kill();
         }
-        let logged = story.log.len();
+        let logged = story.log.events().len();
         let reorgs = story.end();
         let what = format!("seed {seed}: {reorgs} reorgs, {logged} events before the end");
         assert!(reorgs > 0 && logged > 0, "{what}: the kills came too early");

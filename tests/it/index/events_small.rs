@@ -10,13 +10,13 @@ use coinhound::watchlist::Role;
 use serde_json::{Value, json};
 
 use crate::support::chain::{RegtestChain, outputs};
-use crate::support::effort::say;
 use crate::support::event_log::{facts_in_force, messages};
 use crate::support::lists::entry;
 use crate::support::random::{self, Rng};
 use crate::support::scripts::Shape;
 use crate::support::source::{Branch, MemorySource};
 use crate::support::swept::{SLOWEST, SweptIndex};
+use crate::support::traffic::Traffic;
 
 const TRACE: WantedTrace = WantedTrace { rules: None, min_taint_sat: Some(1), max_hops: None };
 
@@ -190,37 +190,14 @@ fn thousands_of_flagged_inputs_write_kilobytes_of_events_and_one_move() {
     );
 }
 
-/// Chains of `blocks` blocks with one transaction each: inputs on a flagged script, outputs half on that script and half elsewhere.
-fn traffic(inputs: usize, paid: usize, blocks: usize) -> SweptIndex {
-    const VALUE: u64 = 1_000_000;
-    let mut chain = RegtestChain::regtest(6);
-    let (flagged, elsewhere) = (chain.script(Shape::Drop, 1), chain.script(Shape::Drop, 2));
-    let coinbase = chain.mine_paying(Vec::new(), &vec![(flagged.clone(), VALUE); inputs * blocks]).txdata[0].clone();
-    chain.mine_empty(100);
-    let coins: Vec<OutPoint> = outputs(&coinbase).map(|(at, _)| at).take(inputs * blocks).collect();
-    for coins in coins.chunks(inputs) {
-        let value = VALUE * inputs as u64 / paid as u64;
-        let to = |number: usize| if number.is_multiple_of(2) { elsewhere.clone() } else { flagged.clone() };
-        let paid: Vec<_> = (0..paid).map(|number| (to(number), value)).collect();
-        let transaction = chain.spend(coins, &paid);
-        chain.mine(vec![transaction]);
-    }
-    let listed: Entries = [entry(&flagged, Some(0), &[(Role::Flagged, "case".to_owned())])].into_iter().collect();
-    SweptIndex::fresh_tracking(&Branch::new(chain.blocks()), listed, &WantedTrace::default())
-}
-
 #[test]
 fn events_take_few_bytes_a_touch_whatever_the_traffic() {
-    for (what, inputs, paid, blocks) in [
-        ("a hot wallet's traffic", 1, 2, 300),
-        ("20 in, 10 out", 20, 10, 100),
-        ("one of thousands of inputs", 4_000, 1, 1),
-    ] {
-        let index = traffic(inputs, paid, blocks);
+    for traffic in Traffic::kinds(300, 4_000) {
+        let (chain, flagged) = traffic.chain();
+        let listed: Entries = [entry(&flagged, Some(0), &[(Role::Flagged, "case".to_owned())])].into_iter().collect();
+        let index = SweptIndex::fresh_tracking(&Branch::new(chain.blocks()), listed, &WantedTrace::default());
         let touches = size(&index, Family::Touches).1;
-        let by_family = Family::ALL.map(|family| (family.name(), size(&index, family).0 / touches));
-        say(&format!("{what}: bytes a touch by family, {touches} touches: {by_family:?}"));
         let (bytes, _) = size(&index, Family::Events);
-        assert!(bytes < 40 * touches, "{what}: {bytes} bytes of events for {touches} touches");
+        assert!(bytes < 40 * touches, "{}: {bytes} bytes of events for {touches} touches", traffic.name);
     }
 }

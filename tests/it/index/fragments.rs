@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use bitcoin::{OutPoint, ScriptBuf};
 use coinhound::index::raw::{Family, RawRows};
 use coinhound::query::at::Moment;
 use coinhound::query::facts::CoinState;
@@ -12,45 +11,13 @@ use coinhound::trace::{MAX_SEGMENTS, Rule};
 
 use crate::oracle::index_rows::{IndexRows, RolesByScript, ScriptRoles, entries};
 use crate::oracle::taint::{self, ListedScript, MOST_SEGMENTS, Question};
-use crate::support::chain::{RegtestChain, outputs};
+use crate::support::chain::RegtestChain;
+use crate::support::fragments::{free, merged};
 use crate::support::library::Library;
 use crate::support::lists::target;
-use crate::support::scripts::Shape;
 use crate::support::source::{Branch, MemorySource};
 use crate::support::swept::{SLOWEST, SweptIndex, assert_same_rows};
 use crate::support::taint_cases::assert_traced;
-
-/// A script that anyone can spend, so that thousands of inputs need no signature; each number is another script.
-fn free(number: u8) -> ScriptBuf {
-    chain().script(Shape::Drop, number.into())
-}
-
-fn chain() -> RegtestChain {
-    RegtestChain::regtest(9)
-}
-
-/// A chain in which the coins of these scripts, by number, were merged in this order into one coin, which then moved `moves` times.
-fn merged(order: &[u8], moves: usize) -> RegtestChain {
-    const VALUE: u64 = 100_000;
-    let mut chain = chain();
-    // The wallet signs for the scripts that it made.
-    (1..10).for_each(|number| drop(chain.script(Shape::Drop, number)));
-    let paid: Vec<_> = order.iter().map(|number| (free(*number), VALUE)).collect();
-    let coinbase = chain.mine_paying(Vec::new(), &paid).txdata[0].clone();
-    chain.mine_empty(100);
-    let coins: Vec<OutPoint> = outputs(&coinbase).map(|(at, _)| at).take(order.len()).collect();
-    let mut value = VALUE * order.len() as u64;
-    let mut last = chain.spend(&coins, &[(free(9), value)]);
-    let mut block = vec![last.clone()];
-    for _ in 0..moves {
-        value -= 1;
-        last = chain.spend(&[OutPoint { txid: last.compute_txid(), vout: 0 }], &[(free(9), value)]);
-        block.push(last.clone());
-    }
-    chain.mine(block);
-    chain.mine_empty(2);
-    chain
-}
 
 fn flagged(numbers: &[u8]) -> RolesByScript {
     let roles = ScriptRoles { flagged: true, service: false, from: 0 };

@@ -126,6 +126,46 @@ fn an_answer_to_another_request_is_refused() {
 }
 
 #[test]
+fn a_node_of_a_currency_that_forked_off_is_refused_though_it_calls_its_chain_main() {
+    const FORK: u32 = 478_559;
+    const BITCOIN: &str = "00000000000000000019f112ec0a9982926f1258cdcc558dd7c3b7e5dc7fa148";
+    const BITCOIN_CASH: &str = "000000000000000000651ef99cb9fcbe0dadde1d424bd9f15ff20136191a5eec";
+    // Up to the block before, all of them have one chain.
+    let cases = [
+        (BITCOIN, FORK, true),
+        (BITCOIN_CASH, FORK, false),
+        (BITCOIN_CASH, 900_000, false),
+        (BITCOIN_CASH, FORK - 1, true),
+    ];
+    for (hash, blocks, is_bitcoin) in cases {
+        let stub = Stub::start(move |_, request| {
+            let genesis = Chain::Main.genesis_hash().to_string();
+            match request.body["method"].as_str() {
+                Some("getblockchaininfo") => {
+                    let info = json!({"chain": "main", "blocks": blocks, "headers": blocks, "bestblockhash": genesis,
+                        "initialblockdownload": false, "size_on_disk": 293, "pruned": false, "warnings": ""});
+                    rpc_result(&info, request)
+                }
+                Some("getblockhash") if request.body["params"][0] == FORK => rpc_result(&json!(hash), request),
+                Some("getblockhash") => rpc_result(&json!(genesis), request),
+                _ => healthy(request),
+            }
+        });
+        let node = stub.node_of(Chain::Main, Stop::default());
+        match node.info() {
+            Ok(info) => {
+                assert!(is_bitcoin, "{hash} at {blocks}");
+                assert!(node.confirm_chain(&info.signature()).is_ok(), "{hash} at {blocks}");
+            }
+            Err(error @ NodeError::WrongChain { .. }) => {
+                assert!(!is_bitcoin && error.to_string().contains(hash), "{hash} at {blocks}: {error}");
+            }
+            Err(error) => panic!("{hash} at {blocks}: {error}"),
+        }
+    }
+}
+
+#[test]
 fn a_node_too_old_to_serve_is_refused() {
     let stub = Stub::start(|_, request| {
         let reply = String::from_utf8(healthy(request)?).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Chains      random ──── chains and lists drawn from a seed     records ── real blocks
-//!             chain ───── builds valid regtest blocks            theft, crowd ── made-up thefts and payouts
+//!             chain ───── builds valid regtest blocks            theft, crowd, traffic, fragments ── made-up uses
 //!             scripts ─── an output script of every shape        sign ───── spends them
 //!
 //! Nodes       bitcoind ── a real node                            stub ───── a server with made-up answers
@@ -17,6 +17,7 @@
 //!
 //! Indexes     swept ───── swept from memory                      taint_cases ── random ones that follow coins
 //!             settled_index ── one that no run changes           crash, strace ── what kills and full disks leave
+//!             small_disk ── a disk that can be filled up
 //!
 //! Answers     sample_traces, hand_traces ── made-up answers of `trace`
 //!
@@ -27,11 +28,13 @@
 mod chains {
     pub mod chain;
     pub mod crowd;
+    pub mod fragments;
     pub mod random;
     pub mod records;
     pub mod scripts;
     pub mod sign;
     pub mod theft;
+    pub mod traffic;
 }
 
 /// Nodes, real and made up, and what happens to their answers.
@@ -67,6 +70,7 @@ mod programs {
 mod indexes {
     pub mod crash;
     pub mod settled_index;
+    pub mod small_disk;
     pub mod strace;
     pub mod swept;
     pub mod taint_cases;

@@ -323,6 +323,7 @@ fn p1_p5_a_long_lived_sweeper_caches_nothing_stale() {
                 moves.lock().expect("no holder panicked").push_back((at, Arc::clone(&case.branch)));
             }
             sweeper.run(None, &mut NoObserver).expect("an honest source");
+            assert!(sweeper.keeps_what_the_index_holds().expect("the index reads"), "{}: step {step}", case.name);
             if case.rng.once_in(2) {
                 sweeper.preload().expect("the index reads");
             }
@@ -330,6 +331,7 @@ fn p1_p5_a_long_lived_sweeper_caches_nothing_stale() {
             moves.lock().expect("no holder panicked").clear();
             source.switch(&case.branch);
             sweeper.run(None, &mut NoObserver).expect("an honest source");
+            assert!(sweeper.keeps_what_the_index_holds().expect("the index reads"), "{}: step {step}", case.name);
             case.assert_fresh(&index, &format!("step {step}: {:?} {:?}", case.state, case.trace));
         }
     };

@@ -56,6 +56,28 @@ fn a_list_from_a_pipe_is_read_once_and_taken_in() {
 }
 
 #[test]
+fn a_follow_whose_list_cant_be_read_at_its_start_says_so_in_status_until_it_can() {
+    let node = Bitcoind::regtest();
+    mine(&node, 5, 1);
+    let mined = Mined::through(&node, node.rpc_url());
+    let list = mined.program.list_of(&line(1));
+    let program = Program::new(&node, mined.program.index()).with(&["--watch", text(&list)]);
+    let mined = Mined { program, ..mined };
+    mined.program.backfill("with the list");
+    let away = list.with_extension("away");
+    fs::rename(&list, &away).expect("a file of the test");
+    mine(&node, 1, 1);
+    let mut running = mined.follow();
+    let waiting = mined.await_waiting(Some("No such file"), "a list that is away");
+    assert_eq!(waiting["for"], "the lists", "{waiting}");
+    assert!(waiting["error"].as_str().is_some_and(|error| error.contains(text(&list))), "{waiting}");
+    fs::rename(&away, &list).expect("a file of the test");
+    mined.await_tip(&node, &mut running, "the list is back");
+    mined.await_waiting(None, "the list is back");
+    assert_eq!(end(running).matches("rows accepted").count(), 1, "it is parsed once");
+}
+
+#[test]
 fn a_hang_up_has_the_lists_read_again_and_ends_nothing() {
     let node = Bitcoind::regtest();
     mine(&node, 5, 2);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::chain::Height;
 use crate::error::Error;
 use crate::lists::watch::ListWatch;
 use crate::lock::lock;
@@ -18,6 +19,8 @@ use crate::sync::sweep::run::Interrupts;
 const TIP_WAIT: Duration = Duration::from_secs(25);
 /// Pause after a failure of that, whose cause the thread that reads blocks meets too.
 const FAILED_WAIT: Duration = Duration::from_secs(1);
+/// Heights that a sweep below the tip passes between two new blocks, however fast these come.
+const LEAST_HEIGHTS: Height = 100;
 /// Between two looks at the lists' files.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -37,7 +40,8 @@ impl Bells {
     /// No thread runs yet.
     pub fn new() -> Self {
         let (rings, rung) = bounded(1);
-        let interrupts = Interrupts { tip: Some(Arc::default()), ..Interrupts::default() };
+        let tip = Some(Arc::default());
+        let interrupts = Interrupts { tip, least_heights: LEAST_HEIGHTS, ..Interrupts::default() };
         Self { interrupts, rung, rings, changed: Arc::default(), node: Arc::default() }
     }
 

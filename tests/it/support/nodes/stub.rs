@@ -68,10 +68,15 @@ impl Stub {
 
     /// A handle to the stub that this stop ends.
     pub fn node_with(&self, stop: Stop) -> Node {
+        self.node_of(Chain::Regtest, stop)
+    }
+
+    /// A handle to the stub as a node of this chain.
+    pub fn node_of(&self, chain: Chain, stop: Stop) -> Node {
         let settings = NodeSettings {
             rpc_url: Some(Given::new(format!("127.0.0.1:{}", self.port), Origin::Flag)),
             rpc_cookie_file: Some(Given::new(self.cookie_file(), Origin::Flag)),
-            ..NodeSettings::for_chain(Chain::Regtest)
+            ..NodeSettings::for_chain(chain)
         };
         Node::new(NodeAccess::resolve(&settings).unwrap(), stop)
     }

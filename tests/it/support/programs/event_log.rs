@@ -7,6 +7,8 @@ use coinhound::index::View;
 use coinhound::query::events::after;
 use serde_json::Value;
 
+use crate::support::program::Program;
+
 /// All events that an index of regtest keeps, in order.
 pub fn messages(view: &View) -> Vec<Value> {
     let rows = after(view, Network::Regtest, 0).expect("the index reads");
@@ -38,4 +40,74 @@ pub fn facts_in_force(log: &[Value]) -> BTreeMap<String, Value> {
         }
     }
     facts
+}
+
+/// The log of one index, read again and again while runs are killed.
+#[derive(Default)]
+pub struct LogReader {
+    events: Vec<Value>,
+    /// Whether the lists change. Labels are shown as the lists have them now, also in old events.
+    lists_change: bool,
+}
+
+impl LogReader {
+    /// For an index whose lists change.
+    pub fn of_changing_lists() -> Self {
+        Self { lists_change: true, ..Self::default() }
+    }
+
+    /// The events, as they were read last.
+    pub fn events(&self) -> &[Value] {
+        &self.events
+    }
+
+    /// Reads the log: what was in it before is unchanged, and each line that a run has printed is in it and is new.
+    pub fn check(&mut self, program: &Program, printed: &[Value], what: &str) {
+        if !program.has_index() {
+            assert!(printed.is_empty(), "{what}: events were printed before there was an index: {printed:?}");
+            return;
+        }
+        let (code, log) = program.jsonl(&["events"]);
+        if code == 5 {
+            assert!(self.events.is_empty() && printed.is_empty(), "{what}: the index became unreadable");
+            return;
+        }
+        assert_eq!(code, 0, "{what}");
+        let known = self.events.len();
+        assert!(log.len() >= known, "{what}: the log has lost events");
+        for (number, event) in (1..).zip(&log) {
+            assert_eq!(event["seq"], number, "{what}: events are numbered without a gap");
+        }
+        for (event, before) in log.iter().zip(&self.events) {
+            assert_eq!(self.comparable(event), self.comparable(before), "{what}: an event changed");
+        }
+        let mut last = known as u64;
+        for line in printed {
+            let seq = line["seq"].as_u64().expect("a number");
+            assert!(seq > last, "{what}: {line} was printed again, or late");
+            let in_log = usize::try_from(seq).ok().and_then(|seq| log.get(seq - 1)).map(|event| self.comparable(event));
+            assert_eq!(in_log, Some(self.comparable(line)), "{what}: a printed event isn't in the log");
+            last = seq;
+        }
+        self.events = log;
+    }
+
+    fn comparable(&self, event: &Value) -> Value {
+        let mut event = event.clone();
+        if self.lists_change {
+            remove_labels(&mut event);
+        }
+        event
+    }
+}
+
+fn remove_labels(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !name.starts_with("labels"));
+            fields.values_mut().for_each(remove_labels);
+        }
+        Value::Array(values) => values.iter_mut().for_each(remove_labels),
+        _ => {}
+    }
 }

@@ -74,7 +74,9 @@ impl Program {
     /// Without any settings.
     pub fn bare() -> Self {
         let home = tempfile::Builder::new().prefix("coinhound-home-").tempdir().expect("a folder for the runs");
-        let (program, index) = (PathBuf::from(env!("CARGO_BIN_EXE_coinhound")), home.path().join("index"));
+        // Measurements are made with older binaries too.
+        let program = std::env::var_os("COINHOUND_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_coinhound").into());
+        let (program, index) = (PathBuf::from(program), home.path().join("index"));
         Self { program, globals: Vec::new(), environment: Vec::new(), index, home }
     }
 
