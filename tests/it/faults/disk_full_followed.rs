@@ -17,7 +17,7 @@ use crate::sync::steady::{end, mine, script};
 /// RocksDB asks the system for 32 MiB for each log before it writes it. On a disk that has less it gets nothing, so that each write takes
 /// what is left of the disk.
 const DISK_MIB: usize = 16;
-const WAITS: &str = "waiting for the disk";
+const WAITS: &str = "waiting for the disk: ";
 const GOES_ON: &str = "no longer waiting for the disk";
 
 /// Lines of a list: some scripts that are never paid, and one that is.

@@ -27,8 +27,8 @@ use crate::support::proxy::Proxy;
 use crate::support::random::{self, Rng};
 use crate::support::wait::{self, PATIENCE};
 
-/// Everything that happens in a round, this often.
-const TIMES: usize = 5;
+/// How often each thing happens in a round: in the usual run, and in the long one.
+const TIMES: [usize; 2] = [3, 6];
 /// The longest pause between two of them.
 const PAUSE_MS: u64 = 250;
 /// How long the index may take to become complete when all is quiet. A sweep that the node couldn't serve is tried again after half a
@@ -308,7 +308,7 @@ fn p4_p9_a_follow_at_which_everything_happens_stays_and_ends_as_a_new_run_does()
     let end = Instant::now() + duration();
     for seed in 120_000.. {
         let mut round = Round::begin(seed);
-        round.run(TIMES);
+        round.run(TIMES[usize::from(is_long())]);
         let done = round.end();
         if Instant::now() >= end {
             break;

@@ -136,7 +136,9 @@ fn a_block_beside_a_sweep_and_the_first_after_a_reorg_are_followed_at_once() {
     let mut times = Vec::new();
     for _ in 0..3 {
         node.invalidate(node.best());
-        let hash = mine(&node, 2, 1).remove(1);
+        // Another block than the one that is invalid now.
+        mine(&node, 1, 3);
+        let hash = mine(&node, 1, 1).remove(0);
         times.push(following.until_touch(&hash, Instant::now()));
     }
     let (median, worst) = milliseconds(&mut times);

@@ -69,10 +69,12 @@ fn entries_and_coins_are_loaded_once_however_often_blocks_and_reorgs_interrupt_a
     let (armed, bell) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
     let (is_armed, rung, mut read) = (Arc::clone(&armed), Arc::clone(&bell), 0);
     let source = MemorySource::hooked(&long.up_to(start), move |memory, _, call, _| {
-        read += usize::from(is_armed.load(Ordering::SeqCst) && matches!(call, SourceCall::Block(_)));
-        // The next comes when the last was seen.
-        if read >= 10
-            && !rung.load(Ordering::SeqCst)
+        let is_below = matches!(call, SourceCall::Block(id) if id.height <= start);
+        read += usize::from(is_below && is_armed.load(Ordering::SeqCst));
+        if rung.load(Ordering::SeqCst) {
+            // The next comes some blocks after the last was seen.
+            read = 0;
+        } else if read >= 10
             && let Some(next) = moves.pop()
         {
             read = 0;
