@@ -3,7 +3,7 @@
 use bitcoin::Script;
 
 use super::rule::Rule;
-use super::share::{MAX_SEGMENTS, Part, Segment, Share, Shares};
+use super::share::{MAX_SEGMENTS, Part, Segment, Share, TaintShares};
 
 /// A coin on a script longer than this can't be spent (Core's `MAX_SCRIPT_SIZE`).
 const MAX_SCRIPT_BYTES: usize = 10_000;
@@ -75,9 +75,7 @@ impl Fate {
         Self::FlaggedService,
         Self::TooFragmented,
     ];
-}
 
-impl Fate {
     /// Whether the coin lies on the frontier: its spend isn't looked for, and it could carry its taint on.
     pub fn is_cut(self) -> bool {
         matches!(self, Self::AnyoneCanSpend | Self::MaxHops | Self::BelowMinTaint | Self::TooFragmented)
@@ -206,7 +204,7 @@ pub fn pass(rule: Rule, gates: Gates, inputs: &[TracedInput<'_>], outputs: &[Tra
     let values: Vec<_> = outputs.iter().map(|output| output.value).collect();
     let shares = match fewest_hops {
         Some(_) => rule.spread(&parts, &values),
-        None => Shares::untainted(outputs.len()),
+        None => TaintShares::untainted(outputs.len()),
     };
     let hops = fewest_hops.map_or(0, |fewest| fewest.saturating_add(1));
     let received = shares.outputs.iter().map(|share| share.taint).collect();

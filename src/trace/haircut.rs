@@ -6,10 +6,10 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::share::{Part, Share, Shares};
+use super::share::{Part, Share, TaintShares};
 
 /// Spreads taint in proportion to value; the fee takes part as if it were the last output.
-pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
+pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> TaintShares {
     let value = inputs.iter().map(|input| u128::from(input.value)).sum::<u128>();
     let taint = inputs.iter().map(|input| u128::from(input.taint)).sum::<u128>();
     let paid = outputs.iter().map(|output| u128::from(*output)).sum::<u128>();
@@ -17,7 +17,7 @@ pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
     let values: Vec<u64> = outputs.iter().copied().chain([fee]).collect();
     let mut shares = apportion(&values, value, taint);
     let fee = shares.pop().unwrap_or(0);
-    Shares { outputs: shares.into_iter().map(|taint| Share { taint, segments: Vec::new() }).collect(), fee }
+    TaintShares { outputs: shares.into_iter().map(|taint| Share { taint, segments: Vec::new() }).collect(), fee }
 }
 
 /// A claim on the next satoshi: the higher value / (share + 1) first, ties to the lowest index.
@@ -54,6 +54,7 @@ fn apportion(values: &[u64], total: u128, taint: u128) -> Vec<u64> {
     let claims = values.iter().zip(&shares).enumerate();
     let mut claims: BinaryHeap<_> =
         claims.map(|(index, (value, share))| Claim { value: *value, share: *share, index: Reverse(index) }).collect();
+    // Fewer than there are values, since each floor is short by less than one satoshi.
     for _ in given..taint {
         let Some(mut claim) = claims.pop() else { break };
         claim.share += 1;

@@ -30,26 +30,22 @@ pub fn pass_at_least(
     // In the rule's order, as all unknown inputs together hold at most this: what precedes the first keeps its place.
     let first = order.iter().copied().find(|index| inputs[*index].is_none());
     let paid = outputs.iter().map(|output| output.value).fold(0, u64::saturating_add);
-    let stand_in = |index| TracedInput {
-        value: if Some(index) == first { MAX_MONEY.max(paid) } else { 0 },
-        whole: false,
-        taint: None,
-    };
-    let filled: Vec<TracedInput<'_>> =
-        inputs.iter().enumerate().map(|(index, input)| input.unwrap_or_else(|| stand_in(index))).collect();
+    let filled = inputs.iter().enumerate().map(|(index, input)| {
+        let most = if Some(index) == first { MAX_MONEY.max(paid) } else { 0 };
+        input.unwrap_or(TracedInput { value: most, whole: false, taint: None })
+    });
+    let filled: Vec<TracedInput<'_>> = filled.collect();
     let passed = pass(rule, gates, &filled, outputs);
     let mut reached: Vec<bool> = passed.received.iter().map(|taint| *taint > 0).collect();
     if let Some(first) = first {
         let (before, behind) = split(&order, first);
-        let is_tainted = |index: &usize| inputs[*index].is_some_and(|input| has_taint(&input));
-        let known = |index: &usize| inputs[*index].map_or(0, |input| input.value);
+        let is_tainted_behind = behind.iter().filter_map(|index| inputs[*index]).any(|input| has_taint(&input));
+        let value_before = before.iter().filter_map(|index| inputs[*index]).map(|input| input.value);
         let may_reach: u64 = match rule {
             // Whatever has a value has a share, which may be rounded to nothing.
             Rule::Poison | Rule::Haircut if inputs.iter().flatten().any(has_taint) => 0,
             // What lies behind the first unknown input comes after everything before it.
-            Rule::Fifo | Rule::Lifo if behind.iter().any(is_tainted) => {
-                before.iter().map(known).fold(0, u64::saturating_add)
-            }
+            Rule::Fifo | Rule::Lifo if is_tainted_behind => value_before.fold(0, u64::saturating_add),
             _ => u64::MAX,
         };
         let mut end: u64 = 0;
@@ -86,47 +82,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::trace::{OutputKind, Segment, Taint};
-
-    const OPEN: Gates = Gates { min_taint: 1, max_hops: None };
-
-    /// A coin as runs of satoshis.
-    #[derive(Clone, Debug)]
-    struct Lot {
-        value: u64,
-        taint: Taint,
-    }
-
-    impl Lot {
-        fn of(runs: &[(bool, u64)]) -> Self {
-            let mut segments: Vec<Segment> = Vec::new();
-            for (tainted, length) in runs.iter().copied().filter(|(_, length)| *length > 0) {
-                match segments.last_mut().filter(|last| last.tainted == tainted) {
-                    Some(last) => last.length += length,
-                    None => segments.push(Segment { tainted, length }),
-                }
-            }
-            let value = segments.iter().map(|run| run.length).sum();
-            let amount = segments.iter().filter(|run| run.tainted).map(|run| run.length).sum();
-            if segments.len() < 2 {
-                segments.clear();
-            }
-            Self { value, taint: Taint { amount, hops: 0, segments } }
-        }
-
-        /// One of the worth of another, all clean.
-        fn washed(&self) -> Self {
-            Self::of(&[(false, self.value)])
-        }
-
-        fn input(&self) -> TracedInput<'_> {
-            TracedInput { value: self.value, whole: false, taint: Some(&self.taint) }
-        }
-    }
-
-    fn plain(values: &[u64]) -> Vec<TracedOutput> {
-        values.iter().map(|value| TracedOutput { value: *value, kind: OutputKind::Plain }).collect()
-    }
+    use crate::trace::samples::{Lot, OPEN, plain};
 
     fn least(rule: Rule, inputs: &[Option<Lot>], outputs: &[u64]) -> LeastTaint {
         let inputs: Vec<_> = inputs.iter().map(|lot| lot.as_ref().map(Lot::input)).collect();
@@ -144,8 +100,8 @@ mod tests {
         let btc = 100_000_000;
         let tainted = Lot::of(&[(true, 10 * btc)]);
         // inputs, outputs, then the least taint of each output: haircut, fifo, lifo, tiho
-        type Case = (Vec<Option<Lot>>, [u64; 2], [[u64; 2]; 4]);
-        let cases: [Case; 2] = [
+        type PageCase = (Vec<Option<Lot>>, [u64; 2], [[u64; 2]; 4]);
+        let cases: [PageCase; 2] = [
             (
                 vec![Some(tainted.clone()), None],
                 [8 * btc, 4 * btc],

@@ -23,4 +23,6 @@ pub use share::Segment;
 pub use share::{MAX_SEGMENTS, Part};
 
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;

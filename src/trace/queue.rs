@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::share::{Part, Segment, Share, Shares};
+use super::share::{Part, Segment, Share, TaintShares};
 
 /// The satoshis that are still to be paid out, front first.
 pub struct Queue(VecDeque<Segment>);
@@ -22,10 +22,10 @@ impl Queue {
     }
 
     /// Pays outputs of these values from the front, in order; the fee gets the rest.
-    pub fn pay(mut self, outputs: &[u64]) -> Shares {
+    pub fn pay(mut self, outputs: &[u64]) -> TaintShares {
         let outputs = outputs.iter().map(|value| self.take(*value)).collect();
         let fee = self.0.iter().filter(|segment| segment.tainted).map(|segment| segment.length).sum();
-        Shares { outputs, fee }
+        TaintShares { outputs, fee }
     }
 
     /// Takes `value` satoshis from the front, or as many as there are.
@@ -41,6 +41,7 @@ impl Queue {
             if front.length == 0 {
                 self.0.pop_front();
             }
+            // A run of an input without value.
             if length == 0 {
                 continue;
             }
@@ -50,6 +51,7 @@ impl Queue {
                 None => segments.push(Segment { tainted, length }),
             }
         }
+        // A single run has no order to keep: the amount says all.
         if segments.len() < 2 {
             segments.clear();
         }

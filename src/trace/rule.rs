@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::share::{Part, Shares};
+use super::share::{Part, TaintShares};
 use super::{fifo, haircut, lifo, poison, tiho};
 
 /// How taint passes from inputs to outputs (defined in docs/taint.md, with who uses which).
@@ -57,7 +57,7 @@ impl Rule {
 
     /// Spreads the taint of `inputs` over `outputs` (values in satoshis) and the fee, which is the inputs' value less the outputs'.
     /// Only a coinbase pays more than it spends, and it has no inputs here.
-    pub fn spread(self, inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
+    pub fn spread(self, inputs: &[Part<'_>], outputs: &[u64]) -> TaintShares {
         match self {
             Self::Poison => poison::spread(inputs, outputs),
             Self::Haircut => haircut::spread(inputs, outputs),

@@ -36,14 +36,14 @@ pub struct Share {
 
 /// The taint that all outputs and the fee get.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shares {
+pub struct TaintShares {
     /// One for each output, in order.
     pub outputs: Vec<Share>,
     /// Tainted satoshis in the fee.
     pub fee: u64,
 }
 
-impl Shares {
+impl TaintShares {
     /// Those of a transaction with `outputs` outputs and no tainted input.
     pub(crate) fn untainted(outputs: usize) -> Self {
         Self { outputs: vec![Share::default(); outputs], fee: 0 }

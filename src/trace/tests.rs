@@ -3,7 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::share::Shares;
+use super::samples::{Lot, OPEN, plain};
+use super::share::TaintShares;
 use super::*;
 
 /// An input as docs/taint.md writes it: wholly tainted, or clean.
@@ -11,7 +12,7 @@ fn part(value: u64, tainted: bool) -> Part<'static> {
     Part { value, taint: if tainted { value } else { 0 }, segments: &[] }
 }
 
-fn taints(shares: &Shares) -> Vec<u64> {
+fn taints(shares: &TaintShares) -> Vec<u64> {
     shares.outputs.iter().map(|share| share.taint).collect()
 }
 
@@ -37,20 +38,26 @@ fn vectors_of_the_page() -> Vec<Vector> {
     rows.map(|cells| {
         let (inputs, made) = cells[1].split_once(" → ").expect("inputs → outputs (fee)");
         let (outputs, fee) = made.strip_suffix(')').and_then(|made| made.split_once(" (")).expect("outputs (fee)");
-        let input = |text: &str| (number(text.trim_end_matches('T')), text.ends_with('T'));
-        let result = |cell: &&str| {
-            let (shares, fee) = cell.split_once(" f").unwrap_or((cell, "0"));
-            (numbers(shares), number(fee))
-        };
         Vector {
             id: cells[0],
-            inputs: inputs.split(", ").map(input).collect(),
+            inputs: inputs.split(", ").map(input_of).collect(),
             outputs: numbers(outputs),
             fee: number(fee),
-            results: cells[2..].iter().map(result).collect(),
+            results: cells[2..].iter().map(|cell| result_of(cell)).collect(),
         }
     })
     .collect()
+}
+
+/// An input's value, and whether it is tainted.
+fn input_of(text: &str) -> (u64, bool) {
+    (number(text.trim_end_matches('T')), text.ends_with('T'))
+}
+
+/// What a rule gives the outputs, and the fee.
+fn result_of(cell: &str) -> (Vec<u64>, u64) {
+    let (shares, fee) = cell.split_once(" f").unwrap_or((cell, "0"));
+    (numbers(shares), number(fee))
 }
 
 fn number(text: &str) -> u64 {
@@ -76,12 +83,9 @@ fn the_vectors_of_the_page_hold_under_every_rule() {
     }
 }
 
-const OPEN: Gates = Gates { min_taint: 1, max_hops: None };
-
 /// Passes taint on to plain outputs of these values.
 fn pass_plainly(rule: Rule, inputs: &[TracedInput<'_>], outputs: &[u64]) -> Vec<Option<Taint>> {
-    let outputs: Vec<_> = outputs.iter().map(|value| TracedOutput { value: *value, kind: OutputKind::Plain }).collect();
-    let passed = pass(rule, OPEN, inputs, &outputs);
+    let passed = pass(rule, OPEN, inputs, &plain(outputs));
     passed.outputs.into_iter().map(|output| output.map(|output| output.taint)).collect()
 }
 
@@ -223,52 +227,13 @@ fn twenty_thousand_outputs_of_all_bitcoins_share_exactly() {
         assert!(shares.outputs.iter().zip(&outputs).all(|(share, value)| share.taint <= *value), "{rule}");
     }
     let shares = taints(&Rule::Haircut.spread(&inputs, &outputs));
-    let quota = |value: u64| u128::from(value) * u128::from(ALL / 3) / u128::from(ALL);
-    assert!(
-        shares.iter().zip(&outputs).all(|(share, value)| u128::from(*share) >= quota(*value)),
-        "no less than floor"
-    );
+    for (share, value) in shares.iter().zip(&outputs) {
+        let quota = u128::from(*value) * u128::from(ALL / 3) / u128::from(ALL);
+        assert!(u128::from(*share) >= quota, "no less than floor");
+    }
     // More satoshis than a u64 holds when multiplied out, and one output that takes nearly all.
     let shares = Rule::Haircut.spread(&[part(ALL, true), part(1, false)], &[ALL, 1]);
     assert_eq!((taints(&shares), shares.fee), (vec![ALL, 0], 0));
-}
-
-/// A coin as runs of satoshis, neighbours merged; its value, taint, and the segments a [`Taint`] keeps.
-#[derive(Clone, Debug)]
-struct Lot {
-    value: u64,
-    taint: u64,
-    segments: Vec<Segment>,
-}
-
-impl Lot {
-    fn of(runs: &[(bool, u64)]) -> Self {
-        let mut segments: Vec<Segment> = Vec::new();
-        for (tainted, length) in runs.iter().copied().filter(|(_, length)| *length > 0) {
-            match segments.last_mut().filter(|last| last.tainted == tainted) {
-                Some(last) => last.length += length,
-                None => segments.push(Segment { tainted, length }),
-            }
-        }
-        let sum = |only: bool| segments.iter().filter(|run| run.tainted || !only).map(|run| run.length).sum();
-        let (value, taint) = (sum(false), sum(true));
-        if segments.len() < 2 {
-            segments.clear();
-        }
-        Self { value, taint, segments }
-    }
-
-    fn part(&self) -> Part<'_> {
-        Part { value: self.value, taint: self.taint, segments: &self.segments }
-    }
-
-    /// Its satoshis one by one.
-    fn satoshis(&self) -> Vec<bool> {
-        if self.segments.is_empty() {
-            return vec![self.taint > 0; usize::try_from(self.value).unwrap()];
-        }
-        self.segments.iter().flat_map(|run| vec![run.tainted; usize::try_from(run.length).unwrap()]).collect()
-    }
 }
 
 /// Inputs as runs, and outputs worth no more than they are.
@@ -291,7 +256,7 @@ fn transaction(most: u64) -> impl Strategy<Value = (Vec<Vec<(bool, u64)>>, Vec<u
     })
 }
 
-fn spread(rule: Rule, lots: &[Lot], outputs: &[u64]) -> Shares {
+fn spread(rule: Rule, lots: &[Lot], outputs: &[u64]) -> TaintShares {
     let parts: Vec<_> = lots.iter().map(Lot::part).collect();
     rule.spread(&parts, outputs)
 }
@@ -300,7 +265,7 @@ proptest! {
     #[test]
     fn p7_taint_is_conserved_and_capped_by_value((inputs, outputs) in transaction(1_000_000_000)) {
         let lots: Vec<_> = inputs.iter().map(|runs| Lot::of(runs)).collect();
-        let taint_in: u64 = lots.iter().map(|lot| lot.taint).sum();
+        let taint_in: u64 = lots.iter().map(|lot| lot.taint.amount).sum();
         let fee = lots.iter().map(|lot| lot.value).sum::<u64>() - outputs.iter().sum::<u64>();
         for rule in Rule::ALL {
             let shares = spread(rule, &lots, &outputs);
@@ -340,7 +305,7 @@ proptest! {
         let lots: Vec<_> = inputs.iter().map(|runs| Lot::of(runs)).collect();
         let fee = lots.iter().map(|lot| lot.value).sum::<u64>() - outputs.iter().sum::<u64>();
         let values: Vec<u64> = outputs.iter().copied().chain([fee]).collect();
-        let mut expected = seat_by_seat(&values, lots.iter().map(|lot| lot.taint).sum());
+        let mut expected = seat_by_seat(&values, lots.iter().map(|lot| lot.taint.amount).sum());
         let expected_fee = expected.pop().unwrap();
         let shares = spread(Rule::Haircut, &lots, &outputs);
         prop_assert_eq!((taints(&shares), shares.fee), (expected, expected_fee));
@@ -359,7 +324,7 @@ proptest! {
                 row = rest;
                 let runs: Vec<_> = taken.iter().map(|tainted| (*tainted, 1)).collect();
                 let expected = Lot::of(&runs);
-                prop_assert_eq!((share.taint, &share.segments), (expected.taint, &expected.segments), "{}", rule);
+                prop_assert_eq!((share.taint, &share.segments), (expected.taint.amount, &expected.taint.segments), "{}", rule);
             }
             prop_assert_eq!(shares.fee, row.iter().filter(|tainted| **tainted).count() as u64);
         }

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 
-use super::share::{Part, Share, Shares};
+use super::share::{Part, Share, TaintShares};
 
 /// Fills the largest output first, of equal ones the first; the fee gets the rest.
-pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
+pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> TaintShares {
     let mut left: u64 = inputs.iter().map(|input| input.taint).fold(0, u64::saturating_add);
     let mut order: Vec<usize> = (0..outputs.len()).collect();
+    // Stable: of equal outputs the first comes first.
     order.sort_by_key(|index| Reverse(outputs[*index]));
     let mut shares = vec![Share::default(); outputs.len()];
     for index in order {
@@ -15,5 +16,5 @@ pub fn spread(inputs: &[Part<'_>], outputs: &[u64]) -> Shares {
         shares[index].taint = taken;
         left -= taken;
     }
-    Shares { outputs: shares, fee: left }
+    TaintShares { outputs: shares, fee: left }
 }
