@@ -63,13 +63,13 @@ pub fn derive(
     let outputs = record.transaction.output.iter().map(|output| traced_output(output, marks, at.height));
     let outputs: Vec<TracedOutput> = outputs.collect();
     let mut made = vec![Vec::new(); outputs.len()];
-    let mut brought = vec![Vec::new(); record.spent.len()];
+    let mut taint_in = vec![Vec::new(); record.spent.len()];
     for rule in &parameters.rules {
         let inputs = record.spent.iter().zip(&whole).zip(&coins);
         let inputs: Vec<_> =
             inputs.map(|((spent, whole), coin)| traced_input(*rule, spent, *whole, coin.as_ref())).collect();
-        for (input, brought) in inputs.iter().zip(&mut brought) {
-            brought.extend(input_taint(*rule, input));
+        for (input, taint_in) in inputs.iter().zip(&mut taint_in) {
+            taint_in.extend(input_taint(*rule, input));
         }
         let passed = trace::pass(*rule, parameters.gates(), &inputs, &outputs);
         for (made, column) in made.iter_mut().zip(passed.outputs) {
@@ -78,8 +78,8 @@ pub fn derive(
     }
     let pays = outputs.iter().any(|output| output.kind.is_source());
     // A followed coin may have no taint under one rule, but it has some under another, or is a source.
-    let spends = whole.iter().any(|whole| *whole) || brought.iter().any(|brought| !brought.is_empty());
-    let rows = record_rows(at, txid, record, marks, &brought, &made);
+    let spends = whole.iter().any(|whole| *whole) || taint_in.iter().any(|taint_in| !taint_in.is_empty());
+    let rows = record_rows(at, txid, record, marks, &taint_in, &made);
     Ok(Derived { is_record: pays || spends, rows, made })
 }
 
@@ -108,15 +108,15 @@ fn record_rows(
     txid: Txid,
     record: &Record,
     marks: &impl Marks,
-    brought: &[Vec<InputTaint>],
+    taint_in: &[Vec<InputTaint>],
     made: &[Vec<RuleTaint>],
 ) -> RowSet {
     let mut rows = RowSet::default();
     rows.insert(&at, record);
     rows.insert(&TxidKey { txid, at }, &Recorded);
     let coinbase = record.transaction.is_coinbase();
-    for (((vin, input), spent), brought) in (0..).zip(&record.transaction.input).zip(&record.spent).zip(brought) {
-        let spender = Spender { at, vin, brought: brought.clone() };
+    for (((vin, input), spent), taint_in) in (0..).zip(&record.transaction.input).zip(&record.spent).zip(taint_in) {
+        let spender = Spender { at, vin, taint: taint_in.clone() };
         rows.insert(&input.previous_output, &spender);
         if marks.is_flagged(&spent.script_pubkey, at.height) {
             let script = ScriptHash::of(&spent.script_pubkey);
@@ -144,9 +144,9 @@ fn record_rows(
 
 /// The keys of all rows that a record may have made, whatever the entries were.
 pub fn keys(at: TxPosition, txid: Txid, record: &Record) -> KeySet {
-    let brought = vec![Vec::new(); record.spent.len()];
+    let taint_in = vec![Vec::new(); record.spent.len()];
     let made = vec![Vec::new(); record.transaction.output.len()];
-    record_rows(at, txid, record, &Everything, &brought, &made).into_keys()
+    record_rows(at, txid, record, &Everything, &taint_in, &made).into_keys()
 }
 
 /// As if every script were flagged from the first block on.

@@ -88,6 +88,7 @@ impl<R: IndexRow<Key: ScriptOrdered>> Iterator for ScriptRows<'_, R> {
         let Reverse((_, number)) = self.heads.pop()?;
         let (key, row) = self.scripts[number].buffer.pop_front()?;
         if let Err(error) = self.advance(number) {
+            // A caller that reads on gets nothing, rather than rows with a gap.
             self.heads.clear();
             return Some(Err(error));
         }

@@ -8,7 +8,7 @@ use crate::index::error::Result;
 use crate::index::raw::RawRows;
 use crate::index::rows::entries::EntryRow;
 use crate::index::rows::row::IndexRow;
-use crate::index::rows::sums::{Sum, SumKey, Sums};
+use crate::index::rows::sums::{SumKey, SumRow, Sums};
 use crate::index::rows::values::Coin;
 use crate::index::schema::{Family, row_height};
 use crate::watchlist::Label;
@@ -26,7 +26,7 @@ impl View {
     /// # Errors
     /// As all reads.
     pub fn sums(&self) -> Result<Sums> {
-        let rows = self.range::<Sum>(..).map(|row| row.map(|(key, Sum(sum))| (key, sum)));
+        let rows = self.range::<SumRow>(..).map(|row| row.map(|(key, SumRow(sum))| (key, sum)));
         Ok(Sums(rows.collect::<Result<_>>()?))
     }
 

@@ -133,6 +133,7 @@ impl View {
             let (key, value) = row?;
             let script = typed_key::<EntryRow>(&key)?;
             let mut entry = checked(EntryRow::FAMILY, &key, read(&value))?;
+            // Few indexes have such an entry: the sweeps are read at the first one.
             if entry.lowered.is_some() {
                 let known = match sweeps.take() {
                     Some(known) => known,
@@ -162,9 +163,8 @@ impl View {
     /// # Errors
     /// [`IndexError::Io`].
     pub fn bytes_on_disk(&self) -> Result<u64> {
-        let io = |source| IndexError::Io { path: self.path().to_owned(), source };
         let mut bytes = 0;
-        for file in fs::read_dir(self.path()).map_err(io)? {
+        for file in fs::read_dir(self.path()).map_err(IndexError::io(self.path()))? {
             // A file that was deleted meanwhile takes no space.
             bytes += file.and_then(|file| file.metadata()).map_or(0, |file| file.len());
         }

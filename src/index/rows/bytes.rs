@@ -4,6 +4,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::{ScriptBuf, Txid, VarInt, consensus};
 
 use crate::chain::ScriptHash;
+use crate::trace::{Fate, Rule};
 
 /// The row does not have the layout that `schema` states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -68,7 +69,31 @@ impl<'a> Cursor<'a> {
         Ok(ScriptBuf::from_bytes(self.sized()?.to_vec()))
     }
 
-    /// What is left.
+    /// One byte, 0 or 1.
+    pub fn flag(&mut self) -> Result<bool, Malformed> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// A rule, by its byte.
+    pub fn rule(&mut self) -> Result<Rule, Malformed> {
+        Rule::from_byte(self.u8()?).ok_or(Malformed)
+    }
+
+    /// The fate of a coin, by its byte.
+    pub fn fate(&mut self) -> Result<Fate, Malformed> {
+        Fate::ALL.get(usize::from(self.u8()?)).copied().ok_or(Malformed)
+    }
+
+    /// Taint under a rule: the rule, satoshis, hops.
+    pub fn taint(&mut self) -> Result<(Rule, u64, u32), Malformed> {
+        Ok((self.rule()?, self.u64()?, self.u32()?))
+    }
+
+    /// The bytes that are left.
     pub fn rest(self) -> &'a [u8] {
         self.0
     }
@@ -83,4 +108,11 @@ impl<'a> Cursor<'a> {
 pub fn push_sized(row: &mut Vec<u8>, bytes: &[u8]) {
     row.extend(consensus::serialize(&VarInt::from(bytes.len())));
     row.extend_from_slice(bytes);
+}
+
+/// Appends taint under a rule, as [`Cursor::taint`] reads it.
+pub fn push_taint(row: &mut Vec<u8>, rule: Rule, satoshis: u64, hops: u32) {
+    row.push(rule.byte());
+    row.extend_from_slice(&satoshis.to_be_bytes());
+    row.extend_from_slice(&hops.to_be_bytes());
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::{Cursor, Malformed};
 use super::keys::{TouchKind, TxPosition};
-use super::row::IndexRow;
+use super::layout::KeyPart;
+use super::row::{IndexKey, IndexRow};
 use crate::chain::{BlockId, Height};
 use crate::index::error::Result;
 use crate::index::schema::Family;
@@ -153,8 +154,7 @@ fn fact_row(at: TxPosition, fact: Fact, flags: u8) -> Vec<u8> {
         Fact::Service(vout) => (3, Some(vout)),
     };
     let mut row = vec![kind, flags];
-    row.extend_from_slice(&at.height.to_be_bytes());
-    row.extend_from_slice(&at.tx_index.to_be_bytes());
+    row.extend_from_slice(&at.key());
     row.extend(index.map(u32::to_be_bytes).into_iter().flatten());
     row
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 
-use super::bytes::{Cursor, Malformed, push_sized};
+use super::bytes::{Cursor, Malformed, push_sized, push_taint};
 use super::keys::TxPosition;
+use super::layout::{KeyPart, KeyWriter, key_of_fields, whole_key};
 use super::row::{IndexKey, IndexRow, PrefixOf};
 use super::values::{InputTaint, Record};
 use crate::index::error::Result;
@@ -22,23 +23,7 @@ pub struct FormerKey {
     pub seq: u64,
 }
 
-impl IndexKey for FormerKey {
-    type Bytes = [u8; 16];
-
-    fn key(&self) -> [u8; 16] {
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&self.at.key());
-        key[8..].copy_from_slice(&self.seq.to_be_bytes());
-        key
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let at = TxPosition::take(&mut cursor)?;
-        let seq = cursor.u64()?;
-        cursor.end(Self { at, seq })
-    }
-}
+key_of_fields!(FormerKey { at: TxPosition, seq: u64 });
 
 impl PrefixOf<FormerKey> for TxPosition {
     fn prefix(&self) -> impl AsRef<[u8]> {
@@ -69,7 +54,7 @@ impl Received {
 /// The taint that a transaction moved: of its tainted inputs, and of its tainted outputs; none of either where no input is tainted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MovedTaint {
-    /// By input, for each rule under which it brought taint.
+    /// By input, for each rule under which it is tainted.
     pub inputs: BTreeMap<u32, Vec<InputTaint>>,
     /// By output, for each rule under which it holds taint.
     pub outputs: BTreeMap<u32, Vec<Received>>,
@@ -78,17 +63,20 @@ pub struct MovedTaint {
 impl MovedTaint {
     /// Whether the numbers are the same; what becomes of the outputs may differ.
     pub fn has_numbers_of(&self, other: &Self) -> bool {
-        let numbers = |taint: &Self| -> Vec<_> {
-            let outputs = taint.outputs.iter().flat_map(|(vout, taint)| taint.iter().map(move |taint| (*vout, taint)));
-            outputs.map(|(vout, taint)| (vout, taint.rule, taint.taint, taint.hops)).collect()
-        };
-        self.inputs == other.inputs && numbers(self) == numbers(other)
+        self.inputs == other.inputs && self.output_numbers().eq(other.output_numbers())
+    }
+
+    /// By output and rule: satoshis and hops.
+    fn output_numbers(&self) -> impl Iterator<Item = (u32, Rule, u64, u32)> {
+        self.outputs
+            .iter()
+            .flat_map(|(vout, taint)| taint.iter().map(|taint| (*vout, taint.rule, taint.taint, taint.hops)))
     }
 
     /// The tainted inputs whose coins were no sources themselves: those have no hops.
     pub fn derived_inputs(&self) -> impl Iterator<Item = u32> {
-        let derived = |taint: &Vec<InputTaint>| taint.iter().any(|taint| taint.hops > 0);
-        self.inputs.iter().filter(move |(_, taint)| derived(taint)).map(|(vin, _)| *vin)
+        let derived = self.inputs.iter().filter(|(_, taint)| taint.iter().any(|taint| taint.hops > 0));
+        derived.map(|(vin, _)| *vin)
     }
 }
 
@@ -129,9 +117,7 @@ impl IndexRow for Former {
             row.extend_from_slice(&removed.time.to_be_bytes());
             push_sized(&mut row, &removed.record.value());
         }
-        push_sides(&mut row, &self.taint.inputs, |row, brought| {
-            push_taint(row, brought.rule, brought.taint, brought.hops);
-        });
+        push_sides(&mut row, &self.taint.inputs, |row, taint| push_taint(row, taint.rule, taint.taint, taint.hops));
         push_sides(&mut row, &self.taint.outputs, |row, received| {
             push_taint(row, received.rule, received.taint, received.hops);
             row.push(received.fate as u8);
@@ -146,23 +132,21 @@ impl IndexRow for Former {
     fn from_value(value: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(value);
         let retractions = cursor.u32()?;
-        let removed = match cursor.u8()? {
-            0 => None,
-            1 => Some(RemovedRecord {
+        let removed = match cursor.flag()? {
+            false => None,
+            true => Some(RemovedRecord {
                 block: BlockHash::from_byte_array(cursor.array()?),
                 time: cursor.u32()?,
                 record: Record::from_value(cursor.sized()?)?,
             }),
-            _ => return Err(Malformed),
         };
         let inputs = take_sides(&mut cursor, |cursor| {
-            let (rule, taint, hops) = take_taint(cursor)?;
+            let (rule, taint, hops) = cursor.taint()?;
             Ok(InputTaint { rule, taint, hops })
         })?;
         let outputs = take_sides(&mut cursor, |cursor| {
-            let (rule, taint, hops) = take_taint(cursor)?;
-            let fate = *Fate::ALL.get(usize::from(cursor.u8()?)).ok_or(Malformed)?;
-            Ok(Received { rule, taint, hops, fate })
+            let (rule, taint, hops) = cursor.taint()?;
+            Ok(Received { rule, taint, hops, fate: cursor.fate()? })
         })?;
         let (parts, []) = cursor.rest().as_chunks::<12>() else { return Err(Malformed) };
         let parents = parts.iter().map(|part| {
@@ -172,17 +156,6 @@ impl IndexRow for Former {
         let taint = MovedTaint { inputs, outputs };
         Ok(Self { retractions, removed, taint, parents: parents.collect::<Result<_, _>>()? })
     }
-}
-
-fn push_taint(row: &mut Vec<u8>, rule: Rule, taint: u64, hops: u32) {
-    row.push(rule.byte());
-    row.extend_from_slice(&taint.to_be_bytes());
-    row.extend_from_slice(&hops.to_be_bytes());
-}
-
-fn take_taint(cursor: &mut Cursor<'_>) -> Result<(Rule, u64, u32), Malformed> {
-    let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
-    Ok((rule, cursor.u64()?, cursor.u32()?))
 }
 
 fn push_sides<T>(row: &mut Vec<u8>, sides: &BTreeMap<u32, Vec<T>>, push: impl Fn(&mut Vec<u8>, &T)) {

@@ -5,6 +5,7 @@ use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 
 use super::bytes::{Cursor, Malformed};
+use super::layout::{KeyPart, KeyWriter, key_of_fields, whole_key};
 use super::row::{IndexKey, PrefixOf, ScriptOrdered};
 use crate::chain::{Height, ScriptHash};
 
@@ -27,28 +28,9 @@ impl TxPosition {
     pub fn last(height: Height) -> Self {
         Self { height, tx_index: u32::MAX }
     }
-
-    pub(in crate::index) fn take(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
-        Ok(Self { height: cursor.u32()?, tx_index: cursor.u32()? })
-    }
 }
 
-impl IndexKey for TxPosition {
-    type Bytes = [u8; 8];
-
-    fn key(&self) -> [u8; 8] {
-        let mut key = [0; 8];
-        key[..4].copy_from_slice(&self.height.to_be_bytes());
-        key[4..].copy_from_slice(&self.tx_index.to_be_bytes());
-        key
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let position = Self::take(&mut cursor)?;
-        cursor.end(position)
-    }
-}
+key_of_fields!(TxPosition { height: Height, tx_index: u32 });
 
 impl PrefixOf<TxPosition> for Height {
     fn prefix(&self) -> impl AsRef<[u8]> {
@@ -73,11 +55,23 @@ impl TouchKind {
             Self::Funding => "funding",
         }
     }
+}
 
-    fn byte(self) -> u8 {
-        match self {
+impl KeyPart for TouchKind {
+    const LENGTH: usize = 1;
+
+    fn put(&self, key: &mut KeyWriter<'_>) {
+        key.push(&[match self {
             Self::Spending => 0,
             Self::Funding => 1,
+        }]);
+    }
+
+    fn take(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        match cursor.u8()? {
+            0 => Ok(Self::Spending),
+            1 => Ok(Self::Funding),
+            _ => Err(Malformed),
         }
     }
 }
@@ -95,31 +89,7 @@ pub struct TouchKey {
     pub io_index: u32,
 }
 
-impl IndexKey for TouchKey {
-    type Bytes = [u8; 45];
-
-    fn key(&self) -> [u8; 45] {
-        let mut key = [0; 45];
-        key[..32].copy_from_slice(&self.script.0);
-        key[32..40].copy_from_slice(&self.at.key());
-        key[40] = self.kind.byte();
-        key[41..].copy_from_slice(&self.io_index.to_be_bytes());
-        key
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let script = cursor.script_hash()?;
-        let at = TxPosition::take(&mut cursor)?;
-        let kind = match cursor.u8()? {
-            0 => TouchKind::Spending,
-            1 => TouchKind::Funding,
-            _ => return Err(Malformed),
-        };
-        let io_index = cursor.u32()?;
-        cursor.end(Self { script, at, kind, io_index })
-    }
-}
+key_of_fields!(TouchKey { script: ScriptHash, at: TxPosition, kind: TouchKind, io_index: u32 });
 
 impl ScriptOrdered for TouchKey {
     type InChain = (TxPosition, TouchKind, u32);
@@ -152,23 +122,7 @@ pub struct CoinKey {
     pub height: Height,
 }
 
-impl IndexKey for CoinKey {
-    type Bytes = [u8; 40];
-
-    fn key(&self) -> [u8; 40] {
-        let mut key = [0; 40];
-        key[..36].copy_from_slice(&self.outpoint.key());
-        key[36..].copy_from_slice(&self.height.to_be_bytes());
-        key
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let outpoint = OutPoint { txid: cursor.txid()?, vout: cursor.u32()? };
-        let height = cursor.u32()?;
-        cursor.end(Self { outpoint, height })
-    }
-}
+key_of_fields!(CoinKey { outpoint: OutPoint, height: Height });
 
 impl PrefixOf<CoinKey> for OutPoint {
     fn prefix(&self) -> impl AsRef<[u8]> {
@@ -187,25 +141,7 @@ pub struct ScriptKey {
     pub vout: u32,
 }
 
-impl IndexKey for ScriptKey {
-    type Bytes = [u8; 44];
-
-    fn key(&self) -> [u8; 44] {
-        let mut key = [0; 44];
-        key[..32].copy_from_slice(&self.script.0);
-        key[32..40].copy_from_slice(&self.at.key());
-        key[40..].copy_from_slice(&self.vout.to_be_bytes());
-        key
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let script = cursor.script_hash()?;
-        let at = TxPosition::take(&mut cursor)?;
-        let vout = cursor.u32()?;
-        cursor.end(Self { script, at, vout })
-    }
-}
+key_of_fields!(ScriptKey { script: ScriptHash, at: TxPosition, vout: u32 });
 
 impl ScriptOrdered for ScriptKey {
     type InChain = (TxPosition, u32);
@@ -244,23 +180,7 @@ pub struct TxidKey {
     pub at: TxPosition,
 }
 
-impl IndexKey for TxidKey {
-    type Bytes = [u8; 40];
-
-    fn key(&self) -> [u8; 40] {
-        let mut key = [0; 40];
-        key[..32].copy_from_slice(self.txid.as_byte_array());
-        key[32..].copy_from_slice(&self.at.key());
-        key
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let txid = cursor.txid()?;
-        let at = TxPosition::take(&mut cursor)?;
-        cursor.end(Self { txid, at })
-    }
-}
+key_of_fields!(TxidKey { txid: Txid, at: TxPosition });
 
 impl PrefixOf<TxidKey> for Txid {
     fn prefix(&self) -> impl AsRef<[u8]> {
@@ -268,62 +188,17 @@ impl PrefixOf<TxidKey> for Txid {
     }
 }
 
-/// Key of `spends`.
-impl IndexKey for OutPoint {
-    type Bytes = [u8; 36];
+// Key of `spends`.
+key_of_fields!(OutPoint { txid: Txid, vout: u32 });
 
-    fn key(&self) -> [u8; 36] {
-        let mut key = [0; 36];
-        key[..32].copy_from_slice(self.txid.as_byte_array());
-        key[32..].copy_from_slice(&self.vout.to_be_bytes());
-        key
-    }
+// Key of `entries`.
+whole_key!(ScriptHash);
 
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let outpoint = Self { txid: cursor.txid()?, vout: cursor.u32()? };
-        cursor.end(outpoint)
-    }
-}
+// Key of `headers`, a height, and of `sweeps`, an id.
+whole_key!(u32);
 
-/// Key of `entries`.
-impl IndexKey for ScriptHash {
-    type Bytes = [u8; 32];
-
-    fn key(&self) -> [u8; 32] {
-        self.0
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        key.try_into().map(Self).map_err(|_| Malformed)
-    }
-}
-
-/// Key of `headers`, a height, and of `sweeps`, an id.
-impl IndexKey for u32 {
-    type Bytes = [u8; 4];
-
-    fn key(&self) -> [u8; 4] {
-        self.to_be_bytes()
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        key.try_into().map(Self::from_be_bytes).map_err(|_| Malformed)
-    }
-}
-
-/// Key of `events`, a seq.
-impl IndexKey for u64 {
-    type Bytes = [u8; 8];
-
-    fn key(&self) -> [u8; 8] {
-        self.to_be_bytes()
-    }
-
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        key.try_into().map(Self::from_be_bytes).map_err(|_| Malformed)
-    }
-}
+// Key of `events`, a seq.
+whole_key!(u64);
 
 #[cfg(test)]
 mod tests {

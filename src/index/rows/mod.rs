@@ -6,6 +6,7 @@ pub mod entries;
 pub mod events;
 pub mod former;
 pub mod keys;
+pub(super) mod layout;
 pub mod row;
 pub(super) mod row_set;
 pub mod same_key;

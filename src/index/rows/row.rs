@@ -84,19 +84,22 @@ pub(in crate::index) fn typed_key<R: IndexRow>(key: &[u8]) -> Result<R::Key> {
 
 /// The first key of a range, and the first one behind it.
 pub(in crate::index) fn byte_range<K: IndexKey>(range: &impl RangeBounds<K>) -> (Vec<u8>, Option<Vec<u8>>) {
-    let at = |key: &K| key.key().as_ref().to_vec();
-    let behind = |key: &K| [key.key().as_ref(), &[0]].concat();
     let start = match range.start_bound() {
-        Bound::Included(key) => at(key),
+        Bound::Included(key) => key.key().as_ref().to_vec(),
         Bound::Excluded(key) => behind(key),
         Bound::Unbounded => Vec::new(),
     };
     let end = match range.end_bound() {
         Bound::Included(key) => Some(behind(key)),
-        Bound::Excluded(key) => Some(at(key)),
+        Bound::Excluded(key) => Some(key.key().as_ref().to_vec()),
         Bound::Unbounded => None,
     };
     (start, end)
+}
+
+/// The first key behind another one, in the order of bytes.
+fn behind(key: &impl IndexKey) -> Vec<u8> {
+    [key.key().as_ref(), &[0]].concat()
 }
 
 impl IndexError {

@@ -4,6 +4,7 @@
 use bitcoin::Script;
 
 use super::bytes::{Cursor, Malformed};
+use super::layout::{KeyPart, KeyWriter, key_of_fields, row_without_value, whole_key};
 use super::row::{IndexKey, IndexRow, PrefixOf};
 use crate::chain::ScriptHash;
 use crate::index::schema::Family;
@@ -35,23 +36,19 @@ impl ShortHash {
     }
 }
 
-impl IndexKey for SameKeyKey {
-    type Bytes = [u8; SHORT + 32];
+impl KeyPart for ShortHash {
+    const LENGTH: usize = SHORT;
 
-    fn key(&self) -> Self::Bytes {
-        let mut key = [0; SHORT + 32];
-        key[..SHORT].copy_from_slice(&self.asked.0);
-        key[SHORT..].copy_from_slice(&self.entry.0);
-        key
+    fn put(&self, key: &mut KeyWriter<'_>) {
+        key.push(&self.0);
     }
 
-    fn from_key(key: &[u8]) -> Result<Self, Malformed> {
-        let mut cursor = Cursor::new(key);
-        let asked = ShortHash(cursor.array()?);
-        let entry = cursor.script_hash()?;
-        cursor.end(Self { asked, entry })
+    fn take(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        cursor.array().map(Self)
     }
 }
+
+key_of_fields!(SameKeyKey { asked: ShortHash, entry: ScriptHash });
 
 impl PrefixOf<SameKeyKey> for ShortHash {
     fn prefix(&self) -> impl AsRef<[u8]> {
@@ -63,18 +60,7 @@ impl PrefixOf<SameKeyKey> for ShortHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SameKeyRow;
 
-impl IndexRow for SameKeyRow {
-    const FAMILY: Family = Family::SameKey;
-    type Key = SameKeyKey;
-
-    fn value(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
-        Cursor::new(value).end(Self)
-    }
-}
+row_without_value!(SameKeyRow, SameKey, SameKeyKey);
 
 /// The keys of an entry's rows.
 pub(in crate::index) fn keys_of(entry: ScriptHash, script: &Script) -> impl Iterator<Item = SameKeyKey> {

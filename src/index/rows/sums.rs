@@ -71,10 +71,7 @@ impl IndexKey for SumKey {
             TOUCHES => Self::Touches,
             FOLLOWED => Self::Followed,
             LIVE => Self::Live,
-            TAINT => {
-                let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
-                Self::Taint(rule, *Fate::ALL.get(usize::from(cursor.u8()?)).ok_or(Malformed)?)
-            }
+            TAINT => Self::Taint(cursor.rule()?, cursor.fate()?),
             _ => return Err(Malformed),
         };
         cursor.end(key)
@@ -95,19 +92,18 @@ fn covered_key(kind: u8, covered: Covered) -> Vec<u8> {
 
 fn take_covered(cursor: &mut Cursor<'_>) -> Result<Covered, Malformed> {
     let (from, sweep) = (cursor.u32()?, cursor.u32()?);
-    let lowered = match cursor.u8()? {
-        0 => None,
-        1 => Some(Lowered { from: cursor.u32()?, sweep: cursor.u32()? }),
-        _ => return Err(Malformed),
+    let lowered = match cursor.flag()? {
+        false => None,
+        true => Some(Lowered { from: cursor.u32()?, sweep: cursor.u32()? }),
     };
     Ok(Covered { from, sweep, lowered })
 }
 
 /// A sum. A sum of 0 has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sum(pub u128);
+pub struct SumRow(pub u128);
 
-impl IndexRow for Sum {
+impl IndexRow for SumRow {
     const FAMILY: Family = Family::Sums;
     type Key = SumKey;
 
@@ -136,6 +132,12 @@ pub struct CoveredGroup {
     pub lists: BTreeSet<String>,
 }
 
+impl CoveredGroup {
+    fn empty(covered: Covered) -> Self {
+        Self { covered, entries: 0, lists: BTreeSet::new() }
+    }
+}
+
 impl Sums {
     /// The sum of one kind; 0 where there is none.
     pub fn get(&self, key: &SumKey) -> u64 {
@@ -156,8 +158,7 @@ impl Sums {
         let mut groups: BTreeMap<Covered, CoveredGroup> = BTreeMap::new();
         for key in self.0.keys() {
             let (SumKey::Covered(covered) | SumKey::Listed(covered, _)) = key else { continue };
-            let none = || CoveredGroup { covered: *covered, entries: 0, lists: BTreeSet::new() };
-            let group = groups.entry(*covered).or_insert_with(none);
+            let group = groups.entry(*covered).or_insert_with(|| CoveredGroup::empty(*covered));
             match key {
                 SumKey::Listed(_, list) => {
                     group.lists.insert(list.clone());
@@ -168,12 +169,15 @@ impl Sums {
         groups.into_values().collect()
     }
 
-    /// The first sum that differs from another's: what it is of, and both.
+    /// The first sum that differs from another's: its key, and both values.
     pub fn difference(&self, other: &Self) -> Option<(SumKey, u128, u128)> {
         let keys: BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
-        let of = |sums: &Self, key| sums.0.get(key).copied().unwrap_or(0);
-        let mut pairs = keys.into_iter().map(|key| (key, of(self, key), of(other, key)));
+        let mut pairs = keys.into_iter().map(|key| (key, self.exactly(key), other.exactly(key)));
         pairs.find(|(_, here, there)| here != there).map(|(key, here, there)| (key.clone(), here, there))
+    }
+
+    fn exactly(&self, key: &SumKey) -> u128 {
+        self.0.get(key).copied().unwrap_or(0)
     }
 }
 
@@ -204,7 +208,10 @@ mod tests {
         {
             assert_eq!(SumKey::from_key(bad), Err(Malformed), "{bad:?}");
         }
-        assert_eq!(const_hex::encode(Sum(258).value()), format!("{}0102", "00".repeat(14)));
-        assert_eq!((Sum::from_value(&Sum(258).value()), Sum::from_value(&[0; 15])), (Ok(Sum(258)), Err(Malformed)));
+        assert_eq!(const_hex::encode(SumRow(258).value()), format!("{}0102", "00".repeat(14)));
+        assert_eq!(
+            (SumRow::from_value(&SumRow(258).value()), SumRow::from_value(&[0; 15])),
+            (Ok(SumRow(258)), Err(Malformed))
+        );
     }
 }

@@ -121,6 +121,7 @@ impl Sweeps {
     pub fn next(&self, id: u32) -> Height {
         match self.0.get(&self.resolve(id)) {
             Some(Sweep::Main { next } | Sweep::Side { next, .. }) => *next,
+            // Of a damaged row: says that nothing is covered.
             Some(Sweep::Joined { .. }) | None => 0,
         }
     }

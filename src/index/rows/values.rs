@@ -6,12 +6,13 @@ use bitcoin::block::Header;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, consensus};
 use bitcoin_slices::{Visit, Visitor, bsl};
 
-use super::bytes::{Cursor, Malformed, push_sized};
+use super::bytes::{Cursor, Malformed, push_sized, push_taint};
 use super::keys::{CoinKey, ScriptKey, TouchKey, TxPosition, TxidKey};
+use super::layout::{KeyPart, row_without_value};
 use super::row::{IndexKey, IndexRow};
 use crate::chain::{Height, ScriptHash};
 use crate::index::schema::Family;
-use crate::trace::{Fate, Rule, RuleTaint, Segment, Taint};
+use crate::trace::{Rule, RuleTaint, Segment, Taint};
 
 /// A transaction that touches a flagged script or spends a followed coin, with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,15 +70,18 @@ impl Record {
 
     /// The value of its inputs less that of its outputs, in satoshis; `None` for a coinbase.
     pub fn fee(&self) -> Option<u64> {
-        let sum =
-            |outputs: &[TxOut]| outputs.iter().fold(0u64, |sum, output| sum.saturating_add(output.value.to_sat()));
-        (!self.transaction.is_coinbase()).then(|| sum(&self.spent).saturating_sub(sum(&self.transaction.output)))
+        (!self.transaction.is_coinbase()).then(|| total(&self.spent).saturating_sub(total(&self.transaction.output)))
     }
 
     /// Its transaction's id.
     pub fn txid(&self) -> Txid {
         self.transaction.compute_txid()
     }
+}
+
+/// Satoshis; as many as there can be where a damaged row has more.
+fn total(outputs: &[TxOut]) -> u64 {
+    outputs.iter().fold(0, |sum, output| sum.saturating_add(output.value.to_sat()))
 }
 
 /// Visits a transaction for one of its outputs.
@@ -127,9 +131,7 @@ impl IndexRow for Coin {
         row.extend_from_slice(&self.script.0);
         row.push(u8::from(self.coinbase));
         for column in &self.columns {
-            row.push(column.rule.byte());
-            row.extend_from_slice(&column.taint.amount.to_be_bytes());
-            row.extend_from_slice(&column.taint.hops.to_be_bytes());
+            push_taint(&mut row, column.rule, column.taint.amount, column.taint.hops);
             row.push(column.fate as u8);
             let count = u32::try_from(column.taint.segments.len()).expect("a transaction has fewer inputs than that");
             row.extend_from_slice(&count.to_be_bytes());
@@ -145,7 +147,7 @@ impl IndexRow for Coin {
         let mut cursor = Cursor::new(value);
         let value = cursor.u64()?;
         let script = cursor.script_hash()?;
-        let coinbase = flag(cursor.u8()?)?;
+        let coinbase = cursor.flag()?;
         let mut columns = Vec::new();
         let mut cursor = Cursor::new(cursor.rest());
         loop {
@@ -154,28 +156,18 @@ impl IndexRow for Coin {
                 return Ok(Self { value, script, coinbase, columns });
             }
             cursor = Cursor::new(rest);
-            let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
-            let amount = cursor.u64()?;
-            let hops = cursor.u32()?;
-            let fate = *Fate::ALL.get(usize::from(cursor.u8()?)).ok_or(Malformed)?;
+            let (rule, amount, hops) = cursor.taint()?;
+            let fate = cursor.fate()?;
             let mut segments = Vec::new();
             for _ in 0..cursor.u32()? {
-                segments.push(Segment { tainted: flag(cursor.u8()?)?, length: cursor.u64()? });
+                segments.push(Segment { tainted: cursor.flag()?, length: cursor.u64()? });
             }
             columns.push(RuleTaint { rule, taint: Taint { amount, hops, segments }, fate });
         }
     }
 }
 
-fn flag(byte: u8) -> Result<bool, Malformed> {
-    match byte {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed),
-    }
-}
-
-/// The taint that an input brought into its transaction, under one rule.
+/// The taint of an input, under one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputTaint {
     /// The rule.
@@ -186,7 +178,7 @@ pub struct InputTaint {
     pub hops: u32,
 }
 
-/// The input that spent an output, and the taint it brought.
+/// The input that spent an output, and its taint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spender {
     /// The spending transaction.
@@ -194,7 +186,7 @@ pub struct Spender {
     /// Its input.
     pub vin: u32,
     /// One for each tracked rule under which the input is tainted, in the order of the rules' bytes.
-    pub brought: Vec<InputTaint>,
+    pub taint: Vec<InputTaint>,
 }
 
 impl IndexRow for Spender {
@@ -202,13 +194,11 @@ impl IndexRow for Spender {
     type Key = OutPoint;
 
     fn value(&self) -> Vec<u8> {
-        let mut row = Vec::with_capacity(12 + 13 * self.brought.len());
+        let mut row = Vec::with_capacity(12 + 13 * self.taint.len());
         row.extend_from_slice(&self.at.key());
         row.extend_from_slice(&self.vin.to_be_bytes());
-        for brought in &self.brought {
-            row.push(brought.rule.byte());
-            row.extend_from_slice(&brought.taint.to_be_bytes());
-            row.extend_from_slice(&brought.hops.to_be_bytes());
+        for input in &self.taint {
+            push_taint(&mut row, input.rule, input.taint, input.hops);
         }
         row
     }
@@ -218,12 +208,11 @@ impl IndexRow for Spender {
         let at = TxPosition::take(&mut cursor)?;
         let vin = cursor.u32()?;
         let (parts, []) = cursor.rest().as_chunks::<13>() else { return Err(Malformed) };
-        let brought = parts.iter().map(|part| {
-            let mut cursor = Cursor::new(part);
-            let rule = Rule::from_byte(cursor.u8()?).ok_or(Malformed)?;
-            Ok(InputTaint { rule, taint: cursor.u64()?, hops: cursor.u32()? })
+        let taint = parts.iter().map(|part| {
+            let (rule, taint, hops) = Cursor::new(part).taint()?;
+            Ok(InputTaint { rule, taint, hops })
         });
-        Ok(Self { at, vin, brought: brought.collect::<Result<_, _>>()? })
+        Ok(Self { at, vin, taint: taint.collect::<Result<_, _>>()? })
     }
 }
 
@@ -266,35 +255,13 @@ impl IndexRow for Touch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recorded;
 
-impl IndexRow for Recorded {
-    const FAMILY: Family = Family::Txids;
-    type Key = TxidKey;
-
-    fn value(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
-        Cursor::new(value).end(Self)
-    }
-}
+row_without_value!(Recorded, Txids, TxidKey);
 
 /// A script holds a coin; the key says which. The row has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScriptCoin;
 
-impl IndexRow for ScriptCoin {
-    const FAMILY: Family = Family::Scripts;
-    type Key = ScriptKey;
-
-    fn value(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn from_value(value: &[u8]) -> Result<Self, Malformed> {
-        Cursor::new(value).end(Self)
-    }
-}
+row_without_value!(ScriptCoin, Scripts, ScriptKey);
 
 #[cfg(test)]
 mod tests {
@@ -304,6 +271,8 @@ mod tests {
     use bitcoin::{ScriptBuf, Sequence, TxIn, Witness, transaction};
     use proptest::collection::vec;
     use proptest::prelude::*;
+
+    use crate::trace::Fate;
 
     fn transaction(inputs: usize) -> Transaction {
         let input = |n: usize| TxIn {
@@ -340,8 +309,8 @@ mod tests {
             "00000002010000000000000003",
             "000000000000000004"
         );
-        let brought = vec![InputTaint { rule: Rule::Haircut, taint: 5, hops: 4 }];
-        let spender = Spender { at: TxPosition { height: 1, tx_index: 2 }, vin: 3, brought };
+        let taint = vec![InputTaint { rule: Rule::Haircut, taint: 5, hops: 4 }];
+        let spender = Spender { at: TxPosition { height: 1, tx_index: 2 }, vin: 3, taint };
         let cases = [
             (record.value(), record_hex),
             (coin.value(), coin_hex),
@@ -386,8 +355,8 @@ mod tests {
             }
             let coin = Coin { value, script: ScriptHash(id), coinbase, columns };
             prop_assert_eq!(Coin::from_value(&coin.value()), Ok(coin));
-            let brought = vec![InputTaint { rule: Rule::Fifo, taint: value, hops: numbers.0 }; inputs - 1];
-            let spender = Spender { at: TxPosition { height: numbers.0, tx_index: numbers.1 }, vin: numbers.2, brought };
+            let taint = vec![InputTaint { rule: Rule::Fifo, taint: value, hops: numbers.0 }; inputs - 1];
+            let spender = Spender { at: TxPosition { height: numbers.0, tx_index: numbers.1 }, vin: numbers.2, taint };
             prop_assert_eq!(Spender::from_value(&spender.value()), Ok(spender));
         }
 

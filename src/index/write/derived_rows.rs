@@ -87,9 +87,8 @@ impl DerivedRow {
     /// # Errors
     /// As all reads.
     pub fn origins(&self, view: &View) -> Result<Option<Vec<TxPosition>>> {
-        let at = |bytes: Option<&[u8]>| bytes.and_then(|bytes| TxPosition::from_key(bytes).ok()).map(|at| vec![at]);
         Ok(match self.family {
-            Family::Spends => at(self.value.get(..8)),
+            Family::Spends => position(self.value.get(..8)),
             Family::Coins => match CoinKey::from_key(&self.key) {
                 Ok(coin) => {
                     let made = view.positions(coin.outpoint.txid)?;
@@ -97,7 +96,7 @@ impl DerivedRow {
                 }
                 Err(_) => None,
             },
-            _ => at(self.key.get(32..40)),
+            _ => position(self.key.get(32..40)),
         })
     }
 
@@ -168,6 +167,11 @@ impl RowSet {
         }
         Ok(None)
     }
+}
+
+/// The position that these bytes are, alone.
+fn position(bytes: Option<&[u8]>) -> Option<Vec<TxPosition>> {
+    TxPosition::from_key(bytes?).ok().map(|at| vec![at])
 }
 
 fn is_spent_later(found: &[u8], at: TxPosition) -> bool {

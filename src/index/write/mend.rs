@@ -4,7 +4,7 @@ use super::step::Step;
 use crate::index::error::Result;
 use crate::index::raw::RawChanges;
 use crate::index::read::view::View;
-use crate::index::rows::sums::Sum;
+use crate::index::rows::sums::SumRow;
 use crate::index::schema::Family;
 
 /// Writes all sums anew, as they are counted.
@@ -17,7 +17,7 @@ pub fn mend_sums(view: &View) -> Result<()> {
     for row in view.raw_range(Family::Sums, &[], None) {
         step.raw_delete(Family::Sums, &row?.0);
     }
-    counted.0.iter().for_each(|(key, sum)| step.put(key, &Sum(*sum)));
+    counted.0.iter().for_each(|(key, sum)| step.put(key, &SumRow(*sum)));
     step.commit(true)
 }
 
@@ -46,7 +46,7 @@ mod tests {
         let outpoint = OutPoint { txid: Txid::from_byte_array([7; 32]), vout: 0 };
         let coin = Coin { value: 5, script: ScriptHash([1; 32]), coinbase: true, columns: Vec::new() };
         let at = |height| CoinKey { outpoint, height };
-        let spend = |height| Spender { at: TxPosition::first(height), vin: 0, brought: Vec::new() };
+        let spend = |height| Spender { at: TxPosition::first(height), vin: 0, taint: Vec::new() };
         let change = |change: &dyn Fn(&mut Step<'_>)| {
             let mut step = Step::of(&view);
             change(&mut step);

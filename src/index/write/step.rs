@@ -15,7 +15,7 @@ use crate::index::rows::events::Event;
 use crate::index::rows::keys::CoinKey;
 use crate::index::rows::row::{IndexKey, IndexRow};
 use crate::index::rows::row_set::{KeySet, RowChanges, RowSet};
-use crate::index::rows::sums::Sum;
+use crate::index::rows::sums::SumRow;
 use crate::index::rows::values::{Coin, Spender};
 use crate::index::schema::Family;
 
@@ -143,7 +143,8 @@ impl<'a> Step<'a> {
         if self.bytes >= limit { self.take().commit(false) } else { Ok(()) }
     }
 
-    /// The changes so far as a step of their own; this one begins anew.
+    /// The changes so far as a step of their own; this one begins anew. It has to be committed before this one appends an event: the seq
+    /// of the next event is read from what is written.
     #[must_use]
     pub fn take(&mut self) -> Self {
         let rest = Self { verbatim: self.verbatim, ..Self::of(self.view) };
@@ -156,10 +157,11 @@ impl<'a> Step<'a> {
     /// [`crate::index::IndexError::Full`], [`crate::index::IndexError::Storage`]: then none of them was written.
     pub fn commit(mut self, durable: bool) -> Result<()> {
         self.keep();
+        // In the same batch as the rows that they count, so that a crash sees both or neither.
         if !self.verbatim {
             for (key, sum) in sums::moved(self.view, &self.kept)? {
                 match sum.0 {
-                    0 => self.delete::<Sum>(&key),
+                    0 => self.delete::<SumRow>(&key),
                     _ => self.put(&key, &sum),
                 }
             }
@@ -168,6 +170,7 @@ impl<'a> Step<'a> {
         let changes = Family::ALL.into_iter().zip(&self.kept.0).flat_map(|(family, changes)| {
             changes.iter().map(move |(key, value)| (family, key.as_slice(), value.as_deref()))
         });
+        // Events are printed once they are written: a crash must not take one back.
         self.view.database().write(changes, durable || self.seq.is_some())
     }
 

@@ -6,14 +6,14 @@ use crate::index::raw::RawRows;
 use crate::index::read::read_rows::ReadRows;
 use crate::index::read::sums::{COUNTED, OUTPOINT, SumCounter, spent_at};
 use crate::index::read::view::View;
-use crate::index::rows::sums::{Sum, SumKey};
+use crate::index::rows::sums::{SumKey, SumRow};
 use crate::index::schema::Family;
 
 /// The rows of `sums` that change together with `changes`: keys, and the new values.
 ///
 /// # Errors
 /// As all reads.
-pub(in crate::index) fn moved(view: &View, changes: &Changes) -> Result<Vec<(SumKey, Sum)>> {
+pub(in crate::index) fn moved(view: &View, changes: &Changes) -> Result<Vec<(SumKey, SumRow)>> {
     let mut counter = SumCounter::default();
     for (key, new) in changes.of(Family::Entries) {
         counter.entry(view.raw_get(Family::Entries, key)?.as_deref(), -1);
@@ -29,8 +29,8 @@ pub(in crate::index) fn moved(view: &View, changes: &Changes) -> Result<Vec<(Sum
     coins(view, changes, &mut counter)?;
     let moved = counter.0.into_iter().filter(|(_, by)| *by != 0);
     let moved = moved.map(|(key, by)| {
-        let before = view.get::<Sum>(&key)?.map_or(0, |Sum(sum)| sum);
-        Ok((key, Sum(before.saturating_add_signed(by))))
+        let before = view.get::<SumRow>(&key)?.map_or(0, |SumRow(sum)| sum);
+        Ok((key, SumRow(before.saturating_add_signed(by))))
     });
     moved.collect()
 }

@@ -116,7 +116,7 @@ fn current_taint(view: &View, at: TxPosition, txid: Txid, record: &Record) -> Re
     let mut taint = MovedTaint::default();
     for (vin, input) in (0..).zip(&record.transaction.input) {
         let taints = match view.spender(&input.previous_output)? {
-            Some(spender) if spender.at == at => spender.brought,
+            Some(spender) if spender.at == at => spender.taint,
             _ => twin_taint(view, &input.previous_output, at.height, record, vin)?,
         };
         if !taints.is_empty() {

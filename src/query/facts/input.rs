@@ -23,7 +23,7 @@ pub fn consumed_outpoint(record: &Record, at: TxPosition, vin: u32) -> Result<Ou
 pub fn input_taint(snapshot: &Snapshot, record: &Record, at: TxPosition, vin: usize) -> Result<Vec<InputTaint>> {
     let outpoint = record.transaction.input[vin].previous_output;
     if let Some(spender) = snapshot.reader.spender(&outpoint)?.filter(|spender| spender.at == at) {
-        return Ok(spender.brought);
+        return Ok(spender.taint);
     }
     // BIP30: the row has the last spend of an outpoint only. This one was of the elder twin, whose own row still has what it held.
     let spent = &record.spent[vin];

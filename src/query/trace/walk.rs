@@ -316,7 +316,7 @@ impl TracePass<'_> {
         }
         // A spend carries taint of one hop or more only if its coin was followed.
         let spender = spender.filter(|spender| spender.at > made);
-        if spender.is_some_and(|spender| spender.brought.iter().any(|brought| brought.hops > 0)) {
+        if spender.is_some_and(|spender| spender.taint.iter().any(|taint| taint.hops > 0)) {
             return Ok(true);
         }
         let key = CoinKey { outpoint: coin.outpoint, height: made.height };

@@ -36,8 +36,8 @@ impl Stated {
         }
         for row in rows.rows::<Spender>() {
             let (_, spender) = row?;
-            if !spender.brought.is_empty() {
-                stated.taint.inputs.insert(spender.vin, spender.brought);
+            if !spender.taint.is_empty() {
+                stated.taint.inputs.insert(spender.vin, spender.taint);
             }
         }
         if stated.taint.inputs.is_empty() {
@@ -103,8 +103,8 @@ pub fn log_changed(
     let at = place.at;
     let (old, new) = (before.facts(), after.facts());
     let gone: Vec<Fact> = old.difference(&new).copied().collect();
-    let changed = |fact: &Fact| !old.contains(fact) || !before.agrees(after, *fact);
-    let changed: Vec<_> = new.iter().filter(|fact| changed(fact)).copied().collect();
+    let mut changed = new;
+    changed.retain(|fact| !old.contains(fact) || !before.agrees(after, *fact));
     if !gone.is_empty() || changed.iter().any(|fact| old.contains(fact)) {
         let parents = parents(step, at, record, &before.taint)?;
         let former = Former { retractions: count(&gone), removed: None, taint: before.taint, parents };
@@ -141,6 +141,7 @@ fn retract(
     former: &Former,
     (reason, seen): (Reason, Seen),
 ) -> Result<()> {
+    // The seq of the first retraction: events before it are about `former`, those after the retractions about what comes then.
     let key = FormerKey { at, seq: step.next_seq()? };
     step.put(&key, former);
     for fact in gone {

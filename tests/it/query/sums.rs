@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use coinhound::audit::verify::{Flaw, verify};
 use coinhound::index::raw::{Family, RawChanges, RawRows};
 use coinhound::index::rows::row::IndexKey;
-use coinhound::index::sums::{Sum, SumKey};
+use coinhound::index::sums::{SumKey, SumRow};
 use coinhound::index::values::Coin;
 use coinhound::index::{ReadRows, Reader, View, Writer};
 use coinhound::query::Snapshot;
@@ -124,9 +124,9 @@ fn verify_names_a_sum_that_differs_and_retrace_mends_it() {
     let writer = Writer::open(small.program.index()).expect("the index opens");
     let whole = writer.sums().expect("the index reads");
     let broken: [&dyn Fn(); 4] = [
-        &|| put(&writer, |step| step.put(&SumKey::Touches, &Sum(u128::from(whole.get(&SumKey::Touches)) + 1))),
-        &|| put(&writer, |step| step.delete::<Sum>(&SumKey::Records)),
-        &|| put(&writer, |step| step.put(&SumKey::Roles(9), &Sum(4))),
+        &|| put(&writer, |step| step.put(&SumKey::Touches, &SumRow(u128::from(whole.get(&SumKey::Touches)) + 1))),
+        &|| put(&writer, |step| step.delete::<SumRow>(&SumKey::Records)),
+        &|| put(&writer, |step| step.put(&SumKey::Roles(9), &SumRow(4))),
         // A coin that doesn't read counts as none, and its repair adds it again. A spent one needs no block for that.
         &|| {
             let coins = writer.range::<Coin>(..).map(|coin| coin.expect("the index reads").0);
