@@ -29,6 +29,7 @@ impl MerkleTree {
                 break;
             }
             mutated |= level.chunks_exact(2).any(|pair| pair[0] == pair[1]);
+            // The last node of an odd level is hashed with itself.
             let next = level.chunks(2).map(|pair| parent(pair[0], pair[pair.len() - 1])).collect();
             levels.push(next);
         }

@@ -44,7 +44,8 @@ fn fill(reader: &Reader, folder: &Path) -> Result<u64> {
         }
     }
     step.commit(true)?;
+    // Tells a copy whose MANIFEST is cut later from another program's database, as in an index that was written to.
     let marker = folder.join(HOLDER_FILE);
-    std::fs::write(&marker, "").map_err(|source| IndexError::Io { path: marker, source })?;
+    std::fs::write(&marker, "").map_err(IndexError::io(&marker))?;
     Ok(rows)
 }

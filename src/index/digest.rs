@@ -24,30 +24,32 @@ const LAYOUT: u32 = 1;
 pub fn digest(view: &View, height: Height) -> Result<Option<sha256::Hash>> {
     let Some(header) = view.header(height)? else { return Ok(None) };
     let mut engine = sha256::Hash::engine();
-    let mut part = |bytes: &[u8]| {
-        engine.input(&u64::try_from(bytes.len()).expect("a usize fits").to_be_bytes());
-        engine.input(bytes);
-    };
-    part(&LAYOUT.to_be_bytes());
-    part(Identity::read(view)?.genesis.as_byte_array());
-    part(header.block_hash().as_byte_array());
-    part(&serde_json::to_vec(&meta::trace(view)?).expect("strings and numbers"));
+    part(&mut engine, &LAYOUT.to_be_bytes());
+    part(&mut engine, Identity::read(view)?.genesis.as_byte_array());
+    part(&mut engine, header.block_hash().as_byte_array());
+    part(&mut engine, &serde_json::to_vec(&meta::trace(view)?).expect("strings and numbers"));
     for entry in view.entries() {
         let (_, entry) = entry?;
-        part(entry.script.as_bytes());
-        part(&[entry.roles_byte()]);
-        part(&entry.from.to_be_bytes());
+        part(&mut engine, entry.script.as_bytes());
+        part(&mut engine, &[entry.roles_byte()]);
+        part(&mut engine, &entry.from.to_be_bytes());
     }
     for family in Family::DIGESTED {
-        part(family.name().as_bytes());
+        part(&mut engine, family.name().as_bytes());
         for row in view.raw_range(family, &[], None) {
             let (key, value) = row?;
             let at = row_height(family, &key, &value).ok_or_else(|| corrupt(family, &key))?;
             if at <= height {
-                part(&key);
-                part(&value);
+                part(&mut engine, &key);
+                part(&mut engine, &value);
             }
         }
     }
     Ok(Some(sha256::Hash::from_engine(engine)))
+}
+
+/// Hashes a part behind its length, so that no two sequences of parts are the same bytes.
+fn part(engine: &mut sha256::HashEngine, bytes: &[u8]) {
+    engine.input(&u64::try_from(bytes.len()).expect("a usize fits").to_be_bytes());
+    engine.input(bytes);
 }

@@ -1,6 +1,6 @@
 //! What goes wrong with an index. None of it is ever repaired by deleting something.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::schema::FORMAT;
 
@@ -114,6 +114,11 @@ pub enum IndexError {
 }
 
 impl IndexError {
+    /// What becomes of an error of the file system at `path`.
+    pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        |source| Self::Io { path: path.to_owned(), source }
+    }
+
     /// Whether the index is at fault, so that no later run finds it otherwise: it is damaged, of another chain or format, or none.
     pub fn is_lasting(&self) -> bool {
         match self {

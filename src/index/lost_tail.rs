@@ -1,4 +1,4 @@
-//! A log that lost its end, by a failing disk or a file that was cut: the index goes on from what is whole, if the user accepts that.
+//! A log that lost its end, by a failing disk or a file that was cut: what is whole is kept, if the user accepts that.
 
 use std::path::Path;
 
@@ -20,11 +20,11 @@ pub struct LostTail {
     pub tip: Option<BlockId>,
 }
 
-/// Drops the damaged end of an index's log, so that the next writer goes on from what is before it: an index of a valid chain, since each
-/// write is one. Returns what was lost; `None` where nothing is.
+/// Drops the damaged end of an index's log, so that the next writer resumes from the writes before it: these are an index of a valid
+/// chain, as after each write. Returns what was lost; `None` where nothing is.
 ///
 /// # Errors
-/// [`IndexError::Damaged`] where tables are newer than what is left of the log, so that it is no single state; as
+/// [`IndexError::Damaged`] where tables are newer than what is left of the log, so that they are no single state; as
 /// [`super::Writer::open`].
 pub fn accept_lost_tail(path: &Path) -> Result<Option<LostTail>> {
     if folder_state(path)? == FolderState::Absent {
@@ -38,6 +38,7 @@ pub fn accept_lost_tail(path: &Path) -> Result<Option<LostTail>> {
     }
     let view = View::open_cut(path)?;
     let lost = LostTail { left: view.sequence(), synced: known, tip: view.tip()? };
-    synced::set(path, lost.left).map_err(|source| IndexError::Io { path: path.to_owned(), source })?;
+    // From now on the log ends where RocksDB cut it: the number that it is checked against has to go down too.
+    synced::set(path, lost.left).map_err(IndexError::io(path))?;
     Ok(Some(lost))
 }

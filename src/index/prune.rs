@@ -19,6 +19,7 @@ pub fn prune(writer: &Writer, before: u64) -> Result<u64> {
     let first = before.min(next_seq(writer)?).max(first_seq(writer)?);
     let mut step = writer.step();
     meta::put_events_from(&mut step, first);
+    // On disk before the first event is deleted: readers begin at `first`, and never see a part of what is being removed.
     step.commit(true)?;
     let (mut step, mut removed) = (writer.step(), 0);
     for row in writer.range::<Event>(..first) {
@@ -28,6 +29,7 @@ pub fn prune(writer: &Writer, before: u64) -> Result<u64> {
     }
     for row in writer.range::<Former>(..) {
         let (key, former) = row?;
+        // It serves the events before its seq, and its retractions, which have the seqs from there on.
         if key.seq.saturating_add(u64::from(former.retractions)) <= first {
             step.delete::<Former>(&key);
             step.flush_if_over(PRUNE_BATCH_BYTES)?;

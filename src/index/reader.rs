@@ -39,6 +39,7 @@ impl Reader {
         let mut pause = Duration::from_millis(2);
         loop {
             let before = manifest(path);
+            // Before the open: read after it, the number could be of writes that the open did not see.
             let known = synced::read(path);
             let opened = check_families(path).and_then(|()| View::open_read_only(path));
             let opened = opened.and_then(|view| view.check_synced(known).map(|()| view));

@@ -23,7 +23,8 @@ impl Writer {
     /// Opens the index at `path`.
     ///
     /// # Errors
-    /// [`IndexError::Missing`], [`IndexError::InUse`], [`IndexError::OtherFormat`], and what is wrong with it where something is.
+    /// [`IndexError::Missing`], [`IndexError::InUse`], [`IndexError::OtherFormat`], [`IndexError::Damaged`],
+    /// [`IndexError::LostTail`].
     pub fn open(path: &Path) -> Result<Self> {
         if folder_state(path)? == FolderState::Absent {
             return Err(IndexError::Missing { path: path.to_owned() });
@@ -52,6 +53,7 @@ impl Writer {
             fill(&writer)?;
             let mut step = writer.step();
             identity.put(&mut step);
+            // What `fill` wrote reaches the disk with it: the log is in the order of the writes.
             step.commit(true)?;
             Ok(writer)
         });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::chain::Height;
-use crate::sync::apply::batch::Tally;
+use crate::sync::apply::batch::RunTally;
 use crate::sync::sweep::run::Observer;
 
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -22,14 +22,14 @@ pub struct Progress {
     last: Height,
     passed: Option<Height>,
     bytes_before: u64,
-    tally: Tally,
+    tally: RunTally,
 }
 
 impl Progress {
     /// Shows nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let now = Instant::now();
-        let tally = Tally::default();
+        let tally = RunTally::default();
         Self { bar: None, quiet, began: now, last_shown: now, first: 0, last: 0, passed: None, bytes_before: 0, tally }
     }
 
@@ -40,7 +40,7 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn begin(&mut self, first: Height, last: Height, tally: &Tally) {
+    fn begin(&mut self, first: Height, last: Height, tally: &RunTally) {
         self.began = Instant::now();
         self.last_shown = self.began;
         (self.first, self.last, self.passed) = (first, last, None);
@@ -60,7 +60,7 @@ impl Observer for Progress {
         }
     }
 
-    fn passed(&mut self, height: Height, tally: &Tally) {
+    fn passed(&mut self, height: Height, tally: &RunTally) {
         self.tally = *tally;
         self.passed = Some(height);
         if self.quiet || self.last_shown.elapsed() < if self.bar.is_some() { DRAW_EVERY } else { LOG_EVERY } {

@@ -13,7 +13,7 @@ use crate::index::{IndexError, Writer};
 use crate::lists::{self, ReadList};
 use crate::node::{CallPolicy, Capabilities, Lane, LaneChoice, Node, NodeAccess, NodeError, NodeInfo};
 use crate::stop::Stop;
-use crate::sync::apply::batch::Tally;
+use crate::sync::apply::batch::RunTally;
 use crate::sync::fetch::node_source::{FilterLane, NodeSource};
 use crate::sync::plan::change::{Change, ChangePlan};
 use crate::sync::plan::needs::Needs;
@@ -198,7 +198,11 @@ impl Contact {
 }
 
 /// The names of the lanes that a run used; `block_lane` is the one for whole blocks.
-pub(in crate::command) fn lanes_used(tally: &Tally, block_lane: &'static str, choice: LaneChoice) -> Vec<&'static str> {
+pub(in crate::command) fn lanes_used(
+    tally: &RunTally,
+    block_lane: &'static str,
+    choice: LaneChoice,
+) -> Vec<&'static str> {
     let is_idle = tally.filtered == 0 && tally.unfiltered == 0;
     let used_filters = tally.filtered > 0 || is_idle && choice == LaneChoice::Filters;
     let used_blocks = tally.unfiltered > 0 || !used_filters;

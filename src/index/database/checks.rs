@@ -25,9 +25,7 @@ pub(in crate::index) fn check_families(path: &Path) -> Result<()> {
             false => IndexError::NotAnIndex { path },
         });
     }
-    let is_ours =
-        |name: &String| Family::ALL.iter().any(|family| family.name() == name) || name == DEFAULT_COLUMN_FAMILY_NAME;
-    if found.len() == Family::ALL.len() + 1 && found.iter().all(is_ours) {
+    if found.len() == Family::ALL.len() + 1 && found.iter().all(|name| is_ours(name)) {
         return Ok(());
     }
     check_format_row(path)?;
@@ -54,6 +52,10 @@ pub(in crate::index) fn check_synced(path: &Path, found: u64, synced: u64) -> Re
     }
     let detail = format!("it breaks off at write {found}, and {synced} had reached the disk");
     Err(IndexError::LostTail { path: path.to_owned(), detail })
+}
+
+fn is_ours(name: &str) -> bool {
+    name == DEFAULT_COLUMN_FAMILY_NAME || Family::ALL.iter().any(|family| family.name() == name)
 }
 
 fn check_format_row(path: &Path) -> Result<u64> {

@@ -10,6 +10,7 @@ use crate::index::error::IndexError;
 pub(super) fn storage_error(path: &Path, error: rocksdb::Error) -> IndexError {
     let path = path.to_owned();
     let detail = error.to_string();
+    // RocksDB gives these no kind of their own: they are known by its words.
     if detail.contains("No space left") {
         return IndexError::Full { path };
     }

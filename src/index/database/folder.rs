@@ -33,6 +33,7 @@ pub fn folder_state(path: &Path) -> Result<FolderState> {
     if names.is_empty() {
         return Ok(FolderState::Absent);
     }
+    // Looked for first: what an interrupted run left may look like a whole index.
     if names.iter().any(|name| name == MAKING_FILE) {
         return match names.iter().all(|name| is_ours(name)) {
             true => Ok(FolderState::Absent),
@@ -42,8 +43,7 @@ pub fn folder_state(path: &Path) -> Result<FolderState> {
     if names.iter().any(|name| name == "CURRENT") {
         return Ok(FolderState::Index);
     }
-    let is_of_a_database = |name: &String| name.starts_with("MANIFEST-") || name.ends_with(".sst");
-    if names.iter().any(is_of_a_database) {
+    if names.iter().any(|name| name.starts_with("MANIFEST-") || name.ends_with(".sst")) {
         return Err(IndexError::Damaged { path: path.to_owned(), detail: "its file CURRENT is missing".into() });
     }
     Err(IndexError::NotAnIndex { path: path.to_owned() })
@@ -54,14 +54,18 @@ pub fn folder_state(path: &Path) -> Result<FolderState> {
 /// # Errors
 /// [`IndexError::Io`].
 pub(super) fn names(path: &Path) -> Result<Vec<String>> {
-    let io = |source| IndexError::Io { path: path.to_owned(), source };
     let files = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        files => files.map_err(io)?,
+        files => files.map_err(IndexError::io(path))?,
     };
-    let names = files.map(|file| Ok(file.map_err(io)?.file_name().to_string_lossy().into_owned()));
-    let names = names.collect::<Result<Vec<_>>>()?;
-    Ok(names.into_iter().filter(|name| name != OF_THE_FILE_SYSTEM).collect())
+    let mut names = Vec::new();
+    for file in files {
+        let name = file.map_err(IndexError::io(path))?.file_name().to_string_lossy().into_owned();
+        if name != OF_THE_FILE_SYSTEM {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Whether RocksDB or this program gives files this name.
@@ -75,22 +79,27 @@ pub(super) fn is_ours(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Whether a folder with files of these names holds no index.
+    fn is_absent(parent: &Path, names: &[&str]) -> Result<bool> {
+        let path = parent.join(names.join(" "));
+        fs::create_dir(&path).unwrap();
+        names.iter().for_each(|name| fs::write(path.join(name), "").unwrap());
+        folder_state(&path).map(|state| state == FolderState::Absent)
+    }
+
     #[test]
     fn the_state_of_a_folder_is_known_by_its_names() {
         let folder = tempfile::tempdir().unwrap();
-        let absent = |names: &[&str]| {
-            let path = folder.path().join(names.join(" "));
-            fs::create_dir(&path).unwrap();
-            names.iter().for_each(|name| fs::write(path.join(name), "").unwrap());
-            folder_state(&path).map(|state| state == FolderState::Absent)
-        };
-        assert!(absent(&["lost+found"]).unwrap());
-        assert!(absent(&["MAKING"]).unwrap());
-        assert!(absent(&["MAKING", "CURRENT", "MANIFEST-000001", "000004.log", "SYNCED", "lost+found"]).unwrap());
-        assert!(!absent(&["CURRENT", "MANIFEST-000001"]).unwrap());
-        assert!(matches!(absent(&["MAKING", "thesis.doc"]), Err(IndexError::NotAnIndex { .. })));
-        assert!(matches!(absent(&["thesis.doc"]), Err(IndexError::NotAnIndex { .. })));
-        assert!(matches!(absent(&["000004.sst"]), Err(IndexError::Damaged { .. })));
-        assert_eq!(folder_state(&folder.path().join("none")).unwrap(), FolderState::Absent);
+        let path = folder.path();
+        assert!(is_absent(path, &["lost+found"]).unwrap());
+        assert!(is_absent(path, &["MAKING"]).unwrap());
+        assert!(
+            is_absent(path, &["MAKING", "CURRENT", "MANIFEST-000001", "000004.log", "SYNCED", "lost+found"]).unwrap()
+        );
+        assert!(!is_absent(path, &["CURRENT", "MANIFEST-000001"]).unwrap());
+        assert!(matches!(is_absent(path, &["MAKING", "thesis.doc"]), Err(IndexError::NotAnIndex { .. })));
+        assert!(matches!(is_absent(path, &["thesis.doc"]), Err(IndexError::NotAnIndex { .. })));
+        assert!(matches!(is_absent(path, &["000004.sst"]), Err(IndexError::Damaged { .. })));
+        assert_eq!(folder_state(&path.join("none")).unwrap(), FolderState::Absent);
     }
 }

@@ -34,6 +34,7 @@ impl Database {
         let mut options = database_options(memory::writer_open_files());
         options.create_if_missing(mode == OpenMode::Create);
         options.create_missing_column_families(mode == OpenMode::Create);
+        // With this check on, RocksDB refuses a log that is shorter than the MANIFEST says.
         if mode == OpenMode::WriteCut {
             options.set_track_and_verify_wals_in_manifest(false);
         }
@@ -118,6 +119,7 @@ impl Database {
         let mut options = WriteOptions::default();
         options.set_sync(durable);
         self.rocksdb.write_opt(batch, &options).map_err(|error| storage_error(&self.path, error))?;
+        // Not before RocksDB has waited for the disk: the number must never be ahead of what is there.
         if durable {
             synced::note(&self.path, self.sequence());
         }
@@ -155,6 +157,7 @@ fn in_key_order() -> ReadOptions {
 
 /// The first key above all that begin with `prefix`; `None` where there is no such key.
 pub(in crate::index) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    // A byte 0xff can't be counted up: then the one before it is, and what follows is cut off.
     let keep = prefix.iter().rposition(|byte| *byte != 0xff)?;
     let mut end = prefix[..=keep].to_vec();
     end[keep] += 1;

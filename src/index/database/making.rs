@@ -26,7 +26,7 @@ impl Making {
     /// left as it is; [`IndexError::Io`].
     pub(in crate::index) fn begin(path: &Path) -> Result<Self> {
         let is_new = !path.exists();
-        private_folder(path).map_err(|source| IndexError::Io { path: path.to_owned(), source })?;
+        private_folder(path).map_err(IndexError::io(path))?;
         let lock = lock_folder(path)?;
         let found = names(path)?;
         let is_marked = found.iter().any(|name| name == MAKING_FILE);
@@ -65,13 +65,13 @@ impl Making {
     fn mark(&self) -> Result<()> {
         let marker = self.folder.join(MAKING_FILE);
         let written = File::create(&marker).and_then(|file| file.sync_all());
-        written.map_err(|source| IndexError::Io { path: marker, source })?;
+        written.map_err(IndexError::io(&marker))?;
         self.sync()
     }
 
     fn unmark(&self) -> Result<()> {
         let marker = self.folder.join(MAKING_FILE);
-        fs::remove_file(&marker).map_err(|source| IndexError::Io { path: marker, source })?;
+        fs::remove_file(&marker).map_err(IndexError::io(&marker))?;
         self.sync()
     }
 
@@ -79,20 +79,21 @@ impl Making {
     fn clear(&self) -> Result<()> {
         for name in names(&self.folder)?.into_iter().filter(|name| name != MAKING_FILE && is_ours(name)) {
             let path = self.folder.join(name);
-            fs::remove_file(&path).map_err(|source| IndexError::Io { path, source })?;
+            fs::remove_file(&path).map_err(IndexError::io(&path))?;
         }
         Ok(())
     }
 
     /// Waits until the names in the folder, and the folder's own, are on disk.
     fn sync(&self) -> Result<()> {
+        // After a power cut a file is there only if the folder that names it was synced too.
         #[cfg(unix)]
         for folder in [Some(self.folder.as_path()), self.folder.parent()].into_iter().flatten() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             match File::open(folder).and_then(|open| open.sync_all()) {
                 // The folder above may be closed to us.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied && folder != self.folder => {}
-                synced => synced.map_err(|source| IndexError::Io { path: folder.to_owned(), source })?,
+                synced => synced.map_err(IndexError::io(folder))?,
             }
         }
         Ok(())

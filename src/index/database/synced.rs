@@ -1,5 +1,5 @@
-//! How many writes are known to have reached the disk: a number beside the database. By it, a log that was cut or damaged later is told
-//! from one that ends where a crash ended it. The number is written afterwards and not synced, so it may lag behind, but is never too high.
+//! How many writes are known to have reached the disk: a number beside the database. By it, a log that was cut or damaged later is
+//! distinguished from one that ends where a crash ended it. The number is written afterwards and not synced, so it may lag behind, but is never too high.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -54,8 +54,7 @@ impl Identity {
     /// # Errors
     /// [`IndexError::OtherFormat`], [`IndexError::Damaged`].
     pub fn read(view: &View) -> Result<Self> {
-        let damaged = |detail: &str| IndexError::Damaged { path: view.path().to_owned(), detail: detail.to_owned() };
-        let format = view.raw_get(Family::Meta, FORMAT_KEY)?.ok_or_else(|| damaged("it states no format"))?;
+        let format = view.raw_get(Family::Meta, FORMAT_KEY)?.ok_or_else(|| damaged(view, "it states no format"))?;
         if format != FORMAT.to_be_bytes() {
             let found =
                 format.try_into().map_or_else(|_| "unknown".to_owned(), |bytes| u32::from_be_bytes(bytes).to_string());
@@ -66,9 +65,13 @@ impl Identity {
         let challenge =
             view.raw_get(Family::Meta, CHALLENGE_KEY)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self {
-            chain: chain.ok_or_else(|| damaged("it states no chain"))?,
-            genesis: genesis.ok_or_else(|| damaged("it states no genesis block"))?,
+            chain: chain.ok_or_else(|| damaged(view, "it states no chain"))?,
+            genesis: genesis.ok_or_else(|| damaged(view, "it states no genesis block"))?,
             challenge,
         })
     }
+}
+
+fn damaged(view: &View, detail: &str) -> IndexError {
+    IndexError::Damaged { path: view.path().to_owned(), detail: detail.to_owned() }
 }

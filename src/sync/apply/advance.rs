@@ -7,17 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::{OutPoint, TxOut, Txid};
+use bitcoin::{OutPoint, Txid};
 
-use super::batch::{Batch, Tally, followed_outputs};
+use super::batch::{Batch, RunTally, followed_outputs};
 use super::candidate::Candidates;
 use super::moved::MovedCoins;
 use super::place::Place;
 use super::records;
+use crate::chain::Height;
 use crate::index::derive::{self, Derived, Marks};
 use crate::index::keys::TxPosition;
 use crate::index::values::{Coin, Record};
-use crate::index::{IndexError, ReadRows, Result};
+use crate::index::{ReadRows, Result};
 use crate::scan::Matcher;
 use crate::sync::fetch::block::{BlockData, FetchedBlock, RuledOut};
 use crate::sync::fetch::coins::LiveCoins;
@@ -121,7 +122,7 @@ impl<'a> Advance<'a> {
         self.reader.read(ReadJob { id: block.id, header: block.header, by_filter: true })
     }
 
-    fn apply_or_discard(&mut self, block: &FetchedBlock, tally: Tally) -> Flow<()> {
+    fn apply_or_discard(&mut self, block: &FetchedBlock, tally: RunTally) -> Flow<()> {
         let applied = self.apply_block(block);
         if applied.is_err() {
             self.batch.discard(tally);
@@ -150,6 +151,7 @@ impl<'a> Advance<'a> {
                 candidates.check_spent_outputs()?;
             }
         }
+        // In the order of the block, as a transaction may spend what one before it made.
         while let Some(tx_index) = pending.pop_first() {
             let made = match (known.get(&tx_index), &mut candidates) {
                 (Some(record), _) => self.apply_known(block, tx_index, record)?,
@@ -177,12 +179,14 @@ impl<'a> Advance<'a> {
     fn apply_new(&mut self, block: &FetchedBlock, candidates: &mut Candidates<'_>, tx_index: u32) -> Flow<Vec<u64>> {
         let at = TxPosition { height: block.id.height, tx_index };
         let interest = self.interest();
-        let flagged = |output: &TxOut| interest.is_flagged(&output.script_pubkey, at.height);
-        let live = |outpoint: &OutPoint| self.state.live.contains(outpoint);
-        let Some((txid, record)) = candidates.record(tx_index, flagged, live, &self.reader.pool, &self.batch.step)?
-        else {
-            return Ok(Vec::new());
-        };
+        let found = candidates.record(
+            tx_index,
+            |output| interest.is_flagged(&output.script_pubkey, at.height),
+            |outpoint| self.state.live.contains(outpoint),
+            &self.reader.pool,
+            &self.batch.step,
+        )?;
+        let Some((txid, record)) = found else { return Ok(Vec::new()) };
         let derived = self.derive_new(at, txid, &record)?;
         let place = Place::of(block.id, &block.header, at, txid);
         records::insert_record(&mut self.batch, &place, &derived)?;
@@ -191,13 +195,19 @@ impl<'a> Advance<'a> {
 
     /// Derives the rows of a new record. Every followed coin it spends is still live, so only live coins are looked up.
     fn derive_new(&self, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
-        let coin = |outpoint: &OutPoint| -> Result<Option<Coin>, IndexError> {
-            if !self.state.live.contains(outpoint) {
-                return Ok(None);
-            }
-            self.batch.coin_spent(outpoint, at.height)
-        };
-        derive::derive(coin, &self.batch.course.parameters, self.interest(), at, txid, record)
+        derive::derive(
+            |outpoint| self.live_coin(outpoint, at.height),
+            &self.batch.course.parameters,
+            self.interest(),
+            at,
+            txid,
+            record,
+        )
+    }
+
+    /// The coin that a new record at `height` spends by this outpoint, if it is live.
+    fn live_coin(&self, outpoint: &OutPoint, height: Height) -> Result<Option<Coin>> {
+        if self.state.live.contains(outpoint) { self.batch.coin_spent(outpoint, height) } else { Ok(None) }
     }
 
     /// Removes the coins that a record spends, and adds those it makes that are followed and unspent; returns the latter's

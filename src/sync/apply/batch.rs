@@ -14,7 +14,7 @@ use crate::index::{ReadRows, Result, Step, Writer};
 
 /// What a run has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RunTally {
     /// Heights passed.
     pub blocks: u64,
     /// Blocks read.
@@ -54,7 +54,7 @@ pub struct Batch<'a> {
     /// The changes; reads through it see them.
     pub step: Step<'a>,
     /// What the run has done.
-    pub tally: Tally,
+    pub tally: RunTally,
     /// The coins that the batches written so far have changed.
     pub moved: MovedCoins,
     blocks: usize,
@@ -64,7 +64,7 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// An empty batch of a sweep, in a run that has done `tally`.
-    pub fn new(writer: &'a Writer, course: Course, tally: Tally) -> Self {
+    pub fn new(writer: &'a Writer, course: Course, tally: RunTally) -> Self {
         Self { writer, course, step: writer.step(), tally, moved: MovedCoins::default(), blocks: 0, last: None }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Discards what was changed since the last block that was kept; `tally` is what the run had done by then.
-    pub fn discard(&mut self, tally: Tally) {
+    pub fn discard(&mut self, tally: RunTally) {
         self.step.discard();
         self.tally = tally;
     }
@@ -124,8 +124,14 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// As all reads.
     pub fn derive_known(&self, marks: &impl Marks, at: TxPosition, txid: Txid, record: &Record) -> Result<Derived> {
-        let coin = |outpoint: &OutPoint| self.coin_spent(outpoint, at.height);
-        derive::derive(coin, &self.course.parameters, marks, at, txid, record)
+        derive::derive(
+            |outpoint| self.coin_spent(outpoint, at.height),
+            &self.course.parameters,
+            marks,
+            at,
+            txid,
+            record,
+        )
     }
 
     /// The coin that a transaction at `height` spends by this outpoint.

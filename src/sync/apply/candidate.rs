@@ -15,7 +15,7 @@ use crate::sync::SyncError;
 use crate::sync::fetch::block::ScannedBlock;
 use crate::sync::fetch::coins::LiveCoins;
 use crate::sync::fetch::pool::ConnectionPool;
-use crate::sync::fetch::source::Spent;
+use crate::sync::fetch::source::SpentOutputs;
 use crate::sync::interrupt::Flow;
 
 /// The candidates of a block that was read.
@@ -26,7 +26,7 @@ pub struct Candidates<'a> {
     /// Transaction ids, where they were not proven when the block was read.
     proof: Option<Proof>,
     /// Spent outputs fetched in addition to those that came with the block.
-    fetched: Option<Spent>,
+    fetched: Option<SpentOutputs>,
     /// The index of the transaction that spends each coin, by the coin's fingerprint.
     spenders: Option<HashMap<u64, u32>>,
 }
@@ -95,10 +95,10 @@ impl<'a> Candidates<'a> {
     }
 
     /// Spent outputs of a whole block are one for each of its inputs, or they are another block's.
-    fn fits(&self, spent: &Spent) -> Result<(), SyncError> {
+    fn fits(&self, spent: &SpentOutputs) -> Result<(), SyncError> {
         match spent {
-            Spent::All(all) => self.block.scan.check_spent(all).map_err(|source| self.wrong(source)),
-            Spent::Some(_) => Ok(()),
+            SpentOutputs::All(all) => self.block.scan.check_spent(all).map_err(|source| self.wrong(source)),
+            SpentOutputs::Some(_) => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Disconnects blocks, to any depth, from the index alone: without the node, which may no longer have them, and without undo data.
 //!
-//! The rows that each record of a block brought are deleted, then its header; nothing below depends on them. What events said of them
+//! The rows that each record of a block made are deleted, then its header; nothing below depends on them. What events said of them
 //! is retracted in the same batch, and kept for those who read these events later.
 
 use bitcoin::block::Header;
@@ -44,6 +44,7 @@ pub fn disconnect(writer: &Writer, tip: BlockId, fork: Height, seen: Seen) -> Re
 fn disconnect_block(writer: &Writer, step: &mut Step<'_>, height: Height, seen: Seen) -> Result<()> {
     let header = writer.known_header(height)?;
     let id = BlockId { height, hash: header.block_hash() };
+    // The last one first: where a coin's parent is in the same block, its rows are still there for the retraction that names it.
     for (tx_index, record) in step.records(height)?.into_iter().rev() {
         let at = TxPosition { height, tx_index };
         let place = Place::of(id, &header, at, record.txid());

@@ -6,7 +6,7 @@ use bitcoin::BlockHash;
 use bitcoin::block::Header;
 use crossbeam_channel::Sender;
 
-use super::source::Spent;
+use super::source::SpentOutputs;
 use crate::chain::{BlockId, Height};
 use crate::scan::BlockScan;
 use crate::scan::block::Proof;
@@ -80,7 +80,7 @@ pub struct ScannedBlock {
     /// Its transaction ids, proven by the merkle root. There if it has candidates.
     pub proof: Option<Proof>,
     /// Spent outputs, at least those of its candidates. There if it has any that spend.
-    pub spent: Option<Spent>,
+    pub spent: Option<SpentOutputs>,
     /// The publication of coins that it was searched for, as counted by [`super::coins::PublishedCoins`].
     pub coins_version: u64,
     /// Where its buffer goes.

@@ -61,14 +61,17 @@ impl<'a> BlockSelector<'a> {
         pool.with(|node| node.locate_filters(blocks));
         let began = Instant::now();
         let (scripts, query) = (self.query.next(), &self.query);
-        let judge = |matcher: &mut Matcher, id, filter: &[u8]| query.may_be_in(matcher, id, filter);
-        let answers = pool.with(|node| node.match_filters(previous, blocks, &judge))?;
-        let selection = |answer: Option<FilterAnswer>| match answer {
+        let answers = pool.with(|node| {
+            node.match_filters(previous, blocks, &|matcher: &mut Matcher, id, filter: &[u8]| {
+                query.may_be_in(matcher, id, filter)
+            })
+        })?;
+        let selections = answers.into_iter().map(|answer| match answer {
             None => Selection::Read { by_filter: false },
             Some(FilterAnswer::MayMatter) => Selection::Read { by_filter: true },
             Some(FilterAnswer::RuledOut(filter)) => Selection::RuledOut(RuledOut { scripts, filter }),
-        };
-        let selections: Vec<_> = answers.into_iter().map(selection).collect();
+        });
+        let selections: Vec<_> = selections.collect();
         let read = selections.iter().filter(|selection| matches!(selection, Selection::Read { .. })).count();
         let late = self.scripts.late();
         self.payoff.learn_match(blocks.len(), began.elapsed(), read, late - self.late);

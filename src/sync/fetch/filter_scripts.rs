@@ -95,6 +95,7 @@ impl FilterScripts {
 
     /// Adds a script, if it is new.
     pub fn add(&self, script: &Script) {
+        // Most scripts are known already, and a reader doesn't keep the thread that matches filters waiting.
         {
             let list = lock::read(&self.list);
             if list.overflown || list.scripts.find(script.as_bytes()).is_some() {

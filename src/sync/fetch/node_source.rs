@@ -1,12 +1,13 @@
 //! Bitcoin Core as a source of blocks: one lane for the blocks, and its filters where they are to be used.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bitcoin::block::Header;
 use bitcoin::{BlockHash, TxOut, Txid};
 
-use super::source::{BlockSource, Connection, FilterAnswer, FilterJudge, Filtering, Spent};
+use super::source::{BlockSource, Connection, FilterAnswer, FilterJudge, Filtering, SpentOutputs};
 use crate::chain::{BlockId, Height};
 use crate::node::{Capabilities, ChainSignature, FilterIndex, Filters, Lane, LaneChoice, Node, NodeError, Worker};
 use crate::scan::Matcher;
@@ -58,14 +59,17 @@ impl FilterLane {
 
     /// The filters, if the node has them and the user wants them used.
     pub fn open(&self) -> Option<&Arc<Filters>> {
-        let open = || match self.node.filters(&self.capabilities) {
+        self.opened.get_or_init(|| self.try_open()).as_ref()
+    }
+
+    fn try_open(&self) -> Option<Arc<Filters>> {
+        match self.node.filters(&self.capabilities) {
             Ok(filters) => Some(Arc::new(filters)),
             Err(error) => {
                 tracing::info!("{error}: every block is read");
                 None
             }
-        };
-        self.opened.get_or_init(open).as_ref()
+        }
     }
 
     fn filtering(&self, blocks: u32) -> Filtering {
@@ -160,9 +164,10 @@ impl Connection for LaneConnection {
         blocks: &[BlockId],
         judge: &FilterJudge<'_>,
     ) -> Result<Vec<Option<FilterAnswer>>, NodeError> {
-        let look = |matcher: &mut Matcher, id, filter: &[u8]| FilterAnswer::by(judge, matcher, id, filter);
         match self.filters.open() {
-            Some(filters) => filters.inspect(previous, blocks, Matcher::default, look),
+            Some(filters) => filters.inspect(previous, blocks, Matcher::default, |matcher, id, filter| {
+                FilterAnswer::by(judge, matcher, id, filter)
+            }),
             None => Ok(blocks.iter().map(|_| None).collect()),
         }
     }
@@ -179,11 +184,14 @@ impl Connection for LaneConnection {
         self.worker.spent_outputs(id)
     }
 
-    fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<Spent, NodeError> {
+    fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<SpentOutputs, NodeError> {
         if self.whole {
-            return self.worker.spent_outputs(id).map(Spent::All);
+            return self.worker.spent_outputs(id).map(SpentOutputs::All);
         }
-        let of = |&(tx_index, txid): &(u32, Txid)| Ok((tx_index, self.worker.prevouts(id, txid, tx_index as usize)?));
-        wanted.iter().map(of).collect::<Result<_, NodeError>>().map(Spent::Some)
+        let mut spent = HashMap::new();
+        for (tx_index, txid) in wanted {
+            spent.insert(*tx_index, self.worker.prevouts(id, *txid, *tx_index as usize)?);
+        }
+        Ok(SpentOutputs::Some(spent))
     }
 }

@@ -110,12 +110,11 @@ impl<'a> Stages<'a> {
             results: results.clone(),
         };
         let of_headers = results.clone();
-        let feed = move || guarded(&of_headers, || walk.run());
-        Builder::new().name("headers".into()).spawn_scoped(scope, feed)?;
+        Builder::new().name("headers".into()).spawn_scoped(scope, move || guarded(&of_headers, || walk.run()))?;
         for number in 0..connections {
             let (jobs, results) = (jobs.clone(), results.clone());
-            let work = move || self.fetch(&jobs, &results);
-            Builder::new().name(format!("fetch-{number}")).spawn_scoped(scope, work)?;
+            let fetcher = Builder::new().name(format!("fetch-{number}"));
+            fetcher.spawn_scoped(scope, move || self.fetch(&jobs, &results))?;
         }
         Ok(())
     }

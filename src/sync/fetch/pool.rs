@@ -31,6 +31,7 @@ impl ConnectionPool {
 
     /// Lends a connection to `call`.
     pub fn with<T>(&self, call: impl FnOnce(&mut dyn Connection) -> T) -> T {
+        // The lock is free again before the call, which may wait for the node.
         let idle = lock(&self.idle).pop();
         let mut connection = idle.unwrap_or_else(|| self.source.connect());
         let result = call(connection.as_mut());

@@ -11,7 +11,7 @@ use super::block::{BlockData, BlockOrder, FetchedBlock, ScannedBlock};
 use super::coins::PublishedCoins;
 use super::filter_scripts::FilterScripts;
 use super::pool::ConnectionPool;
-use super::source::{Connection, Spent};
+use super::source::{Connection, SpentOutputs};
 use crate::chain::BlockId;
 use crate::scan::scan;
 use crate::sync::SyncError;
@@ -19,7 +19,7 @@ use crate::sync::interrupt::{Flow, Halt};
 use crate::sync::plan::interest::Interest;
 
 /// What blocks are searched for.
-pub struct Search {
+pub struct SearchTargets {
     /// The scripts of the entries.
     pub interest: Arc<Interest>,
     /// The coins that are followed.
@@ -35,7 +35,7 @@ pub struct BlockReader {
     /// What to read.
     pub order: BlockOrder,
     /// What to search it for.
-    pub search: Search,
+    pub search: SearchTargets,
 }
 
 /// A block to be read.
@@ -103,20 +103,19 @@ impl BlockReader {
     /// `connection` or any of the pool.
     fn search(&self, job: ReadJob, raw: RawBlock, connection: Option<&mut dyn Connection>) -> Flow<FetchedBlock> {
         let ReadJob { id, header, by_filter } = job;
-        let wrong = |source| SyncError::Block { block: id, source };
-        let Search { interest, coins, .. } = &self.search;
+        let SearchTargets { interest, coins, .. } = &self.search;
         let edition = coins.latest();
         let scan = scan(raw.bytes, &header, raw.spent.as_deref(), &interest.scripts, &edition.coins, &coins.hasher)
-            .map_err(wrong)?;
+            .map_err(|source| SyncError::Block { block: id, source })?;
         let mut block = ScannedBlock {
             scan,
             proof: None,
-            spent: raw.spent.map(Spent::All),
+            spent: raw.spent.map(SpentOutputs::All),
             coins_version: edition.version,
             buffers: self.pool.buffer_return(),
         };
         if !block.scan.candidates().is_empty() {
-            let proof = block.scan.prove(&header).map_err(wrong)?;
+            let proof = block.scan.prove(&header).map_err(|source| SyncError::Block { block: id, source })?;
             if block.spent.is_none() {
                 let spending = block.scan.candidates().iter().filter(|tx_index| **tx_index > 0);
                 let wanted: Vec<_> = spending.map(|tx_index| (*tx_index, proof.txid(*tx_index))).collect();

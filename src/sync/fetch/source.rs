@@ -72,14 +72,14 @@ pub enum Filtering {
 }
 
 /// The spent outputs of some or all transactions of a block.
-pub enum Spent {
+pub enum SpentOutputs {
     /// Of all transactions, in block order; none for the coinbase.
     All(Vec<Vec<TxOut>>),
     /// Of those asked for, by their index in the block.
     Some(HashMap<u32, Vec<TxOut>>),
 }
 
-impl Spent {
+impl SpentOutputs {
     /// Those of one transaction, if they are here.
     pub fn of(&self, tx_index: u32) -> Option<&[TxOut]> {
         match self {
@@ -138,5 +138,5 @@ pub trait Connection: Send {
     fn all_spent(&mut self, id: BlockId) -> Result<Vec<Vec<TxOut>>, NodeError>;
 
     /// The spent outputs of at least the `wanted` transactions, given by index and id; the coinbase is not among them.
-    fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<Spent, NodeError>;
+    fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<SpentOutputs, NodeError>;
 }

@@ -117,6 +117,7 @@ impl ChangePlan {
         if self.is_empty() {
             return Ok(());
         }
+        // In one batch, so that no entry names a sweep that isn't there, and no parameters are in force without their sweep.
         let mut step = writer.step();
         for changed in &self.changed {
             match (changed.write, changed.delete) {

@@ -65,6 +65,8 @@ impl Needs {
     /// Adds those of a script that is flagged from a height on, as far as they lie at height `first` and above.
     pub(super) fn add(&mut self, from: Height, first: Height) {
         self.blocks_from = self.blocks_from.into_iter().chain([first]).min();
+        // A script that is flagged from height 0 on has no coin that the index did not see made; any other may, and only spent outputs
+        // show that one is spent.
         if from > 0 {
             self.spent_from = self.spent_from.into_iter().chain([first]).min();
         }

@@ -38,6 +38,7 @@ pub fn make(path: &Path, identity: &Identity, wanted: &Wanted) -> Result<Writer,
         let mut step = writer.step();
         step.put(&MAIN_SWEEP, &Sweep::Main { next: 0 });
         step.commit(false)?;
+        // In parts, since a folder in which an index is being made counts as none until it is whole.
         take_afresh(writer, wanted, PART_BYTES)
     })
 }

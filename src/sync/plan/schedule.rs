@@ -24,7 +24,7 @@ pub enum Task {
 }
 
 /// The next stretch towards having everything swept through height `last`, which the node has; `None` where everything is. With `below`
-/// false the sweeps below the main one stand still, and only that one goes on.
+/// false the sweeps below the main one stand still, and only that one runs.
 pub fn next_task(sweeps: &Sweeps, last: Height, below: bool) -> Option<Task> {
     let main = sweeps.main();
     let missing = (last + 1).saturating_sub(main);
@@ -45,13 +45,19 @@ mod tests {
     use super::*;
     use crate::index::sweeps::Sweep;
 
+    fn main(last: Height) -> Option<Task> {
+        Some(Task::Main { last })
+    }
+
+    fn side(id: u32, next: Height, last: Height) -> Option<Task> {
+        Some(Task::Side { side: SideSweep { id, next, blocks_from: None }, last })
+    }
+
     #[test]
     fn new_blocks_come_first_unless_there_are_many_and_else_the_lowest_sweep_goes_up_to_the_next() {
-        let side = |id, next, last| Some(Task::Side { side: SideSweep { id, next, blocks_from: None }, last });
-        let main = |last| Some(Task::Main { last });
-        type Case = (Height, &'static [Height], Height, Option<Task>, Option<Task>);
+        type ScheduleCase = (Height, &'static [Height], Height, Option<Task>, Option<Task>);
         // Next height of the main sweep, those of the others, last height → task; task while those below stand still.
-        let cases: [Case; 12] = [
+        let cases: [ScheduleCase; 12] = [
             (0, &[], 599, main(599), main(599)),
             (600, &[], 599, None, None),
             (600, &[], 600, main(600), main(600)),

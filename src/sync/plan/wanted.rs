@@ -26,7 +26,7 @@ pub struct Wanted {
     pub lists: Option<Lists>,
     /// How far coins are to be followed.
     pub trace: WantedTrace,
-    /// Whether entries that no list names any more are dropped.
+    /// Whether entries that are no longer on any list are dropped.
     pub forget: bool,
     /// Whether a list may lose more than a tenth of its rows, and gates may tighten.
     pub accept_shrink: bool,

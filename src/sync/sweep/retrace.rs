@@ -35,6 +35,7 @@ pub struct Retraced {
 /// # Errors
 /// What the index reports; what was written before stays, and the next run resumes there.
 pub fn retrace(writer: &Writer, pace: Pace, stop: &Stop, observer: &mut dyn Observer) -> Result<Retraced, SyncError> {
+    // First: each step after it moves the sums from what they are.
     mend_sums(writer)?;
     let orphans = remove_orphans(writer)?;
     let sweeps = writer.sweeps()?;
@@ -73,7 +74,7 @@ fn sweep_records(setup: &SweepSetup<'_>, run: &mut SweepRun<'_>) -> Flow<()> {
     }
 }
 
-/// Removes rows that no record can have brought. Rows that one can have brought are compared with it by the sweep.
+/// Removes rows that no record can have made. Rows that a record can have made are compared with it by the sweep.
 fn remove_orphans(writer: &Writer) -> Result<u64> {
     let mut step = writer.step();
     for row in writer.range::<Record>(..) {
@@ -102,7 +103,7 @@ fn remove_orphans(writer: &Writer) -> Result<u64> {
     Ok(orphans)
 }
 
-/// Whether a record can have brought a row. Keeps the keys of the last record, since its rows often lie together.
+/// Whether a record can have made a row. Keeps the keys of the last record, since its rows often lie together.
 fn has_record(view: &View, last: &mut Option<(TxPosition, KeySet)>, row: &DerivedRow) -> Result<bool> {
     for at in row.origins(view)?.unwrap_or_default() {
         if last.as_ref().is_none_or(|(known, _)| *known != at) {

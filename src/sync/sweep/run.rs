@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use crate::chain::Height;
 use crate::index::{ReadRows, Result, Writer};
-use crate::sync::apply::batch::Tally;
+use crate::sync::apply::batch::RunTally;
 use crate::sync::interrupt::{Flow, Interrupt};
 
 /// Watches a run; called by the one thread that applies blocks.
 pub trait Observer {
     /// A stretch begins: its heights, and what the run did before.
-    fn begin(&mut self, first: Height, last: Height, tally: &Tally);
+    fn begin(&mut self, first: Height, last: Height, tally: &RunTally);
     /// A block was applied.
-    fn passed(&mut self, height: Height, tally: &Tally);
+    fn passed(&mut self, height: Height, tally: &RunTally);
     /// The stretch has ended, also where it was interrupted. The blocks that were applied are written, unless the index failed.
     fn end(&mut self);
 }
@@ -36,7 +36,7 @@ pub struct Outcome {
     /// The last height done; `None` before any.
     pub through: Option<Height>,
     /// What the run did.
-    pub tally: Tally,
+    pub tally: RunTally,
     /// Blocks disconnected since they left the node's active chain.
     pub undone: u64,
     /// Seconds it took.
@@ -67,7 +67,7 @@ impl<'o> SweepRun<'o> {
         let outcome = Outcome {
             from,
             through: None,
-            tally: Tally::default(),
+            tally: RunTally::default(),
             undone: 0,
             seconds: 0.0,
             stopped: false,

@@ -12,7 +12,7 @@ use crate::index::{ReadRows, Result, Writer, meta};
 use crate::stop::Stop;
 use crate::sync::SyncError;
 use crate::sync::apply::advance::{Advance, SweepState};
-use crate::sync::apply::batch::{Batch, Course, Tally};
+use crate::sync::apply::batch::{Batch, Course, RunTally};
 use crate::sync::apply::moved::MovedCoins;
 use crate::sync::apply::recompute::{Recompute, Recomputed};
 use crate::sync::fetch::block::FetchedBlock;
@@ -75,7 +75,7 @@ fn early_end<T>(flow: Flow<T>) -> Result<(Option<T>, Option<Interrupt>), SyncErr
 }
 
 impl SweepSetup<'_> {
-    fn batch(&self, id: u32, blocks_from: Option<Height>, tally: Tally) -> Result<Batch<'_>> {
+    fn batch(&self, id: u32, blocks_from: Option<Height>, tally: RunTally) -> Result<Batch<'_>> {
         let main = id == MAIN_SWEEP;
         let course = Course {
             id,
@@ -100,6 +100,7 @@ impl SweepSetup<'_> {
         run: &mut SweepRun<'_>,
     ) -> Flow<Swept> {
         let RecordStretch { side, last, interest } = stretch;
+        // Blocks are needed above `side.next` only, or the caller would have gone over them.
         let last = interest.blocks_from(side.blocks_from).map_or(last, |from| last.min(from - 1));
         let batch = self.batch(side.id, side.blocks_from, run.outcome.tally)?;
         let mut recompute = Recompute::new(batch, interest);
@@ -164,16 +165,11 @@ impl SweepSetup<'_> {
         let batch = self.batch(id, blocks_from, run.outcome.tally)?;
         let mut advance = Advance::new(batch, Arc::clone(&reader), state);
         run.observer.begin(*reader.order.heights.start(), *reader.order.heights.end(), &run.outcome.tally);
-        let mut consume = |block: FetchedBlock| {
-            check()?;
-            let height = block.id.height;
-            advance.apply(block)?;
-            run.observer.passed(height, &advance.batch.tally);
-            Ok(())
-        };
         let swept = match single::fits(&reader) {
-            true => single::read(&reader).and_then(consume),
-            false => pipeline::run(&reader, self.pace.threads, self.stop, &mut consume),
+            true => single::read(&reader).and_then(|block| apply_next(&mut advance, block, check, run)),
+            false => pipeline::run(&reader, self.pace.threads, self.stop, |block| {
+                apply_next(&mut advance, block, check, run)
+            }),
         };
         // The blocks that were applied are whole and in order, whatever failed after them.
         let written = advance.batch.commit(true);
@@ -184,4 +180,17 @@ impl SweepSetup<'_> {
         let (state, moved) = advance.end();
         Ok(Swept { interrupt, state, moved })
     }
+}
+
+fn apply_next(
+    advance: &mut Advance<'_>,
+    block: FetchedBlock,
+    check: &dyn Fn() -> Flow<()>,
+    run: &mut SweepRun<'_>,
+) -> Flow<()> {
+    check()?;
+    let height = block.id.height;
+    advance.apply(block)?;
+    run.observer.passed(height, &advance.batch.tally);
+    Ok(())
 }

@@ -23,7 +23,7 @@ use crate::sync::apply::advance::SweepState;
 use crate::sync::apply::moved::MovedCoins;
 use crate::sync::fetch::block::BlockOrder;
 use crate::sync::fetch::pool::ConnectionPool;
-use crate::sync::fetch::read::{BlockReader, Search};
+use crate::sync::fetch::read::{BlockReader, SearchTargets};
 use crate::sync::fetch::source::{BlockSource, Filtering};
 use crate::sync::interrupt::{Flow, Halt, Interrupt};
 use crate::sync::plan::interest::Interest;
@@ -245,8 +245,8 @@ impl<'a> Sweeper<'a> {
         interrupt.map_or(Ok(()), |interrupt| Err(interrupt.into()))
     }
 
-    /// What comes of a stretch below the main sweep: where the node can't serve it, it stands still, and the main sweep goes on. If
-    /// that shows in the middle of it, the calls to the source have ended, and the caller has to begin anew.
+    /// Decides what follows a stretch below the main sweep: if the node couldn't serve it, that sweep stands still, and the main sweep
+    /// runs. If the node failed in the middle of it, the calls to the source have ended, and the caller has to begin anew.
     fn hold_if_unserved(&mut self, from: Height, swept: Flow<Served>) -> Flow<ControlFlow<()>> {
         match swept {
             Ok(Served::Yes) => Ok(ControlFlow::Continue(())),
@@ -254,6 +254,7 @@ impl<'a> Sweeper<'a> {
                 self.hold(from, &SyncError::Node(error))?;
                 Ok(ControlFlow::Continue(()))
             }
+            // No fault of the node: to wait for it would hide this.
             Err(Halt::Failed(error @ (SyncError::Index(_) | SyncError::Thread(_) | SyncError::Panic(_)))) => {
                 Err(error.into())
             }
@@ -328,7 +329,7 @@ impl<'a> Sweeper<'a> {
             blocks_from: interest.blocks_from(blocks_from).unwrap_or(Height::MAX),
             spent_from: interest.needs.spent_from,
         };
-        let search = Search {
+        let search = SearchTargets {
             interest: Arc::clone(interest),
             coins: Arc::clone(state.live.published()),
             // The list is kept up to date even while filters are off, as they are for a few new blocks.

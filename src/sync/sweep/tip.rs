@@ -64,7 +64,7 @@ struct TipWait {
 }
 
 impl TipWait {
-    /// Notes what is waited for, in the log and in the index.
+    /// Says in the log and in the index that the run waits, and why.
     fn note(&mut self, writer: &Writer, tip: BlockId, tied: bool, refused: Option<String>) -> Result<()> {
         let why = match tied {
             true => format!("the node's active chain has another block than {tip}, the index's tip, and the same work"),
@@ -177,6 +177,7 @@ pub fn set_goal(writer: &Writer, goal: Goal, next: Height) -> Result<()> {
     let Some(height) = height.filter(|_| height != known) else { return Ok(()) };
     let mut step = writer.step();
     meta::put_goal(&mut step, height);
+    // If a crash takes it back, the next run sets it again.
     step.commit(false)
 }
 

@@ -105,13 +105,13 @@ fn another_format_is_refused_by_every_command() {
 
 #[test]
 fn lost_or_cut_files_are_reported_as_damage() {
-    type Harm = fn(&Path);
+    type FileHarm = fn(&Path);
     fn each(folder: &Path, part: &str, act: impl Fn(&Path)) {
         let paths: Vec<_> = files(folder).into_keys().filter(|path| path.to_string_lossy().contains(part)).collect();
         assert!(!paths.is_empty(), "no file is called {part}");
         paths.iter().for_each(|path| act(path));
     }
-    let harms: [(&str, Harm); 6] = [
+    let harms: [(&str, FileHarm); 6] = [
         ("CURRENT is gone", |folder| {
             each(folder, "CURRENT", |path| fs::remove_file(path).expect("a file of the test"))
         }),

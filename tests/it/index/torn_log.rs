@@ -58,22 +58,22 @@ fn a_log_that_lost_its_end_is_gone_on_with_when_that_is_accepted() {
     let whole = prepared(&scene);
     let digest = whole.digest();
     let length = fs::metadata(log(whole.index())).unwrap().len();
-    type Harm = Box<dyn Fn(&Path)>;
-    let cut = |by: u64| -> Harm {
+    type LogHarm = Box<dyn Fn(&Path)>;
+    let cut = |by: u64| -> LogHarm {
         Box::new(move |path| {
             let file = fs::File::options().write(true).open(path).unwrap();
             file.set_len(length.checked_sub(by).unwrap()).unwrap();
         })
     };
-    let flip = |at: u64| -> Harm {
+    let flip = |at: u64| -> LogHarm {
         Box::new(move |path| {
             let mut bytes = fs::read(path).unwrap();
             bytes[usize::try_from(at).unwrap()] ^= 0x10;
             fs::write(path, bytes).unwrap();
         })
     };
-    let gone: Harm = Box::new(|path| fs::remove_file(path).unwrap());
-    let harms: [(&str, Harm); 6] = [
+    let gone: LogHarm = Box::new(|path| fs::remove_file(path).unwrap());
+    let harms: [(&str, LogHarm); 6] = [
         ("a byte is missing", cut(1)),
         ("a third is missing", cut(length / 3)),
         ("all is missing", cut(length)),

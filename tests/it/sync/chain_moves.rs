@@ -41,10 +41,10 @@ fn assert_recovers(index: &mut SweptIndex, branch: &Arc<Branch>, list: &List, wh
 }
 
 /// Changes headers.
-type Change = fn(&mut Vec<Header>);
+type HeaderChange = fn(&mut Vec<Header>);
 
 /// A source that changes the headers of the first `times` calls.
-fn with_headers(branch: &Arc<Branch>, times: usize, change: Change) -> Arc<MemorySource> {
+fn with_headers(branch: &Arc<Branch>, times: usize, change: HeaderChange) -> Arc<MemorySource> {
     let mut left = times;
     MemorySource::hooked(branch, move |_, _, call, answer| {
         if let (SourceCall::Headers(_, 2..), SourceAnswer::Headers(headers)) = (call, answer)
@@ -59,7 +59,7 @@ fn with_headers(branch: &Arc<Branch>, times: usize, change: Change) -> Arc<Memor
 
 #[test]
 fn headers_that_never_make_a_chain_end_the_run() {
-    let changes: [(&str, Change); 4] = [
+    let changes: [(&str, HeaderChange); 4] = [
         ("one that doesn't link", |headers| {
             if let Some(header) = headers.get_mut(3) {
                 header.prev_blockhash = BlockHash::all_zeros();
@@ -73,7 +73,7 @@ fn headers_that_never_make_a_chain_end_the_run() {
         }),
         ("of other heights", |headers| headers.reverse()),
     ];
-    let never = |what: &str, change: Change| {
+    let never = |what: &str, change: HeaderChange| {
         let (branches, list) = branches(70);
         let (branch, mut index) = (&branches[0], SweptIndex::new(&list));
         let error = index.sweep(&with_headers(branch, usize::MAX, change), QUICK).expect_err(what);

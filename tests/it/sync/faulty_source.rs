@@ -8,7 +8,7 @@ use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::scan::ScanError;
 use coinhound::sync::SyncError;
-use coinhound::sync::fetch::source::Spent;
+use coinhound::sync::fetch::source::SpentOutputs;
 use coinhound::sync::sweep::run::Pace;
 
 use crate::support::chain::{RegtestChain, Template, outpoints};
@@ -121,11 +121,11 @@ fn spent_outputs_that_fail_at_any_candidate_leave_nothing_of_the_block() {
             // The block is read once more after a failure, and the later questions are those of the second reading.
             SourceAnswer::Spent(_) if asked >= nth => Err(refused()),
             // One candidate at a time, so that there are four calls.
-            SourceAnswer::Spent(Spent::All(all)) => {
+            SourceAnswer::Spent(SpentOutputs::All(all)) => {
                 let all = std::mem::take(all);
                 let index = all.iter().enumerate().filter(|(at, _)| *at == asked);
                 let some = index.map(|(at, spent)| (u32::try_from(at).expect("a small number"), spent.clone()));
-                *answer = SourceAnswer::Spent(Spent::Some(some.collect()));
+                *answer = SourceAnswer::Spent(SpentOutputs::Some(some.collect()));
                 Ok(())
             }
             _ => Ok(()),
@@ -151,8 +151,10 @@ fn a_spent_output_that_differs_from_the_one_made_is_refused() {
             for wrong in ["value", "script"] {
                 let error = busy.fails(&format!("{wrong} of {name}"), move |_, answer| {
                     let list = match answer {
-                        SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.get_mut(tx_index),
-                        SourceAnswer::Spent(Spent::Some(some)) => {
+                        SourceAnswer::AllSpent(all) | SourceAnswer::Spent(SpentOutputs::All(all)) => {
+                            all.get_mut(tx_index)
+                        }
+                        SourceAnswer::Spent(SpentOutputs::Some(some)) => {
                             some.get_mut(&u32::try_from(tx_index).expect("a small number"))
                         }
                         _ => None,
@@ -182,8 +184,8 @@ fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
         for (name, longer) in [("one too few", false), ("one too many", true)] {
             let error = busy.fails(name, move |_, answer| {
                 let list = match answer {
-                    SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.get_mut(1),
-                    SourceAnswer::Spent(Spent::Some(some)) => some.get_mut(&1),
+                    SourceAnswer::AllSpent(all) | SourceAnswer::Spent(SpentOutputs::All(all)) => all.get_mut(1),
+                    SourceAnswer::Spent(SpentOutputs::Some(some)) => some.get_mut(&1),
                     _ => None,
                 };
                 if let Some(list) = list {
@@ -198,8 +200,8 @@ fn spent_outputs_that_dont_fit_the_inputs_are_refused() {
         }
         let error = busy.fails("none at all", |_, answer| {
             match answer {
-                SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => all.clear(),
-                SourceAnswer::Spent(Spent::Some(some)) => some.clear(),
+                SourceAnswer::AllSpent(all) | SourceAnswer::Spent(SpentOutputs::All(all)) => all.clear(),
+                SourceAnswer::Spent(SpentOutputs::Some(some)) => some.clear(),
                 _ => {}
             }
             Ok(())

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bitcoin::ScriptBuf;
 use coinhound::chain::ScriptHash;
 use coinhound::index::{ReadRows, Touch};
-use coinhound::sync::apply::batch::Tally;
+use coinhound::sync::apply::batch::RunTally;
 use coinhound::sync::plan::change::plan;
 use coinhound::sync::plan::wanted::{Lists, Wanted, WantedTrace};
 use coinhound::sync::sweep::run::{Interrupts, Observer, Pace};
@@ -29,10 +29,10 @@ const TRACE: WantedTrace = WantedTrace { rules: None, min_taint_sat: Some(1), ma
 struct Stretches(Vec<u32>);
 
 impl Observer for Stretches {
-    fn begin(&mut self, first: u32, _last: u32, _tally: &Tally) {
+    fn begin(&mut self, first: u32, _last: u32, _tally: &RunTally) {
         self.0.push(first);
     }
-    fn passed(&mut self, _height: u32, _tally: &Tally) {}
+    fn passed(&mut self, _height: u32, _tally: &RunTally) {}
     fn end(&mut self) {}
 }
 
@@ -126,10 +126,10 @@ struct Finds<'a> {
 }
 
 impl Observer for Finds<'_> {
-    fn begin(&mut self, first: u32, _last: u32, _tally: &Tally) {
+    fn begin(&mut self, first: u32, _last: u32, _tally: &RunTally) {
         self.first = first;
     }
-    fn passed(&mut self, _height: u32, _tally: &Tally) {}
+    fn passed(&mut self, _height: u32, _tally: &RunTally) {}
     fn end(&mut self) {
         if self.first > self.above {
             let writer = self.index.writer();

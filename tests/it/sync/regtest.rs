@@ -21,14 +21,14 @@ use crate::support::scripts::Shape;
 const TIP: u32 = 150;
 
 /// Lane, threads, blocks in a batch.
-type Way = (&'static str, u32, u32);
+type LaneUse = (&'static str, u32, u32);
 
-fn every_way() -> Vec<Way> {
+fn every_way() -> Vec<LaneUse> {
     let of_lane = |lane| [1, 2, 8].into_iter().flat_map(move |threads| [1, 7, 500].map(|batch| (lane, threads, batch)));
     ["rest", "rpc"].into_iter().flat_map(of_lane).collect()
 }
 
-fn program(scene: &Scene, name: &str, (lane, threads, batch): Way) -> Program {
+fn program(scene: &Scene, name: &str, (lane, threads, batch): LaneUse) -> Program {
     let program = scene.program(name).with(&["--lane", lane, "--threads", &threads.to_string()]);
     // The model knows touches only, so no coin may hold enough taint to be followed.
     let program = program.with(&["--min-taint", "2100000000000001"]);

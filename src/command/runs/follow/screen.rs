@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::index::Writer;
 use crate::output::progress::Progress;
 use crate::stop::Stop;
-use crate::sync::apply::batch::Tally;
+use crate::sync::apply::batch::RunTally;
 use crate::sync::sweep::run::Observer;
 
 /// Between two prints of new events while a sweep runs.
@@ -69,11 +69,11 @@ impl<'a> Screen<'a> {
 }
 
 impl Observer for Screen<'_> {
-    fn begin(&mut self, first: Height, last: Height, tally: &Tally) {
+    fn begin(&mut self, first: Height, last: Height, tally: &RunTally) {
         self.progress.begin(first, last, tally);
     }
 
-    fn passed(&mut self, height: Height, tally: &Tally) {
+    fn passed(&mut self, height: Height, tally: &RunTally) {
         self.progress.passed(height, tally);
         if self.printed.elapsed() >= PRINT_EVERY {
             self.show();

@@ -13,7 +13,7 @@ use coinhound::index::raw::{Family, RawRows};
 use coinhound::index::rows::row::IndexRow;
 use coinhound::index::{View, Writer};
 use coinhound::sync::SyncError;
-use coinhound::sync::apply::batch::Tally;
+use coinhound::sync::apply::batch::RunTally;
 use coinhound::sync::apply::disconnect::disconnect;
 use coinhound::sync::plan::open::open;
 use coinhound::sync::plan::wanted::{Entries, Lists, Wanted, WantedTrace};
@@ -197,7 +197,7 @@ pub fn assert_same_rows(found: &RowMap, expected: &RowMap, what: &str) {
 pub struct NoObserver;
 
 impl Observer for NoObserver {
-    fn begin(&mut self, _first: u32, _last: u32, _tally: &Tally) {}
-    fn passed(&mut self, _height: u32, _tally: &Tally) {}
+    fn begin(&mut self, _first: u32, _last: u32, _tally: &RunTally) {}
+    fn passed(&mut self, _height: u32, _tally: &RunTally) {}
     fn end(&mut self) {}
 }

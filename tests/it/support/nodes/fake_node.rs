@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bitcoin::{Amount, Block, TxOut};
 use coinhound::chain::Height;
 use coinhound::sync::SyncError;
-use coinhound::sync::fetch::source::Spent;
+use coinhound::sync::fetch::source::SpentOutputs;
 use coinhound::sync::plan::open::open;
 use coinhound::sync::plan::wanted::{Lists, Wanted};
 use coinhound::sync::sweep::run::{Outcome, Pace};
@@ -63,10 +63,10 @@ impl FakeNode {
                 && id.height == height
             {
                 let spent = match answer {
-                    SourceAnswer::AllSpent(all) | SourceAnswer::Spent(Spent::All(all)) => {
+                    SourceAnswer::AllSpent(all) | SourceAnswer::Spent(SpentOutputs::All(all)) => {
                         all.get_mut(tx_index as usize)
                     }
-                    SourceAnswer::Spent(Spent::Some(some)) => some.get_mut(&tx_index),
+                    SourceAnswer::Spent(SpentOutputs::Some(some)) => some.get_mut(&tx_index),
                     _ => None,
                 };
                 spent.into_iter().for_each(|spent| lie.twist(spent));

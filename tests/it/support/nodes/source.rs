@@ -11,7 +11,7 @@ use coinhound::chain::BlockId;
 use coinhound::node::NodeError;
 use coinhound::scan::Matcher;
 use coinhound::stop::Stop;
-use coinhound::sync::fetch::source::{BlockSource, Connection, FilterAnswer, FilterJudge, Filtering, Spent};
+use coinhound::sync::fetch::source::{BlockSource, Connection, FilterAnswer, FilterJudge, Filtering, SpentOutputs};
 
 use crate::support::chain::outputs;
 
@@ -110,7 +110,7 @@ pub enum SourceAnswer {
     /// All spent outputs of a block.
     AllSpent(Vec<Vec<TxOut>>),
     /// The spent outputs of some of its transactions.
-    Spent(Spent),
+    Spent(SpentOutputs),
 }
 
 /// Is given the source, the number of a call, the call and its answer. It may change the answer or replace it by an error, switch the
@@ -303,7 +303,7 @@ impl Connection for SharedSource {
         self.0.of_block(SourceCall::AllSpent(id), id, all, read)
     }
 
-    fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<Spent, NodeError> {
+    fn spent(&mut self, id: BlockId, wanted: &[(u32, Txid)]) -> Result<SpentOutputs, NodeError> {
         let whole = self.0.whole;
         let some = |active: &Branch, height: usize| {
             let (all, block) = (&active.spent[height], &active.blocks[height]);
@@ -315,9 +315,9 @@ impl Connection for SharedSource {
                 (*tx_index, all[*tx_index as usize].clone())
             };
             SourceAnswer::Spent(if whole {
-                Spent::All(all.clone())
+                SpentOutputs::All(all.clone())
             } else {
-                Spent::Some(wanted.iter().map(of).collect())
+                SpentOutputs::Some(wanted.iter().map(of).collect())
             })
         };
         let read = |answer| if let SourceAnswer::Spent(spent) = answer { Some(spent) } else { None };
