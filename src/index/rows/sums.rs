@@ -1,7 +1,7 @@
 //! Rows of `sums`: counts and amounts over other rows, so that `status`, `screen` and the coverage of everything flagged need not read
 //! them all. Each step computes how its changes move the sums, and writes both in one batch; undoing a block moves them back.
 //!
-//! A row that does not read counts as none, here and in [`recount`], so that repairing it adds what it should have added.
+//! A row that does not read counts as none, here and in [`recounted_sums`](crate::index::View::recounted_sums), so that repairing it adds what it should have added.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ const TAINT: u8 = 7;
 /// What a sum is of. Key of `sums`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SumKey {
-    /// Entries with these roles, as [`EntryRow::roles_byte`] has them.
+    /// Entries with these roles, as [`EntryRow::roles_byte`](super::entries::EntryRow::roles_byte) has them.
     Roles(u8),
     /// Flagged entries of which the index covers these heights.
     Covered(Covered),
@@ -144,7 +144,7 @@ impl Sums {
         self.0.get(key).map_or(0, |sum| u64::try_from(*sum).unwrap_or(u64::MAX))
     }
 
-    /// Entries whose roles, as [`EntryRow::roles_byte`] has them, fit.
+    /// Entries whose roles, as [`EntryRow::roles_byte`](super::entries::EntryRow::roles_byte) has them, fit.
     pub fn entries(&self, fits: impl Fn(u8) -> bool) -> u64 {
         let roles = self.0.keys().filter_map(|key| match key {
             SumKey::Roles(roles) if fits(*roles) => Some(self.get(key)),

@@ -2,7 +2,7 @@
 //! in [`super::candidate`]; how their rows change, in [`super::records`].
 //!
 //! At each height a sweep evaluates, in transaction order, the records that the index already has there together with those that it
-//! finds in the block. So a change below passes on without the node, and rows that no record supports any more are removed.
+//! finds in the block. So a change below passes on without the node, and rows that no record supports are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

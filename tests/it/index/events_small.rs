@@ -150,7 +150,7 @@ fn size(index: &SweptIndex, family: Family) -> (usize, usize) {
 fn thousands_of_flagged_inputs_write_kilobytes_of_events_and_one_move() {
     const COINS: u32 = 3_000;
     let mut chain = RegtestChain::regtest(5);
-    // Anyone can spend it: signing so many inputs would take minutes.
+    // Anyone can spend it: to sign thousands of inputs would take minutes.
     let flagged = chain.script(Shape::Drop, 1);
     let paid: Vec<_> = (0..COINS).map(|number| (flagged.clone(), 1_000_000 + u64::from(number))).collect();
     let coinbase = chain.mine_paying(Vec::new(), &paid).txdata[0].clone();

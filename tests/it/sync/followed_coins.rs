@@ -275,7 +275,7 @@ fn p1_a_new_block_comes_first_and_the_sweep_below_resumes() {
     });
 }
 
-/// Branches that a source switches to, each at the call of its number; the sweeper is told each time.
+/// Branches that a source switches to, each at the call of its number; each time the sweeper is interrupted for a new tip.
 type Moves = Arc<Mutex<VecDeque<(usize, Arc<Branch>)>>>;
 
 fn moved_by(moves: &Moves, bell: &Arc<AtomicBool>, branch: &Arc<Branch>) -> Arc<MemorySource> {

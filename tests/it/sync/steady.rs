@@ -1,5 +1,5 @@
-//! A follower that stays: whatever a node, a disk or a list does, `follow` goes on, says what it waits for, and ends only for a signal, for
-//! settings that can't work and for an index that can't be used.
+//! A follower that stays: whatever a node, a disk or a list does, `follow` keeps running, says what it waits for, and ends only for a
+//! signal, for settings that can't work and for an index that can't be used.
 
 use std::time::Duration;
 
@@ -202,7 +202,7 @@ fn what_a_follow_waits_for_stands_in_status_from_when_the_node_goes_until_it_is_
     let waiting = mined.await_waiting(Some("no answer from the node"), "a node that is down");
     assert_eq!(waiting["for"], "the node");
     assert!(waiting["since"].as_u64().is_some_and(|since| since > 1_500_000_000), "{waiting}");
-    // Waiting goes on from the same moment, and is logged once.
+    // The wait counts from the same moment, and is logged once.
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(mined.status()["waiting"]["since"], waiting["since"]);
     assert_eq!(running.log().matches("waiting for it: no connection").count(), 1, "{}", running.log());

@@ -221,7 +221,7 @@ fn a_node_loaded_from_a_snapshot_is_followed_at_its_tip_and_its_missing_history_
     let mined = Mined { program, ..mined };
     mined.program.backfill("from above the base");
     ends_within(&mined.program, &["verify", "--node"], limit);
-    // An entry from the beginning has a gap, and the tip goes on.
+    // An entry from the beginning has a gap, and new blocks are indexed.
     fs::write(&list, csv(&[(script(1), 111), (miner, 0)])).expect("a file of the test");
     mine(&node, 1, 1);
     let out = ends_within(&mined.program, &["backfill"], limit);
