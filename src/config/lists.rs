@@ -57,7 +57,7 @@ pub const LIST_SETTINGS: [ListSetting; 5] = [
     ListSetting {
         key: "format",
         value_name: "NAME",
-        help: "csv or plain; default: found from the content",
+        help: "csv, plain, ofac-sdn-xml, tagpack, json, …; default: found from the content",
         example: "csv",
         is_number: false,
         set: |list, value| {

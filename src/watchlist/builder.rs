@@ -12,8 +12,8 @@ use super::table::remark;
 use super::target::currency::{Currency, Form, Other, currency};
 use super::target::range::Range;
 use super::target::refusal::Refusal;
-use super::target::{script, text};
-use super::{Label, ListOptions, Listing, Quarantined, Report, Role, secret};
+use super::target::script;
+use super::{Label, ListOptions, Listing, Quarantined, Report, Role, secret, text};
 use crate::chain::{Chain, Height};
 
 /// Most characters of a row that are shown.
@@ -94,6 +94,21 @@ impl<'o> ListBuilder<'o> {
     pub fn new(report: Report, chain: Chain, options: &'o ListOptions) -> Self {
         let path = Arc::from(report.path.as_str());
         Self { chain, options, report, path, listings: Vec::new(), seen: HashMap::default() }
+    }
+
+    /// The chain that addresses must be of.
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Keeps the day on which the list was published, as the file says.
+    pub fn publish(&mut self, date: String) {
+        self.report.published = Some(date);
+    }
+
+    /// That day, if it is known yet.
+    pub fn published(&self) -> Option<&str> {
+        self.report.published.as_deref()
     }
 
     /// The report and the listings so far.

@@ -6,6 +6,8 @@ use std::io;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::fault::Fault;
+
 /// A row that was not taken.
 #[derive(Serialize, Clone, PartialEq, Eq, Debug)]
 pub struct Quarantined {
@@ -35,6 +37,8 @@ pub struct Report {
     pub path: String,
     /// The name of its format.
     pub format: &'static str,
+    /// The day on which it was published, as the file says.
+    pub published: Option<String>,
     /// SHA-256 of its bytes, in hex.
     pub sha256: String,
     /// All rows: the sum of the five counts.
@@ -59,6 +63,28 @@ pub struct Report {
     pub quarantined: Vec<Quarantined>,
 }
 
+impl Report {
+    /// Of a file of which no row was read yet.
+    pub(super) fn new(path: &str, format: &'static str) -> Self {
+        Self {
+            path: path.to_owned(),
+            format,
+            published: None,
+            sha256: String::new(),
+            rows: 0,
+            accepted: 0,
+            duplicates: 0,
+            other_chain: 0,
+            other_chains: BTreeMap::new(),
+            remarks: 0,
+            remarks_with_target: 0,
+            commented_out: Vec::new(),
+            hidden: 0,
+            quarantined: Vec::new(),
+        }
+    }
+}
+
 /// Why a file can't be used at all. It stops the run: an entry that is silently missing would look like a clean one.
 #[derive(Debug, Error)]
 pub enum ListError {
@@ -69,6 +95,16 @@ pub enum ListError {
         path: String,
         /// What the system says.
         source: io::Error,
+    },
+    /// Not what its format must be, damaged, or beyond a limit.
+    #[error("cannot read the list {path}{}", .format.map_or_else(String::new, |format| format!(" as {format}")))]
+    Damaged {
+        /// The file's path, as given.
+        path: String,
+        /// The name of its format, if it is known.
+        format: Option<&'static str>,
+        /// What is wrong, and where.
+        source: Fault,
     },
     /// Not text in UTF-8.
     #[error("the list {path} is {what}, not text; save it as UTF-8 text or CSV")]

@@ -18,8 +18,8 @@ use super::table::remark::{holds_target, is_blank, is_remark, marked};
 use super::table::rows::{RowReader, TextRow};
 use super::table::words;
 use super::target::refusal::Refusal;
-use super::target::text::{is_hex, is_margin};
 use super::target::{is_coin, is_number, is_target_like};
+use super::text::{is_hex, is_margin};
 use crate::chain::Height;
 
 /// One target of a file.
@@ -170,7 +170,11 @@ fn by_columns(row: &TextRow, header: &Header) -> Result<Option<Named>, Refusal> 
             named.add(cell.trim_matches(is_margin));
         }
     }
-    if named.targets.is_empty() { Err(Refusal::NoTargetCell(Purpose::Targets)) } else { Ok(Some(named)) }
+    if named.targets.is_empty() {
+        Err(Refusal::NoTargetCell(Purpose::Targets.subject_names()))
+    } else {
+        Ok(Some(named))
+    }
 }
 
 /// Where the row says that its transaction is confirmed. A cell that says something else gives no hint.
@@ -234,7 +238,7 @@ fn by_form(row: &TextRow) -> Result<Option<Named>, Refusal> {
     if named.targets.is_empty() {
         // Nothing here looks like a target; the question gives the reason for a lone word.
         if words.len() > 1 {
-            return Err(Refusal::NoTargetCell(Purpose::Targets));
+            return Err(Refusal::NoTargetCell(Purpose::Targets.subject_names()));
         }
         named.add(first);
     }
@@ -364,7 +368,7 @@ mod tests {
         }
         let rows = targets(format!("txid,vout\n{T},x\n,1\n{A},1\n"));
         assert_eq!(rows[0], at(2, Refusal::BadVout));
-        assert_eq!(rows[1], at(3, Refusal::NoTargetCell(Purpose::Targets)));
+        assert_eq!(rows[1], at(3, Refusal::NoTargetCell(Purpose::Targets.subject_names())));
         assert_eq!(rows[2], at(4, format!("{A}:1")), "the question says that this is none");
     }
 

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use super::csv_shape::{self, Shape};
 use super::detection::ListFormat;
+use super::records::by_columns;
 use crate::watchlist::builder::{ListBuilder, Row, RowOutcome, Target};
 use crate::watchlist::table::columns::{Columns, ListColumn, MAX_COLUMNS, Purpose};
 use crate::watchlist::table::header::{self, Header};
@@ -92,7 +93,7 @@ fn named(
     if columns.cell(cells, ListColumn::Schema).is_some_and(|schema| schema != WALLET_SCHEMA) {
         return RowOutcome::Remark;
     }
-    list.judge(&by_columns(row, &cells[..found], columns))
+    list.judge(&by_columns(row.line, &row.text, &cells[..found], columns))
 }
 
 /// What becomes of a row of a file without a header.
@@ -119,7 +120,8 @@ fn may_be_remark(row: &TextRow) -> bool {
 }
 
 fn fault(row: &TextRow, cells: &[Cow<str>]) -> Option<Refusal> {
-    row.fault.clone().or_else(|| (cells.len() > MAX_COLUMNS).then_some(Refusal::ManyCells(cells.len())))
+    let too_many = Refusal::ManyCells { found: cells.len(), limit: MAX_COLUMNS };
+    row.fault.clone().or_else(|| (cells.len() > MAX_COLUMNS).then_some(too_many))
 }
 
 /// How many cells there are up to the last filled one.
@@ -151,30 +153,6 @@ fn holds_rows(cells: &[Cow<str>], delimiter: u8, count: usize, place: usize) -> 
         && lines
             .map(|line| ListRecord::split(line, delimiter).cells)
             .any(|cells| cells.len() >= count && cells.get(place).is_some_and(|cell| is_target_like(cell)))
-}
-
-fn by_columns<'t>(row: &'t TextRow, cells: &'t [Cow<str>], columns: &'t Columns) -> Row<'t> {
-    let mut made = Row { line: row.line, text: &row.text, named: true, ..Row::default() };
-    for (place, cell) in cells.iter().enumerate() {
-        let cell: &str = cell;
-        match columns.kind(place) {
-            ListColumn::Address => made.targets.push(Target { text: cell, is_script: false }),
-            ListColumn::Script => made.targets.push(Target { text: cell, is_script: true }),
-            ListColumn::Label => made.label = Some(cell),
-            ListColumn::Source => made.source = Some(cell),
-            ListColumn::Category => made.category = Some(cell),
-            ListColumn::Role => made.role = Some(cell),
-            ListColumn::From => made.from = Some(cell),
-            ListColumn::Range => made.range = Some(cell),
-            kind => {
-                if kind == ListColumn::Currency {
-                    made.currencies.push(cell);
-                }
-                made.extra.push((columns.name(place), cell));
-            }
-        }
-    }
-    made
 }
 
 /// Names of the columns of a file without a header.

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use crate::watchlist::builder::ListBuilder;
 use crate::watchlist::table::header::HEAD;
-use crate::watchlist::target::text::is_margin;
+use crate::watchlist::text::is_margin;
 
 /// One way to write a list.
 pub struct ListFormat {

@@ -11,7 +11,7 @@ use crate::watchlist::table::remark::marked;
 use crate::watchlist::table::words::{split, without_remark};
 use crate::watchlist::target::currency::is_currency_name;
 use crate::watchlist::target::refusal::Refusal;
-use crate::watchlist::target::text::is_margin;
+use crate::watchlist::text::is_margin;
 
 /// Lines judged side by side.
 const LINES_AT_ONCE: usize = 4096;

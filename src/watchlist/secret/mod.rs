@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use bitcoin::hashes::{Hash, sha256};
 
-use super::target::foreign::substrate;
-use super::target::text::{is_base58, is_hex};
+use super::ss58::substrate;
+use super::text::{is_base58, is_hex};
 
 /// Whether `text` holds a WIF, extended or encrypted private key, a mini private key, or a seed phrase.
 ///

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::columns::{Columns, Purpose};
 use crate::watchlist::target::is_target_like;
-use crate::watchlist::target::text::is_margin;
+use crate::watchlist::text::is_margin;
 
 /// What follows the mark of a remark; none where the row doesn't begin with one. A quoted cell has no mark.
 pub fn marked(text: &str) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! A line of plain text: a target, then white space and a label, then perhaps a remark.
 
-use crate::watchlist::target::text::is_margin;
+use crate::watchlist::text::is_margin;
 
 /// The line up to a `#` that follows white space; one that follows anything else starts a descriptor's checksum.
 pub fn without_remark(line: &str) -> &str {

@@ -7,8 +7,8 @@ use bitcoin::bech32::{Bech32, Bech32m};
 use bitcoin::{Address, Network, ScriptBuf, base58};
 
 use super::refusal::{ChecksumCause, Refusal};
-use super::text::is_base58;
 use crate::chain::Chain;
+use crate::watchlist::text::is_base58;
 
 /// Bytes of a Base58Check address: version (1), hash (20), checksum (4).
 const BASE58_BYTES: usize = 25;

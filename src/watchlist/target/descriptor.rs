@@ -1,5 +1,5 @@
 //! Parses output descriptors (BIP380 to 386): miniscript's, and those that it lacks (`addr`, `raw`, `combo`, `rawtr`, top-level
-//! `sortedmulti`).
+//! `sortedmulti`, `sortedmulti_a`).
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -44,8 +44,39 @@ pub fn parse(text: &str, chain: Chain, range: Option<Range>) -> Result<Vec<Scrip
         "rawtr" => derive(&[(format!("tr({inner})"), internal_key)], chain, range),
         // Miniscript has it only within sh(): the output's script is what would be the redeem script there.
         "sortedmulti" => derive(&[(format!("sh({body})"), redeem_script)], chain, range),
+        "tr" if body.contains(SORTED) => derive(&[(unsorted(body)?, sorted_leaves)], chain, range),
         _ => derive(&[(body.to_owned(), script_pubkey)], chain, range),
     }
+}
+
+/// Keys of a taproot leaf in any order (BIP387). Miniscript lacks it: the keys are put in order once they are derived.
+const SORTED: &str = "sortedmulti_a(";
+/// The same with keys in their order.
+const UNSORTED: &str = "multi_a(";
+
+/// The descriptor as miniscript reads it.
+fn unsorted(body: &str) -> Result<String, Refusal> {
+    if body.matches(UNSORTED).count() != body.matches(SORTED).count() {
+        return Err(Refusal::Descriptor(
+            "multi_a beside sortedmulti_a isn't read; list the scripts by script:HEX".into(),
+        ));
+    }
+    Ok(body.replace(SORTED, UNSORTED))
+}
+
+/// The taproot script with the keys of each `multi_a` in their order.
+fn sorted_leaves(descriptor: &Descriptor<PublicKey>) -> Option<ScriptBuf> {
+    let text = format!("{descriptor:#}");
+    let mut parts = text.split(UNSORTED);
+    let mut sorted = parts.next()?.to_owned();
+    for part in parts {
+        let (keys, rest) = part.split_once(')')?;
+        let mut keys: Vec<&str> = keys.split(',').collect();
+        // The first is the number of signatures. Keys are ordered by their 32 bytes, whatever their parity.
+        keys.get_mut(1..)?.sort_unstable_by_key(|key| key.get(key.len().saturating_sub(64)..).unwrap_or(key));
+        sorted = format!("{sorted}{UNSORTED}{}){rest}", keys.join(","));
+    }
+    Some(Descriptor::<PublicKey>::from_str(&sorted).ok()?.script_pubkey())
 }
 
 /// Whether the text begins like a descriptor: `Address (BTC)` doesn't.
@@ -160,6 +191,24 @@ mod tests {
 
     fn hex(text: &str) -> Result<Vec<String>, Refusal> {
         Ok(parse(text, Chain::Main, None)?.iter().map(|script| script.to_hex_string()).collect())
+    }
+
+    #[test]
+    fn sorted_keys_of_a_taproot_leaf_make_the_same_script_in_any_order() {
+        let (low, high) = (KEY, OTHER);
+        let expected = hex(&format!("tr({X},multi_a(1,{low},{high}))"));
+        assert!(expected.is_ok());
+        for keys in [format!("{low},{high}"), format!("{high},{low}")] {
+            assert_eq!(hex(&format!("tr({X},sortedmulti_a(1,{keys}))")), expected);
+        }
+        assert_ne!(hex(&format!("tr({X},multi_a(1,{high},{low}))")), expected);
+        let ranged = |order: &str| {
+            let text = format!("tr({X},{{pk({X}),sortedmulti_a(2,{order})}})");
+            parse(&text, Chain::Main, Some(Range::new(0, 9).unwrap())).map(|scripts| scripts.len())
+        };
+        assert_eq!(ranged(&format!("{XPUB}/0/*,{KEY}")), Ok(10));
+        let both = parse(&format!("tr({X},{{sortedmulti_a(1,{KEY}),multi_a(1,{KEY})}})"), Chain::Main, None);
+        assert!(matches!(both, Err(Refusal::Descriptor(_))));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use bitcoin::base58;
 use bitcoin::bech32::primitives::decode::CheckedHrpstring;
 use bitcoin::bech32::{Bech32, Bech32m};
 
-use super::text::{is_base58, is_hex};
+use crate::watchlist::ss58::substrate;
+use crate::watchlist::text::{is_base58, is_hex};
 
 /// Base58Check payloads: leading bytes, length of the payload, name. Version 0x05, Litecoin's old one for scripts, is
 /// bitcoin's too; 0x1e is also that of DigiByte and Verge.
@@ -99,24 +100,6 @@ fn ripple(text: &str) -> Option<&'static str> {
     let translated: String = text.bytes().map(same).collect::<Option<_>>()?;
     let payload = base58::decode_check(&translated).ok()?;
     (payload.len() == 21 && payload[0] == 0).then_some("XRP")
-}
-
-/// Polkadot and its relatives (SS58): a prefix of one or two bytes, a key, and two bytes of a BLAKE2b hash.
-pub fn substrate(text: &str) -> Option<&'static str> {
-    if !(46..=50).contains(&text.len()) {
-        return None;
-    }
-    let bytes = base58::decode(text).ok()?;
-    let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(2)?)?;
-    if !matches!(body.len(), 33 | 34) {
-        return None;
-    }
-    let hash = blake2b_simd::State::new().update(b"SS58PRE").update(body).finalize();
-    (hash.as_bytes().get(..2) == Some(checksum)).then_some(match body.first() {
-        Some(0) => "Polkadot",
-        Some(2) => "Kusama",
-        _ => "Substrate (SS58)",
-    })
 }
 
 fn bech32(text: &str) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Script, ScriptBuf};
 
 use super::refusal::Refusal;
-use super::text::is_hex;
+use crate::watchlist::text::is_hex;
 
 /// Parses any script, also an empty one.
 ///

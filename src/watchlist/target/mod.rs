@@ -6,7 +6,7 @@
 //!         ├─ descriptor ── range
 //!         ├─ foreign      addresses of other chains ── currency   what a cell says about the chain
 //!         └─ without_script   of bitcoin, but no script comes from it
-//! refusal ── every reason, with the way out; text ── the characters around and within all of them
+//! refusal ── every reason, with the way out
 //! ```
 
 mod address;
@@ -17,11 +17,10 @@ mod hex;
 pub mod range;
 pub mod refusal;
 pub mod script;
-pub mod text;
 mod without_script;
 
 use self::refusal::Refusal;
-use self::text::{is_hex, is_margin};
+use super::text::{is_hex, is_margin};
 use crate::chain::Chain;
 
 /// Shortest text that is taken for an address by its form alone: bc1 with a two-byte program has 13 characters.

@@ -3,7 +3,6 @@
 use thiserror::Error;
 
 use crate::chain::Chain;
-use crate::watchlist::table::columns::{MAX_COLUMNS, Purpose};
 
 /// Why a row or a target was not taken. `Display` is the reason as `watch check` prints it.
 ///
@@ -121,10 +120,8 @@ pub enum Refusal {
     #[error("no address, script or descriptor in this row")]
     NoTarget,
     /// A row without a cell that names what its file is about.
-    #[error(
-        "no target in this row; list one a line, or name the columns in a header line (known are {})", .0.subject_names()
-    )]
-    NoTargetCell(Purpose),
+    #[error("no target in this row; list one a line, or name the columns in a header line (known are {0})")]
+    NoTargetCell(&'static str),
     /// A transaction id and a number, and no header that says what the number is.
     #[error(
         "a number beside a transaction id may be an output, a height or an amount; name the columns in a header line, such as txid,vout"
@@ -149,8 +146,13 @@ pub enum Refusal {
     #[error("a quoted cell isn't closed in its place; close it with a quote, and double the quotes within a cell")]
     Unquoted,
     /// More cells than any table has.
-    #[error("has {0} cells; a row may have {MAX_COLUMNS}")]
-    ManyCells(usize),
+    #[error("has {found} cells; a row may have {limit}")]
+    ManyCells {
+        /// Cells in the row.
+        found: usize,
+        /// How many it may have.
+        limit: usize,
+    },
     /// More cells than the header has columns.
     #[error("has {found} cells where the header has {expected}; put cells that hold the delimiter in quotes")]
     Cells {
@@ -159,6 +161,23 @@ pub enum Refusal {
         /// Columns in the header.
         expected: usize,
     },
+    /// A record that names the same value twice.
+    #[error("names the same value twice; keep one of them")]
+    NamedTwice,
+    /// A line that isn't one JSON object, with the column of the error.
+    #[error("not a JSON object (column {0}); each line is one")]
+    NotJson(usize),
+    /// A label of something else than an address, with the way out.
+    #[error("a label of {0}")]
+    LabelOf(&'static str),
+    /// A party whose remarks are cut, and the file of comments isn't there.
+    #[error(
+        "its remarks end at 1,000 characters, and the rest is in sdn_comments.csv; append that file, or pack both into one zip archive"
+    )]
+    CutRemarks,
+    /// An address among ids, that isn't called one.
+    #[error("an address, but its id isn't called a digital currency address; check it at the source")]
+    UnnamedWallet,
     /// Anything else.
     #[error(
         "no address, script:HEX, output script or descriptor; remarks start with #, labels follow after white space"

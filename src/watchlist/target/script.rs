@@ -4,10 +4,10 @@ use bitcoin::ScriptBuf;
 
 use super::range::Range;
 use super::refusal::Refusal;
-use super::text::{is_margin, strip_prefix};
-use super::{address, descriptor, foreign, hex, text, without_script};
+use super::{address, descriptor, foreign, hex, without_script};
 use crate::chain::Chain;
 use crate::watchlist::secret;
+use crate::watchlist::text::{self, is_margin, strip_prefix};
 
 /// The scripts that `text` names on `chain`: one, or several for `combo()`, paths and ranges.
 ///

@@ -2,7 +2,7 @@
 
 use bitcoin::base58;
 
-use super::text::{is_base58, strip_prefix};
+use crate::watchlist::text::{is_base58, strip_prefix};
 
 /// What a text is, if it is of bitcoin and names no script by itself.
 pub fn recognise(text: &str) -> Option<&'static str> {
