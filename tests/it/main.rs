@@ -45,6 +45,7 @@ mod index {
 
 mod watchlist {
     mod cases;
+    mod large;
     mod lists;
 }
 
