@@ -1,5 +1,6 @@
 //! Whole files through `read`: what is taken, what is refused and why, and that every row is counted once. Here is what the tests share.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use proptest::prelude::*;
