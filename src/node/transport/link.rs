@@ -263,7 +263,7 @@ impl Caller {
         mut call: impl FnMut() -> Result<T, CallError>,
     ) -> Result<T, NodeError> {
         let link = &self.link;
-        let (mut failures, mut odd, mut since) = (0, 0, None);
+        let (mut failures, mut odd, mut since, mut before) = (0, 0, None, None);
         loop {
             if link.stop.requested() {
                 return Err(NodeError::Stopped);
@@ -293,9 +293,13 @@ impl Caller {
             if let Some(waited) =
                 self.patience.exceeded(*since.get_or_insert(began), matches!(failure, Transient::NotYet(_)))
             {
+                // The limit cuts the last call short: what the node answered before that says more.
+                let is_cut = self.patience.until.is_some() && matches!(failure, Transient::Timeout);
+                let failure = before.filter(|_| is_cut).unwrap_or(failure);
                 return Err(link.give_up(failure, waited));
             }
             link.note_failure(&failure, failures);
+            before = Some(failure);
             let mut pause = back_off(failures, RandomState::new().build_hasher().finish());
             if let Some((end, _)) = self.patience.until {
                 pause = pause.min(end.saturating_duration_since(Instant::now()));

@@ -100,7 +100,8 @@ mod tests {
         assert!(!first.is_empty() && first.iter().all(|address| address.ip().is_loopback() && address.port() == 1));
         let since = resolve.last.lock().unwrap().as_ref().unwrap().at;
         assert_eq!(ask("http://localhost:1/rest/chaininfo.json").unwrap(), first);
-        assert_eq!(resolve.last.lock().unwrap().as_ref().unwrap().at, since, "not asked again");
+        let asked_again = resolve.last.lock().unwrap().as_ref().unwrap().at > since;
+        assert!(!asked_again || since.elapsed() >= CACHED_FOR, "asked again before its time");
         assert!(ask("http://localhost:2").unwrap().iter().all(|address| address.port() == 2), "another is");
         let early = Instant::now().checked_sub(CACHED_FOR);
         resolve.last.lock().unwrap().as_mut().unwrap().at = early.unwrap();

@@ -19,8 +19,8 @@ use crate::support::program::{Program, RunningProgram};
 use crate::support::random::{self, Rng};
 use crate::support::source::{Branch, MemorySource};
 use crate::support::swept::{SLOWEST, SweptIndex};
+use crate::support::wait::PATIENCE;
 
-const PATIENCE: Duration = Duration::from_secs(20);
 /// A label that tries to clear the screen and to be a formula.
 const NASTY: &str = "=1+1 \u{1b}[2J\u{202e}evil";
 

@@ -3,12 +3,12 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crate::support::bitcoind::Bitcoind;
 use crate::support::files::text;
 use crate::support::program::Program;
 use crate::support::small_index::{FIRST_PAYMENT, NASTY, PAYER, SERVICE, SmallIndex, UNLISTED};
+use crate::support::wait::PATIENCE;
 
 /// Arguments, the exit code, and a part of what is printed.
 pub type ExitCase<'a> = (&'a [&'a str], i32, &'a str);
@@ -264,7 +264,7 @@ fn a_backfill_stopped_early_exits_with_3_and_says_how_to_resume() {
         let mut running = small.program.spawn(&["backfill"]);
         running.await_log("waiting for it");
         running.int();
-        running.wait(Duration::from_secs(20))
+        running.wait(PATIENCE)
     };
     let first = out(&small);
     assert_eq!(first.code, 3, "{first:#?}");

@@ -77,7 +77,7 @@ fn is_touch(event: &Value, block: &str) -> bool {
 
 fn end(running: RunningProgram) {
     running.term();
-    let out = running.wait(Duration::from_secs(20));
+    let out = running.wait(PATIENCE);
     assert_eq!(out.code, 0, "{out:#?}");
 }
 

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bitcoin::{Block, BlockHash};
 use tempfile::TempDir;
@@ -24,7 +23,7 @@ use crate::support::lists::{List, from_at_most};
 use crate::support::program::{Program, ProgramOutput};
 use crate::support::proxy::{CANARY, InjectedFault, Proxy};
 use crate::support::random::{self, Rng};
-use crate::support::wait;
+use crate::support::wait::{self, PATIENCE};
 
 const LANES: [&str; 2] = ["rest", "rpc"];
 /// Faults that each seed has in turn, so that eight seeds on a lane have every fault once.
@@ -35,8 +34,6 @@ const SEEDS: u64 = 16;
 const SEEDS_LONG: u64 = 1000;
 /// Seeds that run at the same time.
 const WORKERS: usize = 2;
-/// No fault but a stall delays a run for longer than some seconds.
-const PATIENCE: Duration = Duration::from_secs(100);
 /// Each run that fails, or that starts anew, uses up one fault at least.
 const RUNS: usize = 4 * (BY_TURN + DRAWN);
 

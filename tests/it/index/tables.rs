@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use coinhound::index::raw::{Family, RawChanges};
 use coinhound::index::sweeps::{MAIN_SWEEP, Sweep};
@@ -72,7 +71,7 @@ fn a_run_may_open_as_many_files_as_the_system_allows_at_most() {
     });
     running.term();
     // The signal may come before the program handles it: then it ends by it.
-    assert!(matches!(running.wait(Duration::from_secs(20)).code, 0 | -15));
+    assert!(matches!(running.wait(wait::PATIENCE).code, 0 | -15));
     // And where that is few, it does with them.
     let few = low("ulimit -H -n 256;");
     for arguments in [&["backfill"][..], &["status"]] {

@@ -10,6 +10,7 @@ use bitcoin::consensus::encode::serialize_hex;
 use serde_json::{Value, json};
 
 use crate::support::bitcoind::Bitcoind;
+use crate::support::coverage::ask_with_node;
 use crate::support::effort::is_long;
 use crate::support::files::copy_folder;
 use crate::support::gate::Gate;
@@ -224,7 +225,7 @@ fn a_node_in_its_initial_block_download_is_read_as_far_as_it_has_blocks() {
     let state = ["blocks", "headers", "initialblockdownload"].map(|name| info[name].clone());
     assert_eq!(state, [json!(200), json!(599), json!(true)]);
     let tip = |program: &Program| -> (Value, Value) {
-        let (_, status) = program.json(&["status"]);
+        let (_, status) = ask_with_node(program, &["status"]);
         (status["tip"]["height"].clone(), status["lag"].clone())
     };
     for lane in LANES {

@@ -181,19 +181,22 @@ fn a_node_that_never_answers_delays_no_call_beyond_its_limit() {
     let began = Instant::now();
     let error = stub.node().info_within(SECOND / 2).unwrap_err();
     assert!(matches!(error, NodeError::Unreachable { .. }), "{error}");
-    assert!(began.elapsed() < 3 * SECOND);
+    // A call without a limit ends after a minute.
+    assert!(began.elapsed() < 30 * SECOND);
 
     let stop = Stop::default();
     let node = stub.node_with(stop.clone());
     let mut worker = worker_of(&node, LaneChoice::Rest);
     thread::scope(|scope| {
+        let before = stub.requests();
         let waiting = scope.spawn(move || worker.block(genesis()));
-        thread::sleep(SECOND / 5);
+        wait::until("the block is asked for", || stub.requests() > before);
+        let began = Instant::now();
         stop.request();
         node.hang_up();
         assert!(matches!(waiting.join().unwrap(), Err(NodeError::Stopped)));
+        assert!(began.elapsed() < 30 * SECOND);
     });
-    assert!(began.elapsed() < 5 * SECOND);
 }
 
 #[test]
@@ -213,12 +216,32 @@ fn a_block_of_which_the_node_has_only_the_header_is_waited_for() {
 
 #[test]
 fn a_cookie_that_stays_refused_is_reported_with_advice() {
-    let stub = Stub::start(|_, _| http(401, "text/html", b""));
-    let error = stub.node().info_within(SECOND / 2).unwrap_err();
+    let refusing = || Stub::start(|_, _| http(401, "text/html", b""));
+    let error = error_once_answered(&refusing);
     assert!(matches!(error, NodeError::Unauthorized { .. }), "{error}");
-    std::fs::remove_file(stub.cookie_file()).unwrap();
-    let error = stub.node().info_within(SECOND / 2).unwrap_err();
+    let without_cookie = || {
+        let stub = refusing();
+        std::fs::remove_file(stub.cookie_file()).unwrap();
+        stub
+    };
+    let error = error_once_answered(&without_cookie);
     assert!(error.to_string().contains("--bitcoin-datadir"), "{error}");
+    // The last call may be cut short by the limit, which says nothing about the node.
+    let silent_at_last = || Stub::start(|count, _| if count < 2 { http(401, "text/html", b"") } else { None });
+    let error = error_once_answered(&silent_at_last);
+    assert!(matches!(error, NodeError::Unauthorized { .. }), "{error}");
+}
+
+/// The error of a call within a limit, which is doubled while a busy machine has no answer from the stub by then.
+fn error_once_answered(stub: &dyn Fn() -> Stub) -> NodeError {
+    let mut limit = SECOND / 2;
+    loop {
+        let error = stub().node().info_within(limit).unwrap_err();
+        if limit > wait::PATIENCE || !matches!(error, NodeError::Unreachable { .. }) {
+            return error;
+        }
+        limit *= 2;
+    }
 }
 
 #[test]
@@ -240,35 +263,51 @@ fn a_node_without_a_waiting_call_is_polled() {
     }
 }
 
+/// Stops a coin scan at a stub, and returns the calls that it got and the time from the stop to the end.
+fn stop_scan(hang_up: bool) -> (Vec<String>, Duration) {
+    let actions = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&actions);
+    let mut aborts = 0;
+    let stub = Stub::start(move |_, request| {
+        let action = request.body["params"][0].as_str().unwrap().to_owned();
+        seen.lock().unwrap().push(action.clone());
+        if action == "start" {
+            return None;
+        }
+        aborts += 1;
+        // The first abort comes before the scan has begun, so the node aborts nothing.
+        let body = json!({"result": aborts > 1, "error": null, "id": 0}).to_string();
+        http(200, "application/json", body.as_bytes())
+    });
+    let stop = Stop::default();
+    let node = stub.node_with(stop.clone());
+    let took = thread::scope(|scope| {
+        let scanning = scope.spawn(|| node.scan_unspent(&[vec![0x51].into()]));
+        wait::until("the scan has begun", || !actions.lock().unwrap().is_empty());
+        let began = Instant::now();
+        stop.request();
+        if hang_up {
+            node.hang_up();
+        }
+        assert!(matches!(scanning.join().unwrap(), Err(NodeError::Stopped)));
+        began.elapsed()
+    });
+    let actions = actions.lock().unwrap().clone();
+    (actions, took)
+}
+
 #[test]
 fn a_coin_scan_that_is_stopped_is_aborted_in_the_node_too() {
     for hang_up in [false, true] {
-        let actions = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&actions);
-        let mut aborts = 0;
-        let stub = Stub::start(move |_, request| {
-            let action = request.body["params"][0].as_str().unwrap().to_owned();
-            seen.lock().unwrap().push(action.clone());
-            if action == "start" {
-                return None;
+        let (mut actions, mut took) = stop_scan(hang_up);
+        // The node is given a second or two for it, which on a busy machine may not be enough for two calls.
+        for _ in 0..20 {
+            if actions.len() >= 3 || took < SECOND {
+                break;
             }
-            aborts += 1;
-            // The first abort comes before the scan has begun, so the node aborts nothing.
-            let body = json!({"result": aborts > 1, "error": null, "id": 0}).to_string();
-            http(200, "application/json", body.as_bytes())
-        });
-        let stop = Stop::default();
-        let node = stub.node_with(stop.clone());
-        thread::scope(|scope| {
-            let scanning = scope.spawn(|| node.scan_unspent(&[vec![0x51].into()]));
-            wait::until("the scan has begun", || !actions.lock().unwrap().is_empty());
-            stop.request();
-            if hang_up {
-                node.hang_up();
-            }
-            assert!(matches!(scanning.join().unwrap(), Err(NodeError::Stopped)));
-        });
-        assert_eq!(*actions.lock().unwrap(), ["start", "abort", "abort"]);
+            (actions, took) = stop_scan(hang_up);
+        }
+        assert_eq!(actions, ["start", "abort", "abort"]);
     }
 }
 

@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
+use crate::support::coverage::ask_with_node as ask;
 use crate::support::files::text;
 use crate::support::gate::Gate;
 use crate::support::lists::List;
-use crate::support::program::Program;
+use crate::support::program::{Program, ProgramOutput};
 use crate::support::records::mainnet;
 use crate::support::small_index::{FIRST_PAYMENT, PAYER, SERVICE, SmallIndex, UNLISTED};
 use crate::support::swept::SweptIndex;
+use crate::support::wait;
 
 /// Gets the coinbases; no test asks about it.
 const MINER: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -67,15 +69,17 @@ fn mine(node: &Bitcoind, blocks: u32) {
     node.rpc("generatetoaddress", json!([blocks, MINER]));
 }
 
-/// Asks until the node has answered in time, which on a busy machine it may not at once.
-fn ask(program: &Program, question: &[&str]) -> (i32, Value) {
-    for _ in 0..100 {
-        let (code, answer) = program.json(question);
-        if !answer["coverage"]["node"].is_null() {
-            return (code, answer);
+/// A table that has these words, which it only has where the node has answered in time: see `ask`.
+fn table_with(program: &Program, question: &[&str], words: &str) -> ProgramOutput {
+    let mut table = program.run(question);
+    wait::until(&format!("{question:?} says '{words}'"), || {
+        let found = table.stdout.contains(words);
+        if !found {
+            table = program.run(question);
         }
-    }
-    panic!("{question:?}: the node never answers in time");
+        found
+    });
+    table
 }
 
 /// The exit code, and the reasons joined; panics unless `complete` says that there is none.
@@ -124,10 +128,13 @@ fn an_index_a_thousand_blocks_behind_answers_nothing_about_now() {
     for question in questions {
         assert_doubted(&ask(program, question), "1001 blocks behind the node");
     }
-    let mut copies =
-        (0..100).map(|number| program.json(&["backup", text(&thief.folder.path().join(number.to_string()))]));
-    let copy = copies.find(|(_, answer)| !answer["coverage"]["node"].is_null());
-    assert_doubted(&copy.expect("the node answers in time"), "1001 blocks behind the node");
+    let (mut number, mut copy) = (0, (0, Value::Null));
+    wait::until("the node answers a backup in time", || {
+        number += 1;
+        copy = program.json(&["backup", text(&thief.folder.path().join(number.to_string()))]);
+        !copy.1["coverage"]["node"].is_null()
+    });
+    assert_doubted(&copy, "1001 blocks behind the node");
     let screened = ask(program, &paid);
     assert_doubted(&screened, "1001 blocks behind the node");
     let row = &screened.1["rows"][0];
@@ -142,8 +149,8 @@ fn an_index_a_thousand_blocks_behind_answers_nothing_about_now() {
     let (_, why) = judged(&status);
     assert!(status.0 == 0 && why.contains("1001 blocks behind the node"), "{status:?}");
     assert_eq!((&status.1["lag"], &status.1["node"]["height"]), (&json!(1_001), &json!(1_122)));
-    let table = program.run(&["balance", "all"]);
-    assert!(table.code == 3 && table.stdout.contains("1001 blocks behind the node"), "{table:?}");
+    let table = table_with(program, &["balance", "all"], "1001 blocks behind the node");
+    assert_eq!(table.code, 3, "{table:?}");
 
     assert_complete(&ask(program, &["--max-lag", "1001", "balance", "all"]), 0);
     assert_doubted(&ask(program, &["--max-lag", "1000", "balance", "all"]), "`--max-lag` allows 1000");
@@ -258,8 +265,7 @@ fn a_node_without_the_indexs_last_block_proves_nothing_about_now() {
     }
     let status = ask(program, &["status"]);
     assert_eq!((status.0, &status.1["lag"], &status.1["node"]["height"]), (0, &Value::Null, &json!(123)));
-    let table = program.run(&["status"]).stdout;
-    assert!(table.contains("doesn't have the index's last block"), "{table}");
+    table_with(program, &["status"], "doesn't have the index's last block");
     assert_complete(&program.json(&["balance", "all", "--at", "121"]), 0);
 
     // Of another chain of the same name, and of another name.
@@ -303,7 +309,8 @@ fn a_node_that_is_down_silent_or_talks_nonsense_fails_no_answer() {
     let port = silent.local_addr().expect("a bound socket has an address").port();
     let hung = Program::through(&thief.node, format!("http://127.0.0.1:{port}"), thief.program.index());
     let gate = Gate::before(thief.node.rpc_port());
-    gate.slow(Duration::from_millis(500));
+    // Far longer than a question waits: it gets the answer late also if it is held up itself.
+    gate.slow(Duration::from_secs(10));
     let slow = Program::through(&thief.node, gate.url(), thief.program.index());
     let astray = thief.program.replaced(text(thief.node.datadir()), "/nowhere");
     let cookie = thief.folder.path().join("cookie");

@@ -8,6 +8,7 @@ use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
 use crate::support::program::{Program, RunningProgram};
 use crate::support::scripts::Shape;
+use crate::support::wait::PATIENCE;
 
 #[test]
 fn rest_is_on_unless_switched_off() {
@@ -73,17 +74,16 @@ fn runs_are_read_as_text_and_as_json_and_end_by_signals() {
     assert!(variables.contains(&format!("HOME={}\n", program.home().display())));
     assert!(!variables.contains("CARGO"), "a variable of the test's own: {variables}");
 
-    let patience = Duration::from_secs(20);
     for stop in [RunningProgram::term as fn(&RunningProgram), RunningProgram::int] {
         let mut running = program.spawn(&["do-follow"]);
-        assert_eq!(running.line(patience).as_deref(), Some("started"));
+        assert_eq!(running.line(PATIENCE).as_deref(), Some("started"));
         assert_eq!(running.line(Duration::from_millis(50)), None);
         assert!(running.is_running());
         stop(&running);
-        let out = running.wait(patience);
+        let out = running.wait(PATIENCE);
         assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (0, "started\nstopped\n", "log\n"));
     }
     let running = program.spawn(&["do-follow"]);
     running.kill();
-    assert_eq!(running.wait(patience).code, -9);
+    assert_eq!(running.wait(PATIENCE).code, -9);
 }

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Longest time that a watched part may take: the parts take seconds.
-const HANG: Duration = Duration::from_secs(300);
+use crate::support::wait::PATIENCE;
+
+/// Longest time that a watched part may take: the parts take seconds, and where one waits in vain, the wait says what for before this.
+const HANG: Duration = Duration::from_secs(4 * PATIENCE.as_secs());
 
 /// Whether the long versions of the tests are asked for.
 pub fn is_long() -> bool {

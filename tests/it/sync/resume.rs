@@ -10,7 +10,7 @@ use crate::oracle::answers::{assert_rows, rows};
 use crate::support::gate::Gate;
 use crate::support::library::Library;
 use crate::support::lists::target;
-use crate::support::program::{Program, RunningProgram};
+use crate::support::program::{Program, ProgramOutput};
 use crate::support::random::Rng;
 use crate::support::scene::{Scene, start_held};
 use crate::support::wait::{self, PATIENCE};
@@ -144,13 +144,21 @@ fn a_run_stopped_before_its_first_block_has_scanned_nothing() {
     interrupted.assert_finished(&program, "resumed");
 }
 
-/// Lets a run read some pieces of answers, and kills it, if it hasn't ended by then.
-fn kill_after(running: &mut RunningProgram, gate: &Gate, pieces: u64) {
+/// Pieces of answers that a run may read while a kill is on its way, which on a busy machine takes a while.
+const UNTIL_KILLED: u64 = 15;
+
+/// Starts a run, lets it read some pieces of answers, and kills it, if it hasn't ended by then.
+fn killed_after(program: &Program, gate: &Gate, pieces: u64) -> ProgramOutput {
     let (before, end) = (gate.passed(), Instant::now() + PATIENCE);
+    gate.shut_after(pieces + UNTIL_KILLED);
+    let mut running = program.spawn(&["--format", "json", "backfill"]);
     while running.is_running() && gate.passed() - before < pieces && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(1));
     }
     running.kill();
+    let out = running.wait(PATIENCE);
+    gate.open();
+    out
 }
 
 #[test]
@@ -160,24 +168,24 @@ fn a_run_killed_again_and_again_ends_like_an_undisturbed_one() {
     for (lane, batch) in [("rest", "1"), ("rpc", "1"), ("rest", "7")] {
         let program = interrupted.program(&format!("index-{lane}-{batch}"), lane);
         let program = program.with_env("COINHOUND_SCAN_BATCH_BLOCKS", batch);
-        let mut kills = 0;
-        let mut least = None;
+        let (mut kills, mut least, mut more) = (0, None, 0);
         loop {
-            assert!(kills < 60, "the run makes no progress");
+            assert!(more < 10_000, "the run makes no progress");
             interrupted.gate.slow(Duration::from_millis(rng.below(3)));
-            let mut running = program.spawn(&["--format", "json", "backfill"]);
-            // Each time somewhat later: on a busy machine a run may read many pieces before it writes what it found in the first.
-            kill_after(&mut running, &interrupted.gate, 8 + rng.below(50) + 2 * kills);
-            let out = running.wait(PATIENCE);
+            let out = killed_after(&program, &interrupted.gate, 8 + rng.below(50) + more);
             assert!([0, -9].contains(&out.code), "{lane}: {out:?}");
             if out.code == 0 {
                 break;
             }
             kills += 1;
+            // Later, if it got no further: on a busy machine a run may read many pieces before it writes what it found in the first.
+            more = 2 * more + 8;
             if program.has_index() {
                 let through = interrupted.assert_valid_prefix(&program, &format!("{lane} {batch}, kill {kills}"));
                 assert!(through >= least, "{lane}: a kill lost blocks that were written before");
-                least = through;
+                if through > least {
+                    (least, more) = (through, 0);
+                }
             }
         }
         assert!(kills > 1, "{lane}: {kills} kills");

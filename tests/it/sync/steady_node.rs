@@ -16,8 +16,8 @@ use crate::support::wait;
 use crate::sync::steady::{Mined, end, mine, script};
 
 /// Runs a command, which must end by itself.
-fn ends_within(program: &Program, arguments: &[&str], limit: Duration) -> ProgramOutput {
-    let out = program.spawn(arguments).wait(limit);
+fn ends(program: &Program, arguments: &[&str]) -> ProgramOutput {
+    let out = program.spawn(arguments).wait(wait::PATIENCE);
     assert!(!out.stderr.contains("panicked"), "{out:?}");
     out
 }
@@ -155,7 +155,7 @@ fn a_tie_of_two_branches_is_named_by_backfill_which_ends_and_by_follow_which_wai
     mined.program.backfill("the first branch");
     proxy.switch_to_second();
     let began = Instant::now();
-    let out = ends_within(&mined.program, &["backfill"], Duration::from_secs(45));
+    let out = ends(&mined.program, &["backfill"]);
     assert_eq!(out.code, 3, "{out:?}");
     assert!(out.stderr.contains("the same work"), "{out:?}");
     assert!(began.elapsed() > Duration::from_secs(5), "it waits for a moment");
@@ -204,13 +204,12 @@ fn snapshot_node() -> Bitcoind {
 #[test]
 fn a_node_loaded_from_a_snapshot_is_followed_at_its_tip_and_its_missing_history_is_named() {
     let node = snapshot_node();
-    let limit = Duration::from_secs(50);
     let miner =
         ScriptBuf::from_hex("210279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798ac").expect("hex");
     let mined = Mined::through(&node, node.rpc_url());
     // From the beginning: it can't be had, and no command waits for it.
     for arguments in [&["check"][..], &["backfill"]] {
-        let out = ends_within(&mined.program, arguments, limit);
+        let out = ends(&mined.program, arguments);
         assert_eq!(out.code, 1, "{arguments:?}: {out:?}");
         let said = format!("{}{}", out.stdout, out.stderr);
         assert!(said.contains("UTXO snapshot"), "{arguments:?}: {out:?}");
@@ -220,11 +219,11 @@ fn a_node_loaded_from_a_snapshot_is_followed_at_its_tip_and_its_missing_history_
     let program = Program::new(&node, mined.program.index()).with(&["--watch", text(&list)]);
     let mined = Mined { program, ..mined };
     mined.program.backfill("from above the base");
-    ends_within(&mined.program, &["verify", "--node"], limit);
+    ends(&mined.program, &["verify", "--node"]);
     // An entry from the beginning has a gap, and new blocks are indexed.
     fs::write(&list, csv(&[(script(1), 111), (miner, 0)])).expect("a file of the test");
     mine(&node, 1, 1);
-    let out = ends_within(&mined.program, &["backfill"], limit);
+    let out = ends(&mined.program, &["backfill"]);
     assert_eq!(out.code, 3, "{out:?}");
     assert!(out.stderr.contains("UTXO snapshot"), "{out:?}");
     assert_eq!(mined.status()["tip"]["hash"], node.best().to_string().as_str());
@@ -234,6 +233,6 @@ fn a_node_loaded_from_a_snapshot_is_followed_at_its_tip_and_its_missing_history_
         mined.await_tip(&node, &mut running, "with an entry that can't be served");
     }
     mined.await_waiting(Some("UTXO snapshot"), "with an entry that can't be served");
-    ends_within(&mined.program, &["verify", "--node"], limit);
+    ends(&mined.program, &["verify", "--node"]);
     end(running);
 }

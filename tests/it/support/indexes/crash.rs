@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::bitcoind::Bitcoind;
+use crate::support::coverage::ask_with_node;
 use crate::support::files::{copy_folder, text};
 use crate::support::library::Library;
 use crate::support::lists::{List, csv};
@@ -23,9 +24,7 @@ use crate::support::random::Rng;
 use crate::support::settled_index::{SettledIndex, assert_events, derived};
 use crate::support::strace::{self, KillPoint, SyscallTrace};
 use crate::support::swept::assert_same_rows;
-
-/// A run under strace is slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::support::wait::PATIENCE;
 
 /// One run of the program.
 #[derive(Clone, Copy, Debug)]
@@ -304,7 +303,7 @@ impl PreparedScenario<'_> {
         let found = (tip, Library::open(&folder.join("index")).digest(tip.height).expect("it was there a moment ago"));
         assert_eq!(found, self.after.last(), "{what}: another index than an undisturbed run makes");
         assert_events(&Library::open(&folder.join("index")), &self.after.library, what);
-        let (code, status) = self.program(folder).json(&["status"]);
+        let (code, status) = ask_with_node(&self.program(folder), &["status"]);
         let expected = json!({"height": tip.height, "hash": tip.hash.to_string(), "time": status["tip"]["time"]});
         let found = (code, &status["coverage"]["complete"], &status["tip"], &status["lag"]);
         assert_eq!(found, (0, &json!(true), &expected, &json!(0)), "{what}: {status}");

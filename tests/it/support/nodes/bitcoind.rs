@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
@@ -373,10 +374,16 @@ pub fn command(chain: &str, datadir: &Path, rpc_port: u16) -> Command {
     command
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that no other test of this process is given. It lies below those that the system usually gives to
+/// whoever asks for any: so it stays free while a node restarts. Processes side by side begin at different ports.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    const PORTS: std::ops::Range<u32> = 10_000..32_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    let first = std::process::id().wrapping_mul(977) % count;
+    let ports = (0..count).map(|_| PORTS.start + (first + TAKEN.fetch_add(1, Ordering::SeqCst)) % count);
+    let mut ports = ports.filter_map(|port| u16::try_from(port).ok());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 fn hash(answer: &Value) -> BlockHash {

@@ -59,9 +59,11 @@ impl Gate {
         self.state.left.store(pieces, Ordering::SeqCst);
     }
 
-    /// Lets one more piece pass.
-    pub fn let_through_one(&self) {
-        self.state.left.fetch_add(1, Ordering::SeqCst);
+    /// Lets some more pieces pass; does nothing to an open gate.
+    pub fn let_through(&self, pieces: u64) {
+        let more = |left: u64| (left != u64::MAX).then(|| left.saturating_add(pieces));
+        // An open gate has no number to change.
+        self.state.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).ok();
     }
 
     /// Lets everything pass without delay.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use bitcoin::consensus::serialize;
 use coinhound::chain::Chain;
@@ -14,6 +13,8 @@ use coinhound::node::{Capabilities, FilterIndex, Given, LaneChoice, Node, NodeAc
 use coinhound::stop::Stop;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::support::wait::PATIENCE;
 
 /// The cookie of a new stub.
 const COOKIE: &str = "__cookie__:canary-old";
@@ -114,7 +115,8 @@ fn serve(stream: TcpStream, mut answer: impl FnMut(&StubRequest) -> Option<Vec<u
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream) {
         let Some(reply) = answer(&request) else {
-            thread::sleep(Duration::from_secs(30));
+            // Longer than any call of a test waits.
+            thread::sleep(4 * PATIENCE);
             return;
         };
         let is_last = reply.is_empty() || reply.ends_with(CUT);

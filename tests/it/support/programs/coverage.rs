@@ -1,6 +1,22 @@
-//! The coverage of two answers to one question, given at two moments.
+//! The coverage of two answers to one question, given at two moments, and of one that knows how far the node is.
 
 use serde_json::Value;
+
+use crate::support::program::Program;
+use crate::support::wait;
+
+/// Asks until the node has answered in time, which on a busy machine it may not at once: answers are given without it, too. Returns the
+/// exit code and the answer.
+pub fn ask_with_node(program: &Program, question: &[&str]) -> (i32, Value) {
+    let mut found = (0, Value::Null);
+    wait::until(&format!("{question:?}: the node answers in time"), || {
+        found = program.json(question);
+        // `status` asks it for its version besides.
+        let version = found.1.get("node");
+        !found.1["coverage"]["node"].is_null() && version.is_none_or(|node| !node.is_null())
+    });
+    found
+}
 
 /// A coverage without what another moment may change: the age of the last block, and whether the node answers in time.
 pub fn lasting(coverage: &Value) -> Value {

@@ -165,7 +165,7 @@ pub fn start_held(program: &Program, gate: &Gate, pieces: u64, height: u32) -> R
         // A run reads ahead: all pieces may have been those of later blocks, while the next block's is held back.
         looks += 1;
         if looks % 20 == 0 && gate.is_shut() {
-            gate.let_through_one();
+            gate.let_through(1);
         }
         false
     });
