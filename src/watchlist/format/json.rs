@@ -65,8 +65,8 @@ fn with_path(mut cells: Vec<Cell>, path: &[String]) -> Vec<Cell> {
 /// Whether an array's name says that it holds something else than addresses, such as sources.
 fn is_other_list(path: &[String]) -> bool {
     let Some(name) = path.last() else { return false };
-    // Beside a column of addresses a name is known for what it is.
-    let names = [Cow::Borrowed("address"), Cow::Borrowed(name.as_str())];
+    // Beside a column of addresses a name is known for what it is; lists are named by plurals.
+    let names = [Cow::Borrowed("address"), Cow::Borrowed(name.trim_end_matches('s'))];
     let kind = Columns::of_header(&names, Purpose::Entries).map_or(ListColumn::Other, |columns| columns.kind(1));
     !matches!(kind, ListColumn::Address | ListColumn::Script | ListColumn::Currency | ListColumn::Other)
 }

@@ -175,6 +175,7 @@ impl Letters<'_> {
     }
 
     fn letter(&mut self) -> io::Result<Option<char>> {
+        let line = self.input.meter().line();
         let Some(first) = self.byte()? else { return Ok(None) };
         let length = match first {
             0x00..=0x7f => 1,
@@ -188,9 +189,9 @@ impl Letters<'_> {
         }
         let text = std::str::from_utf8(&bytes[..length]).ok().and_then(|text| text.chars().next());
         match text {
-            Some('\0') => Err(fault(self.input.meter().line(), "holds a zero byte; save the file as plain UTF-8 text")),
+            Some('\0') => Err(fault(line, "holds a zero byte; save the file as plain UTF-8 text")),
             Some(letter) => Ok(Some(letter)),
-            None => Err(fault(self.input.meter().line(), "isn't valid UTF-8; save the file as UTF-8")),
+            None => Err(fault(line, "isn't valid UTF-8; save the file as UTF-8")),
         }
     }
 }
