@@ -70,11 +70,7 @@ fn take<R: BufRead>(xml: &XmlReader<R>, entry: &mut Entry, list: &ListBuilder) -
         ["lastName"] => entry.party.name = text(),
         ["firstName"] => entry.first_name = text(),
         ["sdnType"] => entry.party.kind = text(),
-        ["programList", "program"] => {
-            if entry.party.programs.len() < MOST_WALLETS {
-                entry.party.programs.push(text());
-            }
-        }
+        ["programList", "program"] if entry.party.programs.len() < MOST_WALLETS => entry.party.programs.push(text()),
         ["idList", "id", "idType"] => entry.id.kind = text(),
         ["idList", "id", "idNumber"] => entry.id.number = text(),
         ["idList", "id"] => {
