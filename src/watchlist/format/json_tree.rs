@@ -29,7 +29,7 @@ pub type Visit<'v> = dyn FnMut(&[String], u64, Found) + 'v;
 /// Reads a whole file, which is one JSON value.
 ///
 /// # Errors
-/// A [`Fault`] with its line for what isn't JSON, is cut off or too deep; those of the input.
+/// A [`Fault`](crate::watchlist::fault::Fault) with its line for what isn't JSON, is cut off or too deep; those of the input.
 pub fn read(input: &mut dyn BufRead, visit: &mut Visit) -> io::Result<()> {
     let input = Metered::new(input, LONGEST);
     let meter = input.meter();

@@ -40,7 +40,7 @@ impl<'i> YamlReader<'i> {
     /// The next event, and its line. Aliases of texts come as scalars.
     ///
     /// # Errors
-    /// A [`Fault`] with its line for what isn't YAML or isn't read here; those of the input.
+    /// A [`Fault`](crate::watchlist::fault::Fault) with its line for what isn't YAML or isn't read here; those of the input.
     pub fn next(&mut self) -> io::Result<(Event<'i>, u64)> {
         self.meter.begin_piece();
         let event = self.parser.next_event();
