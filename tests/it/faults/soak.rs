@@ -18,7 +18,7 @@ use crate::support::bitcoind::Bitcoind;
 use crate::support::chain::RegtestChain;
 use crate::support::chain_facts::ChainFacts;
 use crate::support::effort::{is_long, say};
-use crate::support::event_log::{LogReader, facts_in_force};
+use crate::support::event_log::{LogReader, facts_in_force, without_labels};
 use crate::support::faults::Fault;
 use crate::support::files::text;
 use crate::support::lists::{List, from_genesis, label, target};
@@ -268,13 +268,13 @@ impl Round {
         self.node.start_with(&["-rest=1", "-blockfilterindex=1"]);
         self.node.await_filters();
         assert_eq!(self.program.json(&["verify"]).0, 0, "{}", self.name);
-        let found = facts_in_force(self.log.events());
+        let found = without_labels(facts_in_force(self.log.events()));
         for lane in ["rest", "rpc", "filters"] {
             let what = format!("{}, lane {lane}", self.name);
             let fresh = self.program.elsewhere().with(&["--lane", lane]);
             fresh.backfill(&what);
             assert_eq!(self.program.digest(), fresh.digest(), "{what}");
-            let expected = facts_in_force(&fresh.jsonl(&["events"]).1);
+            let expected = without_labels(facts_in_force(&fresh.jsonl(&["events"]).1));
             assert!(!expected.is_empty(), "{what}: the chain has no event");
             for (id, fact) in &expected {
                 assert_eq!(found.get(id), Some(fact), "{what}: {id}");

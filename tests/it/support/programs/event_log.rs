@@ -42,6 +42,13 @@ pub fn facts_in_force(log: &[Value]) -> BTreeMap<String, Value> {
     facts
 }
 
+/// These facts without their labels. A move has those of the sources that were known when it was logged; a list that gains one more source
+/// of the same taint doesn't have it logged again.
+pub fn without_labels(mut facts: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    facts.values_mut().for_each(remove_labels);
+    facts
+}
+
 /// The log of one index, read again and again while runs are killed.
 #[derive(Default)]
 pub struct LogReader {
